@@ -1,0 +1,66 @@
+/** A checked file to the model: defaults filled in, rules that are the same rule made one. */
+import type { Eni, Instance, Policy, SecurityGroup, Settings } from '../model/policy.ts'
+import { distinctRules } from './build-rule.ts'
+import type { CheckContext, PlacedGroup } from './check-context.ts'
+import type { FileGroup, PolicyFile } from './schema.ts'
+
+/** The instance of a file that names none. */
+const onlyInstance: Instance = { id: 'i-host', instanceType: null, smtpUnblocked: false }
+
+/** @param context  of a file in which no check found a fault: then nothing was left out of it as unsound */
+export function buildPolicy(context: CheckContext): Policy {
+  const file = context.file as PolicyFile
+  const instances = (file.instances ?? []).map(({ id, instanceType, smtpUnblocked }) => ({
+    id,
+    instanceType: instanceType ?? null,
+    smtpUnblocked: smtpUnblocked ?? false,
+  }))
+  const named = instances.length > 0 || file.interfaces === undefined ? instances : [onlyInstance]
+  return {
+    instances: named,
+    interfaces: (file.interfaces ?? []).map(
+      (eni): Eni => ({
+        id: eni.id,
+        instanceId: eni.instanceId ?? named[0]!.id,
+        device: eni.device,
+        placement: eni.placement ?? 'host',
+        addresses: [...new Set(eni.addresses)],
+        securityGroupIds: eni.securityGroupIds,
+        nicType: eni.nicType ?? 'internet',
+      }),
+    ),
+    securityGroups: context.groups.map(buildGroup),
+    prefixLists: (file.prefixLists ?? []).map(({ id, name, entries }) => ({ id, name: name ?? null, entries })),
+    settings: buildSettings(file, context),
+  }
+}
+
+function buildGroup({ item, members, rules }: PlacedGroup): SecurityGroup {
+  const group = item as FileGroup
+  const type = group.type ?? 'basic'
+  return {
+    id: group.id,
+    name: group.name ?? null,
+    description: group.description ?? null,
+    tags: group.tags ?? {},
+    type,
+    networkType: group.networkType ?? 'vpc',
+    vpcId: group.vpcId ?? null,
+    ownerAccount: group.ownerAccount ?? null,
+    // Inner access is for basic groups only, so an advanced one has none, whatever the file says.
+    innerAccessPolicy: type === 'advanced' ? 'drop' : (group.innerAccessPolicy ?? 'accept'),
+    members,
+    rules: distinctRules(rules.map(rule => rule.built)).map(built => built.rule),
+  }
+}
+
+function buildSettings(file: PolicyFile, context: CheckContext): Settings {
+  const { sessionTimeout, revocation, ctMarkMask, controlConnections } = file.settings ?? {}
+  return {
+    sessionTimeoutSeconds: sessionTimeout ?? 910,
+    revocation: revocation ?? 'immediate',
+    ctMarkMask: ctMarkMask ?? 0xffff_ff00,
+    controlConnections: controlConnections ?? [],
+    limits: context.limits,
+  }
+}

@@ -1,0 +1,19 @@
+/** A rule id names one rule of the whole file; the same rule given twice in a group may repeat it. */
+import type { Check } from '../check-context.ts'
+
+export const ruleIds: Check = ({ groups, report }) => {
+  const seen = new Map<string, string>()
+  for (const group of groups) {
+    for (const { built, path } of group.rules) {
+      if (built === null) continue
+      const { id } = built.rule
+      const content = `${group.path} ${built.content}`
+      const earlier = seen.get(id)
+      if (earlier === undefined) seen.set(id, content)
+      else if (earlier !== content) {
+        const expected = 'an id that no other rule has'
+        report.add('duplicate', `${path}.id`, { action: 'use a second time', value: id, expected })
+      }
+    }
+  }
+}
