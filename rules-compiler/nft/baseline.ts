@@ -1,0 +1,85 @@
+/**
+ * What every host has, whatever its policy: where packets are taken, and what is done with those that conntrack does
+ * not follow.
+ *
+ *   hook         ours   neighbours
+ *   prerouting   -150   after conntrack (-200), before destination NAT (-100): ingress is judged as it stands on the wire
+ *   postrouting   150   after source NAT (100): egress is judged as it will stand on the wire
+ *
+ * Forwarded packets pass both, so published container ports are no way round. An accept here ends these chains only: a
+ * later base chain on the same hook can still drop (nft(8), verdict statements). A drop is final.
+ */
+import { accept, count, ctMark, drop, equals, field, goto, prefix } from './expressions.ts'
+import { baseChains, deviceMap, dropChain, type Hook, untrackedChain } from './names.ts'
+import type { Chain, Expression, NftRule, Statement, Verdict, VerdictMap } from './ruleset.ts'
+
+const hookPriority = { prerouting: -150, postrouting: 150 } as const satisfies Record<Hook, number>
+const deviceKey = {
+  prerouting: { name: 'iifname', index: 'iif' },
+  postrouting: { name: 'oifname', index: 'oif' },
+} as const
+
+/** A device of the host with the chains its packets go to. */
+export interface DeviceBinding {
+  readonly name: string
+  /** Kernel index, where known: keeps hold of the device when it is renamed, with no moment in between. */
+  readonly index: number | null
+  readonly chains: Readonly<Record<Hook, string>>
+}
+
+/** One lookup finds the ENI, however many there are. */
+export function dispatchChain(hook: Hook): Chain {
+  const byName: Expression = { meta: { key: deviceKey[hook].name } }
+  const byIndex: Expression = { meta: { key: deviceKey[hook].index } }
+  return {
+    name: baseChains[hook],
+    base: { type: 'filter', hook, priority: hookPriority[hook], chainPolicy: 'accept' },
+    rules: [
+      { statements: [{ vmap: { key: byName, data: `@${deviceMap(hook, 'name')}` } }] },
+      { statements: [{ vmap: { key: byIndex, data: `@${deviceMap(hook, 'index')}` } }] },
+    ],
+  }
+}
+
+export function dispatchMaps(hook: Hook, devices: readonly DeviceBinding[]): readonly VerdictMap[] {
+  const byName = devices.map((device): [string, Verdict] => [device.name, goto(device.chains[hook])])
+  const byIndex = devices.flatMap((device): [string, Verdict][] =>
+    device.index === null ? [] : [[String(device.index), goto(device.chains[hook])]],
+  )
+  return [
+    { name: deviceMap(hook, 'name'), keyType: 'ifname', elements: new Map(byName) },
+    { name: deviceMap(hook, 'index'), keyType: 'iface_index', elements: new Map(byIndex) },
+  ]
+}
+
+/**
+ * Neighbour and router discovery and MLD, which conntrack leaves untracked (nf_conntrack_proto_icmpv6.c). A redirect is
+ * not among them: conntrack calls it invalid, and a host that must not be led astray is better without. Returns when
+ * the packet is none of these. MLD comes from the unspecified address while the host has none yet (RFC 3590).
+ */
+export function makeUntrackedChain(): Chain {
+  const untracked: Statement = { match: { op: 'in', left: { ct: { key: 'state' } }, right: 'untracked' } }
+  const types = (names: readonly string[]): Statement => equals(field('icmpv6', 'type'), { set: names })
+  const discovery = ['nd-router-solicit', 'nd-router-advert', 'nd-neighbor-solicit', 'nd-neighbor-advert']
+  const listener = ['mld-listener-query', 'mld-listener-report', 'mld-listener-done', 'mld2-listener-report']
+  const source = field('ip6', 'saddr')
+  const rules: NftRule[] = [
+    { statements: [untracked, types(discovery), equals(field('ip6', 'hoplimit'), 255), accept] },
+    { statements: [untracked, types(listener), equals(source, prefix('fe80::', 10)), accept] },
+    { statements: [untracked, types(listener), equals(source, '::'), accept] },
+  ]
+  return { name: untrackedChain, rules }
+}
+
+/** A session that is refused keeps no stamp, so that no later ENI or policy can take it for accepted. */
+export function makeDropChain(ctMarkMask: number): Chain {
+  const cleared: Expression = { '&': [ctMark, ~ctMarkMask >>> 0] }
+  // Two rules: a packet without a conntrack entry has no mark to read, so the first rule ends there for it.
+  return {
+    name: dropChain,
+    rules: [{ statements: [{ mangle: { key: ctMark, value: cleared } }] }, { statements: [drop] }],
+  }
+}
+
+/** Counts, then drops and takes the session's stamps. */
+export const refuse = (counter: string | null): readonly Statement[] => [count(counter), goto(dropChain)]

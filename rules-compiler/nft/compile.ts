@@ -1,0 +1,83 @@
+/** Policy IR in, ruleset out: the same input always gives the same ruleset, in the same order. */
+import { families } from '../address/cidr.ts'
+import type { Direction } from '../model/policy.ts'
+import type { PolicyIr } from '../policy/ir.ts'
+import { type DeviceBinding, dispatchChain, dispatchMaps, makeDropChain, makeUntrackedChain } from './baseline.ts'
+import { makeHookChains } from './hook-chains.ts'
+import { type JudgeParts, makeJudge } from './judge.ts'
+import * as names from './names.ts'
+import type { Chain, MemberSet, Ruleset } from './ruleset.ts'
+import { type Stamps, stampKey } from './stamps.ts'
+
+const hooks: readonly names.Hook[] = ['prerouting', 'postrouting']
+const directions: readonly Direction[] = ['ingress', 'egress']
+
+export interface CompileOptions {
+  /** Current stamp of each ENI and direction; by default they are numbered in the order of the ENIs. */
+  readonly stamps?: Stamps
+  /** Kernel indexes of the devices ENIs are bound to, keyed by ENI id; without one an ENI is found by name only. */
+  readonly deviceIndexes?: ReadonlyMap<string, number>
+}
+
+/**
+ * The complete content of the table for one host.
+ * @param ir  the host's policy; ENIs without a group are not in it, so their devices are left alone
+ */
+export function compile(ir: PolicyIr, options: CompileOptions = {}): Ruleset {
+  const stamps = options.stamps ?? numberStamps(ir)
+  const judged = ir.enis.flatMap(eni =>
+    directions.map(direction => makeJudge(ir, eni, direction, stamps.get(stampKey(eni.id, direction)) ?? 0)),
+  )
+  const hooked = ir.enis.map(eni => makeHookChains(eni, ir.ctMarkMask, stamps))
+  const devices = ir.enis.map(
+    (eni): DeviceBinding => ({
+      name: eni.device,
+      index: options.deviceIndexes?.get(eni.id) ?? null,
+      chains: {
+        prerouting: names.hookChain(eni.id, 'prerouting'),
+        postrouting: names.hookChain(eni.id, 'postrouting'),
+      },
+    }),
+  )
+  const chains: Chain[] = [
+    ...hooks.map(dispatchChain),
+    ...hooked.flatMap(part => part.chains),
+    ...judged.flatMap(part => part.chains),
+    makeUntrackedChain(),
+    makeDropChain(ir.ctMarkMask),
+  ]
+  return {
+    counters: new Set([...hooked.flatMap(part => part.counters), ...judged.flatMap(part => part.counters)]),
+    ctTimeouts: new Map([[names.sessionTimeout(ir.sessionTimeoutSeconds), ir.sessionTimeoutSeconds]]),
+    memberSets: byName(memberSets(ir, judged)),
+    intervalSets: byName(judged.flatMap(part => part.intervalSets)),
+    verdictMaps: byName([
+      ...hooks.flatMap(hook => dispatchMaps(hook, devices)),
+      ...judged.flatMap(part => part.verdictMaps),
+    ]),
+    chains: byName(chains),
+  }
+}
+
+/** Stamps for a first load, or for looking at a ruleset without a kernel. */
+export function numberStamps(ir: PolicyIr): Stamps {
+  const keys = ir.enis.flatMap(eni => directions.map(direction => stampKey(eni.id, direction)))
+  return new Map(keys.map((key, index) => [key, index + 1]))
+}
+
+function memberSets(ir: PolicyIr, judged: readonly JudgeParts[]): readonly MemberSet[] {
+  const groupIds = [...new Set(judged.flatMap(part => part.memberGroupIds))].sort()
+  return groupIds.flatMap(groupId =>
+    families.map(
+      (family): MemberSet => ({
+        name: names.memberSet(groupId, family),
+        family,
+        addresses: new Set(ir.groups.get(groupId)?.[family]),
+      }),
+    ),
+  )
+}
+
+function byName<T extends { readonly name: string }>(items: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(items.map(item => [item.name, item]))
+}

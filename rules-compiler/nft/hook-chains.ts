@@ -1,0 +1,129 @@
+/**
+ * The chains of one ENI that every packet through its device enters, one on each hook. In order of how often they
+ * decide: sessions with a current stamp, sessions to be judged, packets without a session.
+ */
+import { type Family, families } from '../address/cidr.ts'
+import type { Direction } from '../model/policy.ts'
+import type { EniIr } from '../policy/ir.ts'
+import { refuse } from './baseline.ts'
+import {
+  accept,
+  count,
+  ctDirection,
+  ctMark,
+  differs,
+  drop,
+  equals,
+  familyIs,
+  field,
+  goto,
+  jump,
+  prefix,
+} from './expressions.ts'
+import * as names from './names.ts'
+import type { Chain, NftRule, Statement } from './ruleset.ts'
+import { markFields, type Side, type Stamps, sideOf, stampKey } from './stamps.ts'
+
+export interface HookParts {
+  readonly chains: readonly Chain[]
+  readonly counters: readonly string[]
+}
+
+export function makeHookChains(eni: EniIr, ctMarkMask: number, stamps: Stamps): HookParts {
+  const counters: string[] = []
+  const chains = (['prerouting', 'postrouting'] as const).flatMap(hook => {
+    const direction = directionOf(eni, hook)
+    const invalid = names.reasonCounter(eni.id, direction, 'invalid')
+    counters.push(invalid)
+    const guard = hook === 'prerouting' && eni.placement === 'guest' ? makeSourceGuard(eni) : null
+    if (guard !== null) counters.push(...guard.counters)
+    const chain: Chain = {
+      name: names.hookChain(eni.id, hook),
+      rules: [
+        ...(guard?.rules ?? []),
+        ...stampedRules(eni, hook, ctMarkMask, stamps),
+        judgeRule(eni, hook),
+        { statements: [jump(names.untrackedChain)] },
+        { statements: [count(invalid), drop] },
+      ],
+    }
+    return guard === null ? [chain] : [chain, guard.chain]
+  })
+  return { chains, counters }
+}
+
+/** What passes a hook is one direction of the ENI: a guest's ingress goes out of the host's end of its device. */
+function directionOf(eni: EniIr, hook: names.Hook): Direction {
+  return (eni.placement === 'host') === (hook === 'prerouting') ? 'ingress' : 'egress'
+}
+
+/** The side of a session that its original direction shows on a hook; replies show the other side. */
+const originalSide = { prerouting: 'entered', postrouting: 'left' } as const satisfies Record<names.Hook, Side>
+
+function sessionsOf(eni: EniIr, hook: names.Hook) {
+  return (['original', 'reply'] as const).map(ctDir => {
+    const side: Side = (ctDir === 'original') === (originalSide[hook] === 'entered') ? 'entered' : 'left'
+    const direction: Direction = sideOf(eni.placement, 'ingress') === side ? 'ingress' : 'egress'
+    return { ctDir, side, direction }
+  })
+}
+
+/** Established and related packets of sessions that the policy as it is now has accepted. */
+function stampedRules(eni: EniIr, hook: names.Hook, ctMarkMask: number, stamps: Stamps): readonly NftRule[] {
+  const fields = markFields(ctMarkMask)
+  return sessionsOf(eni, hook).map(({ ctDir, side, direction }) => {
+    const mark = fields[side]
+    const current = mark.place(stamps.get(stampKey(eni.id, direction)) ?? 0)
+    return { statements: [equals({ '&': [ctMark, mark.mask] }, current), equals(ctDirection, ctDir), accept] }
+  })
+}
+
+/** New sessions, and those whose stamp is not current; packets without a conntrack entry fall through. */
+function judgeRule(eni: EniIr, hook: names.Hook): NftRule {
+  const set = sessionsOf(eni, hook).map(
+    ({ ctDir, direction }) => [ctDir, goto(names.judgeChain(eni.id, direction))] as const,
+  )
+  return { statements: [{ vmap: { key: ctDirection, data: { set } } }] }
+}
+
+/**
+ * A guest may send from its own addresses only. Asked for every packet, not only the first: an ICMP error belongs to a
+ * session whatever its own source address is.
+ */
+function makeSourceGuard(eni: EniIr): {
+  readonly rules: readonly NftRule[]
+  readonly chain: Chain
+  readonly counters: readonly string[]
+} {
+  const counter = names.reasonCounter(eni.id, 'egress', 'source-guard')
+  const guard = goto(names.sourceGuardChain(eni.id))
+  const judged = goto(names.judgeChain(eni.id, 'egress'))
+  const rules = families.map((family): NftRule => {
+    const addresses = addressesOf(eni, family)
+    const foreign: readonly Statement[] =
+      addresses.length === 0
+        ? [familyIs(family)]
+        : [differs(field(family, 'saddr'), addresses.length === 1 ? addresses[0]! : { set: addresses })]
+    return { statements: [...foreign, guard] }
+  })
+  const udp = (source: number, destination: number): readonly Statement[] => [
+    equals(field('udp', 'sport'), source),
+    equals(field('udp', 'dport'), destination),
+  ]
+  const linkLocal = equals(field('ip6', 'saddr'), prefix('fe80::', 10))
+  const chain: Chain = {
+    name: names.sourceGuardChain(eni.id),
+    rules: [
+      { statements: [equals(field('ip', 'saddr'), '0.0.0.0'), ...udp(68, 67), judged] },
+      { statements: [linkLocal, ...udp(546, 547), judged] },
+      { statements: [linkLocal, jump(names.untrackedChain)] },
+      { statements: [equals(field('ip6', 'saddr'), '::'), jump(names.untrackedChain)] },
+      { statements: refuse(counter) },
+    ],
+  }
+  return { rules, chain, counters: [counter] }
+}
+
+function addressesOf(eni: EniIr, family: Family): readonly string[] {
+  return eni.addresses.filter(address => (family === 'ip6') === address.includes(':')).toSorted()
+}

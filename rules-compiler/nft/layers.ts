@@ -1,0 +1,69 @@
+/**
+ * Layers: the least number of unordered groups of rules, each of one verdict, that judge every packet as the ordered
+ * list would. Two rules need their order only if they overlap and differ in verdict; so a rule's layer lies above
+ * those of all stronger rules it conflicts with, and a typical policy needs one to three layers however long it is.
+ */
+import { cidrsOverlap } from '../address/cidr.ts'
+import { portsOverlap } from '../address/port-range.ts'
+import type { RuleVerdict } from '../model/policy.ts'
+import type { RuleIr } from '../policy/ir.ts'
+
+export interface Layer {
+  readonly verdict: RuleVerdict
+  /** In the order given. */
+  readonly rules: readonly RuleIr[]
+}
+
+/**
+ * @param rules  in deciding order: priority, then drop before accept
+ * @returns layers in the order they are asked; none is empty. No rules, no layers.
+ */
+export function makeLayers(rules: readonly RuleIr[]): readonly Layer[] {
+  const candidates = (['accept', 'drop'] as const).map(first => layersStartingWith(first, rules))
+  return candidates.reduce((best, next) => (next.length < best.length ? next : best))
+}
+
+function layersStartingWith(first: RuleVerdict, rules: readonly RuleIr[]): readonly Layer[] {
+  const placed: { readonly rule: RuleIr; readonly level: number }[] = []
+  const highest = { accept: -1, drop: -1 }
+  for (const rule of rules) {
+    const lowest = rule.verdict === first ? 0 : 1
+    const opposite = rule.verdict === 'accept' ? 'drop' : 'accept'
+    let level = lowest
+    for (const stronger of placed) {
+      if (level > highest[opposite]) break
+      if (stronger.level >= level && stronger.rule.verdict === opposite && rulesOverlap(stronger.rule, rule)) {
+        level = stronger.level + 1
+      }
+    }
+    placed.push({ rule, level })
+    highest[rule.verdict] = Math.max(highest[rule.verdict], level)
+  }
+  const layers: { verdict: RuleVerdict; rules: RuleIr[] }[] = []
+  for (const { rule, level } of placed) {
+    for (let index = layers.length; index <= level; index += 1) {
+      layers.push({ verdict: (index % 2 === 0) === (first === 'accept') ? 'accept' : 'drop', rules: [] })
+    }
+    layers[level]?.rules.push(rule)
+  }
+  return layers.filter(layer => layer.rules.length > 0)
+}
+
+/**
+ * Whether some packet can match both rules. A group may hold any address, now or later, so it overlaps with every
+ * peer: layers must not change when members do.
+ */
+export function rulesOverlap(a: RuleIr, b: RuleIr): boolean {
+  return (
+    (a.protocol === b.protocol || a.protocol === 'all' || b.protocol === 'all') &&
+    portsOverlap(a.ports, b.ports) &&
+    portsOverlap(a.sourcePorts, b.sourcePorts) &&
+    (a.local === null || b.local === null || cidrsOverlap(a.local, b.local)) &&
+    peersOverlap(a.peer, b.peer)
+  )
+}
+
+function peersOverlap(a: RuleIr['peer'], b: RuleIr['peer']): boolean {
+  if (a.kind === 'group' || b.kind === 'group') return true
+  return a.cidrs.some(left => b.cidrs.some(right => cidrsOverlap(left, right)))
+}

@@ -1,0 +1,281 @@
+/** Thousands of policies: the compiled ruleset and `evaluate` agree on every packet, and nft can take the ruleset. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { compile, numberStamps } from '../../../rules-compiler/nft/compile.ts'
+import { replaceAll } from '../../../rules-compiler/nft/diff.ts'
+import { reasonCounter } from '../../../rules-compiler/nft/names.ts'
+import { printRuleset } from '../../../rules-compiler/nft/print.ts'
+import type { IntervalElement, Ruleset, Statement, Verdict } from '../../../rules-compiler/nft/ruleset.ts'
+import { markFields, sideOf, stampKey } from '../../../rules-compiler/nft/stamps.ts'
+import { type Decision, evaluate } from '../../../rules-compiler/policy/evaluate.ts'
+import { explainText } from '../../../rules-compiler/policy/explain.ts'
+import type { EniIr, PolicyIr } from '../../../rules-compiler/policy/ir.ts'
+import type { Packet } from '../../../rules-compiler/policy/packet.ts'
+import { arbitraryIr, arbitraryIrWithPackets } from '../../support/arbitrary-ir.ts'
+import { type Place, type Simulated, simulate } from '../../support/simulator.ts'
+
+const eniOf = (ir: PolicyIr, packet: Packet): EniIr => ir.enis.find(eni => eni.id === packet.eniId)!
+
+function simulateAt(ruleset: Ruleset, ir: PolicyIr, packet: Packet, at: Partial<Place> = {}): Simulated {
+  const { device, placement } = eniOf(ir, packet)
+  return simulate(ruleset, packet, { device, placement, ...at })
+}
+
+/** For messages: what was asked. */
+const asked = (ir: PolicyIr, packet: Packet) => explainText(evaluate(ir, packet), packet, ir)
+
+/** Whether conntrack has an entry for the packet and the rules of its direction are asked. */
+const isJudged = ({ reason }: Decision) =>
+  reason.kind !== 'invalid' &&
+  reason.kind !== 'source-guard' &&
+  !(reason.kind === 'exception' && (reason.name === 'mld' || reason.name === 'neighbor-discovery'))
+
+function checkCounter(decision: Decision, counted: string | null, packet: Packet): void {
+  const { reason, verdict, matching } = decision
+  if (reason.kind === 'rule') {
+    const plausible = matching.filter(rule => rule.verdict === verdict).map(rule => rule.id)
+    assert.ok(plausible.includes(counted ?? ''), `"${counted}" counted, expected one of ${plausible.join(', ')}`)
+    return
+  }
+  if (reason.kind === 'no-policy' || !isJudged(decision)) return
+  assert.equal(counted, reasonCounter(packet.eniId, packet.direction, reason.kind as 'default'))
+}
+
+describe('verdicts', () => {
+  test('first packets: the ruleset and evaluate agree, and what counted is what could decide', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
+        const ruleset = compile(ir)
+        for (const packet of packets) {
+          const decision = evaluate(ir, packet)
+          const { verdict, counted } = simulateAt(ruleset, ir, packet)
+          assert.equal(verdict, decision.verdict, asked(ir, packet))
+          checkCounter(decision, counted, packet)
+        }
+      }),
+      { numRuns: 1500 },
+    )
+  })
+
+  test('sessions with a stale stamp are judged like new ones, answers by the rules of the first packet', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, fc.nat(0xffff_ffff), ({ ir, packets }, anyMark) => {
+        // Stamps are numbered from 1 up: with the highest bit of each field set, a stamp is not one of them.
+        const fields = markFields(ir.ctMarkMask)
+        const stale = fields.entered.mask ^ (fields.entered.mask >>> 1)
+        const staleLeft = fields.left.mask & ~(fields.left.mask >>> 1)
+        const mark = ((anyMark & ~ir.ctMarkMask) | (stale & fields.entered.mask) | staleLeft) >>> 0
+        const ruleset = compile(ir)
+        for (const packet of packets) {
+          const decision = evaluate(ir, packet)
+          if (!isJudged(decision)) continue
+          const { placement, addresses } = eniOf(ir, packet)
+          assert.equal(simulateAt(ruleset, ir, packet, { mark }).verdict, decision.verdict, asked(ir, packet))
+          const guestAnswers = placement === 'guest' && packet.direction === 'ingress'
+          if (guestAnswers && !addresses.includes(packet.destination)) continue
+          const answer = simulateAt(ruleset, ir, packet, { mark, answer: true })
+          assert.equal(answer.verdict, decision.verdict, `answer to ${asked(ir, packet)}`)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('an accepted session gets its side stamped and nothing else changed; a refused one loses both stamps', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, fc.nat(0xffff_ffff), ({ ir, packets }, anyMark) => {
+        const fields = markFields(ir.ctMarkMask)
+        const stamps = numberStamps(ir)
+        const ruleset = compile(ir)
+        for (const packet of packets) {
+          const { placement } = eniOf(ir, packet)
+          const field = fields[sideOf(placement, packet.direction)]
+          const stamp = stamps.get(stampKey(packet.eniId, packet.direction))!
+          const mark = (anyMark & ~field.mask) >>> 0
+          const decision = evaluate(ir, packet)
+          const after = simulateAt(ruleset, ir, packet, { mark })
+          // The source guard takes the stamps of a session, and an exempted or invalid packet has none.
+          if (!isJudged(decision)) assert.ok([mark, (mark & ~ir.ctMarkMask) >>> 0].includes(after.mark))
+          else if (decision.verdict === 'drop') assert.equal(after.mark, (mark & ~ir.ctMarkMask) >>> 0)
+          else assert.equal(after.mark, (mark | field.place(stamp)) >>> 0)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('with a current stamp a session passes both ways whatever the rules say, at its own ENI and side only', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
+        const fields = markFields(ir.ctMarkMask)
+        const stamps = numberStamps(ir)
+        const ruleset = compile(ir)
+        for (const packet of packets) {
+          const decision = evaluate(ir, packet)
+          if (!isJudged(decision)) continue
+          const { placement, addresses } = eniOf(ir, packet)
+          for (const [key, stamp] of stamps) {
+            const own = key === stampKey(packet.eniId, packet.direction)
+            const side = sideOf(placement, packet.direction)
+            const expected = own ? 'accept' : decision.verdict
+            const mark = fields[side].place(stamp)
+            assert.equal(simulateAt(ruleset, ir, packet, { mark }).verdict, expected)
+            const otherSide = fields[side === 'entered' ? 'left' : 'entered'].place(stamp)
+            assert.equal(simulateAt(ruleset, ir, packet, { mark: otherSide }).verdict, decision.verdict)
+            const guestAnswers = placement === 'guest' && packet.direction === 'ingress'
+            if (guestAnswers && !addresses.includes(packet.destination)) continue
+            assert.equal(simulateAt(ruleset, ir, packet, { mark, answer: true }).verdict, expected)
+          }
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('a renamed device keeps its policy by its index; a device of no ENI is left alone', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
+        const deviceIndexes = new Map(ir.enis.map((eni, index) => [eni.id, 10 + index]))
+        const ruleset = compile(ir, { deviceIndexes })
+        for (const packet of packets) {
+          const decision = evaluate(ir, packet)
+          const renamed = { device: 'renamed', deviceIndex: deviceIndexes.get(packet.eniId)! }
+          assert.equal(simulateAt(ruleset, ir, packet, renamed).verdict, decision.verdict)
+          const other = simulateAt(ruleset, ir, packet, { device: 'lo', deviceIndex: 1 })
+          assert.deepEqual(other, { verdict: 'accept', mark: 0, counted: null, lookups: 2 })
+        }
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
+
+describe('bytes', () => {
+  const bytesOf = (ir: PolicyIr) => ({ json: JSON.stringify(replaceAll(compile(ir))), text: printRuleset(compile(ir)) })
+
+  test('the same policy gives the same bytes, whatever the order of what the policy does not order', () => {
+    fc.assert(
+      fc.property(arbitraryIr, ir => {
+        const reordered: PolicyIr = {
+          ...ir,
+          groups: new Map([...ir.groups].reverse()),
+          enis: ir.enis.map(eni => ({ ...eni, addresses: eni.addresses.toReversed() })),
+        }
+        assert.deepEqual(bytesOf(structuredClone(ir)), bytesOf(ir))
+        assert.deepEqual(bytesOf(reordered), bytesOf(ir))
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('what nft can take', () => {
+  const targetOf = (verdict: Verdict): readonly string[] =>
+    'jump' in verdict ? [verdict.jump.target] : 'goto' in verdict ? [verdict.goto.target] : []
+
+  function targetsOf(ruleset: Ruleset, statement: Statement): readonly string[] {
+    if ('vmap' in statement) {
+      const { data } = statement.vmap
+      if (typeof data !== 'string') return data.set.flatMap(([, verdict]) => targetOf(verdict))
+      return [...ruleset.verdictMaps.get(data.slice(1))!.elements.values()].flatMap(targetOf)
+    }
+    return 'match' in statement || 'mangle' in statement || 'ct timeout' in statement || 'counter' in statement
+      ? []
+      : targetOf(statement)
+  }
+
+  function namesUsedBy(statement: Statement): readonly string[] {
+    if ('vmap' in statement && typeof statement.vmap.data === 'string') return [`map ${statement.vmap.data.slice(1)}`]
+    if ('ct timeout' in statement) return [`timeout ${statement['ct timeout']}`]
+    if ('counter' in statement) return statement.counter === null ? [] : [`counter ${statement.counter}`]
+    if (!('match' in statement) || typeof statement.match.right !== 'string') return []
+    const { right } = statement.match
+    return right.startsWith('@') ? [`set ${right.slice(1)}`] : []
+  }
+
+  const statementsOf = (ruleset: Ruleset) =>
+    [...ruleset.chains.values()].flatMap(chain => chain.rules.flatMap(rule => rule.statements))
+
+  test('everything named exists, and everything there is named', () => {
+    fc.assert(
+      fc.property(arbitraryIr, ir => {
+        const ruleset = compile(ir)
+        const used = new Set(statementsOf(ruleset).flatMap(namesUsedBy))
+        const there = [
+          ...[...ruleset.verdictMaps.keys()].map(name => `map ${name}`),
+          ...[...ruleset.memberSets.keys(), ...ruleset.intervalSets.keys()].map(name => `set ${name}`),
+          ...[...ruleset.counters].map(name => `counter ${name}`),
+          // Without an ENI no session is accepted by name, yet the timeout stands ready.
+          ...(ir.enis.length === 0 ? [] : [...ruleset.ctTimeouts.keys()].map(name => `timeout ${name}`)),
+        ]
+        assert.deepEqual([...used].sort(), there.sort())
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('every jump goes to a chain further down, at most eight deep; every chain but those of empty groups is reached', () => {
+    fc.assert(
+      fc.property(arbitraryIr, ir => {
+        const ruleset = compile(ir)
+        const order = [...ruleset.chains.keys()]
+        const depth = new Map<string, number>()
+        const shared = ['host/untracked', 'host/drop']
+        for (const [index, chain] of [...ruleset.chains.values()].entries()) {
+          const own = chain.base === undefined ? depth.get(chain.name) : 0
+          // A group of many in a layer is reached by the addresses it has, which may be none.
+          if (own === undefined && (ir.enis.length === 0 || /\/\d+\/sg-\d+$/.test(chain.name))) continue
+          assert.ok(own !== undefined && own <= 8, `chain "${chain.name}" has depth ${own}`)
+          for (const target of chain.rules.flatMap(rule => rule.statements.flatMap(each => targetsOf(ruleset, each)))) {
+            assert.ok(ruleset.chains.has(target), `"${chain.name}" goes to "${target}", which does not exist`)
+            assert.ok(order.indexOf(target) > index || shared.includes(target), `"${chain.name}" goes up to "${target}"`)
+            depth.set(target, Math.max(depth.get(target) ?? 0, own + 1))
+          }
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('names are words of nft text, comments fit, every name keys its own object', () => {
+    fc.assert(
+      fc.property(arbitraryIr, ir => {
+        const ruleset = compile(ir)
+        const { counters, ctTimeouts, memberSets, intervalSets, verdictMaps, chains } = ruleset
+        for (const map of [memberSets, intervalSets, verdictMaps, chains]) {
+          for (const [name, object] of map as ReadonlyMap<string, { readonly name: string }>) {
+            assert.equal(object.name, name)
+          }
+        }
+        const sets = [...memberSets.keys(), ...intervalSets.keys(), ...verdictMaps.keys()]
+        assert.equal(new Set(sets).size, sets.length, 'sets and maps share their names')
+        for (const name of [...counters, ...ctTimeouts.keys(), ...sets, ...chains.keys()]) {
+          assert.match(name, /^[A-Za-z][A-Za-z0-9/._-]{0,254}$/)
+        }
+        const rules = [...chains.values()].flatMap(chain => chain.rules)
+        const elements = [...intervalSets.values()].flatMap(set => set.elements)
+        for (const { ruleId } of [...rules, ...elements]) assert.ok(Buffer.byteLength(ruleId ?? '') <= 127)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('elements of an interval set are disjoint, and there are not many more of them than rules', () => {
+    const overlap = (a: IntervalElement, b: IntervalElement) =>
+      a.key.every((field, index) => field.first <= b.key[index]!.last && b.key[index]!.first <= field.last)
+    fc.assert(
+      fc.property(arbitraryIr, ir => {
+        const { intervalSets } = compile(ir)
+        for (const { name, elements } of intervalSets.values()) {
+          assert.ok(elements.length > 0, `set "${name}" is empty`)
+          elements.forEach((element, index) => {
+            const other = elements.slice(index + 1).find(each => overlap(element, each))
+            assert.equal(other, undefined, `set "${name}" holds overlapping elements`)
+          })
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
