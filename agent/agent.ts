@@ -1,0 +1,206 @@
+/** The stand-alone agent, put together: read it to see how the process works. */
+
+import { deleteTable } from '../rules-compiler/nft/commands.ts'
+import { printRuleset } from '../rules-compiler/nft/print.ts'
+import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
+import { formatProblem } from '../rules-compiler/validate/problem.ts'
+import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
+import { readTraffic } from './counters/read.ts'
+import { DriftWatch } from './drift.ts'
+import {
+  createRequestHandler,
+  healthRoute,
+  jsonReply,
+  type LoopbackServer,
+  metricsRoute,
+  serveLoopback,
+} from './http.ts'
+import { type FileText, watchFile } from './link/file.ts'
+import { acquireLock } from './lock.ts'
+import type { Logger } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { createNft } from './nft/exec.ts'
+import { probeHost } from './reconcile/host.ts'
+import { ReconcileLoop } from './reconcile/loop.ts'
+import { createReporter } from './report.ts'
+import { makeView } from './show/view.ts'
+import { readTable } from './snapshot.ts'
+import { openStateDir } from './state-dir.ts'
+import { watchLinks } from './watch/links.ts'
+import { watchGenerations } from './watch/nft-monitor.ts'
+
+export interface AgentOptions {
+  /** Absolute, so that others can be told. */
+  readonly policyPath: string
+  /** Loopback only; null serves nothing. */
+  readonly metrics: { readonly address: string; readonly port: number } | null
+  /** Where the last good policy and ruleset are kept; null keeps none. */
+  readonly stateDir: string | null
+  readonly onStop: 'keep' | 'flush'
+  readonly log: Logger
+}
+
+export interface Agent {
+  /** Finishes what is under way; the ruleset stays in force or goes, as `onStop` says. */
+  stop(): Promise<void>
+}
+
+/** The whole table is read and compared this often, whatever has or has not been heard. */
+const checkIntervalMs = 300_000
+/** Reading counters reads the members too: a scrape takes a reading at most this old. */
+const counterAgeMs = 5_000
+
+/**
+ * @throws {LockHeldError} if another Ringwall process works in this network namespace
+ * @throws {NftError} if nft cannot be used
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { log } = options
+  const metrics = createMetrics()
+  const stateDir = options.stateDir === null ? null : openStateDir(options.stateDir)
+  const nft = createNft()
+  const reporter = createReporter(log, metrics)
+  const handler = createRoutes()
+  const lock = await acquireLock('agent', { policyPath: options.policyPath, handler })
+  const stops: (() => Promise<void> | void)[] = [() => lock.release()]
+
+  try {
+    const { capabilities, parts } = await probeHost(nft)
+    log.info(
+      { nft: capabilities.nftVersion, elementUpdateMs: Math.round(capabilities.elementUpdateMs) },
+      'agent starts',
+    )
+    for (const message of capabilities.messages) log.warn(message)
+
+    const drift = new DriftWatch({ isOwnPid: pid => nft.isOwnPid(pid), look: () => loop.resync('drift') })
+    const loop = new ReconcileLoop({
+      ...parts,
+      onOutcome(outcome) {
+        if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
+        reporter.report(outcome, drift.suspect)
+        if (outcome.kind === 'applied') keepState(printRuleset(outcome.ruleset))
+      },
+    })
+    const server = await serve()
+    if (server !== null) {
+      stops.unshift(() => server.close())
+      log.info({ address: server.address, port: server.port }, 'metrics and health are served')
+    }
+
+    const generations = watchGenerations({
+      onGeneration: generation => drift.noteGeneration(generation),
+      onGap: () => drift.schedule(),
+      onDown: reason => log.warn({ reason }, 'nft monitor ended and is started again'),
+    })
+    stops.unshift(() => generations.close())
+    const links = watchLinks({
+      onEvent(event) {
+        log.debug(event, 'device')
+        loop.devicesChanged()
+      },
+      onDown: reason => log.warn({ reason }, 'device monitor ended and is started again'),
+    })
+    stops.unshift(() => links.close())
+    await Promise.all([generations.ready, links.ready])
+
+    let goodText: string | null = null
+    const file = watchFile(options.policyPath, {
+      onText: fileText => takePolicy(fileText),
+      onProblem: problem => {
+        reporter.policyUnreadable(problem.message)
+        void fallBack()
+      },
+    })
+    stops.unshift(() => file.close())
+    const check = setInterval(() => loop.resync('check'), checkIntervalMs)
+    stops.unshift(
+      () => clearInterval(check),
+      () => drift.close(),
+    )
+    await file.ready
+    await loop.settled()
+
+    return {
+      async stop() {
+        for (const stop of stops.slice(0, -1)) await stop()
+        await loop.close()
+        if (options.onStop === 'flush' && (await readTable(nft)) !== null) await nft.apply([deleteTable])
+        log.info(options.onStop === 'flush' ? 'agent stops, ruleset removed' : 'agent stops, ruleset stays in force')
+        await lock.release()
+      },
+    }
+
+    function takePolicy({ text, noticedAtMs }: FileText): void {
+      const { policy, problems } = readPolicy(text)
+      if (policy === null) {
+        reporter.policyRefused(problems.map(formatProblem))
+        void fallBack()
+        return
+      }
+      const ir = resolvePolicy(policy)
+      goodText = text
+      reporter.policyAccepted(ir, noticedAtMs)
+      loop.setPolicy(ir)
+    }
+
+    /** At start, with a file that is bad or missing, the last policy that was in force is better than none. */
+    async function fallBack(): Promise<void> {
+      const text = goodText === null ? await stateDir?.readPolicyText() : null
+      if (text == null || goodText !== null) return
+      const { policy } = readPolicy(text)
+      if (policy === null) return
+      log.warn({ stateDir: options.stateDir }, 'the last policy that was in force is taken instead')
+      const ir = resolvePolicy(policy)
+      reporter.fallenBack(ir)
+      loop.setPolicy(ir)
+    }
+
+    function keepState(rulesetText: string): void {
+      if (stateDir === null || goodText === null) return
+      stateDir.write(goodText, rulesetText).catch((error: unknown) => {
+        log.error({ error, stateDir: options.stateDir }, 'cannot keep the last good state; what is in force stays')
+      })
+    }
+
+    function serve(): Promise<LoopbackServer | null> {
+      if (options.metrics === null) return Promise.resolve(null)
+      return serveLoopback(handler, options.metrics.address, options.metrics.port)
+    }
+  } catch (error) {
+    for (const stop of stops) await stop()
+    throw error
+  }
+
+  function createRoutes() {
+    let readAtMs = Number.NEGATIVE_INFINITY
+    let reading: Promise<void> | null = null
+    const readCounters = async () => {
+      const ir = reporter.enforced()
+      const actual = ir === null ? null : await readTable(nft)
+      if (ir !== null && actual !== null) metrics.recordTraffic(readTraffic(actual, ir))
+      readAtMs = performance.now()
+    }
+    const scrape = metricsRoute(metrics.registry)
+    return createRequestHandler(
+      {
+        '/health': healthRoute(() => reporter.health()),
+        '/metrics': async () => {
+          if (performance.now() - readAtMs > counterAgeMs) {
+            reading ??= readCounters().finally(() => {
+              reading = null
+            })
+            await reading
+          }
+          return scrape()
+        },
+        '/show': async () => {
+          const ir = reporter.enforced()
+          return ir === null
+            ? jsonReply(503, { error: 'no policy is in force yet' })
+            : jsonReply(200, makeView(ir, await readTable(nft)))
+        },
+      },
+      (path, error) => log.error({ path, error }, 'cannot answer'),
+    )
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Child processes, in the two ways the agent uses them: run to its end with input given, or read line by line for as
+ * long as it lives. Messages of children are C locale, because they are sorted by their text.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+/**
+ * Put before a command: `['ip', 'netns', 'exec', NAME]` has it act in that network namespace, so that one process can
+ * drive many. Empty means the namespace of this process.
+ */
+export type CommandPrefix = readonly string[]
+
+export interface RunOptions {
+  /** Given to the command on standard input, which is empty otherwise. */
+  readonly input?: string
+  /** The command is killed with SIGKILL after this long; 30,000 where left out. */
+  readonly timeoutMs?: number
+  /** More on standard output than this many bytes kills the command; 256 MiB where left out. */
+  readonly maxOutputBytes?: number
+  /** Given each line of standard output as it comes, for output too large to keep; `stdout` is empty then. */
+  readonly onLine?: (line: string) => void
+  /** Told the pid as soon as there is one, before anything the command does can be seen. */
+  readonly onStart?: (pid: number) => void
+}
+
+export interface RunResult {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A command that could not be run to its end; one that ends with an exit code of its own is a `RunResult`. */
+export class RunError extends Error {
+  readonly kind: 'no-such-command' | 'cannot-start' | 'timeout' | 'output-too-large' | 'killed'
+
+  constructor(kind: RunError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'RunError'
+    this.kind = kind
+  }
+}
+
+const defaultTimeoutMs = 30_000
+const defaultMaxOutputBytes = 256 * 1024 * 1024
+/** Error messages are short; a command that writes more than this has gone wrong in some other way. */
+const maxErrorBytes = 64 * 1024
+
+/**
+ * @param command  the program and its arguments; no shell is involved
+ * @throws {RunError} if it cannot be started or did not end by itself
+ */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const { input = '', timeoutMs = defaultTimeoutMs, maxOutputBytes = defaultMaxOutputBytes } = options
+  const child = startWithInput(command, input)
+  let cutShort: RunError | null = null
+  const cut = (error: RunError) => {
+    cutShort ??= error
+    child.kill('SIGKILL')
+    // A grandchild may hold the pipes open for longer than we care.
+    child.stdout!.destroy()
+    child.stderr!.destroy()
+  }
+
+  if (options.onLine !== undefined) createInterface({ input: child.stdout! }).on('line', options.onLine)
+  const stdout = collect(child.stdout!, options.onLine === undefined ? maxOutputBytes : 0, () => {
+    if (options.onLine !== undefined) return
+    cut(new RunError('output-too-large', `Command "${summary(command)}" wrote more than ${maxOutputBytes} bytes`))
+  })
+  const stderr = collect(child.stderr!, maxErrorBytes)
+  const timer = setTimeout(
+    () => cut(new RunError('timeout', `Command "${summary(command)}" did not end within ${timeoutMs} ms`)),
+    timeoutMs,
+  )
+  if (child.pid !== undefined) options.onStart?.(child.pid)
+  try {
+    const { exitCode, signal } = await ended(child, command)
+    if (cutShort !== null) throw cutShort
+    if (exitCode === null) throw new RunError('killed', `Command "${summary(command)}" was ended by ${signal}`)
+    return { exitCode, stdout: stdout(), stderr: stderr() }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export interface LineProcessOptions {
+  readonly onLine: (line: string) => void
+  /** Lines of standard error. */
+  readonly onErrorLine?: (line: string) => void
+  /** Called once when the process is gone, unless `close` ended it. */
+  readonly onEnd: (reason: string) => void
+}
+
+export interface LineProcess {
+  /** Undefined where the process could not be started; `onEnd` tells why. */
+  readonly pid: number | undefined
+  /** Ends the process and waits until it is gone; nothing is called afterwards. */
+  close(): Promise<void>
+}
+
+/** Starts a command that prints lines until it is ended. */
+export function spawnLines(command: readonly string[], options: LineProcessOptions): LineProcess {
+  const child = start(command, 'ignore')
+  let open = true
+  let lastError = ''
+  createInterface({ input: child.stdout! }).on('line', line => open && options.onLine(line))
+  createInterface({ input: child.stderr! }).on('line', line => {
+    if (!open) return
+    if (line.trim() !== '') lastError = line.trim()
+    options.onErrorLine?.(line)
+  })
+  const gone = ended(child, command).then(
+    ({ exitCode, signal }) => `"${summary(command)}" ended (${lastError || signal || `exit code ${exitCode}`})`,
+    error => error.message as string,
+  )
+  gone.then(reason => open && options.onEnd(reason))
+  return {
+    pid: child.pid,
+    async close() {
+      open = false
+      child.kill('SIGKILL')
+      await gone
+    },
+  }
+}
+
+/**
+ * Input comes from a file that has lost its name: nft opens /dev/stdin anew, which the sockets Node gives a child do
+ * not allow (ENXIO), and a file is whole before the command starts, so none ever reads half of its input. It is written
+ * at offset 0 without moving there: a command that reads the descriptor it was given must not find itself at the end,
+ * because nft takes an empty input for nothing to do, exit code 0.
+ */
+function startWithInput(command: readonly string[], input: string): ChildProcess {
+  if (input === '') return start(command, 'ignore')
+  const path = join(inputFolder(), `ringwall-${process.pid}-${randomUUID()}`)
+  try {
+    const file = openSync(path, 'wx+', 0o600)
+    try {
+      unlinkSync(path)
+      writeAt0(file, Buffer.from(input))
+      return start(command, file)
+    } finally {
+      closeSync(file)
+    }
+  } catch (cause) {
+    if (cause instanceof RunError) throw cause
+    const message = `Cannot give "${summary(command)}" its input through "${path}": ${(cause as Error).message}`
+    throw new RunError('cannot-start', message, { cause })
+  }
+}
+
+/** In memory where the host has such a place: a full disk must not keep a new policy from the kernel. */
+function inputFolder(): string {
+  return existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+}
+
+function writeAt0(file: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(file, bytes, written, bytes.length - written, written)
+  }
+}
+
+function start(command: readonly string[], stdin: number | 'ignore'): ChildProcess {
+  const [program = '', ...args] = command
+  try {
+    return spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], env: childEnvironment() })
+  } catch (error) {
+    throw startError(command, error as NodeJS.ErrnoException)
+  }
+}
+
+/** The tools live where root's path leads; a user's path often leaves it out. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, LC_ALL: 'C', PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/sbin:/sbin` }
+}
+
+interface Ending {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+function ended(child: ChildProcess, command: readonly string[]): Promise<Ending> {
+  return new Promise((resolve, reject) => {
+    child.on('error', error => reject(startError(command, error)))
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal }))
+  })
+}
+
+function startError(command: readonly string[], cause: NodeJS.ErrnoException): RunError {
+  if (cause.code === 'ENOENT') return new RunError('no-such-command', `${command[0]} not found`, { cause })
+  return new RunError('cannot-start', `Cannot start "${summary(command)}": ${cause.message}`, { cause })
+}
+
+/** Gathers what a stream carries; the result is read when the stream has ended. */
+function collect(stream: NodeJS.ReadableStream, maxBytes: number, onTooMuch?: () => void): () => string {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  stream.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= maxBytes) chunks.push(chunk)
+    else onTooMuch?.()
+  })
+  return () => Buffer.concat(chunks).toString('utf8')
+}
+
+const maxSummaryLength = 120
+
+function summary(command: readonly string[]): string {
+  const text = command.join(' ')
+  return text.length <= maxSummaryLength ? text : `${text.slice(0, maxSummaryLength)}…`
+}

@@ -1,0 +1,131 @@
+/** The agent's HTTP: reading only, plain routes, for Prometheus, health checks and `ringwall show`. */
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, BlockList } from 'node:net'
+import type { Registry } from 'prom-client'
+
+export interface Reply {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+}
+
+/** What to answer a GET with, keyed by path. */
+export type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>
+
+export interface Health {
+  /** False makes /health answer 503. */
+  readonly healthy: boolean
+  /** What is wrong, one sentence each. */
+  readonly problems: readonly string[]
+}
+
+/** Readers are a scraper, a health check and now and then an operator; slow or many others must not pile up. */
+const limits = { connections: 64, requestTimeoutMs: 10_000 } as const
+
+/** @param onError  told of routes that throw; the client sees a bare 500 */
+export function createRequestHandler(routes: Routes, onError: (path: string, error: unknown) => void): RequestListener {
+  return async (request, response) => {
+    const path = pathOf(request)
+    try {
+      send(response, await replyTo(request, Object.hasOwn(routes, path) ? routes[path] : undefined))
+    } catch (error) {
+      onError(path, error)
+      send(response, jsonReply(500, { error: 'internal error; the log has it' }))
+    }
+  }
+}
+
+function replyTo(request: IncomingMessage, route: Routes[string] | undefined): Reply | Promise<Reply> {
+  if (request.method !== 'GET') return jsonReply(405, { error: `method ${request.method} is not served: expected GET` })
+  return route === undefined ? jsonReply(404, { error: 'no such path' }) : route()
+}
+
+export function jsonReply(status: number, value: unknown): Reply {
+  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
+}
+
+export const healthRoute = (health: () => Health) => (): Reply => {
+  const state = health()
+  return jsonReply(state.healthy ? 200 : 503, state)
+}
+
+export const metricsRoute = (registry: Registry) => async (): Promise<Reply> => ({
+  status: 200,
+  contentType: registry.contentType,
+  body: await registry.metrics(),
+})
+
+export interface LoopbackServer {
+  /** Where it listens; the port is the one chosen where 0 was asked for. */
+  readonly address: string
+  readonly port: number
+  close(): Promise<void>
+}
+
+/**
+ * @param address  `127.0.0.1` or `::1`: there is no password, so other machines must not reach it
+ * @throws {Error} if the address is another, or cannot be listened on
+ */
+export async function serveLoopback(handler: RequestListener, address: string, port: number): Promise<LoopbackServer> {
+  if (!isLoopback(address)) {
+    throw new Error(`Cannot serve metrics on "${address}": expected a loopback address such as 127.0.0.1 or ::1`)
+  }
+  const server = createLimitedServer(handler)
+  try {
+    await listening(server, { host: address, port })
+  } catch (cause) {
+    const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    const reason = taken ? 'another process listens there; expected a free port' : (cause as Error).message
+    throw new Error(`Cannot serve metrics on "${address}" port ${port}: ${reason}`, { cause })
+  }
+  return {
+    address,
+    port: (server.address() as AddressInfo).port,
+    close: () => closeServer(server),
+  }
+}
+
+export function createLimitedServer(handler: RequestListener): Server {
+  const server = createServer(
+    { requestTimeout: limits.requestTimeoutMs, headersTimeout: limits.requestTimeoutMs },
+    handler,
+  )
+  server.maxConnections = limits.connections
+  return server
+}
+
+/** Resolves when it listens. @throws {Error} with the system's `code` (EADDRINUSE) where it cannot */
+export function listening(server: Server, where: { host: string; port: number } | { path: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Ends open connections too: a scraper that keeps one alive must not keep us from ending. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+function isLoopback(address: string): boolean {
+  return loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?')[0] ?? '/'
+}
+
+function send(response: ServerResponse, { status, contentType, body }: Reply): void {
+  const allow = status === 405 ? { allow: 'GET' } : {}
+  response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store', ...allow }).end(body)
+}

@@ -1,0 +1,139 @@
+/**
+ * One writer a network namespace, and a way to ask it. The lock is a listening Unix socket with an abstract name: such
+ * names belong to a network namespace (unix(7)), as the ruleset does, and vanish with the process, however it ends.
+ *
+ * Any local user may take or ask an abstract name. One who takes ours keeps us from writing, which changes nothing that
+ * is in force, and is told in the error; what is answered to whoever asks must not be a secret.
+ */
+import { type RequestListener, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { closeServer, createLimitedServer, createRequestHandler, jsonReply, listening } from './http.ts'
+
+export type LockRole = 'agent' | 'apply' | 'flush'
+
+export interface LockHolder {
+  readonly role: LockRole
+  readonly pid: number
+  /** The policy file it keeps in force; null where there is none. */
+  readonly policyPath: string | null
+}
+
+export interface Lock {
+  /** Lets the next one in; resolves when it can. */
+  release(): Promise<void>
+}
+
+export interface LockOptions {
+  /** Absolute path of the policy file; told to others. */
+  readonly policyPath?: string
+  /** Answers what others ask over the socket. */
+  readonly handler?: RequestListener
+  /** Another name than Ringwall's own, for tests. */
+  readonly socketName?: string
+}
+
+/** Somebody else holds the lock; the message says who and what to do. */
+export class LockHeldError extends Error {
+  /** Null where the holder does not answer as a Ringwall process does. */
+  readonly holder: LockHolder | null
+
+  constructor(role: LockRole, holder: LockHolder | null, socketName: string) {
+    super(`${refusals[role]}: ${holder === null ? unknownHolder(socketName) : knownHolder(holder)}`)
+    this.name = 'LockHeldError'
+    this.holder = holder
+  }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+const defaultSocketName = 'ringwall'
+const holderPath = '/holder'
+const answerTimeoutMs = 5000
+/** A holder that ends between our attempt and our question leaves the name free. */
+const attempts = 3
+
+const refusals: Readonly<Record<LockRole, string>> = {
+  agent: 'Cannot start the agent',
+  apply: 'Cannot apply',
+  flush: 'Cannot flush',
+}
+
+/**
+ * @param role  what the caller is about to do
+ * @throws {LockHeldError} if another process holds it
+ */
+export async function acquireLock(role: LockRole, options: LockOptions = {}): Promise<Lock> {
+  const { policyPath = null, handler, socketName = defaultSocketName } = options
+  const self: LockHolder = { role, pid: process.pid, policyPath }
+  const tellHolder = createRequestHandler({ [holderPath]: () => jsonReply(200, self) }, () => {})
+  const server = createLimitedServer((question, response) =>
+    question.url === holderPath || handler === undefined ? tellHolder(question, response) : handler(question, response),
+  )
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await listening(server, { path: `\0${socketName}` })
+      return { release: () => closeServer(server) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      const answer = await ask(holderPath, socketName)
+      if (answer === 'nobody' && attempt < attempts) continue
+      throw new LockHeldError(role, answer === 'nobody' || answer === 'silent' ? null : readHolder(answer), socketName)
+    }
+  }
+}
+
+/**
+ * Asks whoever holds the lock of this network namespace.
+ * @returns null where nobody holds it, or the holder does not answer
+ */
+export async function askHolder(path: string, socketName = defaultSocketName): Promise<Answer | null> {
+  const answer = await ask(path, socketName)
+  return typeof answer === 'string' ? null : answer
+}
+
+/** Who holds the lock of this network namespace; null where nobody does, or nobody that answers as we do. */
+export async function findHolder(socketName = defaultSocketName): Promise<LockHolder | null> {
+  const answer = await ask(holderPath, socketName)
+  return typeof answer === 'string' ? null : readHolder(answer)
+}
+
+async function ask(path: string, socketName: string): Promise<Answer | 'nobody' | 'silent'> {
+  const question = request({ socketPath: `\0${socketName}`, path, signal: AbortSignal.timeout(answerTimeoutMs) })
+  try {
+    return await new Promise<Answer>((resolve, reject) => {
+      question.on('error', reject)
+      question.on('response', response => {
+        text(response).then(body => resolve({ status: response.statusCode ?? 0, body }), reject)
+      })
+      question.end()
+    })
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'nobody' : 'silent'
+  }
+}
+
+/** What anybody may have answered: trusted as far as it has the right shape. */
+function readHolder({ status, body }: Answer): LockHolder | null {
+  try {
+    const { role, pid, policyPath } = JSON.parse(body) as Partial<LockHolder>
+    const isHolder = status === 200 && role !== undefined && Object.hasOwn(refusals, role) && Number.isInteger(pid)
+    return isHolder ? { role, pid: pid!, policyPath: typeof policyPath === 'string' ? policyPath : null } : null
+  } catch {
+    return null
+  }
+}
+
+function knownHolder({ role, pid, policyPath }: LockHolder): string {
+  if (role !== 'agent') {
+    return `"ringwall ${role}" (pid ${pid}) is at work in this network namespace; try again when it has ended`
+  }
+  const who = policyPath === null ? `pid ${pid}` : `pid ${pid}, policy ${policyPath}`
+  return `a Ringwall agent (${who}) holds this network namespace; edit its policy file, or stop it first`
+}
+
+function unknownHolder(socketName: string): string {
+  return `a process that does not answer holds the socket "@${socketName}" of this network namespace; "ss -xlp" names it`
+}

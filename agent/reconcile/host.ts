@@ -1,0 +1,25 @@
+/** The loop's parts as they are on a real host. */
+import { usedMarks } from '../conntrack/marks.ts'
+import type { Nft } from '../nft/nft.ts'
+import { type Capabilities, probe } from '../nft/probe.ts'
+import { listLinks } from '../watch/links.ts'
+import type { LoopParts } from './loop.ts'
+
+export type HostParts = Omit<LoopParts, 'onOutcome'>
+
+/** Enough for looking; what the host's nft can do has not been asked. */
+export function hostParts(nft: Nft): HostParts {
+  return {
+    nft,
+    listDevices: () => listLinks(),
+    readMarks: ctMarkMask => usedMarks(ctMarkMask),
+    jsonCtTimeout: false,
+  }
+}
+
+/** Asks the host's nft what it can do. @throws {NftError} if it cannot be used at all */
+export async function probeHost(nft: Nft): Promise<{ readonly capabilities: Capabilities; readonly parts: HostParts }> {
+  const capabilities = await probe(nft)
+  const jsonCtTimeout = capabilities.features['ct timeout policy'] === 'json'
+  return { capabilities, parts: { ...hostParts(nft), jsonCtTimeout } }
+}

@@ -1,0 +1,192 @@
+/**
+ * The reconcile loop: makes the kernel agree with the desired policy, and keeps it so.
+ *
+ * One run at a time. Whatever happens meanwhile (a new policy, a device, a stranger's change, the regular check) is
+ * remembered and served by one further run. A run works on what the last one left in the kernel, unless something may
+ * have changed it: then the table is read first. A refused transaction changes nothing: the old ruleset stays in force
+ * and the run is tried again, later each time.
+ */
+import { readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
+import { type Ruleset, tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
+import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import type { Nft } from '../nft/nft.ts'
+import { commit } from './commit.ts'
+import { describeTransactions } from './describe.ts'
+import { type Bindings, bindDevices, type Device, readBindings } from './devices.ts'
+import { afterPlan, makePlan, type Plan, readCtMarkMask, readStamps, type Standing, stampsNeeded } from './plan.ts'
+import { type ReadMarks, StampPool } from './stamp-pool.ts'
+
+export interface LoopParts {
+  readonly nft: Nft
+  readonly listDevices: () => Promise<readonly Device[]>
+  readonly readMarks: ReadMarks
+  /** Told of every run that did or refused something, in order. */
+  readonly onOutcome: (outcome: Outcome) => void
+  /** Whether the host's nft keeps the policy of a timeout object that is given as JSON. */
+  readonly jsonCtTimeout: boolean
+  /** Plan, and change nothing. */
+  readonly dryRun?: boolean
+}
+
+export type Outcome =
+  | (Reached & { readonly kind: 'applied' | 'planned'; readonly plan: Plan; readonly summary: string })
+  | (Reached & { readonly kind: 'unchanged' })
+  | { readonly kind: 'refused'; readonly cause: Cause; readonly error: Error; readonly retryInMs: number }
+
+interface Reached {
+  readonly cause: Cause
+  readonly policy: PolicyIr
+  readonly ruleset: Ruleset
+  readonly bindings: Bindings
+  /** From the beginning of the run, reading included. */
+  readonly seconds: number
+}
+
+/** Why a run was made; of several at once the first in this order. */
+export const causes = ['drift', 'policy', 'device', 'retry', 'check'] as const
+export type Cause = (typeof causes)[number]
+
+const retryDelayMs = { first: 250, most: 30_000 } as const
+
+export class ReconcileLoop {
+  readonly #parts: LoopParts
+  #desired: PolicyIr | null = null
+  #pool: StampPool | null = null
+  #poolMask = 0
+  #standing: Standing | null = null
+  #bindings: Bindings = new Map()
+  #pending = new Set<Cause>()
+  #running: Promise<void> | null = null
+  #retryTimer: NodeJS.Timeout | undefined
+  #failures = 0
+  /** How often the table was to be read again. */
+  #reads = 0
+  #closed = false
+
+  constructor(parts: LoopParts) {
+    this.#parts = parts
+  }
+
+  /** Makes this policy the desired one. */
+  setPolicy(desired: PolicyIr): void {
+    this.#desired = desired
+    this.#trigger('policy')
+  }
+
+  /** Devices may have come, gone or been renamed. */
+  devicesChanged(): void {
+    this.#trigger('device')
+  }
+
+  /** Somebody else may have changed the table: it is read before it is compared. */
+  resync(cause: 'drift' | 'check'): void {
+    this.#standing = null
+    this.#reads += 1
+    this.#trigger(cause)
+  }
+
+  /** Resolves when nothing is left to do: applied, or refused and waiting to be tried again. */
+  async settled(): Promise<void> {
+    while (this.#running !== null) await this.#running
+  }
+
+  /** Finishes the run under way and makes no further one. What stands in the kernel stays. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#retryTimer)
+    await this.settled()
+  }
+
+  #trigger(cause: Cause): void {
+    if (this.#closed) return
+    this.#pending.add(cause)
+    this.#running ??= this.#serve().finally(() => {
+      this.#running = null
+    })
+  }
+
+  async #serve(): Promise<void> {
+    while (this.#pending.size > 0 && !this.#closed) {
+      const cause = causes.find(each => this.#pending.has(each))!
+      this.#pending.clear()
+      clearTimeout(this.#retryTimer)
+      if (this.#desired === null) return
+      try {
+        this.#parts.onOutcome(await this.#run(this.#desired, cause))
+        this.#failures = 0
+      } catch (error) {
+        this.#refused(cause, error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+  }
+
+  async #run(desired: PolicyIr, cause: Cause): Promise<Outcome> {
+    const startedAt = performance.now()
+    const devices = await this.#parts.listDevices()
+    const standing = this.#standing ?? (await this.#read(desired, devices))
+    this.#bindings = bindDevices(desired, devices, this.#bindings)
+    const needed = stampsNeeded(standing, desired, this.#bindings)
+    const stamps = await this.#stampPool(desired.ctMarkMask).renew(standing.stamps, [...needed.fresh, ...needed.raised])
+    const plan = makePlan(standing, desired, this.#bindings, stamps)
+    const { prepare, change, complete } = plan.transactions
+    const reached = (): Reached => ({
+      cause,
+      policy: desired,
+      ruleset: plan.ruleset,
+      bindings: this.#bindings,
+      seconds: (performance.now() - startedAt) / 1000,
+    })
+    if (prepare.length + change.length === 0) {
+      this.#standing = afterPlan(standing, plan, desired)
+      return { kind: 'unchanged', ...reached() }
+    }
+    const summary = describeTransactions(plan.transactions)
+    if (this.#parts.dryRun) return { kind: 'planned', plan, summary, ...reached() }
+    // Forgotten until the kernel has it: whatever goes wrong on the way, the next run reads first.
+    this.#standing = null
+    const read = this.#reads
+    await commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout)
+    // A stranger's change that was heard of meanwhile may have come before ours or after.
+    if (complete && read === this.#reads) this.#standing = afterPlan(standing, plan, desired)
+    if (!complete) this.#pending.add('check')
+    return { kind: 'applied', plan, summary, ...reached() }
+  }
+
+  async #read(desired: PolicyIr, devices: readonly Device[]): Promise<Standing> {
+    const objects = await this.#parts.nft.list(tableFamily, tableName)
+    if (objects === null) return { actual: null, enforced: null, stamps: new Map() }
+    const actual = readRuleset(objects, new Map(devices.map(device => [device.name, device.index])))
+    if (this.#bindings.size === 0) this.#bindings = readBindings(actual)
+    // Another layout of the mark makes every stamp unreadable, ours and those on sessions.
+    const stamps = readCtMarkMask(actual) === desired.ctMarkMask ? readStamps(actual, desired.ctMarkMask) : new Map()
+    // Whatever differs from the desired ruleset now may have let sessions in that it would not have.
+    return { actual, enforced: null, stamps }
+  }
+
+  #stampPool(ctMarkMask: number): StampPool {
+    if (this.#pool === null || this.#poolMask !== ctMarkMask) {
+      this.#pool = new StampPool(ctMarkMask, this.#parts.readMarks)
+      this.#poolMask = ctMarkMask
+    }
+    return this.#pool
+  }
+
+  #refused(cause: Cause, error: Error): void {
+    const retryInMs = Math.min(retryDelayMs.first * 2 ** this.#failures, retryDelayMs.most)
+    this.#failures += 1
+    this.#standing = null
+    this.#parts.onOutcome({ kind: 'refused', cause, error, retryInMs })
+    this.#retryTimer = setTimeout(() => this.#trigger('retry'), retryInMs)
+  }
+}
+
+/** One run and no more: no retry, no watching. */
+export async function reconcileOnce(policy: PolicyIr, parts: Omit<LoopParts, 'onOutcome'>): Promise<Outcome> {
+  const outcomes: Outcome[] = []
+  const loop = new ReconcileLoop({ ...parts, onOutcome: outcome => outcomes.push(outcome) })
+  loop.setPolicy(policy)
+  await loop.settled()
+  await loop.close()
+  // A table made anew takes two runs; the first says what was done, a refusal of the second is what counts.
+  return outcomes.find(outcome => outcome.kind === 'refused') ?? outcomes[0]!
+}

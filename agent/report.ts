@@ -1,0 +1,134 @@
+/** What the agent says of itself: in the log, in metrics, and to health checks. */
+import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
+import type { Health } from './http.ts'
+import type { Logger } from './log.ts'
+import type { AgentMetrics } from './metrics.ts'
+import { NftError } from './nft/errors.ts'
+import { countElements } from './reconcile/describe.ts'
+import type { Outcome } from './reconcile/loop.ts'
+
+/** What /health answers besides what every health answer has. */
+export interface AgentHealth extends Health {
+  /** Whether the kernel holds the policy last accepted. */
+  readonly inForce: boolean
+  readonly enis: readonly { readonly id: string; readonly device: string; readonly state: string }[]
+}
+
+export type Reporter = ReturnType<typeof createReporter>
+
+export function createReporter(log: Logger, metrics: AgentMetrics) {
+  let accepted: PolicyIr | null = null
+  let enforced: PolicyIr | null = null
+  let bindings: ReadonlyMap<string, number> = new Map()
+  let fileFaults: readonly string[] = []
+  let refusal: string | null = null
+  /** When the change was noticed that is not in force yet. */
+  let pendingSinceMs: number | null = null
+
+  function eniStates(): AgentHealth['enis'] {
+    const attached = (enforced?.enis ?? []).map(({ id, device }) => ({
+      id,
+      device,
+      state: bindings.has(id) ? 'enforced' : 'device-missing',
+    }))
+    return [...attached, ...(enforced?.unattachedEnis ?? []).map(eni => ({ ...eni, state: 'no-group' }))]
+  }
+
+  function reached({ policy, bindings: bound, cause }: Exclude<Outcome, { kind: 'refused' }>): void {
+    const missingBefore = new Set(eniStates().flatMap(eni => (eni.state === 'device-missing' ? [eni.id] : [])))
+    enforced = policy
+    bindings = bound
+    refusal = null
+    metrics.inForce.set(policy === accepted ? 1 : 0)
+    const states = eniStates()
+    for (const state of ['enforced', 'device-missing', 'no-group'] as const) {
+      metrics.enis.set({ state }, states.filter(eni => eni.state === state).length)
+    }
+    for (const { id, device, state } of states) {
+      if (state !== 'device-missing' || missingBefore.has(id)) continue
+      log.warn({ eni: id, device }, 'device is not there; its rules stand and take hold when it comes')
+    }
+    if (cause === 'drift' || cause === 'check' || cause === 'retry') metrics.resyncs.inc({ cause })
+    if (pendingSinceMs !== null && policy === accepted) {
+      metrics.reconcileLag.observe((performance.now() - pendingSinceMs) / 1000)
+      pendingSinceMs = null
+    }
+  }
+
+  return {
+    enforced: () => enforced,
+
+    policyAccepted(ir: PolicyIr, noticedAtMs: number): void {
+      accepted = ir
+      fileFaults = []
+      pendingSinceMs = noticedAtMs
+      metrics.policyLoads.inc({ outcome: 'accepted' })
+      metrics.policyFaults.set(0)
+      metrics.inForce.set(0)
+      for (const { id, device } of ir.unattachedEnis) {
+        log.warn({ eni: id, device }, 'ENI has no security group: its device is left alone')
+      }
+    },
+
+    fallenBack(ir: PolicyIr): void {
+      accepted = ir
+    },
+
+    /** @param faults  one line each */
+    policyRefused(faults: readonly string[]): void {
+      fileFaults = faults
+      metrics.policyLoads.inc({ outcome: 'refused' })
+      metrics.policyFaults.set(faults.length)
+      log.error({ faults }, 'the policy file has faults; what was in force stays in force')
+    },
+
+    policyUnreadable(message: string): void {
+      fileFaults = [message]
+      metrics.policyLoads.inc({ outcome: 'unreadable' })
+      log.error({ reason: message }, 'the policy file cannot be read; what was in force stays in force')
+    },
+
+    /** @param suspect  who changed the ruleset last, for an outcome that puts a stranger's change right */
+    report(outcome: Outcome, suspect: string): void {
+      if (outcome.kind === 'refused') {
+        const { error, retryInMs } = outcome
+        refusal = error.message
+        metrics.inForce.set(0)
+        metrics.transactions.inc({ outcome: error instanceof NftError ? error.kind : 'unknown' })
+        log.error({ error, retryInMs }, 'the change was refused; the ruleset before it stays in force')
+        return
+      }
+      reached(outcome)
+      if (outcome.kind !== 'applied') return
+      const { cause, plan, summary, seconds } = outcome
+      const elements = countElements(plan.transactions)
+      metrics.transactions.inc({ outcome: 'applied' })
+      metrics.transactionDuration.observe(seconds)
+      metrics.elementsChanged.inc({ operation: 'add' }, elements.added)
+      metrics.elementsChanged.inc({ operation: 'delete' }, elements.deleted)
+      metrics.stampsRaised.inc(plan.raised.length)
+      const told = { cause, change: summary, seconds, judgedAgain: plan.raised }
+      if (cause === 'drift') {
+        metrics.driftHealed.inc()
+        log.warn({ ...told, changedBy: suspect }, 'somebody changed our table; it is as it should be again')
+      } else {
+        log.info(told, 'in force')
+      }
+    },
+
+    health(): AgentHealth {
+      const waiting = enforced === null && refusal === null && fileFaults.length === 0
+      const inForce = enforced !== null && enforced === accepted && refusal === null
+      return {
+        healthy: inForce && fileFaults.length === 0,
+        inForce,
+        problems: [
+          ...fileFaults,
+          ...(refusal === null ? [] : [refusal]),
+          ...(waiting ? ['no policy has been read yet'] : []),
+        ],
+        enis: eniStates(),
+      }
+    },
+  }
+}

@@ -1,0 +1,100 @@
+/** What is in force on this host, rule by rule with what each has decided: the content of `ringwall show`. */
+import type { Direction, Placement, RuleVerdict } from '../../rules-compiler/model/policy.ts'
+import { makeLayers } from '../../rules-compiler/nft/layers.ts'
+import { hookChain } from '../../rules-compiler/nft/names.ts'
+import type { ActualRuleset, Hits } from '../../rules-compiler/nft/read-ruleset.ts'
+import type { EniIr, PolicyIr, RuleIr } from '../../rules-compiler/policy/ir.ts'
+import { ruleText } from '../../rules-compiler/policy/rule-text.ts'
+import { type KernelReading, readTraffic } from '../counters/read.ts'
+
+export interface View {
+  readonly enis: readonly EniView[]
+  /** ENIs without a group: their devices are left alone. */
+  readonly unattachedEnis: readonly { readonly id: string; readonly device: string }[]
+  readonly groups: readonly { readonly id: string; readonly ip: number; readonly ip6: number }[]
+  readonly sessionTimeoutSeconds: number
+}
+
+export interface EniView {
+  readonly id: string
+  readonly device: string
+  readonly placement: Placement
+  readonly addresses: readonly string[]
+  readonly securityGroupIds: readonly string[]
+  /** Whether the kernel holds rules for it. */
+  readonly inForce: boolean
+  readonly directions: readonly DirectionView[]
+}
+
+export interface DirectionView {
+  readonly direction: Direction
+  /** In the order they are asked; within a layer the order of rules means nothing. */
+  readonly layers: readonly { readonly verdict: RuleVerdict; readonly rules: readonly RuleView[] }[]
+  readonly defaultVerdict: RuleVerdict
+  /** What was decided without a rule, by reason; `default` among them. */
+  readonly reasons: Readonly<Record<string, Hits>>
+  /** Other ENIs that count into the same rule counters, because their rules are alike. */
+  readonly sharedWith: readonly string[]
+}
+
+export interface RuleView extends Hits {
+  readonly id: string
+  readonly groupId: string
+  readonly verdict: RuleVerdict
+  readonly priority: number
+  /** The rule in words. */
+  readonly text: string
+}
+
+/** @param actual  the kernel's table; null where there is none: then nothing is in force and all counts are 0 */
+export function makeView(ir: PolicyIr, actual: ActualRuleset | null): View {
+  const readings = actual === null ? [] : readTraffic(actual, ir)
+  return {
+    enis: ir.enis.map(eni => ({
+      id: eni.id,
+      device: eni.device,
+      placement: eni.placement,
+      addresses: eni.addresses,
+      securityGroupIds: eni.securityGroupIds,
+      inForce: actual?.chains.has(hookChain(eni.id, 'prerouting')) ?? false,
+      directions: (['ingress', 'egress'] as const).map(direction =>
+        directionView(
+          eni,
+          direction,
+          readings.filter(reading => reading.direction === direction && reading.eniIds.includes(eni.id)),
+        ),
+      ),
+    })),
+    unattachedEnis: ir.unattachedEnis,
+    groups: [...ir.groups].map(([id, members]) => ({ id, ip: members.ip.length, ip6: members.ip6.length })),
+    sessionTimeoutSeconds: ir.sessionTimeoutSeconds,
+  }
+}
+
+function directionView(eni: EniIr, direction: Direction, readings: readonly KernelReading[]): DirectionView {
+  const byRule = Map.groupBy(readings, reading => reading.ruleId)
+  const byReason = Map.groupBy(readings, reading => reading.reason)
+  byReason.delete('rule')
+  return {
+    direction,
+    layers: makeLayers(eni[direction].rules).map(({ verdict, rules }) => ({
+      verdict,
+      rules: rules.map(rule => ruleView(rule, byRule.get(rule.id) ?? [])),
+    })),
+    defaultVerdict: eni[direction].defaultVerdict,
+    reasons: Object.fromEntries([...byReason].map(([reason, hits]) => [reason, sum(hits)])),
+    sharedWith: [...new Set(readings.flatMap(reading => reading.eniIds))].filter(id => id !== eni.id),
+  }
+}
+
+function ruleView(rule: RuleIr, hits: readonly Hits[]): RuleView {
+  const { id, groupId, verdict, priority } = rule
+  return { id, groupId, verdict, priority, text: ruleText(rule), ...sum(hits) }
+}
+
+function sum(hits: readonly Hits[]): Hits {
+  return hits.reduce(
+    (total, { packets, bytes }) => ({ packets: total.packets + packets, bytes: total.bytes + bytes }),
+    { packets: 0, bytes: 0 },
+  )
+}

@@ -1,0 +1,37 @@
+/** The table as it stands, to be put back if what comes next is not confirmed. */
+import { deleteTable } from '../rules-compiler/nft/commands.ts'
+import { diff, type Transactions } from '../rules-compiler/nft/diff.ts'
+import { type ActualRuleset, readRuleset } from '../rules-compiler/nft/read-ruleset.ts'
+import { tableFamily, tableName } from '../rules-compiler/nft/ruleset.ts'
+import type { Nft } from './nft/nft.ts'
+import { commit } from './reconcile/commit.ts'
+import { listLinks } from './watch/links.ts'
+
+export interface Snapshot {
+  readonly existed: boolean
+  /** Makes the kernel as it was when the snapshot was taken. */
+  readonly restore: () => Promise<void>
+}
+
+export async function takeSnapshot(nft: Nft, jsonCtTimeout: boolean): Promise<Snapshot> {
+  const before = await readTable(nft)
+  return {
+    existed: before !== null,
+    async restore() {
+      const transactions = way(await readTable(nft), before)
+      await commit(nft, transactions, jsonCtTimeout)
+    },
+  }
+}
+
+export async function readTable(nft: Nft): Promise<ActualRuleset | null> {
+  const objects = await nft.list(tableFamily, tableName)
+  if (objects === null) return null
+  const links = await listLinks()
+  return readRuleset(objects, new Map(links.map(link => [link.name, link.index])))
+}
+
+function way(now: ActualRuleset | null, before: ActualRuleset | null): Transactions {
+  if (before !== null) return diff(now, before)
+  return { prepare: [], change: now === null ? [] : [deleteTable], complete: true }
+}

@@ -1,0 +1,49 @@
+/**
+ * What the agent leaves on disk: the last policy that stood in the kernel, and the ruleset it made, which plain
+ * `nft -f` can load at boot, before the network is up and without Node.
+ */
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+export interface StateDir {
+  /** The policy text that was in force last; null where there is none or it cannot be read. */
+  readonly readPolicyText: () => Promise<string | null>
+  /** @throws {Error} if the disk refuses; what was there before stays whole */
+  readonly write: (policyText: string, rulesetText: string) => Promise<void>
+}
+
+const policyFile = 'policy.last-good'
+const rulesetFile = 'ruleset.nft'
+
+export function openStateDir(path: string): StateDir {
+  return {
+    async readPolicyText() {
+      try {
+        return await readFile(join(path, policyFile), 'utf8')
+      } catch {
+        return null
+      }
+    },
+    async write(policyText, rulesetText) {
+      await mkdir(path, { recursive: true, mode: 0o700 })
+      await writeAtomically(join(path, rulesetFile), rulesetText)
+      await writeAtomically(join(path, policyFile), policyText)
+    },
+  }
+}
+
+/** On disk whole before it takes the name, so a torn file is never read. */
+async function writeAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  const directory = await open(dirname(path))
+  await directory.sync()
+  await directory.close()
+}

@@ -1,0 +1,177 @@
+/** The network devices of a namespace, and what happens to them. */
+import type { CommandPrefix } from '../exec.ts'
+import { RunError, run } from '../exec.ts'
+import { type Watch, watchLines } from './line-watch.ts'
+
+export interface Link {
+  /** The kernel's number of the device: kept when it is renamed, never used again in the namespace by itself. */
+  readonly index: number
+  readonly name: string
+  /** Lower case with colons; null for devices without one. */
+  readonly mac: string | null
+  /** Set up by its administrator; whether there is a carrier is another matter. */
+  readonly up: boolean
+  /** `veth`, `tun`, `bridge`; left out for hardware. */
+  readonly kind?: string
+  /** Name of the bridge, bond or VRF it is part of. */
+  readonly master?: string
+}
+
+export type LinkEvent =
+  | { readonly kind: 'added'; readonly index: number; readonly name: string }
+  | { readonly kind: 'removed'; readonly index: number; readonly name: string }
+  | { readonly kind: 'renamed'; readonly index: number; readonly name: string; readonly oldName: string }
+
+export interface LinkWatchOptions {
+  readonly prefix?: CommandPrefix
+  /**
+   * In the order things happened to one device. A device that was there only for a moment gives both of its events;
+   * of several renamings in a row only the first name and the last may be seen.
+   */
+  readonly onEvent: (event: LinkEvent) => void
+  /** The devices could not be listed, or the monitor ended; tried again by itself. */
+  readonly onDown?: (reason: string) => void
+}
+
+/** NETLINK_ROUTE and RTNLGRP_LINK. */
+const netlink = { protocol: 0, group: 1 } as const
+/** Making one device gives several lines; they are followed by one listing. */
+const coalesceMs = 5
+const relistDelayMs = 500
+
+/** Ordered by index. @throws {Error} if `ip` is missing or refuses */
+export async function listLinks({ prefix = [] }: { readonly prefix?: CommandPrefix } = {}): Promise<readonly Link[]> {
+  const { exitCode, stdout, stderr } = await runIp([...prefix, 'ip', '-j', '-d', 'link', 'show'])
+  if (exitCode !== 0) throw new Error(`Cannot list network devices: ${stderr.trim()}`)
+  return (JSON.parse(stdout || '[]') as readonly IpLink[]).map(readLink).sort((a, b) => a.index - b.index)
+}
+
+/** The devices there are when it becomes ready give no event. */
+export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): Watch {
+  const known = new Map<number, string>()
+  const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>()
+  let listed = false
+  let listing: Promise<void> | null = null
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
+
+  const lines = watchLines({
+    command: [...prefix, 'ip', '-o', 'monitor', 'link'],
+    netlink,
+    onLine(line) {
+      const event = monitorLine.exec(line)?.groups
+      if (event !== undefined) noteLine(Number(event.index), event.name ?? '', event.deleted !== undefined)
+      // Whatever else it says, a lost event for one, the listing sets right.
+      scheduleListing(coalesceMs)
+    },
+    onUp: () => scheduleListing(0),
+    onDown: reason => onDown?.(reason),
+  })
+
+  /** Arrivals and departures at once, from the line: by the time of the listing the device may be gone again. */
+  function noteLine(index: number, name: string, deleted: boolean): void {
+    const before = known.get(index)
+    if (deleted && before !== undefined) {
+      known.delete(index)
+      tell({ kind: 'removed', index, name: before })
+    } else if (!deleted && before === undefined) {
+      known.set(index, name)
+      tell({ kind: 'added', index, name })
+    }
+  }
+
+  function scheduleListing(delayMs: number): void {
+    if (closed || listing !== null) {
+      listAgain = true
+      return
+    }
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      listing = list().finally(() => {
+        listing = null
+        if (listAgain) scheduleListing(coalesceMs)
+        listAgain = false
+      })
+    }, delayMs)
+  }
+  let listAgain = false
+
+  async function list(): Promise<void> {
+    try {
+      compare(await listLinks({ prefix }))
+      listed = true
+      becomeReady()
+    } catch (error) {
+      if (closed) return
+      onDown?.(error instanceof Error ? error.message : String(error))
+      setTimeout(() => scheduleListing(0), relistDelayMs).unref()
+    }
+  }
+
+  function compare(links: readonly Link[]): void {
+    const present = new Set(links.map(link => link.index))
+    for (const [index, name] of known) {
+      if (present.has(index)) continue
+      known.delete(index)
+      tell({ kind: 'removed', index, name })
+    }
+    for (const { index, name } of links) {
+      const oldName = known.get(index)
+      known.set(index, name)
+      if (oldName === undefined) tell({ kind: 'added', index, name })
+      else if (oldName !== name) tell({ kind: 'renamed', index, name, oldName })
+    }
+  }
+
+  function tell(event: LinkEvent): void {
+    if (listed && !closed) onEvent(event)
+  }
+
+  return {
+    ready,
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await lines.close()
+      await listing
+    },
+  }
+}
+
+/**
+ * `Deleted 5: tap0@if3: <BROADCAST…`. What follows the last @ is the peer, which names may hold an @ before; a device
+ * with one in its name and no peer is set right by the listing.
+ */
+const monitorLine = /^(?<deleted>Deleted )?(?<index>\d+): (?<name>[^:]+?)(?:@[^:@]*)?: </
+
+/** What `ip -j -d link` prints of a device; the rest is not ours. */
+interface IpLink {
+  readonly ifindex: number
+  readonly ifname: string
+  readonly flags?: readonly string[]
+  readonly address?: string
+  readonly master?: string
+  readonly linkinfo?: { readonly info_kind?: string }
+}
+
+function readLink({ ifindex, ifname, flags = [], address, master, linkinfo }: IpLink): Link {
+  return {
+    index: ifindex,
+    name: ifname,
+    mac: address ?? null,
+    up: flags.includes('UP'),
+    ...(linkinfo?.info_kind !== undefined && { kind: linkinfo.info_kind }),
+    ...(master !== undefined && { master }),
+  }
+}
+
+async function runIp(command: readonly string[]) {
+  try {
+    return await run(command)
+  } catch (error) {
+    if (error instanceof RunError && error.kind === 'no-such-command') {
+      throw new Error('Cannot list network devices: ip not found: install the package iproute2', { cause: error })
+    }
+    throw error
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Tells of every change of the network namespace's nftables rules, ours and others'. The text monitor prints one
+ * generation line a transaction, with the process that made it; it leaves out elements of concatenated interval sets
+ * and the JSON monitor has no such line, so the line is taken as the sign to look, and what changed is found by reading.
+ */
+import type { CommandPrefix } from '../exec.ts'
+import { type Watch, watchLines } from './line-watch.ts'
+
+export interface Generation {
+  /** Counts the transactions of the network namespace. */
+  readonly generation: number
+  /** Of the process that made it. A pid in the machine's first pid namespace, whichever this process is in. */
+  readonly pid: number
+  /** Its name, 15 characters at most: `nft`, `iptables-nft-re`. */
+  readonly process: string
+}
+
+export interface GenerationWatchOptions {
+  readonly prefix?: CommandPrefix
+  readonly onGeneration: (generation: Generation) => void
+  /** Generations may have been missed; listening again, so that what is read from now on is not older than what is heard. */
+  readonly onGap: (reason: string) => void
+  /** The monitor ended and is started again; each time of many in a row. */
+  readonly onDown?: (reason: string) => void
+}
+
+/** NETLINK_NETFILTER and NFNLGRP_NFTABLES. */
+const netlink = { protocol: 12, group: 7 } as const
+const generationLine = /^# new generation (\d+) by process (\d+) \((.*)\)$/
+/** The kernel's buffer for the monitor overran (ENOBUFS); the monitor goes on by itself. */
+const lossLine = /^# ERROR: We lost some netlink events/
+
+export function watchGenerations({ prefix = [], onGeneration, onGap, onDown }: GenerationWatchOptions): Watch {
+  let downReason = ''
+  return watchLines({
+    command: [...prefix, 'nft', 'monitor'],
+    netlink,
+    onLine(line) {
+      // Every element added is a line too: the first character sorts those out.
+      if (!line.startsWith('#')) return
+      const [, generation, pid, process = ''] = generationLine.exec(line) ?? []
+      if (generation !== undefined) onGeneration({ generation: Number(generation), pid: Number(pid), process })
+      else if (lossLine.test(line)) onGap('nft monitor lost events')
+    },
+    onUp(first) {
+      if (!first) onGap(downReason)
+    },
+    onDown(reason) {
+      downReason = reason
+      onDown?.(reason)
+    },
+  })
+}

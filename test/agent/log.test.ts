@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createLogger } from '../../agent/log.ts'
+import { NftError } from '../../agent/nft/errors.ts'
+
+describe('a log line', () => {
+  test('is JSON with level, time, service and message', () => {
+    const [line] = logged(logger => logger.info({ eni: 'eni-1' }, 'in force'))
+    const { time, ...rest } = line!
+    assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    assert.deepEqual(rest, { level: 'info', service: 'ringwall-agent', eni: 'eni-1', msg: 'in force' })
+  })
+
+  test('of an error has what it says and what caused it, and no stack', () => {
+    const cause = Object.assign(new Error('spawn nft ENOENT'), { code: 'ENOENT' })
+    const error = new NftError('busy', 'delete set', 'Error: Device or resource busy\n', { cause })
+    const [line] = logged(logger => logger.error({ error }, 'refused'))
+    assert.deepEqual(line?.error, {
+      name: 'NftError',
+      kind: 'busy',
+      command: 'delete set',
+      stderr: 'Error: Device or resource busy\n',
+      message: 'nft refused "delete set": Device or resource busy (busy)',
+      cause: { name: 'Error', message: 'spawn nft ENOENT', code: 'ENOENT' },
+    })
+  })
+
+  test('below the level is left out', () => {
+    assert.deepEqual(
+      logged(logger => logger.debug('too much')),
+      [],
+    )
+  })
+})
+
+function logged(write: (logger: ReturnType<typeof createLogger>) => void): readonly Record<string, unknown>[] {
+  const lines: string[] = []
+  write(createLogger('ringwall-agent', 'info', { write: line => lines.push(line) }))
+  return lines.map(line => JSON.parse(line))
+}
