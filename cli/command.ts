@@ -1,0 +1,91 @@
+/** What every `ringwall` command is, and what they share: output, exit codes, reading a policy file. */
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import type { Policy } from '../rules-compiler/model/policy.ts'
+import { formatProblem } from '../rules-compiler/validate/problem.ts'
+import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
+
+export interface Command {
+  /** As typed after `ringwall`. */
+  readonly name: string
+  /** One line for the list of commands. */
+  readonly summary: string
+  /** The whole help text, ending in a newline. */
+  readonly usage: string
+  /**
+   * @param args  what was typed after the name
+   * @returns the exit code: 0 done, 1 done with a finding the caller asked to fail on, 2 bad input
+   * @throws {UsageError} if the arguments are wrong
+   * @throws {InputError} if a file says something wrong
+   */
+  run(args: readonly string[], io: Io): Promise<number>
+}
+
+/** Where a command reads and writes; the process's own streams, or a test's. */
+export interface Io {
+  readonly stdin: NodeJS.ReadableStream
+  readonly stdout: Output
+  readonly stderr: Output
+}
+
+export interface Output {
+  write(text: string): unknown
+}
+
+/** The command line itself is wrong; the message names the flag. */
+export class UsageError extends Error {}
+
+/** A file is wrong; one line per fault, each with the path of the field. */
+export class InputError extends Error {
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.faults = faults
+  }
+}
+
+export const exitBadInput = 2
+
+/** Runs a command; wrong arguments and wrong input become lines on stderr and exit code 2, nothing on stdout. */
+export async function runCommand(command: Command, args: readonly string[], io: Io): Promise<number> {
+  try {
+    return await command.run(args, io)
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.stderr.write(`ringwall ${command.name}: ${error.message}\nSee "ringwall ${command.name} --help".\n`)
+      return exitBadInput
+    }
+    if (error instanceof InputError) {
+      for (const fault of error.faults) io.stderr.write(`${fault}\n`)
+      return exitBadInput
+    }
+    throw error
+  }
+}
+
+/**
+ * A checked policy from a file.
+ * @param file  path, or `-` for standard input
+ * @throws {InputError} if the file cannot be read or says something wrong, with one line for each fault
+ */
+export async function loadPolicy(file: string, io: Io): Promise<Policy> {
+  const { policy, problems } = readPolicy(await readInput(file, io))
+  if (policy === null) throw new InputError(problems.map(formatProblem))
+  return policy
+}
+
+async function readInput(file: string, io: Io): Promise<string> {
+  try {
+    return file === '-' ? await text(io.stdin) : await readFile(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new InputError([`Cannot read policy file "${file}": ${fileFaults[code ?? ''] ?? code ?? 'unknown fault'}`])
+  }
+}
+
+const fileFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+}

@@ -1,0 +1,117 @@
+/** `ringwall apply FILE`: the policy into the kernel of this network namespace, once. */
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { acquireLock } from '../../agent/lock.ts'
+import { createNft } from '../../agent/nft/exec.ts'
+import { type HostParts, hostParts, probeHost } from '../../agent/reconcile/host.ts'
+import { type Outcome, reconcileOnce } from '../../agent/reconcile/loop.ts'
+import { takeSnapshot } from '../../agent/snapshot.ts'
+import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
+import { numberFlag, onlyFile, parseArguments } from '../arguments.ts'
+import { type Command, type Io, loadPolicy } from '../command.ts'
+import { confirmSignal } from './confirm.ts'
+
+const usage = `usage: ringwall apply FILE [--dry-run] [--confirm SECONDS]
+
+Loads a policy file into the kernel of this network namespace, as the smallest change from what stands there. What
+judges packets is always the old policy or the new one, whole. Sessions that the new policy no longer allows are cut
+at their next packet; all others go on untouched.
+
+  --dry-run           say what would change, and change nothing
+  --confirm SECONDS   put the old state back unless confirmed in time: press Enter here, or run
+                      "ringwall confirm" from a new connection, which proves that you can still get in.
+                      Losing this terminal counts as not confirmed.
+
+Exit codes: 0 in force; 1 refused, or rolled back; 2 the file has faults (nothing was changed).
+`
+
+const options = {
+  'dry-run': { type: 'boolean' },
+  confirm: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+const confirmSeconds = [1, 3600] as const
+
+export const command: Command = { name: 'apply', summary: 'load a policy file into the kernel', usage, run }
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseArguments(args, options)
+  if (values.help) {
+    io.stdout.write(usage)
+    return 0
+  }
+  const seconds = values.confirm === undefined ? null : numberFlag('confirm', values.confirm, confirmSeconds)
+  const ir = resolvePolicy(await loadPolicy(onlyFile(positionals), io))
+  for (const { id, device } of ir.unattachedEnis) {
+    io.stdout.write(`ENI ${id} has no security group: device "${device}" is left alone.\n`)
+  }
+  if (values['dry-run']) return report(await reconcileOnce(ir, { ...hostParts(createNft()), dryRun: true }), io)
+
+  const lock = await acquireLock('apply')
+  try {
+    const nft = createNft()
+    const { parts } = await probeHost(nft)
+    if (seconds === null) return report(await reconcileOnce(ir, parts), io)
+    return await applyOnTrial(ir, parts, seconds, io)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function applyOnTrial(ir: PolicyIr, parts: HostParts, seconds: number, io: Io): Promise<number> {
+  const snapshot = await takeSnapshot(parts.nft, parts.jsonCtTimeout)
+  const outcome = await reconcileOnce(ir, parts)
+  const exitCode = report(outcome, io)
+  if (outcome.kind !== 'applied') return exitCode
+  if (await isConfirmed(seconds, io)) {
+    io.stdout.write('Confirmed.\n')
+    return 0
+  }
+  await snapshot.restore()
+  io.stderr.write('Not confirmed: the state before is in force again.\n')
+  return 1
+}
+
+/** @returns the exit code */
+function report(outcome: Outcome, io: Io): number {
+  switch (outcome.kind) {
+    case 'refused':
+      io.stderr.write(`Cannot apply, and nothing was changed: ${outcome.error.message}\n`)
+      return 1
+    case 'unchanged':
+      io.stdout.write('Nothing to change: the policy is in force.\n')
+      return 0
+    case 'planned':
+      io.stdout.write(`Would change: ${outcome.summary}\n`)
+      return 0
+    case 'applied':
+      io.stdout.write(`In force after ${Math.round(outcome.seconds * 1000)} ms: ${outcome.summary}\n`)
+      return 0
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Whether Enter, or `ringwall confirm` elsewhere, comes in time and before the terminal goes. */
+async function isConfirmed(seconds: number, io: Io): Promise<boolean> {
+  io.stdout.write(`Confirm within ${seconds} s: press Enter, or run "ringwall confirm" from a new connection.\n`)
+  const over = new AbortController()
+  const { signal } = over
+  const lost = (['SIGHUP', 'SIGINT', 'SIGTERM'] as const).map(name => once(process, name, { signal }))
+  // Standard input that is no terminal ends at once; only a line typed is a confirmation.
+  const confirmed = [once(io.stdin, 'data', { signal }), once(process, confirmSignal, { signal })]
+  const tooLate = sleep(seconds * 1000, undefined, { signal })
+  io.stdin.resume()
+  try {
+    return await Promise.race([
+      ...confirmed.map(event => event.then(() => true)),
+      ...[...lost, tooLate].map(event => event.then(() => false)),
+    ])
+  } finally {
+    over.abort()
+    await Promise.allSettled([...confirmed, ...lost, tooLate])
+    io.stdin.pause()
+  }
+}

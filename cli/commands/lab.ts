@@ -1,0 +1,125 @@
+/** `ringwall lab`: hosts, agents and real traffic on this one machine; and the way into a running lab. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { delimiter, join } from 'node:path'
+import type { HostName } from '../../lab/fleet.ts'
+import { runLab } from '../../lab/lab.ts'
+import { table } from '../../lab/report.ts'
+import { type LabState, runningLabs } from '../../lab/state.ts'
+import { numberFlag, parseArguments } from '../arguments.ts'
+import { type Command, type Io, UsageError } from '../command.ts'
+
+const usage = `usage: ringwall lab [--once]
+       ringwall lab status
+       ringwall lab shell HOST [--lab PID] [-- COMMAND…]
+
+Builds nine hosts as network namespaces, starts a real agent on five of them, tries real connections
+over IPv4 and IPv6, and prints what the policies demand beside what was seen. Then it takes a rule away
+under an open session. Nothing outside its namespaces is touched. Needs root.
+
+On a terminal the lab then stays up for playing, until Ctrl-C. Elsewhere, and with --once, it ends:
+exit code 0 if all was as expected, 1 otherwise.
+
+  status         the running labs: hosts, namespaces, whether a ruleset stands, policy files
+  shell HOST     a shell, or COMMAND, in a host of a running lab
+  --lab PID      which lab, where several run
+`
+
+const options = { once: { type: 'boolean' }, lab: { type: 'string' }, help: { type: 'boolean' } } as const
+const projectFolder = join(import.meta.dirname, '..', '..')
+
+export const command: Command = {
+  name: 'lab',
+  summary: 'try it: hosts, agents and real traffic on this machine',
+  usage,
+  async run(args, io) {
+    const { values, positionals } = parseArguments(args, options)
+    if (values.help) {
+      io.stdout.write(usage)
+      return 0
+    }
+    const [action, host, ...words] = positionals
+    switch (action) {
+      case undefined: {
+        const stay = values.once !== true && process.stdin.isTTY && process.stdout.isTTY
+        return (await runLab({ stay, print: line => io.stdout.write(`${line}\n`) })) ? 0 : 1
+      }
+      case 'status':
+        return printStatus(io)
+      case 'shell':
+        return runIn(chooseLab(values.lab), host, words, io)
+      default:
+        throw new UsageError(`unknown action "${action}", expected status or shell`)
+    }
+  },
+}
+
+function printStatus(io: Io): number {
+  const labs = runningLabs()
+  if (labs.length === 0) io.stdout.write('No lab is running. Start one with: ringwall lab\n')
+  for (const { pid, folder, namespaces } of labs) {
+    const rows = Object.entries(namespaces).map(([host, name]) => {
+      const standing = enter(name, ['nft', '-t', 'list', 'table', 'inet', 'ringwall']).status === 0
+      return [host, name, standing ? 'stands' : 'none']
+    })
+    io.stdout.write(`lab ${pid}, policy files and logs in ${folder}\n`)
+    for (const line of table(['host', 'namespace', 'ruleset'], rows)) io.stdout.write(`  ${line}\n`)
+  }
+  return 0
+}
+
+function enter(namespace: string, words: readonly string[]) {
+  return spawnSync('ip', ['netns', 'exec', namespace, ...words], { stdio: 'ignore' })
+}
+
+function chooseLab(pidText: string | undefined): LabState {
+  const labs = runningLabs()
+  const pids = labs.map(({ pid }) => pid).join(', ')
+  if (pidText !== undefined) {
+    const pid = numberFlag('lab', pidText, [1, 4_194_304])
+    const chosen = labs.find(lab => lab.pid === pid)
+    if (chosen === undefined) throw new UsageError(`--lab ${pid} is not running, expected ${pids || 'a running lab'}`)
+    return chosen
+  }
+  const [only, another] = labs
+  if (only === undefined) throw new UsageError('no lab is running, start one with "ringwall lab" in another terminal')
+  if (another !== undefined) throw new UsageError(`several labs are running, choose one with --lab: ${pids}`)
+  return only
+}
+
+async function runIn(lab: LabState, host: string | undefined, words: readonly string[], io: Io): Promise<number> {
+  const hosts = Object.keys(lab.namespaces)
+  if (host === undefined || !hosts.includes(host)) {
+    throw new UsageError(
+      `${host === undefined ? 'missing HOST' : `unknown host "${host}"`}, expected ${hosts.join(', ')}`,
+    )
+  }
+  const interactive = words.length === 0
+  if (interactive) io.stdout.write(hints(lab, host))
+  const child = spawn(
+    'ip',
+    ['netns', 'exec', lab.namespaces[host as HostName], ...(interactive ? ['bash', '--norc'] : words)],
+    {
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        PATH: `${projectFolder}${delimiter}${process.env.PATH}`,
+        PS1: `[${host}] \\w # `,
+        RINGWALL_LAB_ONLY: '1',
+      },
+    },
+  )
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code ?? 1
+}
+
+function hints(lab: LabState, host: string): string {
+  return `You are in "${host}" of lab ${lab.pid}; leave with exit. To try:
+  ip -br address                          where you are
+  ping -c 1 198.18.1.2                    web; 2001:db8:1::2 by IPv6
+  timeout 2 bash -c '</dev/tcp/198.18.1.2/443' && echo reached
+  ringwall show                           what is in force here, with counters
+  nft list table inet ringwall            the same as nft sees it
+  ${'$EDITOR'} ${lab.folder}/web.yaml     change the policy of web; the agent there follows
+`
+}

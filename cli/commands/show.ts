@@ -1,0 +1,48 @@
+/** `ringwall show`: what is in force here, rule by rule, with what each has decided. */
+import { askHolder } from '../../agent/lock.ts'
+import { createNft } from '../../agent/nft/exec.ts'
+import { printView } from '../../agent/show/print.ts'
+import { makeView, type View } from '../../agent/show/view.ts'
+import { readTable } from '../../agent/snapshot.ts'
+import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
+import { onlyFile, parseArguments } from '../arguments.ts'
+import { type Command, InputError, type Io, loadPolicy } from '../command.ts'
+
+const usage = `usage: ringwall show [FILE] [--json]
+
+Shows the ENIs of this network namespace, their groups, layers and rules with verdicts, and what each has decided.
+Asks the agent that runs here; with FILE it reads the policy from there and the counters from the kernel, for rules
+that "ringwall apply" has loaded.
+
+  --json   the same for machines
+`
+
+const options = { json: { type: 'boolean' }, help: { type: 'boolean' } } as const
+
+export const command: Command = { name: 'show', summary: 'show what is in force, with counters', usage, run }
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseArguments(args, options)
+  if (values.help) {
+    io.stdout.write(usage)
+    return 0
+  }
+  const view = positionals.length === 0 ? await askAgent() : await lookUp(onlyFile(positionals), io)
+  io.stdout.write(values.json ? `${JSON.stringify(view, null, 2)}\n` : printView(view))
+  return 0
+}
+
+async function askAgent(): Promise<View> {
+  const answer = await askHolder('/show')
+  if (answer === null || answer.status === 404) {
+    throw new InputError([
+      'Cannot show: no agent runs in this network namespace; name the policy file: ringwall show FILE',
+    ])
+  }
+  if (answer.status !== 200) throw new InputError([`Cannot show: the agent says ${answer.body.trim()}`])
+  return JSON.parse(answer.body) as View
+}
+
+async function lookUp(file: string, io: Io): Promise<View> {
+  return makeView(resolvePolicy(await loadPolicy(file, io)), await readTable(createNft()))
+}

@@ -1,0 +1,73 @@
+/** The `ringwall` command: finds the command asked for and runs it. Each command is loaded only when it is needed. */
+import { readFileSync } from 'node:fs'
+import { nearestWord } from '../rules-compiler/validate/nearest-word.ts'
+import type { Io } from './command.ts'
+import { commandGroups, listedCommands } from './command-list.ts'
+
+const exitBadCommandLine = 2
+
+const groupTexts = commandGroups.map(({ title, commands }) => {
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}\n`)
+  return `${title}\n${lines.join('')}`
+})
+
+const helpText = `ringwall: cloud-style security groups enforced on Linux hosts
+
+usage: ringwall COMMAND [ARGUMENTS]
+
+${groupTexts.join('\n')}
+"ringwall help COMMAND" or "ringwall COMMAND --help" says more about one; "ringwall --version" prints the version.
+Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad input.
+`
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever read the output has enough of it: `ringwall show | head`.
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+try {
+  process.exitCode = await main(process.argv.slice(2), process)
+} catch (error) {
+  process.stderr.write(`ringwall: ${(error as Error).message}\n`)
+  if (process.env.RINGWALL_DEBUG === '1') process.stderr.write(`${(error as Error).stack}\n`)
+  process.exitCode = 1
+}
+
+async function main([name, ...args]: readonly string[], io: Io): Promise<number> {
+  switch (name) {
+    case undefined:
+      io.stderr.write(helpText)
+      return exitBadCommandLine
+    case 'help':
+      if (args[0] !== undefined) return runNamed(args[0], ['--help'], io)
+      io.stdout.write(helpText)
+      return 0
+    case '--help':
+    case '-h':
+      io.stdout.write(helpText)
+      return 0
+    case '--version':
+      io.stdout.write(`ringwall ${version()}\n`)
+      return 0
+    default:
+      return runNamed(name, args[0] === '-h' ? ['--help'] : args, io)
+  }
+}
+
+async function runNamed(name: string, args: readonly string[], io: Io): Promise<number> {
+  const listed = listedCommands.get(name)
+  if (listed === undefined) {
+    const nearest = nearestWord(name, [...listedCommands.keys()])
+    const suggestion = nearest === null ? 'See "ringwall --help".' : `Did you mean "${nearest}"?`
+    io.stderr.write(`ringwall: unknown command "${name}". ${suggestion}\n`)
+    return exitBadCommandLine
+  }
+  const [{ runCommand }, { command }] = await Promise.all([import('./command.ts'), listed.load()])
+  return runCommand(command, args, io)
+}
+
+function version(): string {
+  const packageJson = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(packageJson) as { version: string }).version
+}
