@@ -1,7 +1,10 @@
 /** The stand-alone agent, put together: read it to see how the process works. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
+import { compile } from '../rules-compiler/nft/compile.ts'
 import { printRuleset } from '../rules-compiler/nft/print.ts'
+import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
 import { formatProblem } from '../rules-compiler/validate/problem.ts'
 import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
@@ -49,6 +52,8 @@ export interface Agent {
 const checkIntervalMs = 300_000
 /** Reading counters reads the members too: a scrape takes a reading at most this old. */
 const counterAgeMs = 5_000
+/** A monitor hears within some milliseconds; one that cannot start must not keep the policy from the kernel. */
+const monitorWaitMs = 3_000
 
 /**
  * @throws {LockHeldError} if another Ringwall process works in this network namespace

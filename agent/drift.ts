@@ -21,6 +21,7 @@ export class DriftWatch {
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #readingMs = 0
   #suspect = ''
+  #closed = false
 
   constructor(options: DriftWatchOptions) {
     this.#options = options
@@ -39,7 +40,7 @@ export class DriftWatch {
 
   /** Something may have been missed: look, soon. */
   schedule(): void {
-    if (this.#timer !== undefined) return
+    if (this.#timer !== undefined || this.#closed) return
     const wait = Math.min(Math.max(this.#readingMs * spacing.timesReading, spacing.leastMs), spacing.mostMs)
     const delayMs = Math.max(gatherMs, this.#lookedAtMs + wait - performance.now())
     this.#timer = setTimeout(() => {
@@ -54,7 +55,9 @@ export class DriftWatch {
     this.#readingMs = milliseconds
   }
 
+  /** Looks no more, whatever is still heard. */
   close(): void {
+    this.#closed = true
     clearTimeout(this.#timer)
   }
 }

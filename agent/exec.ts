@@ -3,10 +3,8 @@
  * long as it lives. Messages of children are C locale, because they are sorted by their text.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 /**
@@ -129,18 +127,17 @@ export function spawnLines(command: readonly string[], options: LineProcessOptio
 }
 
 /**
- * Input comes from a file that has lost its name: nft opens /dev/stdin anew, which the sockets Node gives a child do
- * not allow (ENXIO), and a file is whole before the command starts, so none ever reads half of its input. It is written
- * at offset 0 without moving there: a command that reads the descriptor it was given must not find itself at the end,
- * because nft takes an empty input for nothing to do, exit code 0.
+ * Input comes from a file without a name: nft opens /dev/stdin anew, which the sockets Node gives a child do not allow
+ * (ENXIO), and a file is whole before the command starts, so none ever reads half of its input. It is written at offset
+ * 0 without moving there: a command that reads the descriptor it was given must not find itself at the end, because nft
+ * takes an empty input for nothing to do, exit code 0.
  */
 function startWithInput(command: readonly string[], input: string): ChildProcess {
   if (input === '') return start(command, 'ignore')
-  const path = join(inputFolder(), `ringwall-${process.pid}-${randomUUID()}`)
+  const folder = inputFolder()
   try {
-    const file = openSync(path, 'wx+', 0o600)
+    const file = openSync(folder, constants.O_RDWR | tmpFile, 0o600)
     try {
-      unlinkSync(path)
       writeAt0(file, Buffer.from(input))
       return start(command, file)
     } finally {
@@ -148,10 +145,13 @@ function startWithInput(command: readonly string[], input: string): ChildProcess
     }
   } catch (cause) {
     if (cause instanceof RunError) throw cause
-    const message = `Cannot give "${summary(command)}" its input through "${path}": ${(cause as Error).message}`
+    const message = `Cannot give "${summary(command)}" its input through a file in "${folder}": ${(cause as Error).message}`
     throw new RunError('cannot-start', message, { cause })
   }
 }
+
+/** O_TMPFILE (open(2)), which Node does not name: the file never has a name, so a kill leaves nothing behind. */
+const tmpFile = 0o20000000 | constants.O_DIRECTORY
 
 /** In memory where the host has such a place: a full disk must not keep a new policy from the kernel. */
 function inputFolder(): string {

@@ -120,10 +120,15 @@ function readHolder({ status, body }: Answer): LockHolder | null {
   try {
     const { role, pid, policyPath } = JSON.parse(body) as Partial<LockHolder>
     const isHolder = status === 200 && role !== undefined && Object.hasOwn(refusals, role) && Number.isInteger(pid)
-    return isHolder ? { role, pid: pid!, policyPath: typeof policyPath === 'string' ? policyPath : null } : null
+    return isHolder ? { role, pid: pid!, policyPath: isPrintable(policyPath) ? policyPath : null } : null
   } catch {
     return null
   }
+}
+
+/** It goes to an operator's terminal. */
+function isPrintable(path: unknown): path is string {
+  return typeof path === 'string' && !/\p{C}/u.test(path)
 }
 
 function knownHolder({ role, pid, policyPath }: LockHolder): string {

@@ -70,6 +70,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       }
     },
 
+    /** A policy other than the file's is taken, because the file is bad or missing. */
     fallenBack(ir: PolicyIr): void {
       accepted = ir
     },
@@ -85,10 +86,11 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
     policyUnreadable(message: string): void {
       fileFaults = [message]
       metrics.policyLoads.inc({ outcome: 'unreadable' })
+      metrics.policyFaults.set(1)
       log.error({ reason: message }, 'the policy file cannot be read; what was in force stays in force')
     },
 
-    /** @param suspect  who changed the ruleset last, for an outcome that puts a stranger's change right */
+    /** @param suspect  who changed the ruleset last, for an outcome that puts a stranger's change right; may be empty */
     report(outcome: Outcome, suspect: string): void {
       if (outcome.kind === 'refused') {
         const { error, retryInMs } = outcome
@@ -100,7 +102,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       }
       reached(outcome)
       if (outcome.kind !== 'applied') return
-      const { cause, plan, summary, seconds } = outcome
+      const { cause, plan, summary, seconds, drifted } = outcome
       const elements = countElements(plan.transactions)
       metrics.transactions.inc({ outcome: 'applied' })
       metrics.transactionDuration.observe(seconds)
@@ -108,24 +110,25 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       metrics.elementsChanged.inc({ operation: 'delete' }, elements.deleted)
       metrics.stampsRaised.inc(plan.raised.length)
       const told = { cause, change: summary, seconds, judgedAgain: plan.raised }
-      if (cause === 'drift') {
+      if (drifted) {
         metrics.driftHealed.inc()
-        log.warn({ ...told, changedBy: suspect }, 'somebody changed our table; it is as it should be again')
+        log.warn({ ...told, changedBy: suspect || 'unknown' }, 'somebody changed our table; it is as it should be again')
       } else {
         log.info(told, 'in force')
       }
     },
 
     health(): AgentHealth {
-      const waiting = enforced === null && refusal === null && fileFaults.length === 0
       const inForce = enforced !== null && enforced === accepted && refusal === null
+      const waitsFor = accepted === null ? 'no policy has been read yet' : 'the policy is being put in force'
+      const waiting = !inForce && refusal === null && fileFaults.length === 0
       return {
         healthy: inForce && fileFaults.length === 0,
         inForce,
         problems: [
           ...fileFaults,
           ...(refusal === null ? [] : [refusal]),
-          ...(waiting ? ['no policy has been read yet'] : []),
+          ...(waiting ? [waitsFor] : []),
         ],
         enis: eniStates(),
       }

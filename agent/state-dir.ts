@@ -8,7 +8,10 @@ import { dirname, join } from 'node:path'
 export interface StateDir {
   /** The policy text that was in force last; null where there is none or it cannot be read. */
   readonly readPolicyText: () => Promise<string | null>
-  /** @throws {Error} if the disk refuses; what was there before stays whole */
+  /**
+   * One after the other, in the order called.
+   * @throws {Error} if the disk refuses; what was there before stays whole
+   */
   readonly write: (policyText: string, rulesetText: string) => Promise<void>
 }
 
@@ -16,6 +19,14 @@ const policyFile = 'policy.last-good'
 const rulesetFile = 'ruleset.nft'
 
 export function openStateDir(path: string): StateDir {
+  let writing: Promise<unknown> = Promise.resolve()
+
+  async function writeBoth(policyText: string, rulesetText: string): Promise<void> {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    await writeAtomically(join(path, rulesetFile), rulesetText)
+    await writeAtomically(join(path, policyFile), policyText)
+  }
+
   return {
     async readPolicyText() {
       try {
@@ -24,10 +35,10 @@ export function openStateDir(path: string): StateDir {
         return null
       }
     },
-    async write(policyText, rulesetText) {
-      await mkdir(path, { recursive: true, mode: 0o700 })
-      await writeAtomically(join(path, rulesetFile), rulesetText)
-      await writeAtomically(join(path, policyFile), policyText)
+    write(policyText, rulesetText) {
+      const written = writing.then(() => writeBoth(policyText, rulesetText))
+      writing = written.catch(() => {})
+      return written
     },
   }
 }

@@ -25,7 +25,7 @@ export interface Nft {
    * One table with all that is in it, without the `metainfo` object: the table, objects, sets and maps, chains, rules,
    * each kind in order of making and rules in their order in the chain. Sets of other tables are not read: one listing
    * costs the same whatever else is on the host.
-   * @param options.terse  leave out the elements of sets and maps
+   * @param options.terse  leave out the elements of sets and maps; nft 1.0.6 reads them all the same (0.3 s for 50,000)
    * @returns null where there is no such table
    */
   list(

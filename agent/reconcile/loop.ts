@@ -6,7 +6,8 @@
  * have changed it: then the table is read first. A refused transaction changes nothing: the old ruleset stays in force
  * and the run is tried again, later each time.
  */
-import { readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
+import { diff } from '../../rules-compiler/nft/diff.ts'
+import { type ActualRuleset, readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
 import { type Ruleset, tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Nft } from '../nft/nft.ts'
@@ -20,7 +21,7 @@ export interface LoopParts {
   readonly nft: Nft
   readonly listDevices: () => Promise<readonly Device[]>
   readonly readMarks: ReadMarks
-  /** Told of every run that did or refused something, in order. */
+  /** Told of every run, in order; must not throw. */
   readonly onOutcome: (outcome: Outcome) => void
   /** Whether the host's nft keeps the policy of a timeout object that is given as JSON. */
   readonly jsonCtTimeout: boolean
@@ -29,7 +30,13 @@ export interface LoopParts {
 }
 
 export type Outcome =
-  | (Reached & { readonly kind: 'applied' | 'planned'; readonly plan: Plan; readonly summary: string })
+  | (Reached & {
+      readonly kind: 'applied' | 'planned'
+      readonly plan: Plan
+      readonly summary: string
+      /** The table was read, and was not as the run before had left it: somebody else changed it. */
+      readonly drifted: boolean
+    })
   | (Reached & { readonly kind: 'unchanged' })
   | { readonly kind: 'refused'; readonly cause: Cause; readonly error: Error; readonly retryInMs: number }
 
@@ -54,6 +61,8 @@ export class ReconcileLoop {
   #pool: StampPool | null = null
   #poolMask = 0
   #standing: Standing | null = null
+  /** What the last run left in the kernel; null where that is not known. */
+  #left: Ruleset | null = null
   #bindings: Bindings = new Map()
   #pending = new Set<Cause>()
   #running: Promise<void> | null = null
@@ -100,30 +109,43 @@ export class ReconcileLoop {
   #trigger(cause: Cause): void {
     if (this.#closed) return
     this.#pending.add(cause)
-    this.#running ??= this.#serve().finally(() => {
-      this.#running = null
-    })
+    this.#running ??= this.#serve()
   }
 
   async #serve(): Promise<void> {
-    while (this.#pending.size > 0 && !this.#closed) {
-      const cause = causes.find(each => this.#pending.has(each))!
-      this.#pending.clear()
-      clearTimeout(this.#retryTimer)
-      if (this.#desired === null) return
-      try {
-        this.#parts.onOutcome(await this.#run(this.#desired, cause))
-        this.#failures = 0
-      } catch (error) {
-        this.#refused(cause, error instanceof Error ? error : new Error(String(error)))
+    // What comes in the same turn is served by one run.
+    await Promise.resolve()
+    try {
+      while (this.#pending.size > 0 && !this.#closed) {
+        const cause = causes.find(each => this.#pending.has(each))!
+        this.#pending.clear()
+        clearTimeout(this.#retryTimer)
+        if (this.#desired !== null) this.#parts.onOutcome(await this.#outcomeOf(this.#desired, cause))
       }
+    } finally {
+      // In the same turn as the last look at what is pending: a cause that came in between would wait forever.
+      this.#running = null
+    }
+  }
+
+  async #outcomeOf(desired: PolicyIr, cause: Cause): Promise<Outcome> {
+    try {
+      const outcome = await this.#run(desired, cause)
+      this.#failures = 0
+      return outcome
+    } catch (error) {
+      return this.#refused(cause, error instanceof Error ? error : new Error(String(error)))
     }
   }
 
   async #run(desired: PolicyIr, cause: Cause): Promise<Outcome> {
     const startedAt = performance.now()
+    // A stranger's change that is heard of during the run may have come before what was read and done here or after.
+    const reads = this.#reads
+    const isHeardOf = () => reads !== this.#reads
     const devices = await this.#parts.listDevices()
-    const standing = this.#standing ?? (await this.#read(desired, devices))
+    const known = this.#standing
+    const standing = known ?? (await this.#read(desired, devices))
     this.#bindings = bindDevices(desired, devices, this.#bindings)
     const needed = stampsNeeded(standing, desired, this.#bindings)
     const stamps = await this.#stampPool(desired.ctMarkMask).renew(standing.stamps, [...needed.fresh, ...needed.raised])
@@ -137,19 +159,25 @@ export class ReconcileLoop {
       seconds: (performance.now() - startedAt) / 1000,
     })
     if (prepare.length + change.length === 0) {
-      this.#standing = afterPlan(standing, plan, desired)
+      this.#standing = isHeardOf() ? null : afterPlan(standing, plan, desired)
+      this.#left = plan.ruleset
       return { kind: 'unchanged', ...reached() }
     }
     const summary = describeTransactions(plan.transactions)
-    if (this.#parts.dryRun) return { kind: 'planned', plan, summary, ...reached() }
+    const drifted = known === null && this.#differsFromLeft(standing.actual)
+    if (this.#parts.dryRun) return { kind: 'planned', plan, summary, drifted, ...reached() }
     // Forgotten until the kernel has it: whatever goes wrong on the way, the next run reads first.
     this.#standing = null
-    const read = this.#reads
+    this.#left = null
     await commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout)
-    // A stranger's change that was heard of meanwhile may have come before ours or after.
-    if (complete && read === this.#reads) this.#standing = afterPlan(standing, plan, desired)
-    if (!complete) this.#pending.add('check')
-    return { kind: 'applied', plan, summary, ...reached() }
+    if (complete && !isHeardOf()) this.#standing = afterPlan(standing, plan, desired)
+    if (complete) this.#left = plan.ruleset
+    else this.#pending.add('check')
+    return { kind: 'applied', plan, summary, drifted, ...reached() }
+  }
+
+  #differsFromLeft(actual: ActualRuleset | null): boolean {
+    return this.#left !== null && diff(actual, this.#left).change.length > 0
   }
 
   async #read(desired: PolicyIr, devices: readonly Device[]): Promise<Standing> {
@@ -171,12 +199,13 @@ export class ReconcileLoop {
     return this.#pool
   }
 
-  #refused(cause: Cause, error: Error): void {
+  #refused(cause: Cause, error: Error): Outcome {
     const retryInMs = Math.min(retryDelayMs.first * 2 ** this.#failures, retryDelayMs.most)
     this.#failures += 1
     this.#standing = null
-    this.#parts.onOutcome({ kind: 'refused', cause, error, retryInMs })
-    this.#retryTimer = setTimeout(() => this.#trigger('retry'), retryInMs)
+    // Nobody would end the timer of a closed loop, and a process waits for its timers.
+    if (!this.#closed) this.#retryTimer = setTimeout(() => this.#trigger('retry'), retryInMs)
+    return { kind: 'refused', cause, error, retryInMs }
   }
 }
 

@@ -28,14 +28,16 @@ export interface Plan {
 /**
  * The ENIs and directions that need a new stamp: those without one, and those whose sessions must be judged again
  * because something may have been taken from them. Where it is not known what the kernel enforced, any difference
- * counts as taken away. With `revocation: drain` sessions live on until they end.
+ * counts as taken away. With `revocation: drain` sessions live on until they end. Stamps of another layout of the mark
+ * cannot be told from ours, so a changed mask makes all of them new.
  */
 export function stampsNeeded(
   standing: Standing,
   desired: PolicyIr,
   deviceIndexes: ReadonlyMap<string, number>,
 ): { readonly fresh: readonly string[]; readonly raised: readonly string[] } {
-  const keys = desired.enis.flatMap(eni => [stampKey(eni.id, 'ingress'), stampKey(eni.id, 'egress')])
+  const keys = stampKeys(desired)
+  if (standing.enforced !== null && standing.enforced.ctMarkMask !== desired.ctMarkMask) return { fresh: keys, raised: [] }
   const known = keys.filter(key => standing.stamps.has(key))
   const fresh = keys.filter(key => !standing.stamps.has(key))
   if (desired.revocation === 'drain') return { fresh, raised: [] }
@@ -47,7 +49,10 @@ export function stampsNeeded(
   return { fresh, raised: unchanged.length === 0 ? [] : known }
 }
 
-/** @param stamps  current ones of every ENI and direction in the desired policy */
+/**
+ * @param stamps  current ones of every ENI and direction in the desired policy. Those of others end here: an ENI that
+ *                goes and comes again must not take sessions for accepted that its old rules let in
+ */
 export function makePlan(
   standing: Standing,
   desired: PolicyIr,
@@ -55,8 +60,14 @@ export function makePlan(
   stamps: Stamps,
 ): Plan {
   const ruleset = compile(desired, { stamps, deviceIndexes })
-  const raised = [...stamps].filter(([key, stamp]) => (standing.stamps.get(key) ?? stamp) !== stamp).map(([key]) => key)
-  return { ruleset, stamps, transactions: diff(standing.actual, ruleset), raised }
+  const keys = new Set(stampKeys(desired))
+  const kept = new Map([...stamps].filter(([key]) => keys.has(key)))
+  const raised = [...kept].filter(([key, stamp]) => (standing.stamps.get(key) ?? stamp) !== stamp).map(([key]) => key)
+  return { ruleset, stamps: kept, transactions: diff(standing.actual, ruleset), raised }
+}
+
+function stampKeys(ir: PolicyIr): readonly string[] {
+  return ir.enis.flatMap(eni => [stampKey(eni.id, 'ingress'), stampKey(eni.id, 'egress')])
 }
 
 /** What the kernel holds once a plan has been carried out, without reading it again. */

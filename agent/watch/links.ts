@@ -37,6 +37,8 @@ export interface LinkWatchOptions {
 const netlink = { protocol: 0, group: 1 } as const
 /** Making one device gives several lines; they are followed by one listing. */
 const coalesceMs = 5
+/** A listing made while lines came in is older than they are and is made again, but not for ever. */
+const longestSettlingMs = 1000
 const relistDelayMs = 500
 
 /** Ordered by index. @throws {Error} if `ip` is missing or refuses */
@@ -51,6 +53,7 @@ export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): 
   const known = new Map<number, string>()
   const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>()
   let listed = false
+  let linesHeard = 0
   let listing: Promise<void> | null = null
   let timer: NodeJS.Timeout | undefined
   let closed = false
@@ -59,6 +62,7 @@ export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): 
     command: [...prefix, 'ip', '-o', 'monitor', 'link'],
     netlink,
     onLine(line) {
+      linesHeard += 1
       const event = monitorLine.exec(line)?.groups
       if (event !== undefined) noteLine(Number(event.index), event.name ?? '', event.deleted !== undefined)
       // Whatever else it says, a lost event for one, the listing sets right.
@@ -81,30 +85,32 @@ export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): 
   }
 
   function scheduleListing(delayMs: number): void {
-    if (closed || listing !== null) {
-      listAgain = true
-      return
-    }
+    if (closed || listing !== null) return
     clearTimeout(timer)
     timer = setTimeout(() => {
-      listing = list().finally(() => {
+      listing = listSettled().finally(() => {
         listing = null
-        if (listAgain) scheduleListing(coalesceMs)
-        listAgain = false
       })
     }, delayMs)
   }
-  let listAgain = false
 
-  async function list(): Promise<void> {
+  async function listSettled(): Promise<void> {
+    const givesUpAt = performance.now() + longestSettlingMs
     try {
-      compare(await listLinks({ prefix }))
+      let links: readonly Link[]
+      let heardBefore: number
+      do {
+        heardBefore = linesHeard
+        links = await listLinks({ prefix })
+      } while (heardBefore !== linesHeard && performance.now() < givesUpAt && !closed)
+      compare(links)
       listed = true
       becomeReady()
+      if (heardBefore !== linesHeard) setImmediate(() => scheduleListing(coalesceMs))
     } catch (error) {
       if (closed) return
       onDown?.(error instanceof Error ? error.message : String(error))
-      setTimeout(() => scheduleListing(0), relistDelayMs).unref()
+      timer = setTimeout(() => scheduleListing(0), relistDelayMs)
     }
   }
 
@@ -139,8 +145,8 @@ export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): 
 }
 
 /**
- * `Deleted 5: tap0@if3: <BROADCAST…`. What follows the last @ is the peer, which names may hold an @ before; a device
- * with one in its name and no peer is set right by the listing.
+ * `Deleted 5: tap0@if3: <BROADCAST…`. What follows the last @ is taken for the peer. A name may hold an @ itself, so
+ * that this can be wrong; the listing that follows sets the name right.
  */
 const monitorLine = /^(?<deleted>Deleted )?(?<index>\d+): (?<name>[^:]+?)(?:@[^:@]*)?: </
 

@@ -36,7 +36,11 @@ interface Row {
 
 const json = 'application/json; charset=utf-8'
 const rows: readonly Row[] = [
-  { name: 'health', path: '/health', expected: { status: 200, type: json, body: /^{"healthy":true,"problems":\[\]}\n$/ } },
+  {
+    name: 'health',
+    path: '/health',
+    expected: { status: 200, type: json, body: /^{"healthy":true,"problems":\[\]}\n$/ },
+  },
   {
     name: 'bad health',
     path: '/health',
@@ -48,7 +52,11 @@ const rows: readonly Row[] = [
     path: '/metrics',
     expected: { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: /^# HELP/ },
   },
-  { name: 'a query is not part of the path', path: '/health?verbose', expected: { status: 200, type: json, body: /true/ } },
+  {
+    name: 'a query is not part of the path',
+    path: '/health?verbose',
+    expected: { status: 200, type: json, body: /true/ },
+  },
   { name: 'another path', path: '/', expected: { status: 404, type: json, body: /no such path/ } },
   { name: 'a name every object has', path: '/toString', expected: { status: 404, type: json, body: /no such path/ } },
   { name: 'constructor', path: '/constructor', expected: { status: 404, type: json, body: /no such path/ } },
@@ -58,7 +66,11 @@ const rows: readonly Row[] = [
     method: 'POST',
     expected: { status: 405, type: json, body: /method POST is not served: expected GET/ },
   },
-  { name: 'a route that throws', path: '/broken', expected: { status: 500, type: json, body: /^{"error":"internal error/ } },
+  {
+    name: 'a route that throws',
+    path: '/broken',
+    expected: { status: 500, type: json, body: /^{"error":"internal error/ },
+  },
 ]
 
 describe("the agent's HTTP", () => {

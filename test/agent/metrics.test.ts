@@ -30,9 +30,9 @@ describe('every metric', () => {
   })
 })
 
-function describeMetric(metric: unknown): { readonly name: string; readonly help: string; readonly type: string } {
-  const { name, help, constructor } = metric as { name: string; help: string; constructor: { name: string } }
-  return { name, help, type: constructor.name.toLowerCase() }
+function describeMetric(metric: object): { readonly name: string; readonly help: string; readonly type: string } {
+  const { name, help } = metric as { readonly name: string; readonly help: string }
+  return { name, help, type: metric.constructor.name.toLowerCase() }
 }
 
 const reading = (source: string, more: Partial<KernelReading>): KernelReading => ({
@@ -64,10 +64,7 @@ const rows: readonly Row[] = [
   {
     name: 'a rule and a reason',
     readings: [
-      [
-        reading('a', { ruleId: 'sgr-1', packets: 5 }),
-        reading('b', { reason: 'default', verdict: 'drop', packets: 2 }),
-      ],
+      [reading('a', { ruleId: 'sgr-1', packets: 5 }), reading('b', { reason: 'default', verdict: 'drop', packets: 2 })],
     ],
     expected: [
       judged('eni-1', 'ingress', 'accept', 'rule', 5),
@@ -101,7 +98,9 @@ const rows: readonly Row[] = [
   {
     name: 'more rules than have a series of their own',
     maxRules: 2,
-    readings: [['sgr-4', 'sgr-2', 'sgr-1', 'sgr-3'].map((ruleId, index) => reading(ruleId, { ruleId, packets: 10 ** index }))],
+    readings: [
+      ['sgr-4', 'sgr-2', 'sgr-1', 'sgr-3'].map((ruleId, index) => reading(ruleId, { ruleId, packets: 10 ** index })),
+    ],
     expected: [
       judged('eni-1', 'ingress', 'accept', 'rule', 1111),
       perRule('other', 1001),
@@ -112,10 +111,7 @@ const rows: readonly Row[] = [
   {
     name: 'an ENI and a rule that are gone',
     readings: [
-      [
-        reading('a', { ruleId: 'sgr-1', packets: 5 }),
-        reading('b', { eniIds: ['eni-2'], ruleId: 'sgr-2', packets: 6 }),
-      ],
+      [reading('a', { ruleId: 'sgr-1', packets: 5 }), reading('b', { eniIds: ['eni-2'], ruleId: 'sgr-2', packets: 6 })],
       [reading('a', { ruleId: 'sgr-1', packets: 7 })],
     ],
     expected: [judged('eni-1', 'ingress', 'accept', 'rule', 7), perRule('sgr-1', 7)],

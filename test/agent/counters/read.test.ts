@@ -24,7 +24,13 @@ describe('readings', () => {
     ])
     const readings = readTraffic(asActual(compile(ir), { counterHits }), ir)
     assert.deepEqual(
-      readings.map(({ source, eniIds, direction, verdict, reason }) => [source, eniIds.join(), direction, verdict, reason]),
+      readings.map(({ source, eniIds, direction, verdict, reason }) => [
+        source,
+        eniIds.join(),
+        direction,
+        verdict,
+        reason,
+      ]),
       [
         ['counter eni-1/ingress/default', 'eni-1', 'ingress', 'drop', 'default'],
         ['counter eni-1/egress/default', 'eni-1', 'egress', 'accept', 'default'],
@@ -38,7 +44,13 @@ describe('readings', () => {
     const ir = makeIr(makeEni([web, ssh], { id: 'eni-1' }))
     const readings = readTraffic(withHits(ir), ir)
     assert.deepEqual(
-      readings.map(({ eniIds, direction, verdict, reason, ruleId }) => [eniIds.join(), direction, verdict, reason, ruleId]),
+      readings.map(({ eniIds, direction, verdict, reason, ruleId }) => [
+        eniIds.join(),
+        direction,
+        verdict,
+        reason,
+        ruleId,
+      ]),
       [
         ['eni-1', 'ingress', 'accept', 'rule', 'sgr-web'],
         ['eni-1', 'ingress', 'drop', 'rule', 'sgr-ssh'],
@@ -56,7 +68,9 @@ describe('readings', () => {
   test('of one object each have a source of their own', () => {
     const ir = makeIr(makeEni([web, ssh], { id: 'eni-1' }))
     const actual = withHits(ir)
-    const sources = readTraffic({ ...actual, ruleHits: [...actual.ruleHits, ...actual.ruleHits] }, ir).map(({ source }) => source)
+    const sources = readTraffic({ ...actual, ruleHits: [...actual.ruleHits, ...actual.ruleHits] }, ir).map(
+      ({ source }) => source,
+    )
     assert.equal(new Set(sources).size, 4)
   })
 

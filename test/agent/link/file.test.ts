@@ -118,7 +118,10 @@ describe('a file replaced by a rename', () => {
     }
     const median = latencies.toSorted((a, b) => a - b)[10]!
     assert.ok(median < 15, `median ${median} ms of ${latencies.map(each => each.toFixed(1))}`)
-    assert.deepEqual(watched.words, Array.from({ length: 21 }, (_, round) => String(round)))
+    assert.deepEqual(
+      watched.words,
+      Array.from({ length: 21 }, (_, round) => String(round)),
+    )
   })
 
   test('many times at once ends with the last', async () => {

@@ -6,7 +6,11 @@ import { type NftErrorKind, nftRefusal, nftRunFailure } from '../../../agent/nft
 /** What nft 1.0.6 wrote on Linux 6.18, word for word. */
 const refusals: readonly (readonly [name: string, stderr: string, kind: NftErrorKind])[] = [
   ['a missing table, JSON', 'internal:0:0-0: Error: No such file or directory\n\n', 'not-found'],
-  ['a missing chain, JSON', 'internal:0:0-0: Error: Could not process rule: No such file or directory\n\n', 'not-found'],
+  [
+    'a missing chain, JSON',
+    'internal:0:0-0: Error: Could not process rule: No such file or directory\n\n',
+    'not-found',
+  ],
   [
     'a missing table, text',
     'Error: No such file or directory\nlist table inet nope\n                ^^^^\n',
@@ -31,7 +35,11 @@ const refusals: readonly (readonly [name: string, stderr: string, kind: NftError
     'Error: Could not process rule: Operation not permitted\nadd table inet zz\n^^^^^^^^^^^^^^^^^^\n',
     'permission',
   ],
-  ['a jump to a base chain', 'internal:0:0-0: Error: Could not process rule: Operation not supported\n\n', 'unsupported'],
+  [
+    'a jump to a base chain',
+    'internal:0:0-0: Error: Could not process rule: Operation not supported\n\n',
+    'unsupported',
+  ],
   [
     'an unknown object',
     'internal:0:0-0: Error: Unknown object passed to add command.\n\ninternal:0:0-0: Error: Parsing command array at index 0 failed.\n\n',
@@ -52,11 +60,7 @@ const refusals: readonly (readonly [name: string, stderr: string, kind: NftError
     'Error: syntax error, unexpected newline\nadd rule inet t c frob\n                      ^\n',
     'syntax',
   ],
-  [
-    'JSON of another shape',
-    'internal:0:0-0: Error: Value of property "nftables" must be an array.\n\n',
-    'syntax',
-  ],
+  ['JSON of another shape', 'internal:0:0-0: Error: Value of property "nftables" must be an array.\n\n', 'syntax'],
   [
     'a number where a protocol is needed',
     'internal:0:0-0: Error: cannot determine ip protocol version, use "ip saddr" or "ip6 saddr" instead\n\ninternal:0:0-0: Error: Can\'t parse symbolic invalid expressions\n\n',
@@ -67,9 +71,17 @@ const refusals: readonly (readonly [name: string, stderr: string, kind: NftError
     'Error: Could not process rule: Too many links\nadd rule inet t d jump c; add rule inet t b jump c\n                          ^^^^^^^^^^^^^^^^^^^^^^^^^\n',
     'too-large',
   ],
-  ['a long name', 'Error: name too long, 256 characters maximum allowed\nadd chain inet t aaaa\n                 ^^^^\n', 'too-large'],
+  [
+    'a long name',
+    'Error: name too long, 256 characters maximum allowed\nadd chain inet t aaaa\n                 ^^^^\n',
+    'too-large',
+  ],
   // The text of a name must not be taken for a message.
-  ['a name that reads like a message', 'Error: Could not process rule: File exists\nadd chain inet t "No such file"\n', 'exists'],
+  [
+    'a name that reads like a message',
+    'Error: Could not process rule: File exists\nadd chain inet t "No such file"\n',
+    'exists',
+  ],
   // Of the command before nft, which says nothing of tables.
   ['a missing namespace', 'Cannot open network namespace "rw-x": No such file or directory\n', 'unknown'],
   ['a missing nft behind a prefix', 'exec of "nft" failed: No such file or directory\n', 'unknown'],

@@ -148,7 +148,10 @@ const rows: readonly Row[] = [
   },
   {
     name: 'the same element twice',
-    transactions: [[addTable, set('s', 'ipv4_addr'), elements('add', 's', '198.18.0.1')], [elements('add', 's', '198.18.0.1')]],
+    transactions: [
+      [addTable, set('s', 'ipv4_addr'), elements('add', 's', '198.18.0.1')],
+      [elements('add', 's', '198.18.0.1')],
+    ],
     expected: 'accepted',
   },
   {
@@ -273,7 +276,11 @@ const rows: readonly Row[] = [
   {
     name: 'a jump to a base chain',
     transactions: [
-      [addTable, chain('c'), { add: { chain: { ...here, name: 'b', type: 'filter', hook: 'prerouting', prio: -150 } } }],
+      [
+        addTable,
+        chain('c'),
+        { add: { chain: { ...here, name: 'b', type: 'filter', hook: 'prerouting', prio: -150 } } },
+      ],
       [rule('c', jump('b'))],
     ],
     expected: 'unsupported',
@@ -291,7 +298,11 @@ const rows: readonly Row[] = [
 ]
 
 /** @param create  a new, empty nft for each test */
-export function testNft(title: string, create: () => Promise<NftUnderTest>, options: { readonly skip?: string | false } = {}): void {
+export function testNft(
+  title: string,
+  create: () => Promise<NftUnderTest>,
+  options: { readonly skip?: string | false } = {},
+): void {
   describe(title, options, () => {
     for (const { name, transactions, expected } of rows) {
       test(name, async () => {
@@ -300,7 +311,8 @@ export function testNft(title: string, create: () => Promise<NftUnderTest>, opti
         for (const transaction of transactions.slice(0, -1)) await nft.apply(transaction)
         const before = await nft.list('inet', table)
         assert.equal(await outcomeOf(nft.apply(transactions.at(-1)!)), expected)
-        if (expected !== 'accepted') assert.deepEqual(await nft.list('inet', table), before, 'a refusal changed something')
+        if (expected !== 'accepted')
+          assert.deepEqual(await nft.list('inet', table), before, 'a refusal changed something')
       })
     }
 
