@@ -1,8 +1,9 @@
 /**
  * One spelling for a rule as it was written and as nft lists it. nft 1.0.6 lists a masked comparison of the top bits as
  * a prefix, folds the bits it sets into the mask it clears, names protocols by /etc/protocols, leaves out the family
- * where a protocol is compared, and prints what a rule's own counter has counted.
+ * where a protocol is compared, writes some IPv6 addresses with dots, and prints what a rule's own counter has counted.
  */
+import { parseAddress } from '../address/cidr.ts'
 import { protocolNumbers } from '../address/protocol.ts'
 import type { NftRule } from './ruleset.ts'
 
@@ -22,6 +23,15 @@ const protocolNames: Readonly<Record<string, number>> = { ...protocolNumbers, 'i
 /** A protocol's number from the name nft lists it by; the name itself where it is none of ours. */
 export function protocolNumber(name: string): number | string {
   return protocolNames[name] ?? name
+}
+
+/** glibc writes the last 32 bits with dots where the 96 before them are zero: `::102:304` is listed as `::1.2.3.4`. */
+export function listedAddress(text: string): string {
+  const octets = /^::(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text)?.slice(1).map(Number)
+  if (octets === undefined) return text
+  const [a = 0, b = 0, c = 0, d = 0] = octets
+  const plain = `::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
+  return parseAddress(plain) ?? text
 }
 
 function canonicalStatement(statement: unknown): unknown {
@@ -49,17 +59,14 @@ function canonicalMatch(match: Readonly<Record<string, unknown>>): unknown {
   return sortKeys({ match: { op, left, right } })
 }
 
-/** `(mark & mask) | bits` does the same whether or not the mask keeps the bits that are set anyway. */
+/** `(mark & mask) | bits` does the same whether or not the mask keeps the bits that are set; a full mask is left out. */
 function canonicalMangle(mangle: Readonly<Record<string, unknown>>): unknown {
   const { key, value } = mangle
-  if (isRecord(value) && Array.isArray(value['|'])) {
-    const [masked, bits] = value['|'] as [unknown, unknown]
-    if (isRecord(masked) && Array.isArray(masked['&']) && typeof bits === 'number') {
-      const [operand, mask] = masked['&'] as [unknown, number]
-      return sortKeys({ mangle: { key, value: { '|': [{ '&': [operand, (mask & ~bits) >>> 0] }, bits] } } })
-    }
-  }
-  return sortKeys({ mangle })
+  if (!isRecord(value) || !Array.isArray(value['|'])) return sortKeys({ mangle })
+  const [left, bits] = value['|'] as [unknown, number]
+  const masked = isRecord(left) && Array.isArray(left['&']) ? (left['&'] as [unknown, number]) : null
+  const [operand, mask] = masked ?? [left, 0xffffffff]
+  return sortKeys({ mangle: { key, value: { '|': [{ '&': [operand, (mask & ~bits) >>> 0] }, bits] } } })
 }
 
 function isCt(expression: unknown, key: string): boolean {
@@ -70,7 +77,9 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Keys in order, addresses in one spelling. */
 function sortKeys(value: unknown): unknown {
+  if (typeof value === 'string') return listedAddress(value)
   if (Array.isArray(value)) return value.map(sortKeys)
   if (!isRecord(value)) return value
   return Object.fromEntries(

@@ -57,6 +57,9 @@ export function diff(actual: ActualRuleset | null, desired: Ruleset): Transactio
   const chains = pair(actual.chains, desired.chains)
   const rebased = chains.both.filter(([old, next]) => !sameBase(old, next))
   const rewritten = chains.both.filter(([old, next]) => !sameBase(old, next) || !sameRules(old, next))
+  // Before the chains, quotas and limits that their elements refer to.
+  const foreign = (which: 'map' | 'set') =>
+    actual.foreign.filter(({ kind }) => kind === which).map(({ kind, name }) => deleteObject(kind, name))
   return {
     prepare: [
       ...newCounters.map(addCounter),
@@ -75,9 +78,13 @@ export function diff(actual: ActualRuleset | null, desired: Ruleset): Transactio
       ...verdictMaps.both.flatMap(([old, next]) => changeMap(old, next)),
       ...chains.removed.map(chain => flushChain(chain.name)),
       ...verdictMaps.removed.map(map => deleteObject('map', map.name)),
+      ...foreign('map'),
+      ...foreign('set'),
       ...chains.removed.map(chain => deleteObject('chain', chain.name)),
       ...[...memberSets.removed, ...intervalSets.removed].map(set => deleteObject('set', set.name)),
-      ...actual.foreign.map(({ kind, name }) => deleteObject(kind, name)),
+      ...actual.foreign
+        .filter(({ kind }) => kind !== 'map' && kind !== 'set')
+        .map(({ kind, name }) => deleteObject(kind, name)),
       ...[...actual.counters].filter(name => !desired.counters.has(name)).map(name => deleteObject('counter', name)),
     ],
     complete: true,

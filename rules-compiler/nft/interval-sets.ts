@@ -140,15 +140,31 @@ function narrowElement(
   return [{ key: fields.map(name => source[name]), ruleId: rule.id }]
 }
 
-/** Lists in which no two elements overlap, as few as a single pass finds. */
+/**
+ * Lists in which no two elements overlap, as few as a single pass finds. An element that lies in another is left out:
+ * all have one verdict, so the other decides the same.
+ */
 function spreadOverlaps(elements: readonly IntervalElement[]): readonly (readonly IntervalElement[])[] {
   const sets: IntervalElement[][] = []
-  for (const element of elements) {
+  for (const element of elements.toSorted((a, b) => volume(b) - volume(a))) {
+    if (sets.some(set => set.some(other => elementContains(other, element)))) continue
     const free = sets.find(set => !set.some(other => elementsOverlap(other, element)))
     if (free === undefined) sets.push([element])
     else free.push(element)
   }
   return sets
+}
+
+/** On a logarithmic scale: what contains another is larger. */
+function volume(element: IntervalElement): number {
+  return element.key.reduce((sum, { first, last }) => sum + Math.log2(Number(last) - Number(first) + 1), 0)
+}
+
+function elementContains(outer: IntervalElement, inner: IntervalElement): boolean {
+  return outer.key.every((value, index) => {
+    const other = inner.key[index]!
+    return value.first <= other.first && other.last <= value.last
+  })
 }
 
 function elementsOverlap(a: IntervalElement, b: IntervalElement): boolean {

@@ -1,6 +1,6 @@
 /** What `nft -j list table inet ringwall` says, as a ruleset with its counters. */
 import { parseCidr } from '../address/cidr.ts'
-import { isRecord, protocolNumber } from './canonical.ts'
+import { isRecord, listedAddress, protocolNumber } from './canonical.ts'
 import type { ObjectKind } from './commands.ts'
 import type {
   BaseHook,
@@ -152,7 +152,7 @@ function readMemberSet(object: Json, name: string): MemberSet | null {
 
 /** A foreign element may be anything; its text then equals none of ours. */
 function keyText(element: unknown): string {
-  if (typeof element === 'string') return element
+  if (typeof element === 'string') return listedAddress(element)
   if (isRecord(element) && isRecord(element.elem)) return keyText(element.elem.val)
   return JSON.stringify(element)
 }
@@ -198,8 +198,8 @@ function readNumber(value: unknown): number {
 
 function readBlock(part: unknown): FieldValue | null {
   const prefix = isRecord(part) && isRecord(part.prefix) ? part.prefix : null
-  const text = prefix === null ? String(part) : `${String(prefix.addr)}/${String(prefix.len)}`
-  return parseCidr(text)
+  const address = listedAddress(String(prefix === null ? part : prefix.addr))
+  return parseCidr(prefix === null ? address : `${address}/${String(prefix.len)}`)
 }
 
 const mapKeyTypes: readonly string[] = ['ifname', 'iface_index', 'ipv4_addr', 'ipv6_addr'] satisfies MapKeyType[]

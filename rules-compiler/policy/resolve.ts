@@ -33,7 +33,10 @@ function indexPolicy(policy: Policy): World {
     instances: new Map(policy.instances.map(instance => [instance.id, instance])),
     groups: new Map(policy.securityGroups.map(group => [group.id, group])),
     prefixLists: new Map(
-      policy.prefixLists.map(({ id, entries }) => [id, { kind: 'cidrs', cidrs: entries, prefixListId: id }]),
+      policy.prefixLists.map(({ id, entries }) => {
+        const cidrs = entries.toSorted((a, b) => compareText(a.text, b.text))
+        return [id, { kind: 'cidrs', cidrs, prefixListId: id }]
+      }),
     ),
   }
 }

@@ -21,7 +21,11 @@ export type FilePortRange = PortRange | 'all'
 
 export const formats = {
   // Ids become parts of nft names, which allow no more than this.
-  id: patternFormat('id', '1 to 64 of letters, digits, "-", "_" and "."', '^[A-Za-z0-9_.-]{1,64}$'),
+  id: patternFormat(
+    'id',
+    'a letter, then up to 63 of letters, digits, "-", "_" and "."',
+    '^[A-Za-z][A-Za-z0-9_.-]{0,63}$',
+  ),
   account: patternFormat('account', '16 digits as text (in quotes)', '^[0-9]{16}$'),
   // The kernel takes any bytes but "/", ":" and space (dev_valid_name, net/core/dev.c). nft has no way to write a
   // quote or backslash, and takes a trailing "*" for any name that begins so: these are left out as well.

@@ -14,7 +14,16 @@ import { sortRules } from './ir.ts'
 /** Peers: neighbours in one block, private ones, and what DHCP and discovery come from. */
 const peerAddresses = {
   ip: ['203.0.113.0', '203.0.113.1', '203.0.113.2', '203.0.113.3', '203.0.113.7', '10.0.0.1', '10.0.0.2', '198.18.0.3'],
-  ip6: ['2001:db8:1::', '2001:db8:1::1', '2001:db8:1::2', '2001:db8:1::7', 'fc00::1', 'fe80::1', '2001:db8::3', 'ff02::1'],
+  ip6: [
+    '2001:db8:1::',
+    '2001:db8:1::1',
+    '2001:db8:1::2',
+    '2001:db8:1::7',
+    'fc00::1',
+    'fe80::1',
+    '2001:db8::3',
+    'ff02::1',
+  ],
 } as const satisfies Record<Family, readonly string[]>
 
 /** What an ENI may have, and what a guest may pretend. */
@@ -34,12 +43,17 @@ const groupIds = Array.from({ length: 11 }, (_, index) => `sg-${String(index).pa
 const addressIn = (pool: Readonly<Record<Family, readonly string[]>>) =>
   fc.constantFrom(...families).chain(family => fc.constantFrom(...pool[family]))
 
-function blockAround(pool: Readonly<Record<Family, readonly string[]>>, lengths: typeof prefixLengths): fc.Arbitrary<Cidr> {
-  return fc.constantFrom(...families).chain(family =>
-    fc
-      .tuple(fc.constantFrom(...pool[family]), fc.constantFrom(...lengths[family]))
-      .map(([address, length]) => makeCidr(family, addressValue(address), length)),
-  )
+function blockAround(
+  pool: Readonly<Record<Family, readonly string[]>>,
+  lengths: typeof prefixLengths,
+): fc.Arbitrary<Cidr> {
+  return fc
+    .constantFrom(...families)
+    .chain(family =>
+      fc
+        .tuple(fc.constantFrom(...pool[family]), fc.constantFrom(...lengths[family]))
+        .map(([address, length]) => makeCidr(family, addressValue(address), length)),
+    )
 }
 
 const portRange: fc.Arbitrary<PortRange> = fc
@@ -82,7 +96,11 @@ function ruleSketch(type: 'basic' | 'advanced'): fc.Arbitrary<RuleSketch> {
 
 /** A rule for each of many groups, alike but for group and port. */
 const manyGroupRules: fc.Arbitrary<readonly RuleSketch[]> = fc
-  .tuple(ruleSketch('basic'), fc.subarray(groupIds, { minLength: 8 }), fc.array(portRange, { minLength: 1, maxLength: 3 }))
+  .tuple(
+    ruleSketch('basic'),
+    fc.subarray(groupIds, { minLength: 8 }),
+    fc.array(portRange, { minLength: 1, maxLength: 3 }),
+  )
   .map(([rule, groups, ports]) =>
     groups.map((groupId, index): RuleSketch => {
       const peer: PeerIr = { kind: 'group', groupId }
@@ -109,8 +127,14 @@ const manyBlockRules: fc.Arbitrary<readonly RuleSketch[]> = fc.array(
 
 const basicRules: fc.Arbitrary<readonly RuleSketch[]> = fc.oneof(
   { weight: 6, arbitrary: fc.array(ruleSketch('basic'), { maxLength: 14 }) },
-  { weight: 1, arbitrary: fc.tuple(fc.array(ruleSketch('basic'), { maxLength: 6 }), manyGroupRules).map(lists => lists.flat()) },
-  { weight: 1, arbitrary: fc.tuple(fc.array(ruleSketch('basic'), { maxLength: 6 }), manyBlockRules).map(lists => lists.flat()) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.array(ruleSketch('basic'), { maxLength: 6 }), manyGroupRules).map(lists => lists.flat()),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.array(ruleSketch('basic'), { maxLength: 6 }), manyBlockRules).map(lists => lists.flat()),
+  },
 )
 
 const controlConnection = fc.record({ address: addressIn(peerAddresses), port: fc.constantFrom(443, 8000) })
@@ -235,10 +259,6 @@ export const arbitraryChange: fc.Arbitrary<{
     return { previous, next, packets: packets.map(sketch => makePacketAt(next, sketch)) }
   })
 
-/** Not used as an address block by any rule, so that a test can add it. */
-export const strangerAddress = { ip: '203.0.113.200', ip6: '2001:db8:1::200' } as const satisfies Record<Family, string>
-
 function byText(a: Cidr, b: Cidr): number {
   return a.text < b.text ? -1 : 1
 }
-

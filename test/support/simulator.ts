@@ -78,13 +78,20 @@ export function simulate(ruleset: Ruleset, packet: Packet, at: Place): Simulated
     counted: null,
     lookups: 0,
   }
-  const verdict = walk(state, `host/${hook}`) ?? 'accept'
+  const base = [...ruleset.chains.values()].find(chain => chain.base?.hook === hook)
+  const verdict = (base === undefined ? null : walk(state, base.name)) ?? 'accept'
   return { verdict, mark: state.mark, counted: state.counted, lookups: state.lookups }
 }
 
 function answerOf(packet: Packet): Packet {
   const { source, destination, sourcePort, destinationPort } = packet
-  return { ...packet, source: destination, destination: source, sourcePort: destinationPort, destinationPort: sourcePort }
+  return {
+    ...packet,
+    source: destination,
+    destination: source,
+    sourcePort: destinationPort,
+    destinationPort: sourcePort,
+  }
 }
 
 /** As nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c sort first packets; each knows its own family only. */

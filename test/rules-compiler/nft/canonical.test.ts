@@ -27,8 +27,17 @@ const same: { name: string; written: NftRule; listed: NftRule }[] = [
     listed: rule([{ mangle: { key: mark, value: { '|': [{ '&': [mark, 0xfffffffe] }, 0x1] } } }]),
   },
   {
+    name: 'no mask is listed where all the bits it clears are set, as for the last stamp of a field',
+    written: rule([{ mangle: { key: mark, value: { '|': [{ '&': [mark, 0x000fffff] }, 0xfff00000] } } }]),
+    listed: rule([{ mangle: { key: mark, value: { '|': [mark, 0xfff00000] } } }]),
+  },
+  {
     name: 'protocols are listed by name, and the family beside one is left out',
-    written: rule([match({ meta: { key: 'nfproto' } }, 'ipv4'), match({ ct: { key: 'protocol' } }, 6), match(port, 22)]),
+    written: rule([
+      match({ meta: { key: 'nfproto' } }, 'ipv4'),
+      match({ ct: { key: 'protocol' } }, 6),
+      match(port, 22),
+    ]),
     listed: rule([match({ ct: { key: 'protocol' } }, 'tcp'), match(port, 22)]),
   },
   {
@@ -49,7 +58,9 @@ const same: { name: string; written: NftRule; listed: NftRule }[] = [
   {
     name: 'keys of objects have no order',
     written: rule([match(port, { range: [1, 2] })]),
-    listed: rule([{ match: { right: { range: [1, 2] }, left: { ct: { dir: 'original', key: 'proto-dst' } }, op: '==' } }]),
+    listed: rule([
+      { match: { right: { range: [1, 2] }, left: { ct: { dir: 'original', key: 'proto-dst' } }, op: '==' } },
+    ]),
   },
 ]
 

@@ -52,7 +52,11 @@ const cases: {
     to: withSecondGroup(['198.18.0.0', '198.18.0.1', '198.18.9.9']),
     change: ['delete element sg-2/ip ×1', 'add element sg-2/ip ×1'],
   },
-  { name: 'an IPv6 member goes, the last one', to: withSecondGroup(addresses(3), []), change: ['delete element sg-2/ip6 ×1'] },
+  {
+    name: 'an IPv6 member goes, the last one',
+    to: withSecondGroup(addresses(3), []),
+    change: ['delete element sg-2/ip6 ×1'],
+  },
   {
     name: 'a member comes to a group of fifty thousand',
     from: withSecondGroup(addresses(50_000)),
@@ -79,17 +83,17 @@ const cases: {
     name: 'the device is renamed in the policy',
     to: policy([{ ...first, device: 'lan0' }, second]),
     change: [
-      'delete element host/prerouting/name ×1',
-      'add element host/prerouting/name ×1',
-      'delete element host/postrouting/name ×1',
-      'add element host/postrouting/name ×1',
+      'delete element _host/prerouting/name ×1',
+      'add element _host/prerouting/name ×1',
+      'delete element _host/postrouting/name ×1',
+      'add element _host/postrouting/name ×1',
     ],
   },
   {
     name: 'a device gets an index',
     to: standing,
     options: { deviceIndexes: new Map([['eni-1', 7]]) },
-    change: ['add element host/prerouting/index ×1', 'add element host/postrouting/index ×1'],
+    change: ['add element _host/prerouting/index ×1', 'add element _host/postrouting/index ×1'],
   },
   {
     name: 'two ENIs change devices',
@@ -98,10 +102,10 @@ const cases: {
       { ...second, device: 'eth0' },
     ]),
     change: [
-      'delete element host/prerouting/name ×2',
-      'add element host/prerouting/name ×2',
-      'delete element host/postrouting/name ×2',
-      'add element host/postrouting/name ×2',
+      'delete element _host/prerouting/name ×2',
+      'add element _host/prerouting/name ×2',
+      'delete element _host/postrouting/name ×2',
+      'add element _host/postrouting/name ×2',
     ],
   },
   {
@@ -127,7 +131,10 @@ describe('diff', () => {
   }
 
   test('one rule more: a set is filled first, then one chain of one direction of one ENI is written anew', () => {
-    const to = policy([eni('eni-1', 'eth0', [web, makeRule({ id: 'ssh', protocol: 'tcp', ports: 22 }), apps, out]), second])
+    const to = policy([
+      eni('eni-1', 'eth0', [web, makeRule({ id: 'ssh', protocol: 'tcp', ports: 22 }), apps, out]),
+      second,
+    ])
     const { prepare, change } = diff(asActual(at(standing)), at(to))
     const [added = ''] = [...at(to).intervalSets.keys()].filter(name => !at(standing).intervalSets.has(name))
     assert.deepEqual(showCommands(prepare), [`add set ${added}`, `add element ${added} ×2`])
@@ -151,7 +158,10 @@ describe('diff', () => {
     const coming = diff(asActual(at(standing)), at(three))
     const going = diff(asActual(at(three)), at(standing))
     const others = (commands: readonly string[]) => commands.filter(line => !line.includes('eni-3'))
-    const maps = (verb: string) => [`${verb} element host/prerouting/name ×1`, `${verb} element host/postrouting/name ×1`]
+    const maps = (verb: string) => [
+      `${verb} element _host/prerouting/name ×1`,
+      `${verb} element _host/postrouting/name ×1`,
+    ]
     assert.deepEqual(others(showCommands(coming.prepare)), [])
     assert.deepEqual(others(showCommands(coming.change)), maps('add'))
     assert.deepEqual(others(showCommands(going.prepare)), [])
@@ -163,7 +173,9 @@ describe('diff', () => {
     const ids = Array.from({ length: 9 }, (_, index) => `sg-m${index}`)
     const rules = ids.map((peer, index) => makeRule({ id: `r${index}`, protocol: 'tcp', ports: 100 + index, peer }))
     const members = (more: readonly string[]) =>
-      Object.fromEntries(ids.map((id, index) => [id, { ip: [`198.18.7.${index}`, ...(index === 3 ? more : [])], ip6: [] }]))
+      Object.fromEntries(
+        ids.map((id, index) => [id, { ip: [`198.18.7.${index}`, ...(index === 3 ? more : [])], ip6: [] }]),
+      )
     const host = makeEni(rules)
     const options = { stamps: numberStamps(makeIr(host)) }
     const from = compile(makeIr(host, members([])), options)
@@ -174,7 +186,9 @@ describe('diff', () => {
 
   test('from nothing: objects and sets first, then chains, maps and rules', () => {
     const { prepare, change, complete } = diff(null, at(standing))
-    const kinds = (commands: readonly string[]) => [...new Set(commands.map(line => line.split(' ').slice(0, 2).join(' ')))]
+    const kinds = (commands: readonly string[]) => [
+      ...new Set(commands.map(line => line.split(' ').slice(0, 2).join(' '))),
+    ]
     assert.deepEqual(kinds(showCommands(prepare)), ['add table', 'add counter', 'add ct', 'add set', 'add element'])
     assert.deepEqual(kinds(showCommands(change)), ['add chain', 'add map', 'add element', 'add rule'])
     assert.equal(complete, true)
@@ -192,7 +206,8 @@ describe('diff', () => {
 
 describe('diff after a stranger changed the table', () => {
   const ours = at(standing)
-  const withSet = (set: IntervalSet): ActualRuleset => asActual(ours, { intervalSets: new Map([...ours.intervalSets, [set.name, set]]) })
+  const withSet = (set: IntervalSet): ActualRuleset =>
+    asActual(ours, { intervalSets: new Map([...ours.intervalSets, [set.name, set]]) })
   const [setName = ''] = [...ours.intervalSets.keys()].filter(name => name.startsWith('tcp/ip/'))
   const set = ours.intervalSets.get(setName)!
 
@@ -209,32 +224,44 @@ describe('diff after a stranger changed the table', () => {
     },
     {
       name: 'an element too many',
-      actual: withSet({ ...set, elements: [...set.elements, { key: [parseCidr('10.0.0.0/8')!, { first: 1, last: 9 }], ruleId: '' }] }),
+      actual: withSet({
+        ...set,
+        elements: [...set.elements, { key: [parseCidr('10.0.0.0/8')!, { first: 1, last: 9 }], ruleId: '' }],
+      }),
       change: [`delete element ${setName} ×1`],
     },
     { name: 'no elements any more', actual: withSet({ ...set, elements: [] }), change: [`add element ${setName} ×1`] },
     {
       name: 'a rule too many',
       actual: asActual(ours, {
-        chains: new Map([...ours.chains, ['host/drop', { name: 'host/drop', rules: [{ statements: [{ accept: null }] }] }]]),
+        chains: new Map([
+          ...ours.chains,
+          ['_host/drop', { name: '_host/drop', rules: [{ statements: [{ accept: null }] }] }],
+        ]),
       }),
-      change: ['flush chain host/drop', 'add rule host/drop', 'add rule host/drop'],
+      change: ['flush chain _host/drop', 'add rule _host/drop', 'add rule _host/drop'],
     },
     {
       name: 'the hook priority of a base chain',
       actual: asActual(ours, {
         chains: new Map([
           ...ours.chains,
-          ['host/prerouting', { ...ours.chains.get('host/prerouting')!, base: { ...ours.chains.get('host/prerouting')!.base!, priority: 0 } }],
+          [
+            '_host/prerouting',
+            {
+              ...ours.chains.get('_host/prerouting')!,
+              base: { ...ours.chains.get('_host/prerouting')!.base!, priority: 0 },
+            },
+          ],
         ]),
       }),
       change: [
-        'flush chain host/prerouting',
-        'delete chain host/prerouting',
-        'add chain host/prerouting',
-        'flush chain host/prerouting',
-        'add rule host/prerouting',
-        'add rule host/prerouting',
+        'flush chain _host/prerouting',
+        'delete chain _host/prerouting',
+        'add chain _host/prerouting',
+        'flush chain _host/prerouting',
+        'add rule _host/prerouting',
+        'add rule _host/prerouting',
       ],
     },
     {
@@ -260,13 +287,22 @@ describe('diff after a stranger changed the table', () => {
     { name: 'a set of the same name for the other family', object: { set: { name: 'sg-1/ip', type: 'ipv6_addr' } } },
     { name: 'a set of ports', object: { set: { name: 'sg-1/ip', type: 'inet_service' } } },
     { name: 'a set with timeouts', object: { set: { name: 'sg-1/ip', type: 'ipv4_addr', flags: ['timeout'] } } },
-    { name: 'a concatenated set', object: { set: { name: 'sg-1/ip', type: ['ipv4_addr', 'inet_service'], flags: ['interval'] } } },
+    {
+      name: 'a concatenated set',
+      object: { set: { name: 'sg-1/ip', type: ['ipv4_addr', 'inet_service'], flags: ['interval'] } },
+    },
     { name: 'a map of verdicts', object: { map: { name: 'sg-1/ip', type: 'ipv4_addr', map: 'verdict' } } },
     { name: 'a map of marks', object: { map: { name: 'sg-1/ip', type: 'ipv4_addr', map: 'mark' } } },
-    { name: 'a plain set in place of a map', object: { set: { name: 'host/prerouting/name', type: 'ipv4_addr' } } },
-    { name: 'a map with other keys', object: { map: { name: 'host/prerouting/name', type: 'iface_index', map: 'verdict' } } },
+    { name: 'a plain set in place of a map', object: { set: { name: '_host/prerouting/name', type: 'ipv4_addr' } } },
+    {
+      name: 'a map with other keys',
+      object: { map: { name: '_host/prerouting/name', type: 'iface_index', map: 'verdict' } },
+    },
     { name: 'a plain set in place of a concatenated one', object: { set: { name: setName, type: 'ipv4_addr' } } },
-    { name: 'a concatenated set without ranges', object: { set: { name: setName, type: ['ipv4_addr', 'inet_service'] } } },
+    {
+      name: 'a concatenated set without ranges',
+      object: { set: { name: setName, type: ['ipv4_addr', 'inet_service'] } },
+    },
     {
       name: 'an element that is no CIDR block',
       object: {
@@ -304,11 +340,11 @@ describe('diff after a stranger changed the table', () => {
 
   test('a base chain of another policy or type is made anew', () => {
     for (const difference of [{ policy: 'drop' }, { type: 'route' }]) {
-      const listed = { family: 'inet', table: 'ringwall', name: 'host/prerouting', hook: 'prerouting', prio: -150 }
+      const listed = { family: 'inet', table: 'ringwall', name: '_host/prerouting', hook: 'prerouting', prio: -150 }
       const read = readRuleset([{ chain: { ...listed, type: 'filter', policy: 'accept', ...difference } }])
-      const rules = ours.chains.get('host/prerouting')!.rules
-      const theirs = { ...read.chains.get('host/prerouting')!, rules }
-      const { change } = diff(asActual(ours, { chains: new Map([...ours.chains, ['host/prerouting', theirs]]) }), ours)
+      const rules = ours.chains.get('_host/prerouting')!.rules
+      const theirs = { ...read.chains.get('_host/prerouting')!, rules }
+      const { change } = diff(asActual(ours, { chains: new Map([...ours.chains, ['_host/prerouting', theirs]]) }), ours)
       assert.ok(change.length > 0, JSON.stringify(difference))
     }
   })
@@ -321,5 +357,9 @@ describe('diff after a stranger changed the table', () => {
 
 test('replaceAll loads over whatever is there', () => {
   const commands = showCommands(replaceAll(at(standing)))
-  assert.deepEqual(commands.slice(0, 3), ['add table inet ringwall', 'delete table inet ringwall', 'add table inet ringwall'])
+  assert.deepEqual(commands.slice(0, 3), [
+    'add table inet ringwall',
+    'delete table inet ringwall',
+    'add table inet ringwall',
+  ])
 })

@@ -46,7 +46,13 @@ for (const { name, boxes, expected } of cases) {
 
 /** Small blocks and ports, so that boxes meet often: 16 addresses, 32 ports. */
 const smallBox = fc
-  .record({ address: fc.nat(15), length: fc.integer({ min: 28, max: 32 }), a: fc.nat(31), b: fc.nat(31), rule: fc.nat(9) })
+  .record({
+    address: fc.nat(15),
+    length: fc.integer({ min: 28, max: 32 }),
+    a: fc.nat(31),
+    b: fc.nat(31),
+    rule: fc.nat(9),
+  })
   .map(
     ({ address, length, a, b, rule }): Box => ({
       cidr: makeCidr('ip', BigInt(address), length),
@@ -82,17 +88,26 @@ test('makeDisjoint: half single ports from anywhere, half wide ranges from block
   const ports = Array.from({ length: 500 }, (_, i) => box(`0.0.0.0/0 ${i * 100 + 50} p${i}`))
   const blocks = Array.from({ length: 500 }, (_, i) => box(`10.${i >> 8}.${i & 255}.0/24 1-65535 b${i}`))
   const sets = makeDisjoint([...ports, ...blocks])
-  assert.deepEqual(sets.map(set => set.length), [500, 500])
+  assert.deepEqual(
+    sets.map(set => set.length),
+    [500, 500],
+  )
 })
 
 test('chooseFieldOrder: one port from many blocks looks at the address first', () => {
   const boxes = Array.from({ length: 100 }, (_, i) => box(`10.0.${i}.0/24 443 r`))
-  assert.deepEqual(chooseFieldOrder(boxes).map(part => part.first), ['address'])
+  assert.deepEqual(
+    chooseFieldOrder(boxes).map(part => part.first),
+    ['address'],
+  )
 })
 
 test('chooseFieldOrder: many ports from anywhere look at the port first', () => {
   const boxes = Array.from({ length: 100 }, (_, i) => box(`0.0.0.0/0 ${i * 2 + 1} r`))
-  assert.deepEqual(chooseFieldOrder(boxes).map(part => part.first), ['range'])
+  assert.deepEqual(
+    chooseFieldOrder(boxes).map(part => part.first),
+    ['range'],
+  )
 })
 
 test('chooseFieldOrder: half of each goes to two sets', () => {

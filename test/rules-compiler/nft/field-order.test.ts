@@ -5,13 +5,21 @@ import { makeCidr, parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import type { Box } from '../../../rules-compiler/nft/disjoint.ts'
 import { chooseFieldOrder } from '../../../rules-compiler/nft/field-order.ts'
 
-const box = (cidr: string, first: number, last = first): Box => ({ cidr: parseCidr(cidr)!, range: { first, last }, ruleId: 'r' })
+const box = (cidr: string, first: number, last = first): Box => ({
+  cidr: parseCidr(cidr)!,
+  range: { first, last },
+  ruleId: 'r',
+})
 const times = (count: number, make: (index: number) => Box) => Array.from({ length: count }, (_, index) => make(index))
 
 /** `address 3` is a set of three elements that looks at the address first. */
 const cases: { name: string; boxes: Box[]; expected: string[] }[] = [
   { name: 'one element', boxes: [box('0.0.0.0/0', 443)], expected: ['address 1'] },
-  { name: 'a few of both kinds are not worth a second lookup', boxes: [box('0.0.0.0/0', 443), box('10.0.0.0/8', 1, 100)], expected: ['range 2'] },
+  {
+    name: 'a few of both kinds are not worth a second lookup',
+    boxes: [box('0.0.0.0/0', 443), box('10.0.0.0/8', 1, 100)],
+    expected: ['range 2'],
+  },
   { name: 'one port from many blocks', boxes: times(50, i => box(`10.0.${i}.0/24`, 443)), expected: ['address 50'] },
   { name: 'many ports from anywhere', boxes: times(50, i => box('0.0.0.0/0', 2 * i + 1)), expected: ['range 50'] },
   {
@@ -53,11 +61,13 @@ describe('chooseFieldOrder', () => {
   test('gives back every element once, in the order given', () => {
     const anyBox = fc
       .record({ address: fc.nat(255), length: fc.integer({ min: 24, max: 32 }), first: fc.nat(99), more: fc.nat(9) })
-      .map(({ address, length, first, more }): Box => ({
-        cidr: makeCidr('ip', BigInt(address), length),
-        range: { first, last: first + more },
-        ruleId: 'r',
-      }))
+      .map(
+        ({ address, length, first, more }): Box => ({
+          cidr: makeCidr('ip', BigInt(address), length),
+          range: { first, last: first + more },
+          ruleId: 'r',
+        }),
+      )
     fc.assert(
       fc.property(fc.array(anyBox, { minLength: 1, maxLength: 80, size: 'max' }), boxes => {
         const parts = chooseFieldOrder(boxes)

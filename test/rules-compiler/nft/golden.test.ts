@@ -10,7 +10,10 @@ for (const { name, ir, goldenFile } of loadCases()) {
   test(`ruleset of ${name}`, () => {
     const printed = printRuleset(compile(ir))
     if (process.env.UPDATE_GOLDEN === '1') writeFileSync(goldenFile, printed)
-    assert.ok(existsSync(goldenFile), `no golden file for "${name}": run this test with UPDATE_GOLDEN=1 and read what it writes`)
+    assert.ok(
+      existsSync(goldenFile),
+      `no golden file for "${name}": run this test with UPDATE_GOLDEN=1 and read what it writes`,
+    )
     assert.equal(printed, readFileSync(goldenFile, 'utf8'))
   })
 }

@@ -12,7 +12,12 @@ import { type Decision, evaluate } from '../../../rules-compiler/policy/evaluate
 import { explainText } from '../../../rules-compiler/policy/explain.ts'
 import type { EniIr, PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../../rules-compiler/policy/packet.ts'
+import { resolvePolicy } from '../../../rules-compiler/policy/resolve.ts'
+import { readPolicy } from '../../../rules-compiler/validate/read-policy.ts'
 import { arbitraryIr, arbitraryIrWithPackets } from '../../support/arbitrary-ir.ts'
+import { makeEni, makeIr, makePacket, makeRule } from '../../support/ir.ts'
+import { makeRandom } from '../../support/random.ts'
+import { makePolicyDocument } from '../../support/random-policy.ts'
 import { type Place, type Simulated, simulate } from '../../support/simulator.ts'
 
 const eniOf = (ir: PolicyIr, packet: Packet): EniIr => ir.enis.find(eni => eni.id === packet.eniId)!
@@ -168,6 +173,71 @@ describe('bytes', () => {
       { numRuns: 300 },
     )
   })
+
+  test('the same policy file, its lists in any order, gives the same bytes', () => {
+    const turned = (value: unknown, times: number): unknown => {
+      if (Array.isArray(value)) {
+        const items = value.map(item => turned(item, times))
+        return [...items.slice(times % (items.length || 1)), ...items.slice(0, times % (items.length || 1))]
+      }
+      if (typeof value !== 'object' || value === null) return value
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, turned(item, times)]))
+    }
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const document = makePolicyDocument(makeRandom(seed), seed % 2 === 0 ? 'host' : 'guest')
+      const bytes = [0, 1, 2].map(times => {
+        const { policy } = readPolicy(JSON.stringify(turned(document, times)))
+        return bytesOf(resolvePolicy(policy!))
+      })
+      assert.deepEqual(bytes[1], bytes[0], `seed ${seed}`)
+      assert.deepEqual(bytes[2], bytes[0], `seed ${seed}`)
+    }
+  })
+})
+
+describe('ids that look like names of ours', () => {
+  const groupIds = Array.from({ length: 9 }, (_, index) => `sg-${index}`)
+  const members = (ids: readonly string[]) => Object.fromEntries(ids.map(id => [id, { ip: ['203.0.113.9'], ip6: [] }]))
+  const port = (peer: string, ports: number) => makeRule({ id: peer, protocol: 'tcp', peer, ports })
+  /** The chain that stands for all of these groups, whose members are the same. */
+  const className = () => {
+    const ir = makeIr(makeEni(groupIds.map(id => port(id, 80))), members(groupIds))
+    return (
+      [...compile(ir).chains.keys()]
+        .find(name => name.includes('/class-'))
+        ?.split('/')
+        .at(-1) ?? 'class-none'
+    )
+  }
+
+  const rows: { name: string; ir: PolicyIr }[] = [
+    ...['host', 'session', 'tcp', 'ingress', 'drop'].map(id => ({
+      name: `the ENI "${id}"`,
+      ir: makeIr(makeEni([port('sg-1', 22)], { id }), members(['sg-1'])),
+    })),
+    ...['host', 'eni-1', 'peers', 'accept', 'session'].map(id => ({
+      name: `the group "${id}"`,
+      ir: makeIr(makeEni([port(id, 22)]), members([id])),
+    })),
+    {
+      name: 'a group that is called like the chain of several groups',
+      ir: makeIr(makeEni([...groupIds, className()].map((id, index) => port(id, index === 9 ? 22 : 80))), {
+        ...members(groupIds),
+        [className()]: { ip: ['203.0.113.10'], ip6: [] },
+      }),
+    },
+  ]
+  for (const { name, ir } of rows) {
+    test(name, () => {
+      const ruleset = compile(ir)
+      for (const source of ['203.0.113.9', '203.0.113.10', '203.0.113.11']) {
+        for (const destinationPort of [22, 80, 81]) {
+          const packet = makePacket({ eniId: ir.enis[0]!.id, source, destinationPort })
+          assert.equal(simulateAt(ruleset, ir, packet).verdict, evaluate(ir, packet).verdict, asked(ir, packet))
+        }
+      }
+    })
+  }
 })
 
 describe('what nft can take', () => {
@@ -221,7 +291,7 @@ describe('what nft can take', () => {
         const ruleset = compile(ir)
         const order = [...ruleset.chains.keys()]
         const depth = new Map<string, number>()
-        const shared = ['host/untracked', 'host/drop']
+        const shared = ['_host/untracked', '_host/drop']
         for (const [index, chain] of [...ruleset.chains.values()].entries()) {
           const own = chain.base === undefined ? depth.get(chain.name) : 0
           // A group of many in a layer is reached by the addresses it has, which may be none.
@@ -229,7 +299,10 @@ describe('what nft can take', () => {
           assert.ok(own !== undefined && own <= 8, `chain "${chain.name}" has depth ${own}`)
           for (const target of chain.rules.flatMap(rule => rule.statements.flatMap(each => targetsOf(ruleset, each)))) {
             assert.ok(ruleset.chains.has(target), `"${chain.name}" goes to "${target}", which does not exist`)
-            assert.ok(order.indexOf(target) > index || shared.includes(target), `"${chain.name}" goes up to "${target}"`)
+            assert.ok(
+              order.indexOf(target) > index || shared.includes(target),
+              `"${chain.name}" goes up to "${target}"`,
+            )
             depth.set(target, Math.max(depth.get(target) ?? 0, own + 1))
           }
         }
@@ -251,7 +324,7 @@ describe('what nft can take', () => {
         const sets = [...memberSets.keys(), ...intervalSets.keys(), ...verdictMaps.keys()]
         assert.equal(new Set(sets).size, sets.length, 'sets and maps share their names')
         for (const name of [...counters, ...ctTimeouts.keys(), ...sets, ...chains.keys()]) {
-          assert.match(name, /^[A-Za-z][A-Za-z0-9/._-]{0,254}$/)
+          assert.match(name, /^[A-Za-z_][A-Za-z0-9/._-]{0,254}$/)
         }
         const rules = [...chains.values()].flatMap(chain => chain.rules)
         const elements = [...intervalSets.values()].flatMap(set => set.elements)

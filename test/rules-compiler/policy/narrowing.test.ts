@@ -25,28 +25,93 @@ const egressOf = (defaultVerdict: 'accept' | 'drop') => ({ egress: { rules: [], 
 
 const cases: { name: string; from?: PolicyIr; to: PolicyIr; expected: string[] }[] = [
   { name: 'nothing changes', to: structuredClone(open), expected: [] },
-  { name: 'an accept rule comes', to: withRules(web, apps, blocked, out, makeRule({ id: 'ssh', ports: 22 })), expected: [] },
+  {
+    name: 'an accept rule comes',
+    to: withRules(web, apps, blocked, out, makeRule({ id: 'ssh', ports: 22 })),
+    expected: [],
+  },
   { name: 'an accept rule goes', to: withRules(apps, blocked, out), expected: ['ingress'] },
-  { name: 'an accept rule gets other ports', to: withRules({ ...web, ports: { first: 443, last: 444 } }, apps, blocked, out), expected: ['ingress'] },
-  { name: 'an accept rule gets another name only', to: withRules({ ...web, id: 'other' }, apps, blocked, out), expected: [] },
-  { name: 'a drop rule comes', to: withRules(web, apps, blocked, out, { ...web, verdict: 'drop' }), expected: ['ingress'] },
+  {
+    name: 'an accept rule gets other ports',
+    to: withRules({ ...web, ports: { first: 443, last: 444 } }, apps, blocked, out),
+    expected: ['ingress'],
+  },
+  {
+    name: 'an accept rule gets another name only',
+    to: withRules({ ...web, id: 'other' }, apps, blocked, out),
+    expected: [],
+  },
+  {
+    name: 'a drop rule comes',
+    to: withRules(web, apps, blocked, out, { ...web, verdict: 'drop' }),
+    expected: ['ingress'],
+  },
   { name: 'a drop rule goes', to: withRules(web, apps, out), expected: [] },
   { name: 'an egress drop rule comes', from: withRules(web, apps, blocked), to: open, expected: ['egress'] },
-  { name: 'a drop rule gets stronger', to: withRules(web, apps, { ...blocked, priority: 1 }, out), expected: ['ingress'] },
-  { name: 'a group named by an accept rule gains a member', to: withMembers('sg-2', ['198.18.0.8', '198.18.0.9'], ['2001:db8::9']), expected: ['ingress'] },
-  { name: 'the same where no drop rule names it', from: withRules(web, apps, out), to: { ...withRules(web, apps, out), groups: withMembers('sg-2', ['198.18.0.8', '198.18.0.9'], ['2001:db8::9']).groups }, expected: [] },
-  { name: 'a group named by an accept rule loses its IPv6 member', to: withMembers('sg-2', ['198.18.0.9']), expected: ['ingress'] },
-  { name: 'a group named by a drop rule alone loses a member', from: withRules(web, blocked), to: { ...withRules(web, blocked), groups: withMembers('sg-2', []).groups }, expected: [] },
+  {
+    name: 'a drop rule gets stronger',
+    to: withRules(web, apps, { ...blocked, priority: 1 }, out),
+    expected: ['ingress'],
+  },
+  {
+    name: 'a group named by an accept rule gains a member',
+    to: withMembers('sg-2', ['198.18.0.8', '198.18.0.9'], ['2001:db8::9']),
+    expected: ['ingress'],
+  },
+  {
+    name: 'the same where no drop rule names it',
+    from: withRules(web, apps, out),
+    to: {
+      ...withRules(web, apps, out),
+      groups: withMembers('sg-2', ['198.18.0.8', '198.18.0.9'], ['2001:db8::9']).groups,
+    },
+    expected: [],
+  },
+  {
+    name: 'a group named by an accept rule loses its IPv6 member',
+    to: withMembers('sg-2', ['198.18.0.9']),
+    expected: ['ingress'],
+  },
+  {
+    name: 'a group named by a drop rule alone loses a member',
+    from: withRules(web, blocked),
+    to: { ...withRules(web, blocked), groups: withMembers('sg-2', []).groups },
+    expected: [],
+  },
   { name: 'a group that no rule names loses its members', to: withMembers('sg-1', []), expected: [] },
   { name: 'inner access comes', to: withEni({ innerGroupIds: ['sg-1'] }), expected: [] },
   { name: 'inner access goes', from: withEni({ innerGroupIds: ['sg-1'] }), to: open, expected: ['ingress', 'egress'] },
-  { name: 'a group with inner access loses a member', from: withEni({ innerGroupIds: ['sg-1'] }), to: { ...withEni({ innerGroupIds: ['sg-1'] }), groups: withMembers('sg-1', []).groups }, expected: ['ingress', 'egress'] },
-  { name: 'the default becomes drop', from: withEni(egressOf('accept')), to: withEni(egressOf('drop')), expected: ['egress'] },
-  { name: 'the default becomes accept', from: withEni(egressOf('drop')), to: withEni(egressOf('accept')), expected: [] },
+  {
+    name: 'a group with inner access loses a member',
+    from: withEni({ innerGroupIds: ['sg-1'] }),
+    to: { ...withEni({ innerGroupIds: ['sg-1'] }), groups: withMembers('sg-1', []).groups },
+    expected: ['ingress', 'egress'],
+  },
+  {
+    name: 'the default becomes drop',
+    from: withEni(egressOf('accept')),
+    to: withEni(egressOf('drop')),
+    expected: ['egress'],
+  },
+  {
+    name: 'the default becomes accept',
+    from: withEni(egressOf('drop')),
+    to: withEni(egressOf('accept')),
+    expected: [],
+  },
   { name: 'port 25 is blocked', from: withEni({ smtpBlocked: false }), to: open, expected: ['egress'] },
   { name: 'port 25 is unblocked', to: withEni({ smtpBlocked: false }), expected: [] },
-  { name: 'a control connection comes', to: withEni({ controlConnections: [{ address: '203.0.113.5', port: 443 }] }), expected: [] },
-  { name: 'a control connection goes', from: withEni({ controlConnections: [{ address: '203.0.113.5', port: 443 }] }), to: open, expected: ['egress'] },
+  {
+    name: 'a control connection comes',
+    to: withEni({ controlConnections: [{ address: '203.0.113.5', port: 443 }] }),
+    expected: [],
+  },
+  {
+    name: 'a control connection goes',
+    from: withEni({ controlConnections: [{ address: '203.0.113.5', port: 443 }] }),
+    to: open,
+    expected: ['egress'],
+  },
   { name: 'the placement changes', to: withEni({ placement: 'guest' }), expected: ['ingress', 'egress'] },
   { name: 'the device changes', to: withEni({ device: 'eth1' }), expected: [] },
   { name: 'the ENI goes', to: { ...open, enis: [] }, expected: [] },
@@ -57,7 +122,10 @@ describe('findNarrowed', () => {
   for (const { name, from = open, to, expected } of cases) {
     test(name, () => {
       const narrowed = findNarrowed(from, to)
-      assert.deepEqual(narrowed, expected.map(direction => ({ eniId: 'eni-1', direction })))
+      assert.deepEqual(
+        narrowed,
+        expected.map(direction => ({ eniId: 'eni-1', direction })),
+      )
     })
   }
 

@@ -112,7 +112,7 @@ test('control connections are the host’s, not its guests’', () => {
   assert.deepEqual(eniIn([''], 'placement: guest', settings).controlConnections, [])
 })
 
-test('a prefix list becomes its blocks, of both families', () => {
+test('a prefix list becomes its blocks, of both families, whatever their order in the file', () => {
   const rule = 'direction: egress, policy: accept, ipProtocol: all, destPrefixListId: pl-1'
   const { peer } = eniIn([`rules: [{ ${rule} }]`]).egress.rules[0]!
   assert.equal(peer.kind, 'cidrs')
@@ -120,7 +120,7 @@ test('a prefix list becomes its blocks, of both families', () => {
   assert.equal(peer.prefixListId, 'pl-1')
   assert.deepEqual(
     peer.cidrs.map(cidr => cidr.text),
-    ['203.0.113.0/24', '2001:db8::/32'],
+    ['2001:db8::/32', '203.0.113.0/24'],
   )
 })
 

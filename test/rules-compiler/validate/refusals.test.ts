@@ -133,32 +133,32 @@ const shape: readonly Row[] = [
   [
     'an id of no characters',
     file({ instances: [{ id: '' }] }),
-    'instances[0].id: Cannot read id "": expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'instances[0].id: Cannot read id "": expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
   [
     'an id of 65 characters',
     file({ instances: [{ id: 'i'.repeat(65) }] }),
-    'instances[0].id: Cannot read id "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii": expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'instances[0].id: Cannot read id "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii": expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
   [
     'an id with a quote',
     file({ instances: [{ id: 'i-"1"' }] }),
-    'instances[0].id: Cannot read id "i-\\"1\\"": expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'instances[0].id: Cannot read id "i-\\"1\\"": expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
   [
     'an id with a line break',
     file({ instances: [{ id: 'i-1\n' }] }),
-    'instances[0].id: Cannot read id "i-1\\n": expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'instances[0].id: Cannot read id "i-1\\n": expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
   [
     'an id that is a number',
     file({ instances: [{ id: 1 }] }),
-    'instances[0].id: Cannot read id "1": expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'instances[0].id: Cannot read id "1": expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
   [
     'an instance without id',
     file({ instances: [{}] }),
-    'instances[0].id: Cannot do without id: expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'instances[0].id: Cannot do without id: expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
   [
     'an instance type without characters',
@@ -493,7 +493,7 @@ const ruleFields: readonly Row[] = [
   [
     'a rule id that is none',
     rule({ id: 'sgr 1' }),
-    'securityGroups[0].rules[0].id: Cannot read id "sgr 1": expected 1 to 64 of letters, digits, "-", "_" and "."',
+    'securityGroups[0].rules[0].id: Cannot read id "sgr 1": expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
   ],
 ]
 
