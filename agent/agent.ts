@@ -2,12 +2,6 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
-import { compile } from '../rules-compiler/nft/compile.ts'
-import { printRuleset } from '../rules-compiler/nft/print.ts'
-import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
-import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
-import { formatProblem } from '../rules-compiler/validate/problem.ts'
-import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
 import {
@@ -18,13 +12,14 @@ import {
   metricsRoute,
   serveLoopback,
 } from './http.ts'
-import { type FileText, watchFile } from './link/file.ts'
+import { watchFile } from './link/file.ts'
 import { acquireLock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createNft } from './nft/exec.ts'
+import { createPolicyKeeper } from './policy-keeper.ts'
 import { probeHost } from './reconcile/host.ts'
-import { ReconcileLoop } from './reconcile/loop.ts'
+import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
 import { createReporter } from './report.ts'
 import { makeView } from './show/view.ts'
 import { readTable } from './snapshot.ts'
@@ -78,14 +73,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     for (const message of capabilities.messages) log.warn(message)
 
     const drift = new DriftWatch({ isOwnPid: pid => nft.isOwnPid(pid), look: () => loop.resync('drift') })
-    const loop = new ReconcileLoop({
-      ...parts,
-      onOutcome(outcome) {
-        if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
-        reporter.report(outcome, drift.suspect)
-        if (outcome.kind === 'applied') keepState(printRuleset(outcome.ruleset))
-      },
-    })
+    const loop = new ReconcileLoop({ ...parts, onOutcome: noteOutcome })
+    const keeper = createPolicyKeeper({ log, reporter, stateDir, setPolicy: ir => loop.setPolicy(ir) })
+    stops.unshift(() => loop.close())
     const server = await serve()
     if (server !== null) {
       stops.unshift(() => server.close())
@@ -106,15 +96,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       onDown: reason => log.warn({ reason }, 'device monitor ended and is started again'),
     })
     stops.unshift(() => links.close())
-    await Promise.all([generations.ready, links.ready])
+    await hearing()
 
-    let goodText: string | null = null
     const file = watchFile(options.policyPath, {
-      onText: fileText => takePolicy(fileText),
-      onProblem: problem => {
-        reporter.policyUnreadable(problem.message)
-        void fallBack()
-      },
+      onText: fileText => keeper.take(fileText),
+      onProblem: problem => keeper.noteProblem(problem),
     })
     stops.unshift(() => file.close())
     const check = setInterval(() => loop.resync('check'), checkIntervalMs)
@@ -123,47 +109,37 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       () => drift.close(),
     )
     await file.ready
+    await keeper.settled()
     await loop.settled()
 
     return {
       async stop() {
         for (const stop of stops.slice(0, -1)) await stop()
-        await loop.close()
+        await keeper.settled()
         if (options.onStop === 'flush' && (await readTable(nft)) !== null) await nft.apply([deleteTable])
         log.info(options.onStop === 'flush' ? 'agent stops, ruleset removed' : 'agent stops, ruleset stays in force')
         await lock.release()
       },
     }
 
-    function takePolicy({ text, noticedAtMs }: FileText): void {
-      const { policy, problems } = readPolicy(text)
-      if (policy === null) {
-        reporter.policyRefused(problems.map(formatProblem))
-        void fallBack()
-        return
+    function noteOutcome(outcome: Outcome): void {
+      try {
+        if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
+        reporter.report(outcome, drift.suspect)
+        if (outcome.kind !== 'refused') keeper.noteInForce(outcome.policy)
+      } catch (error) {
+        log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
       }
-      const ir = resolvePolicy(policy)
-      goodText = text
-      reporter.policyAccepted(ir, noticedAtMs)
-      loop.setPolicy(ir)
     }
 
-    /** At start, with a file that is bad or missing, the last policy that was in force is better than none. */
-    async function fallBack(): Promise<void> {
-      const text = goodText === null ? await stateDir?.readPolicyText() : null
-      if (text == null || goodText !== null) return
-      const { policy } = readPolicy(text)
-      if (policy === null) return
-      log.warn({ stateDir: options.stateDir }, 'the last policy that was in force is taken instead')
-      const ir = resolvePolicy(policy)
-      reporter.fallenBack(ir)
-      loop.setPolicy(ir)
-    }
-
-    function keepState(rulesetText: string): void {
-      if (stateDir === null || goodText === null) return
-      stateDir.write(goodText, rulesetText).catch((error: unknown) => {
-        log.error({ error, stateDir: options.stateDir }, 'cannot keep the last good state; what is in force stays')
+    /** What a monitor that comes up late has missed is looked for when it is up. */
+    async function hearing(): Promise<void> {
+      const heard = Promise.all([generations.ready, links.ready]).then(() => true)
+      if (await Promise.race([heard, sleep(monitorWaitMs, false, { ref: false })])) return
+      log.warn('the monitors do not hear yet; until they do, changes from outside are found at the regular check')
+      void heard.then(() => {
+        loop.devicesChanged()
+        drift.schedule()
       })
     }
 
@@ -183,7 +159,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       const ir = reporter.enforced()
       const actual = ir === null ? null : await readTable(nft)
       if (ir !== null && actual !== null) metrics.recordTraffic(readTraffic(actual, ir))
-      readAtMs = performance.now()
     }
     const scrape = metricsRoute(metrics.registry)
     return createRequestHandler(
@@ -191,9 +166,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         '/health': healthRoute(() => reporter.health()),
         '/metrics': async () => {
           if (performance.now() - readAtMs > counterAgeMs) {
-            reading ??= readCounters().finally(() => {
-              reading = null
-            })
+            // Without them the other metrics still say what is wrong.
+            reading ??= readCounters()
+              .catch((error: unknown) => log.warn({ error }, 'cannot read the counters of the kernel'))
+              .finally(() => {
+                readAtMs = performance.now()
+                reading = null
+              })
             await reading
           }
           return scrape()

@@ -5,6 +5,7 @@ import type { Logger } from './log.ts'
 import type { AgentMetrics } from './metrics.ts'
 import { NftError } from './nft/errors.ts'
 import { countElements } from './reconcile/describe.ts'
+import type { Bindings } from './reconcile/devices.ts'
 import type { Outcome } from './reconcile/loop.ts'
 
 /** What /health answers besides what every health answer has. */
@@ -19,7 +20,7 @@ export type Reporter = ReturnType<typeof createReporter>
 export function createReporter(log: Logger, metrics: AgentMetrics) {
   let accepted: PolicyIr | null = null
   let enforced: PolicyIr | null = null
-  let bindings: ReadonlyMap<string, number> = new Map()
+  let bindings: Bindings = new Map()
   let fileFaults: readonly string[] = []
   let refusal: string | null = null
   /** When the change was noticed that is not in force yet. */
@@ -112,7 +113,10 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       const told = { cause, change: summary, seconds, judgedAgain: plan.raised }
       if (drifted) {
         metrics.driftHealed.inc()
-        log.warn({ ...told, changedBy: suspect || 'unknown' }, 'somebody changed our table; it is as it should be again')
+        log.warn(
+          { ...told, changedBy: suspect || 'unknown' },
+          'somebody changed our table; it is as it should be again',
+        )
       } else {
         log.info(told, 'in force')
       }
@@ -125,11 +129,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       return {
         healthy: inForce && fileFaults.length === 0,
         inForce,
-        problems: [
-          ...fileFaults,
-          ...(refusal === null ? [] : [refusal]),
-          ...(waiting ? [waitsFor] : []),
-        ],
+        problems: [...fileFaults, ...(refusal === null ? [] : [refusal]), ...(waiting ? [waitsFor] : [])],
         enis: eniStates(),
       }
     },

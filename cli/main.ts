@@ -20,11 +20,13 @@ ${groupTexts.join('\n')}
 Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad input.
 `
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Whoever read the output has enough of it: `ringwall show | head`.
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+for (const output of [process.stdout, process.stderr]) {
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    // Nobody reads any more: `ringwall show | head`, a terminal that is gone. The command still goes to its end, because
+    // a trial that is not confirmed must be rolled back.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+  })
+}
 
 try {
   process.exitCode = await main(process.argv.slice(2), process)

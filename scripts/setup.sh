@@ -40,7 +40,9 @@ missing_packages() {
   present ip || echo iproute2
   present ping || echo iputils-ping
   present sysctl || echo procps
-  [ "$purpose" != test ] || present tcpdump || echo tcpdump
+  [ "$purpose" = test ] || return 0
+  present tcpdump || echo tcpdump
+  present tcpreplay || echo tcpreplay
 }
 
 install_debian_packages() {

@@ -27,7 +27,7 @@ export interface FileProblem {
 }
 
 export interface FileWatchOptions {
-  /** Called with the first content and then with each content that differs from the one before. */
+  /** Called with the first content, with each that differs from the one before, and with the one after a problem. */
   readonly onText: (file: FileText) => void
   /** Called once when a problem arises; the next text means that it is over. */
   readonly onProblem: (problem: FileProblem) => void
@@ -86,8 +86,9 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
   }
 
   function deliver(file: FileText): void {
+    const isOver = lastProblem !== null
     lastProblem = null
-    if (file.text === lastText) return
+    if (file.text === lastText && !isOver) return
     lastText = file.text
     onText(file)
   }

@@ -13,7 +13,7 @@ import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Nft } from '../nft/nft.ts'
 import { commit } from './commit.ts'
 import { describeTransactions } from './describe.ts'
-import { type Bindings, bindDevices, type Device, readBindings } from './devices.ts'
+import { type Bindings, bindDevices, type Device, deviceIndexes, readBindings } from './devices.ts'
 import { afterPlan, makePlan, type Plan, readCtMarkMask, readStamps, type Standing, stampsNeeded } from './plan.ts'
 import { type ReadMarks, StampPool } from './stamp-pool.ts'
 
@@ -147,9 +147,10 @@ export class ReconcileLoop {
     const known = this.#standing
     const standing = known ?? (await this.#read(desired, devices))
     this.#bindings = bindDevices(desired, devices, this.#bindings)
-    const needed = stampsNeeded(standing, desired, this.#bindings)
+    const indexes = deviceIndexes(this.#bindings)
+    const needed = stampsNeeded(standing, desired, indexes)
     const stamps = await this.#stampPool(desired.ctMarkMask).renew(standing.stamps, [...needed.fresh, ...needed.raised])
-    const plan = makePlan(standing, desired, this.#bindings, stamps)
+    const plan = makePlan(standing, desired, indexes, stamps)
     const { prepare, change, complete } = plan.transactions
     const reached = (): Reached => ({
       cause,

@@ -37,7 +37,8 @@ export function stampsNeeded(
   deviceIndexes: ReadonlyMap<string, number>,
 ): { readonly fresh: readonly string[]; readonly raised: readonly string[] } {
   const keys = stampKeys(desired)
-  if (standing.enforced !== null && standing.enforced.ctMarkMask !== desired.ctMarkMask) return { fresh: keys, raised: [] }
+  if (standing.enforced !== null && standing.enforced.ctMarkMask !== desired.ctMarkMask)
+    return { fresh: keys, raised: [] }
   const known = keys.filter(key => standing.stamps.has(key))
   const fresh = keys.filter(key => !standing.stamps.has(key))
   if (desired.revocation === 'drain') return { fresh, raised: [] }

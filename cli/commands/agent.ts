@@ -48,12 +48,17 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   if (positionals[0] !== undefined)
     throw new UsageError(`unexpected argument "${positionals[0]}": expected --policy FILE`)
   const stopSignal = Promise.race((['SIGTERM', 'SIGINT'] as const).map(signal => once(process, signal)))
+  const log = createLogger('ringwall-agent', choiceFlag('log-level', values['log-level'], logLevels))
+  process.once('uncaughtException', error => {
+    log.fatal({ error, stack: error.stack }, 'the agent ends by a fault of its own; the ruleset stays in force')
+    process.exit(1)
+  })
   const agent = await startAgent({
     policyPath: resolve(requireFlag('policy', values.policy)),
     metrics: readMetricsAddress(values['metrics-address']),
     stateDir: values['state-dir'] === undefined ? null : resolve(values['state-dir']),
     onStop: choiceFlag('on-stop', values['on-stop'], ['keep', 'flush']),
-    log: createLogger('ringwall-agent', choiceFlag('log-level', values['log-level'], logLevels)),
+    log,
   })
   await stopSignal
   await agent.stop()

@@ -1,6 +1,4 @@
 /** `ringwall apply FILE`: the policy into the kernel of this network namespace, once. */
-import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { type HostParts, hostParts, probeHost } from '../../agent/reconcile/host.ts'
@@ -33,6 +31,7 @@ const options = {
 } as const
 
 const confirmSeconds = [1, 3600] as const
+const lossSignals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
 export const command: Command = { name: 'apply', summary: 'load a policy file into the kernel', usage, run }
 
@@ -62,14 +61,22 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 
 async function applyOnTrial(ir: PolicyIr, parts: HostParts, seconds: number, io: Io): Promise<number> {
   const snapshot = await takeSnapshot(parts.nft, parts.jsonCtTimeout)
+  // Listening from before the change on: what it cuts may be the way to this terminal.
+  using answer = new TrialAnswer(io)
   const outcome = await reconcileOnce(ir, parts)
   const exitCode = report(outcome, io)
   if (outcome.kind !== 'applied') return exitCode
-  if (await isConfirmed(seconds, io)) {
+  io.stdout.write(`Confirm within ${seconds} s: press Enter, or run "ringwall confirm" from a new connection.\n`)
+  if (await answer.within(seconds)) {
     io.stdout.write('Confirmed.\n')
     return 0
   }
-  await snapshot.restore()
+  try {
+    await snapshot.restore()
+  } catch (error) {
+    io.stderr.write(`Not confirmed, and the state before cannot be put back: ${(error as Error).message}\n`)
+    return 1
+  }
   io.stderr.write('Not confirmed: the state before is in force again.\n')
   return 1
 }
@@ -95,23 +102,32 @@ function report(outcome: Outcome, io: Io): number {
 }
 
 /** Whether Enter, or `ringwall confirm` elsewhere, comes in time and before the terminal goes. */
-async function isConfirmed(seconds: number, io: Io): Promise<boolean> {
-  io.stdout.write(`Confirm within ${seconds} s: press Enter, or run "ringwall confirm" from a new connection.\n`)
-  const over = new AbortController()
-  const { signal } = over
-  const lost = (['SIGHUP', 'SIGINT', 'SIGTERM'] as const).map(name => once(process, name, { signal }))
-  // Standard input that is no terminal ends at once; only a line typed is a confirmation.
-  const confirmed = [once(io.stdin, 'data', { signal }), once(process, confirmSignal, { signal })]
-  const tooLate = sleep(seconds * 1000, undefined, { signal })
-  io.stdin.resume()
-  try {
-    return await Promise.race([
-      ...confirmed.map(event => event.then(() => true)),
-      ...[...lost, tooLate].map(event => event.then(() => false)),
-    ])
-  } finally {
-    over.abort()
-    await Promise.allSettled([...confirmed, ...lost, tooLate])
-    io.stdin.pause()
+class TrialAnswer {
+  readonly #stdin: Io['stdin']
+  readonly #given = Promise.withResolvers<boolean>()
+  readonly #confirm = () => this.#given.resolve(true)
+  readonly #giveUp = () => this.#given.resolve(false)
+
+  constructor({ stdin }: Io) {
+    this.#stdin = stdin
+    // Standard input that is no terminal ends at once; only a line typed is a confirmation.
+    stdin.on('data', this.#confirm)
+    // Reading from a terminal that is gone is an error (EIO).
+    stdin.on('error', this.#giveUp)
+    process.on(confirmSignal, this.#confirm)
+    for (const signal of lossSignals) process.on(signal, this.#giveUp)
+  }
+
+  within(seconds: number): Promise<boolean> {
+    const timer = setTimeout(this.#giveUp, seconds * 1000)
+    return this.#given.promise.finally(() => clearTimeout(timer))
+  }
+
+  [Symbol.dispose](): void {
+    this.#stdin.off('data', this.#confirm)
+    this.#stdin.off('error', this.#giveUp)
+    this.#stdin.pause()
+    process.off(confirmSignal, this.#confirm)
+    for (const signal of lossSignals) process.off(signal, this.#giveUp)
   }
 }

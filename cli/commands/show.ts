@@ -6,7 +6,7 @@ import { makeView, type View } from '../../agent/show/view.ts'
 import { readTable } from '../../agent/snapshot.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { onlyFile, parseArguments } from '../arguments.ts'
-import { type Command, InputError, type Io, loadPolicy } from '../command.ts'
+import { type Command, type Io, loadPolicy } from '../command.ts'
 
 const usage = `usage: ringwall show [FILE] [--json]
 
@@ -15,6 +15,8 @@ Asks the agent that runs here; with FILE it reads the policy from there and the 
 that "ringwall apply" has loaded.
 
   --json   the same for machines
+
+Exit codes: 0 shown; 1 no agent answers, or the kernel cannot be read; 2 FILE has faults.
 `
 
 const options = { json: { type: 'boolean' }, help: { type: 'boolean' } } as const
@@ -35,11 +37,9 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 async function askAgent(): Promise<View> {
   const answer = await askHolder('/show')
   if (answer === null || answer.status === 404) {
-    throw new InputError([
-      'Cannot show: no agent runs in this network namespace; name the policy file: ringwall show FILE',
-    ])
+    throw new Error('Cannot show: no agent runs in this network namespace; name the policy file: ringwall show FILE')
   }
-  if (answer.status !== 200) throw new InputError([`Cannot show: the agent says ${answer.body.trim()}`])
+  if (answer.status !== 200) throw new Error(`Cannot show: the agent says ${answer.body.trim()}`)
   return JSON.parse(answer.body) as View
 }
 

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { listedCommands } from '../../cli/command-list.ts'
-import { launcher, runRingwall } from '../support/launcher.ts'
+import { runRingwall } from '../support/launcher.ts'
+import { ringwallCommand } from '../support/ringwall.ts'
 
 const seeHelp = 'See "ringwall --help".'
 
@@ -22,7 +23,7 @@ test('--help, -h and help name every command once', async () => {
 })
 
 test('every command file is listed, under its own name, with its own summary and a help text that fits', async () => {
-  const files = readdirSync(join(launcher, '..', 'cli', 'commands')).map(file => file.replace(/\.ts$/, ''))
+  const files = readdirSync(join(ringwallCommand, '..', 'cli', 'commands')).map(file => file.replace(/\.ts$/, ''))
   assert.deepEqual([...listedCommands.keys()].sort(), files.sort())
   for (const [name, { summary, load }] of listedCommands) {
     const { command } = await load()
@@ -48,7 +49,9 @@ for (const args of [
 }
 
 test('--version prints the version of package.json', async () => {
-  const { version } = JSON.parse(readFileSync(join(launcher, '..', 'package.json'), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(join(ringwallCommand, '..', 'package.json'), 'utf8')) as {
+    version: string
+  }
   assert.deepEqual(await runRingwall(['--version']), { exitCode: 0, stdout: `ringwall ${version}\n`, stderr: '' })
 })
 
@@ -72,7 +75,7 @@ test('without a command: the help on stderr, exit code 2', async () => {
 test('works from any folder and through a symbolic link', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ringwall-link-'))
   try {
-    symlinkSync(launcher, join(folder, 'rw'))
+    symlinkSync(ringwallCommand, join(folder, 'rw'))
     assert.match(execFileSync('./rw', ['--version'], { cwd: folder, encoding: 'utf8' }), /^ringwall \d/)
   } finally {
     rmSync(folder, { recursive: true })
@@ -80,7 +83,7 @@ test('works from any folder and through a symbolic link', async () => {
 })
 
 test('a reader that stops early is no error', () => {
-  const { status, stderr } = spawnSync('sh', ['-c', '{ "$0" --help; echo "exit $?" >&2; } | true', launcher], {
+  const { status, stderr } = spawnSync('sh', ['-c', '{ "$0" --help; echo "exit $?" >&2; } | true', ringwallCommand], {
     encoding: 'utf8',
   })
   assert.equal(status, 0)

@@ -1,0 +1,101 @@
+/** What the lab prints: hosts, groups, the table of traffic, the revocation. Each function gives lines of text. */
+import type { Family } from '../rules-compiler/address/cidr.ts'
+import type { PolicyIr, RuleIr } from '../rules-compiler/policy/ir.ts'
+import { ruleText } from '../rules-compiler/policy/rule-text.ts'
+import type { Expectation } from './expectation.ts'
+import { type Attempt, addresses, enis, groups } from './fleet.ts'
+import type { Network } from './network.ts'
+import type { Revocation } from './revocation.ts'
+import type { Outcome } from './traffic.ts'
+
+/** One attempt in both families: what the policies say and what was seen. */
+export interface TrafficRow {
+  readonly attempt: Attempt
+  readonly expected: Readonly<Record<Family, Expectation>>
+  readonly seen: Readonly<Record<Family, Outcome>>
+}
+
+export function hostLines(network: Network): string[] {
+  const rows = [...network.keys()].flatMap(host => {
+    if (host === 'router') return []
+    const { ip, ip6 } = addresses[host]
+    const own = enis.filter(eni => eni.host === host)
+    const first = own[0] === undefined ? 'no agent' : eniText(own[0])
+    return [[host, ip, ip6, first], ...own.slice(1).map(eni => ['', '', '', eniText(eni)])]
+  })
+  return table(['host', 'IPv4', 'IPv6', 'ENI (device, placement): groups'], rows)
+}
+
+export function groupLines(irs: Iterable<PolicyIr>): string[] {
+  const rules = new Map<string, RuleIr>()
+  for (const { enis: resolved } of irs) {
+    for (const { ingress, egress } of resolved) {
+      for (const rule of [...ingress.rules, ...egress.rules]) rules.set(`${rule.groupId} ${rule.id}`, rule)
+    }
+  }
+  const idWidth = Math.max(...[...rules.values()].map(({ id }) => id.length))
+  return groups.flatMap(({ id, description }) => {
+    const own = [...rules.values()].filter(rule => rule.groupId === id)
+    const lines = own.map(rule => `    ${rule.id.padEnd(idWidth)}  ${rule.direction.padEnd(8)}${ruleText(rule)}`)
+    return [`${id}: ${description}`, ...lines]
+  })
+}
+
+export function trafficLines(rows: readonly TrafficRow[]): string[] {
+  const cells = rows.map(row => {
+    const { from, as, to, service } = row.attempt
+    const sender = as === null ? from : `${from} (${as.label})`
+    const what = service.protocol === 'ping' ? 'ping' : `${service.protocol} ${service.port}`
+    const mark = asExpected(row) ? '' : '  <-- NOT AS EXPECTED'
+    return [sender, to, what, expectedText(row), row.seen.ip, row.seen.ip6, `${whyText(row)}${mark}`]
+  })
+  return table(['who', 'to whom', 'what', 'expected', 'IPv4 seen', 'IPv6 seen', 'why'], cells)
+}
+
+/** Seen in both families what `evaluate` says, and `evaluate` says what the attempt's own line demands. */
+export function asExpected({ attempt, expected, seen }: TrafficRow): boolean {
+  const verdicts = [expected.ip.verdict, expected.ip6.verdict, seen.ip, seen.ip6]
+  return verdicts.every(verdict => verdict === attempt.must)
+}
+
+export function revocationLines(revocations: readonly Revocation[]): string[] {
+  return revocations.map(revocation => {
+    const { family, cutAfterMs, otherAsked, otherAnswered } = revocation
+    const cut = cutAfterMs === null ? 'was NOT cut' : `cut ${Math.round(cutAfterMs)} ms after the file was written`
+    const name = family === 'ip' ? 'IPv4' : 'IPv6'
+    const mark = revokedAsPromised(revocation) ? '' : '  <-- NOT AS EXPECTED'
+    return `${name}: session to port 443 ${cut}; session to port 80 goes on, ${otherAnswered} of ${otherAsked} messages answered${mark}`
+  })
+}
+
+/** SPEC.md section 4: cut within one second, and nothing lost where the session is still allowed. */
+export function revokedAsPromised({ cutAfterMs, otherAsked, otherAnswered }: Revocation): boolean {
+  return cutAfterMs !== null && cutAfterMs < 1000 && otherAsked > 0 && otherAnswered === otherAsked
+}
+
+/** Columns padded to their widest cell, under a heading. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const all = [heading, ...rows]
+  const widths = heading.map((_, column) => Math.max(...all.map(row => row[column]!.length)))
+  return all.map(row =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function eniText({ id, device, placement, groupIds }: (typeof enis)[number]): string {
+  return `${id} (${device}, ${placement}): ${groupIds.join(', ')}`
+}
+
+function expectedText({ attempt, expected }: TrafficRow): string {
+  const { ip, ip6 } = expected
+  if (ip.verdict === attempt.must && ip6.verdict === attempt.must) return attempt.must
+  return `${attempt.must}, but evaluate says ${ip.verdict}/${ip6.verdict}`
+}
+
+function whyText({ expected: { ip, ip6 } }: TrafficRow): string {
+  const what = ip.decidedBy === ip6.decidedBy ? ip.decidedBy : `${ip.decidedBy} / ${ip6.decidedBy}`
+  return ip.eniId === null ? what : `${what} at ${ip.eniId}`
+}

@@ -1,0 +1,75 @@
+/**
+ * The lab's last part: two TCP sessions from the Internet to the web server are open, the rules that accepted one of
+ * them are taken out of the policy file, and that session is cut while the other goes on.
+ */
+import { setTimeout } from 'node:timers/promises'
+import { type Family, families } from '../rules-compiler/address/cidr.ts'
+import { writePolicy } from './agents.ts'
+import type { Conversation } from './conversation.ts'
+import { addresses, httpsRuleIds } from './fleet.ts'
+import type { Peers } from './traffic.ts'
+
+export interface Revocation {
+  readonly family: Family
+  /** From the write of the policy file to the last message of the revoked session; null where it was never cut. */
+  readonly cutAfterMs: number | null
+  /** Messages of the other session in that time and after, and how many of them were answered. */
+  readonly otherAsked: number
+  readonly otherAnswered: number
+}
+
+/** SPEC.md section 4 promises a second; a session that lives longer than this is taken for not cut. */
+const giveUpMs = 5000
+const silenceMs = 700
+const paceMs = 10
+
+export async function demonstrateRevocation(folder: string, peers: Peers): Promise<Revocation[]> {
+  const open = (family: Family, port: number) => peers.get('outside')!.connectTcp(addresses.web[family], port)
+  const sessions = await Promise.all(
+    families.map(async family => ({ family, revoked: await open(family, 443), other: await open(family, 80) })),
+  )
+  for (const { revoked, other } of sessions) {
+    if (!(await revoked.ask('before')) || !(await other.ask('before'))) {
+      throw new Error('The sessions to the web server do not answer, so cutting one would show nothing')
+    }
+  }
+  const watching = sessions.map(async ({ family, revoked, other }) => {
+    const [lastHeard, counts] = await watch(revoked, other)
+    return { family, lastHeard, ...counts }
+  })
+  const writtenAt = performance.now()
+  await writePolicy(folder, 'web', { withoutRules: httpsRuleIds })
+  const seen = await Promise.all(watching)
+  return seen.map(({ lastHeard, ...rest }) => ({
+    ...rest,
+    cutAfterMs: lastHeard === null ? null : Math.max(0, lastHeard - writtenAt),
+  }))
+}
+
+/** Talks on both sessions until the first falls silent. */
+async function watch(revoked: Conversation, other: Conversation) {
+  const counts = { otherAsked: 0, otherAnswered: 0 }
+  let silent = false
+  const talkOn = async () => {
+    while (!silent) {
+      counts.otherAsked += 1
+      if (await other.ask(`still ${counts.otherAsked}`, giveUpMs)) counts.otherAnswered += 1
+      await setTimeout(paceMs)
+    }
+  }
+  const untilSilent = async () => {
+    const begun = performance.now()
+    let lastHeard = begun
+    for (let number = 1; performance.now() - begun < giveUpMs; number += 1) {
+      if (!(await revoked.ask(`message ${number}`, silenceMs))) return lastHeard
+      lastHeard = performance.now()
+      await setTimeout(paceMs)
+    }
+    return null
+  }
+  const talking = talkOn()
+  const lastHeard = await untilSilent()
+  silent = true
+  await talking
+  return [lastHeard, counts] as const
+}

@@ -1,0 +1,71 @@
+/** The runner itself, on a small folder of tests: what it counts, prints and returns. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+const folder = mkdtempSync(join(tmpdir(), 'ringwall-runner-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const files = {
+  'good.test.ts': `import { test } from 'node:test'; test('one', () => {}); test('two', { skip: 'needs a moon' }, () => {})`,
+  'bad.test.ts': `import { suite, test } from 'node:test'
+    test('one', () => {})
+    suite('outer', () => { test('inner', () => { console.log('said before'); throw new Error('why') }) })`,
+  'crash.test.ts': `throw new Error('as it was loaded')`,
+  'open.test.ts': `import { test } from 'node:test'; test('one', () => { setInterval(() => {}, 1000) })`,
+  'kernel/late.test.ts': `import { test } from 'node:test'; test('one', () => {})`,
+}
+
+mkdirSync(join(folder, 'test', 'kernel'), { recursive: true })
+copyFileSync(join(import.meta.dirname, 'run.ts'), join(folder, 'test', 'run.ts'))
+for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'test', name), text)
+
+function runTests(...patterns: readonly string[]) {
+  // A test run inside a test run would report to the outer one.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const runner = join(folder, 'test', 'run.ts')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [runner, ...patterns], { encoding: 'utf8', env })
+  return { status, stdout, stderr, lines: stdout.trimEnd().split('\n') }
+}
+
+test('all passed: exit code 0, a line for each file, skips with their reasons, counts last', () => {
+  const { status, lines } = runTests('good', 'open', 'late')
+  assert.equal(status, 0)
+  const shown = lines.map(line => line.replace(/[0-9.]+ s\b/, 'N s'))
+  assert.deepEqual(shown.slice(0, 2).sort(), [
+    ' ok  test/good.test.ts: 1 passed, 1 skipped (N s)',
+    ' ok  test/open.test.ts: 1 passed (N s)',
+  ])
+  assert.deepEqual(shown.slice(2), [
+    ' ok  test/kernel/late.test.ts: 1 passed (N s)',
+    'skipped: two (needs a moon)',
+    '3 files in N s',
+    '3 passed, 0 failed, 1 skipped',
+  ])
+})
+
+test('a failure: exit code 1, its name with what is around it, its error, what was printed', () => {
+  const { status, stdout, lines } = runTests('bad')
+  assert.equal(status, 1)
+  assert.match(stdout, /^FAIL test\/bad\.test\.ts: 1 passed, 1 FAILED/m)
+  assert.match(stdout, /^ {2}outer > inner\n {4}Error: why$/m)
+  assert.match(stdout, /said before/)
+  assert.equal(lines.at(-1), '1 passed, 1 failed')
+})
+
+test('a file that cannot be loaded is a failure', () => {
+  const { status, stdout, lines } = runTests('crash')
+  assert.equal(status, 1)
+  assert.match(stdout, /as it was loaded/)
+  assert.equal(lines.at(-1), '0 passed, 1 failed')
+})
+
+test('a pattern that matches nothing is a failure', () => {
+  const { status, stderr, lines } = runTests('nothing-like-it')
+  assert.equal(status, 1)
+  assert.match(stderr, /No test file matches "nothing-like-it"/)
+  assert.equal(lines.at(-1), '0 passed, 1 failed')
+})

@@ -1,0 +1,147 @@
+/**
+ * Runs the tests: one line a file, the errors of what failed, the names of what was skipped and why, and the counts
+ * as the last line, `412 passed, 0 failed, 3 skipped`. Exit code 0 only if nothing failed.
+ *
+ * Usage: test/run.ts [PATTERN…]  only files whose path contains one of the patterns
+ */
+import { globSync } from 'node:fs'
+import { relative } from 'node:path'
+import { run } from 'node:test'
+import { inspect } from 'node:util'
+
+const projectFolder = `${import.meta.dirname}/..`
+const testTimeoutMs = 120_000
+
+/** Kernel tests measure time and fill both cores: they run one after the other, after everything else. */
+const isKernelTest = (file: string) => /^test\/(kernel|e2e)\//.test(file)
+
+interface FileResult {
+  /** Names of the test that runs and of those around it, outermost first. */
+  readonly running: string[]
+  passed: number
+  readonly failures: string[]
+  readonly skips: string[]
+  /** What the file and its tests printed; shown only where something failed. */
+  output: string
+}
+
+process.env.RINGWALL_LAB_ONLY = '1'
+process.chdir(projectFolder)
+const files = selectFiles(process.argv.slice(2))
+const started = performance.now()
+const results = [
+  ...(await runFiles(
+    files.filter(file => !isKernelTest(file)),
+    2,
+  )),
+  ...(await runFiles(files.filter(isKernelTest), 1)),
+]
+process.exitCode = report(results)
+
+function selectFiles(patterns: readonly string[]): string[] {
+  const all = globSync('test/**/*.test.ts').sort()
+  const chosen = all.filter(file => patterns.length === 0 || patterns.some(pattern => file.includes(pattern)))
+  // node:test calls a run without any test a success.
+  if (chosen.length === 0) {
+    console.error(
+      `No test file matches "${patterns.join(' ')}": expected part of a path like ${all[0] ?? 'test/**/*.test.ts'}`,
+    )
+    console.log('0 passed, 1 failed')
+    process.exit(1)
+  }
+  return chosen
+}
+
+async function runFiles(chosen: readonly string[], concurrency: number): Promise<FileResult[]> {
+  const byFile = new Map<string, FileResult>()
+  if (chosen.length === 0) return []
+  for (const file of chosen) byFile.set(file, emptyResult())
+  const resultOf = (file: string | undefined) => byFile.get(relative('.', file ?? '')) ?? strayResult(byFile)
+  const unfinished = new Set(chosen)
+  const events = run({
+    files: [...chosen],
+    concurrency,
+    timeout: testTimeoutMs,
+    execArgv: [`--test-timeout=${testTimeoutMs}`],
+  })
+  for await (const event of events) {
+    if (event.type === 'test:start')
+      resultOf(event.data.file).running.splice(event.data.nesting, Infinity, event.data.name)
+    else if (event.type === 'test:pass') notePass(resultOf(event.data.file), event.data)
+    else if (event.type === 'test:fail') noteFailure(resultOf(event.data.file), event.data)
+    else if (event.type === 'test:stdout' || event.type === 'test:stderr') {
+      resultOf(event.data.file).output += event.data.message
+    } else if (event.type === 'test:summary' && event.data.file !== undefined) {
+      unfinished.delete(relative('.', event.data.file))
+      printFile(relative('.', event.data.file), resultOf(event.data.file), event.data.duration_ms)
+    }
+  }
+  // A file that crashes as it is loaded has no summary.
+  for (const file of unfinished) printFile(file, resultOf(file), 0)
+  return [...byFile.values()]
+}
+
+function emptyResult(): FileResult {
+  return { running: [], passed: 0, failures: [], skips: [], output: '' }
+}
+
+/** Where an event names no file of ours, it must still count. */
+function strayResult(byFile: Map<string, FileResult>): FileResult {
+  const result = byFile.get('') ?? emptyResult()
+  byFile.set('', result)
+  return result
+}
+
+interface TestEnd {
+  readonly name: string
+  readonly nesting: number
+  readonly skip?: string | boolean
+  readonly details: { readonly type?: string; readonly error?: Error & { failureType?: string } }
+}
+
+/** The name with those of the tests and suites around it. */
+function fullName(result: FileResult, { name, nesting }: TestEnd): string {
+  return [...result.running.slice(0, nesting), name].join(' > ')
+}
+
+function notePass(result: FileResult, test: TestEnd): void {
+  if (test.skip !== undefined && test.skip !== false) {
+    result.skips.push(
+      `${fullName(result, test)} (${test.skip === true || test.skip === '' ? 'no reason given' : test.skip})`,
+    )
+  } else if (test.details.type !== 'suite') {
+    result.passed += 1
+  }
+}
+
+function noteFailure(result: FileResult, test: TestEnd): void {
+  const { error } = test.details
+  // The failed subtest was noted itself.
+  if (error?.failureType === 'subtestsFailed') return
+  const lines = inspect(error?.cause ?? error).split('\n')
+  const ours = lines.filter(line => !/^ +at .*\(?node:/.test(line))
+  result.failures.push([fullName(result, test), ...ours.map(line => `    ${line}`)].join('\n'))
+}
+
+function printFile(file: string, { passed, failures, skips, output }: FileResult, durationMs: number): void {
+  const skipped = skips.length > 0 ? `, ${skips.length} skipped` : ''
+  const counts = `${passed} passed${failures.length > 0 ? `, ${failures.length} FAILED` : ''}${skipped}`
+  console.log(`${failures.length > 0 ? 'FAIL' : ' ok '} ${file}: ${counts} (${(durationMs / 1000).toFixed(1)} s)`)
+  if (failures.length === 0) return
+  for (const failure of failures) console.log(`  ${failure}`)
+  if (output !== '') console.log(`  it printed:\n${output.replace(/^/gm, '    ')}`)
+}
+
+function report(fileResults: readonly FileResult[]): number {
+  const passed = fileResults.reduce((sum, result) => sum + result.passed, 0)
+  const failures = fileResults.flatMap(result => result.failures)
+  const skips = fileResults.flatMap(result => result.skips)
+  for (const skip of skips) console.log(`skipped: ${skip}`)
+  if (failures.length > 0) console.log('Failed:')
+  for (const failure of failures) console.log(`  ${failure.split('\n')[0]}`)
+  console.log(`${files.length} files in ${((performance.now() - started) / 1000).toFixed(1)} s`)
+  // Nothing passed means nothing was tested.
+  const untested = passed === 0 && failures.length === 0 && skips.length === 0
+  console.log(`${passed} passed, ${failures.length} failed${skips.length > 0 ? `, ${skips.length} skipped` : ''}`)
+  return failures.length > 0 || untested ? 1 : 0
+}
