@@ -1,0 +1,147 @@
+/**
+ * Live sessions of every kind between two peers, and whether they still live: whoever speaks first after a change, in
+ * both directions.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
+import type { Conversation, Peer } from '../../lab/conversation.ts'
+
+export interface Session {
+  readonly name: string
+  /** Names of the ways in which something still came through, each tried; empty for a session that is cut. */
+  waysThrough(): Promise<readonly string[]>
+}
+
+export interface Ends {
+  readonly client: Peer
+  readonly server: Peer
+  /** The server's. */
+  readonly address: string
+  readonly port: number
+}
+
+export const sessionKinds = [
+  'TCP, the client speaks first',
+  'TCP, the server speaks first',
+  'UDP, the client speaks first',
+  'UDP, the server speaks first',
+  'UDP, the server streams',
+  'ping',
+] as const
+export type SessionKind = (typeof sessionKinds)[number]
+
+/** Longer than a message takes on a busy machine; what has not come by then is taken for dropped. */
+const silenceMs = 250
+const streamPaceMs = 10
+let lastLocalPort = 20_000
+let lastMessage = 0
+
+/** Listens on the port for every kind. Once for each peer and port. */
+export async function listenForSessions(server: Peer, port: number): Promise<void> {
+  await Promise.all([server.listenTcp(port, { echo: false }), server.listenUdp(port, { echo: false })])
+}
+
+/** A session that has carried messages in both directions. @throws {Error} if it has not */
+export async function openSession(kind: SessionKind, ends: Ends): Promise<Session> {
+  if (kind === 'ping') return openPing(ends)
+  const protocol = kind.startsWith('TCP') ? 'tcp' : 'udp'
+  const { client, server } = await converse(protocol, ends)
+  if (kind === 'UDP, the server streams') return openStream(kind, server, client)
+  const serverFirst = kind.endsWith('the server speaks first')
+  const turns = [
+    { name: 'client to server', from: client, to: server },
+    { name: 'server to client', from: server, to: client },
+  ]
+  if (serverFirst) turns.reverse()
+  return {
+    name: kind,
+    async waysThrough() {
+      const through: string[] = []
+      for (const { name, from, to } of turns) if (await arrives(from, to)) through.push(name)
+      return through
+    },
+  }
+}
+
+/** Both ends of a conversation that both have spoken on. */
+export async function converse(
+  protocol: 'tcp' | 'udp',
+  { client, server, address, port }: Ends,
+): Promise<{ readonly client: Conversation; readonly server: Conversation }> {
+  lastLocalPort += 1
+  const options = { localPort: lastLocalPort }
+  const near = await (protocol === 'tcp'
+    ? client.connectTcp(address, port, options)
+    : client.openUdp(address, port, options))
+  await near.send('hello')
+  const far = await eventually(() => server.accepted({ protocol, port, remotePort: near.localPort }))
+  if (!(await arrives(near, far, 2000)) || !(await arrives(far, near, 2000))) {
+    throw new Error(`The ${protocol} session to ${address} port ${port} does not work to begin with`)
+  }
+  return { client: near, server: far }
+}
+
+/** Whether one message comes over. */
+export async function arrives(from: Conversation, to: Conversation, timeoutMs = silenceMs): Promise<boolean> {
+  lastMessage += 1
+  const message = `message ${lastMessage}`
+  await from.send(message)
+  return to.expect(message, timeoutMs)
+}
+
+/** The client has asked once; from then on only the server sends. */
+async function openStream(name: string, server: Conversation, client: Conversation): Promise<Session> {
+  return {
+    name,
+    async waysThrough() {
+      const before = await client.received()
+      const until = performance.now() + silenceMs
+      while (performance.now() < until) {
+        await server.send('stream')
+        await setTimeout(streamPaceMs)
+      }
+      return (await client.received()) === before ? [] : ['server to client']
+    },
+  }
+}
+
+/** `ping` runs until the namespace goes, one echo request every 20 ms, all of one session. */
+async function openPing({ client, address }: Ends): Promise<Session> {
+  const ping = client.namespace.spawn('ping', ['-n', '-i', '0.02', '-w', '60', address], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const replies = countReplies(ping)
+  await eventually(async () => {
+    if (replies.count === 0) throw new Error(`No echo reply from ${address} to begin with`)
+  })
+  return {
+    name: 'ping',
+    async waysThrough() {
+      const before = replies.count
+      await setTimeout(silenceMs)
+      return replies.count === before ? [] : ['echo reply']
+    },
+  }
+}
+
+function countReplies(ping: ChildProcess): { count: number } {
+  const replies = { count: 0 }
+  createInterface({ input: ping.stdout! }).on('line', line => {
+    if (line.includes('bytes from')) replies.count += 1
+  })
+  return replies
+}
+
+/** Tries again until it does not throw. @throws what the last attempt threw, after 5 s */
+export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 5000): Promise<T> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+      await setTimeout(10)
+    }
+  }
+}
