@@ -2,8 +2,15 @@
 import { families } from '../address/cidr.ts'
 import type { Direction } from '../model/policy.ts'
 import type { PolicyIr } from '../policy/ir.ts'
-import { type DeviceBinding, dispatchChain, dispatchMaps, makeDropChain, makeUntrackedChain } from './baseline.ts'
-import { makeHookChains } from './hook-chains.ts'
+import {
+  type DeviceBinding,
+  type DeviceHook,
+  dispatchChain,
+  dispatchMaps,
+  makeDropChain,
+  makeUntrackedChain,
+} from './baseline.ts'
+import { makeHookChains, makeShortcut } from './hook-chains.ts'
 import { type JudgeParts, makeJudge } from './judge.ts'
 import * as names from './names.ts'
 import type { Chain, MemberSet, Ruleset } from './ruleset.ts'
@@ -29,18 +36,19 @@ export function compile(ir: PolicyIr, options: CompileOptions = {}): Ruleset {
     directions.map(direction => makeJudge(ir, eni, direction, stamps.get(stampKey(eni.id, direction)) ?? 0)),
   )
   const hooked = ir.enis.map(eni => makeHookChains(eni, ir.ctMarkMask, stamps))
-  const devices = ir.enis.map(
-    (eni): DeviceBinding => ({
+  const devices = ir.enis.map((eni): DeviceBinding => {
+    const onHook = (hook: names.Hook): DeviceHook => ({
+      chain: names.hookChain(eni.id, hook),
+      shortcut: makeShortcut(eni, hook, ir.ctMarkMask, stamps),
+    })
+    return {
       name: eni.device,
       index: options.deviceIndexes?.get(eni.id) ?? null,
-      chains: {
-        prerouting: names.hookChain(eni.id, 'prerouting'),
-        postrouting: names.hookChain(eni.id, 'postrouting'),
-      },
-    }),
-  )
+      hooks: { prerouting: onHook('prerouting'), postrouting: onHook('postrouting') },
+    }
+  })
   const chains: Chain[] = [
-    ...hooks.map(dispatchChain),
+    ...hooks.map(hook => dispatchChain(hook, devices)),
     ...hooked.flatMap(part => part.chains),
     ...judged.flatMap(part => part.chains),
     makeUntrackedChain(),

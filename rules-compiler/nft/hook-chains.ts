@@ -35,14 +35,14 @@ export function makeHookChains(eni: EniIr, ctMarkMask: number, stamps: Stamps): 
     const direction = directionOf(eni, hook)
     const invalid = names.reasonCounter(eni.id, direction, 'invalid')
     counters.push(invalid)
-    const guard = hook === 'prerouting' && eni.placement === 'guest' ? makeSourceGuard(eni) : null
+    const guard = isGuarded(eni, hook) ? makeSourceGuard(eni) : null
     if (guard !== null) counters.push(...guard.counters)
     const chain: Chain = {
       name: names.hookChain(eni.id, hook),
       rules: [
         ...(guard?.rules ?? []),
         ...stampedRules(eni, hook, ctMarkMask, stamps),
-        judgeRule(eni, hook),
+        ...judgeRules(eni, hook),
         { statements: [jump(names.untrackedChain)] },
         { statements: [count(invalid), drop] },
       ],
@@ -79,11 +79,24 @@ function stampedRules(eni: EniIr, hook: names.Hook, ctMarkMask: number, stamps: 
 }
 
 /** New sessions, and those whose stamp is not current; packets without a conntrack entry fall through. */
-function judgeRule(eni: EniIr, hook: names.Hook): NftRule {
-  const set = sessionsOf(eni, hook).map(
-    ({ ctDir, direction }) => [ctDir, goto(names.judgeChain(eni.id, direction))] as const,
-  )
-  return { statements: [{ vmap: { key: ctDirection, data: { set } } }] }
+function judgeRules(eni: EniIr, hook: names.Hook): readonly NftRule[] {
+  return sessionsOf(eni, hook).map(({ ctDir, direction }) => ({
+    statements: [equals(ctDirection, ctDir), goto(names.judgeChain(eni.id, direction))],
+  }))
+}
+
+/** What most packets meet on a hook, for the dispatch to ask first; null where the source guard must come before. */
+export function makeShortcut(
+  eni: EniIr,
+  hook: names.Hook,
+  ctMarkMask: number,
+  stamps: Stamps,
+): readonly Statement[] | null {
+  return isGuarded(eni, hook) ? null : stampedRules(eni, hook, ctMarkMask, stamps)[0]!.statements
+}
+
+function isGuarded(eni: EniIr, hook: names.Hook): boolean {
+  return hook === 'prerouting' && eni.placement === 'guest'
 }
 
 /**

@@ -88,8 +88,7 @@ function printStatement(statement: Statement): string {
     ].join(' ')
   }
   if ('vmap' in statement) {
-    const { key, data } = statement.vmap
-    return `${printExpression(key)} vmap ${typeof data === 'string' ? data : printVmap(data.set)}`
+    return `${printExpression(statement.vmap.key)} vmap ${statement.vmap.data}`
   }
   if ('mangle' in statement)
     return `${printExpression(statement.mangle.key)} set ${printExpression(statement.mangle.value)}`
@@ -101,10 +100,6 @@ function printStatement(statement: Statement): string {
 /** The equals sign is written only where the left side is an expression of its own; `in` (has the bit) never. */
 function comparison(op: string, left: Expression): readonly string[] {
   return op === '!=' || (op === '==' && '&' in left) ? [op] : []
-}
-
-function printVmap(entries: readonly (readonly [string, Verdict])[]): string {
-  return `{ ${entries.map(([key, verdict]) => `${key} : ${printVerdict(verdict)}`).join(', ')} }`
 }
 
 function printVerdict(verdict: Verdict): string {

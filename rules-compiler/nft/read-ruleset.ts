@@ -61,7 +61,7 @@ export function readRuleset(
     chain: (object, name) => chains.set(name, { ...readChain(object, name), rules: [] }),
     rule: object => {
       const chain = String(object.chain)
-      const rule = readRule(object)
+      const rule = readRule(object, deviceIndexes)
       chains.get(chain)?.rules.push(rule)
       const hits = (object.expr as Json[]).map(statement => readHits(statement.counter)).find(hit => hit !== null)
       if (hits != null && rule.ruleId !== undefined) ruleHits.push({ place: chain, ruleId: rule.ruleId, ...hits })
@@ -119,9 +119,19 @@ function readChain(object: Json, name: string): { readonly name: string; readonl
   }
 }
 
-function readRule(object: Json): NftRule {
-  const statements = withBothFamilies(object.expr as readonly Statement[])
+function readRule(object: Json, deviceIndexes: ReadonlyMap<string, number>): NftRule {
+  const listed = (object.expr as readonly Statement[]).map(statement => withIndex(statement, deviceIndexes))
+  const statements = withBothFamilies(listed)
   return typeof object.comment === 'string' ? { statements, ruleId: object.comment } : { statements }
+}
+
+/** A comparison of a device's index is listed with its name, where it has one. */
+function withIndex(statement: Statement, deviceIndexes: ReadonlyMap<string, number>): Statement {
+  if (!('match' in statement) || !('meta' in statement.match.left)) return statement
+  const { left, op, right } = statement.match
+  if (left.meta.key !== 'iif' && left.meta.key !== 'oif') return statement
+  const index = deviceIndexes.get(String(right)) ?? Number(right)
+  return Number.isInteger(index) ? { match: { op, left, right: index } } : statement
 }
 
 /** Puts back the comparison of the family that nft leaves out of its listing (`sessionIs`), so the rule loads again. */

@@ -114,11 +114,9 @@ export type Operand =
 
 export type Statement =
   | { readonly match: { readonly op: '==' | '!=' | 'in'; readonly left: Expression; readonly right: Operand } }
-  | { readonly vmap: { readonly key: Expression; readonly data: string | { readonly set: readonly VmapEntry[] } } }
+  | { readonly vmap: { readonly key: Expression; readonly data: string } }
   | { readonly mangle: { readonly key: Expression; readonly value: Expression } }
   | { readonly 'ct timeout': string }
   /** A counter object by name, or the rule's own. */
   | { readonly counter: string | null }
   | Verdict
-
-export type VmapEntry = readonly [string, Verdict]

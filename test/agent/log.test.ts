@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { createLogger } from '../../agent/log.ts'
 import { NftError } from '../../agent/nft/errors.ts'
@@ -38,3 +39,29 @@ function logged(write: (logger: ReturnType<typeof createLogger>) => void): reado
   write(createLogger('ringwall-agent', 'info', { write: line => lines.push(line) }))
   return lines.map(line => JSON.parse(line))
 }
+
+describe('a log that cannot be written', () => {
+  const script = `
+    const { createLogger } = await import(${JSON.stringify(new URL('../../agent/log.ts', import.meta.url).href)})
+    const logger = createLogger('test', 'info')
+    for (let line = 0; line < 3; line += 1) logger.info('a line')
+    process.stderr.write('goes on')`
+
+  for (const [name, redirection] of [
+    ['on a full disk', '> /dev/full'],
+    ['that nobody reads any more', '| true'],
+    ['that is closed', '>&-'],
+  ]) {
+    test(`${name} does not hold up or end the process`, () => {
+      const { stderr } = spawnSync(
+        'sh',
+        ['-c', `"$0" --input-type=module -e "$1" ${redirection}`, process.execPath, script],
+        {
+          encoding: 'utf8',
+          timeout: 20_000,
+        },
+      )
+      assert.equal(stderr, 'goes on')
+    })
+  }
+})

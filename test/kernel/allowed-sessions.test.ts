@@ -81,7 +81,7 @@ test(`flows through ${steps} changes lose nothing`, { skip: needsKernel, timeout
  */
 async function countLostSegments(namespaces: readonly Namespace[]): Promise<number> {
   const names = ['TcpRetransSegs', 'TcpExtTCPDSACKRecvSegs']
-  const listings = await Promise.all(namespaces.map(({ run }) => run('nstat', ['-a', '-z', ...names])))
+  const listings = await Promise.all(namespaces.map(({ run }) => run('nstat', ['-a', '-z', '-s', ...names])))
   const sum = (name: string) =>
     listings.reduce((total, { stdout }) => total + Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(stdout)![1]), 0)
   return sum('TcpRetransSegs') - sum('TcpExtTCPDSACKRecvSegs')

@@ -18,7 +18,10 @@ export interface Ends {
   readonly server: Peer
   /** The server's. */
   readonly address: string
+  /** The port asked for. */
   readonly port: number
+  /** Where the server listens, behind destination NAT; the port asked for where left out. */
+  readonly listeningPort?: number
 }
 
 export const sessionKinds = [
@@ -67,7 +70,7 @@ export async function openSession(kind: SessionKind, ends: Ends): Promise<Sessio
 /** Both ends of a conversation that both have spoken on. */
 export async function converse(
   protocol: 'tcp' | 'udp',
-  { client, server, address, port }: Ends,
+  { client, server, address, port, listeningPort = port }: Ends,
 ): Promise<{ readonly client: Conversation; readonly server: Conversation }> {
   lastLocalPort += 1
   const options = { localPort: lastLocalPort }
@@ -75,7 +78,7 @@ export async function converse(
     ? client.connectTcp(address, port, options)
     : client.openUdp(address, port, options))
   await near.send('hello')
-  const far = await eventually(() => server.accepted({ protocol, port, remotePort: near.localPort }))
+  const far = await eventually(() => server.accepted({ protocol, port: listeningPort, remotePort: near.localPort }))
   if (!(await arrives(near, far, 2000)) || !(await arrives(far, near, 2000))) {
     throw new Error(`The ${protocol} session to ${address} port ${port} does not work to begin with`)
   }

@@ -213,14 +213,9 @@ function inField(value: Value, field: FieldValue): boolean {
   return field.first <= Number(value) && Number(value) <= field.last
 }
 
-function lookUpVerdict(
-  state: State,
-  key: Expression,
-  data: string | { readonly set: readonly (readonly [string, Verdict])[] },
-): Verdict | undefined {
+function lookUpVerdict(state: State, key: Expression, data: string): Verdict | undefined {
   const value = evaluate(state, key)
   if (value === null) return undefined
-  if (typeof data !== 'string') return data.set.find(([name]) => name === value)?.[1]
   state.lookups += 1
   const map = state.ruleset.verdictMaps.get(data.slice(1))
   if (map === undefined) throw new Error(`Lookup in map "${data}" that does not exist`)

@@ -46,9 +46,7 @@ export function judgedState(ruleset: Ruleset): readonly string[] {
   }
   const visitStatement = (statement: Statement): void => {
     if ('vmap' in statement) {
-      const { data } = statement.vmap
-      if (typeof data === 'string') visitMap(data.slice(1))
-      else for (const [, verdict] of data.set) visitVerdict(verdict)
+      visitMap(statement.vmap.data.slice(1))
     } else if ('match' in statement) {
       const { right } = statement.match
       if (typeof right === 'string' && right.startsWith('@')) visitSet(right.slice(1))

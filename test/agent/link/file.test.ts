@@ -192,6 +192,17 @@ describe('a file that is gone', () => {
     assert.deepEqual(watched.words, ['one', '!missing', 'two'])
   })
 
+  test('and comes back as it was is told, so that the problem is known to be over', async () => {
+    await using watched = new Watched()
+    watched.write('one')
+    await watched.start()
+    unlinkSync(watched.path)
+    await watched.until('!missing')
+    watched.replace('one')
+    await watched.until('one')
+    assert.deepEqual(watched.words, ['one', '!missing', 'one'])
+  })
+
   test('with its directory is found again', async () => {
     await using watched = new Watched()
     watched.write('one')

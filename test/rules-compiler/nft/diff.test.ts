@@ -70,9 +70,9 @@ const cases: {
     options: { stamps: new Map([...stamps, ['eni-1/ingress', 7]]) },
     change: [
       'flush chain eni-1/prerouting',
-      ...Array.from({ length: 5 }, () => 'add rule eni-1/prerouting'),
+      ...Array.from({ length: 6 }, () => 'add rule eni-1/prerouting'),
       'flush chain eni-1/postrouting',
-      ...Array.from({ length: 5 }, () => 'add rule eni-1/postrouting'),
+      ...Array.from({ length: 6 }, () => 'add rule eni-1/postrouting'),
       'flush chain eni-1/ingress/accept',
       'add rule eni-1/ingress/accept',
       'add rule eni-1/ingress/accept',
@@ -93,7 +93,14 @@ const cases: {
     name: 'a device gets an index',
     to: standing,
     options: { deviceIndexes: new Map([['eni-1', 7]]) },
-    change: ['add element _host/prerouting/index ×1', 'add element _host/postrouting/index ×1'],
+    change: [
+      ...['_host/prerouting', '_host/postrouting'].flatMap(chain => [
+        `flush chain ${chain}`,
+        ...Array.from({ length: 3 }, () => `add rule ${chain}`),
+      ]),
+      'add element _host/prerouting/index ×1',
+      'add element _host/postrouting/index ×1',
+    ],
   },
   {
     name: 'two ENIs change devices',
@@ -260,7 +267,6 @@ describe('diff after a stranger changed the table', () => {
         'delete chain _host/prerouting',
         'add chain _host/prerouting',
         'flush chain _host/prerouting',
-        'add rule _host/prerouting',
         'add rule _host/prerouting',
       ],
     },

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { DriftWatch } from '../../agent/drift.ts'
+
+const ours = 100
+const theirs = 200
+
+/** A watch on mocked timers; the clock it compares with does not stand still, so times are told roughly. */
+function watch(context: TestContext) {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  let nowMs = 1000
+  context.mock.method(performance, 'now', () => nowMs)
+  let looks = 0
+  const drift = new DriftWatch({ isOwnPid: pid => pid === ours, look: () => (looks += 1) })
+  const tell = (pid: number, process = 'nft') => drift.noteGeneration({ generation: 1, pid, process })
+  const pass = (milliseconds: number) => {
+    for (let step = 0; step < milliseconds; step += 1) {
+      nowMs += 1
+      context.mock.timers.tick(1)
+    }
+    return looks
+  }
+  return { drift, tell, pass }
+}
+
+describe('the drift watch', () => {
+  test('looks soon after a change by somebody else, once for those that come together', context => {
+    const { tell, pass } = watch(context)
+    for (let change = 0; change < 5; change += 1) tell(theirs)
+    assert.equal(pass(9), 0)
+    assert.equal(pass(1), 1)
+    assert.equal(pass(5000), 1)
+  })
+
+  test('does not look after our own', context => {
+    const { tell, pass } = watch(context)
+    tell(ours)
+    assert.equal(pass(5000), 0)
+  })
+
+  test('names who it was', context => {
+    const { drift, tell } = watch(context)
+    assert.equal(drift.suspect, '')
+    tell(theirs, 'iptables-nft-re')
+    tell(ours)
+    assert.equal(drift.suspect, 'iptables-nft-re (pid 200)')
+  })
+
+  for (const [readingMs, mostLooks, leastLooks] of [
+    [0, 10, 9],
+    [50, 6, 4],
+    [10_000, 2, 1],
+  ] as const) {
+    test(`looks ${leastLooks} to ${mostLooks} times a second at changes without end, where a look takes ${readingMs} ms`, context => {
+      const { drift, tell, pass } = watch(context)
+      drift.noteReading(readingMs)
+      let looks = 0
+      for (let millisecond = 0; millisecond < 1000; millisecond += 1) {
+        tell(theirs)
+        looks = pass(1)
+      }
+      assert.ok(looks <= mostLooks && looks >= leastLooks, `${looks}`)
+    })
+  }
+
+  test('closed looks no more, whatever is still heard', context => {
+    const { drift, tell, pass } = watch(context)
+    tell(theirs)
+    drift.close()
+    tell(theirs)
+    drift.schedule()
+    assert.equal(pass(5000), 0)
+  })
+})
