@@ -45,6 +45,8 @@ export interface Agent {
 
 /** The whole table is read and compared this often, whatever has or has not been heard. */
 const checkIntervalMs = 300_000
+/** What was loaded is read back once changes have come to rest: exit code 0 is nft's word, not the kernel's. */
+const readBackMs = 2_000
 /** Reading counters reads the members too: a scrape takes a reading at most this old. */
 const counterAgeMs = 5_000
 /** A monitor hears within some milliseconds; one that cannot start must not keep the policy from the kernel. */
@@ -67,11 +69,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   try {
     const { capabilities, parts } = await probeHost(nft)
     log.info(
-      { nft: capabilities.nftVersion, elementUpdateMs: Math.round(capabilities.elementUpdateMs) },
+      {
+        nft: capabilities.nftVersion,
+        elementUpdateMs: Math.round(capabilities.elementUpdateMs),
+        jsonCtTimeout: parts.jsonCtTimeout,
+      },
       'agent starts',
     )
     for (const message of capabilities.messages) log.warn(message)
 
+    let readBack: NodeJS.Timeout | undefined
     const drift = new DriftWatch({ isOwnPid: pid => nft.isOwnPid(pid), look: () => loop.resync('drift') })
     const loop = new ReconcileLoop({ ...parts, onOutcome: noteOutcome })
     const keeper = createPolicyKeeper({ log, reporter, stateDir, setPolicy: ir => loop.setPolicy(ir) })
@@ -106,6 +113,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const check = setInterval(() => loop.resync('check'), checkIntervalMs)
     stops.unshift(
       () => clearInterval(check),
+      () => clearTimeout(readBack),
       () => drift.close(),
     )
     await file.ready
@@ -127,9 +135,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
         reporter.report(outcome, drift.suspect)
         if (outcome.kind !== 'refused') keeper.noteInForce(outcome.policy)
+        if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
       } catch (error) {
         log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
       }
+    }
+
+    function readBackSoon(): void {
+      clearTimeout(readBack)
+      readBack = setTimeout(() => loop.resync('check'), readBackMs)
     }
 
     /** What a monitor that comes up late has missed is looked for when it is up. */

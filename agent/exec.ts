@@ -5,7 +5,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { createInterface } from 'node:readline'
 
 /**
  * Put before a command: `['ip', 'netns', 'exec', NAME]` has it act in that network namespace, so that one process can
@@ -64,11 +63,10 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     child.stderr!.destroy()
   }
 
-  if (options.onLine !== undefined) createInterface({ input: child.stdout! }).on('line', options.onLine)
-  const stdout = collect(child.stdout!, options.onLine === undefined ? maxOutputBytes : 0, () => {
-    if (options.onLine !== undefined) return
+  const tooLarge = () =>
     cut(new RunError('output-too-large', `Command "${summary(command)}" wrote more than ${maxOutputBytes} bytes`))
-  })
+  const stdout = options.onLine === undefined ? collect(child.stdout!, maxOutputBytes, tooLarge) : () => ''
+  if (options.onLine !== undefined) readLines(child.stdout!, options.onLine)
   const stderr = collect(child.stderr!, maxErrorBytes)
   const timer = setTimeout(
     () => cut(new RunError('timeout', `Command "${summary(command)}" did not end within ${timeoutMs} ms`)),
@@ -105,8 +103,8 @@ export function spawnLines(command: readonly string[], options: LineProcessOptio
   const child = start(command, 'ignore')
   let open = true
   let lastError = ''
-  createInterface({ input: child.stdout! }).on('line', line => open && options.onLine(line))
-  createInterface({ input: child.stderr! }).on('line', line => {
+  readLines(child.stdout!, line => open && options.onLine(line))
+  readLines(child.stderr!, line => {
     if (!open) return
     if (line.trim() !== '') lastError = line.trim()
     options.onErrorLine?.(line)
@@ -193,6 +191,24 @@ function ended(child: ChildProcess, command: readonly string[]): Promise<Ending>
 function startError(command: readonly string[], cause: NodeJS.ErrnoException): RunError {
   if (cause.code === 'ENOENT') return new RunError('no-such-command', `${command[0]} not found`, { cause })
   return new RunError('cannot-start', `Cannot start "${summary(command)}": ${cause.message}`, { cause })
+}
+
+/** A longer line is cut: nft 1.0.6's monitor may print an event it cannot read at a length without end. */
+const maxLineLength = 64 * 1024
+
+function readLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let line = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (chunk: string) => {
+    const parts = chunk.split('\n')
+    const last = parts.pop()!
+    for (const part of parts) {
+      onLine(line === '' ? part : line + part.slice(0, maxLineLength - line.length))
+      line = ''
+    }
+    line += last.slice(0, maxLineLength - line.length)
+  })
+  stream.on('end', () => line !== '' && onLine(line))
 }
 
 /** Gathers what a stream carries; the result is read when the stream has ended. */

@@ -91,6 +91,8 @@ export function createLimitedServer(handler: RequestListener): Server {
     handler,
   )
   server.maxConnections = limits.connections
+  // A connection that cannot be accepted (no descriptor left) is that client's trouble, not a reason to end.
+  server.on('error', () => {})
   return server
 }
 

@@ -1,4 +1,5 @@
 /** Structured logs, one JSON object a line, for the journal. */
+import { writeSync } from 'node:fs'
 import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type { Logger }
@@ -11,7 +12,11 @@ export type LogLevel = (typeof logLevels)[number]
  * @param service      names the process in every line
  * @param destination  standard output where left out
  */
-export function createLogger(service: string, level: LogLevel, destination?: DestinationStream): Logger {
+export function createLogger(
+  service: string,
+  level: LogLevel,
+  destination: DestinationStream = standardOutput,
+): Logger {
   const options = {
     level,
     base: { service },
@@ -19,7 +24,20 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: serializeError },
   }
-  return destination === undefined ? pino(options) : pino(options, destination)
+  return pino(options, destination)
+}
+
+/**
+ * A line that cannot be written is lost, and nothing else: pino's own destination spins for ever on a full disk
+ * (ENOSPC), and an agent must outlive whoever reads its log (EPIPE).
+ */
+const standardOutput: DestinationStream = {
+  write(line) {
+    const bytes = Buffer.from(line)
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(1, bytes, written)
+    } catch {}
+  },
 }
 
 /** What went wrong and what caused it, in words and kinds; the stack is of use to nobody who reads a journal. */

@@ -46,7 +46,7 @@ export function createMetrics({ maxRules = defaultMaxRules }: MetricsOptions = {
   for (const outcome of ['applied', ...nftErrorKinds]) transactions.inc({ outcome }, 0)
   const transactionDuration = new Histogram({
     name: 'ringwall_agent_transaction_duration_seconds',
-    help: 'Time nft took for one change of the ruleset. A rise means larger changes, or interval sets of other tables that nft reads each time.',
+    help: 'Time of one run that changed the ruleset, reading it included where that was needed. A rise means larger changes, or interval sets of other tables that nft reads each time.',
     buckets: secondsBuckets,
     registers,
   })

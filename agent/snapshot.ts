@@ -18,8 +18,11 @@ export async function takeSnapshot(nft: Nft, jsonCtTimeout: boolean): Promise<Sn
   return {
     existed: before !== null,
     async restore() {
-      const transactions = way(await readTable(nft), before)
-      await commit(nft, transactions, jsonCtTimeout)
+      for (let complete = false; !complete; ) {
+        const transactions = way(await readTable(nft), before)
+        await commit(nft, transactions, jsonCtTimeout)
+        complete = transactions.complete
+      }
     },
   }
 }

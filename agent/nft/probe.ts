@@ -198,13 +198,9 @@ async function timeElementUpdate(nft: Nft, table: string): Promise<number> {
 
 function messagesFor(version: string, features: Readonly<Record<Feature, Support>>, elementUpdateMs: number): string[] {
   const messages = trials.flatMap(({ feature, needed }): string[] => {
-    const support = features[feature]
-    if (support === 'json') return []
-    if (support === 'missing') {
-      const effect = needed ? 'rulesets cannot be loaded' : 'it is left out of rulesets'
-      return [`nft ${version} or this kernel has no ${feature}: ${effect}; expected nft 1.0.2 on Linux 5.10, or later`]
-    }
-    return [`nft ${version} gets ${feature} wrong in JSON: given as text instead`]
+    if (features[feature] !== 'missing') return []
+    const effect = needed ? 'rulesets cannot be loaded' : 'it is left out of rulesets'
+    return [`nft ${version} or this kernel has no ${feature}: ${effect}; expected nft 1.0.2 on Linux 5.10, or later`]
   })
   if (elementUpdateMs > slowElementUpdateMs) {
     messages.push(

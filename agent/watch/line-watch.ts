@@ -24,7 +24,11 @@ export interface Watch {
   close(): Promise<void>
 }
 
-const restartDelayMs = { first: 100, most: 10_000 } as const
+/**
+ * Never long: nft 1.0.6 crashes on some events (a timeout object deleted, with its table say), and what happens until
+ * it is back is noticed only then.
+ */
+const restartDelayMs = { first: 100, most: 400 } as const
 /** A command that lived this long had started well: the next delay is the first again. */
 const livedWellMs = 10_000
 const upPollMs = 5

@@ -85,7 +85,7 @@ async function applyOnTrial(ir: PolicyIr, parts: HostParts, seconds: number, io:
 function report(outcome: Outcome, io: Io): number {
   switch (outcome.kind) {
     case 'refused':
-      io.stderr.write(`Cannot apply, and nothing was changed: ${outcome.error.message}\n`)
+      io.stderr.write(`Cannot apply; what stood in the kernel stays: ${outcome.error.message}\n`)
       return 1
     case 'unchanged':
       io.stdout.write('Nothing to change: the policy is in force.\n')

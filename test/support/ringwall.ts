@@ -44,7 +44,7 @@ export async function startAgent(namespace: Namespace, document: unknown): Promi
       if (done) throw new Error('The agent ended before its policy was in force')
       const { level, msg } = JSON.parse(value)
       if (msg === 'in force') return
-      if (level >= warnLevel) throw new Error(`The agent says: ${value}`)
+      if (level === 'error') throw new Error(`The agent says: ${value}`)
     }
   }
 
@@ -63,6 +63,3 @@ export async function startAgent(namespace: Namespace, document: unknown): Promi
     },
   }
 }
-
-/** Of pino's numbers. */
-const warnLevel = 40
