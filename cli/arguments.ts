@@ -17,6 +17,12 @@ export function parseArguments<const T extends Options>(args: readonly string[],
   }
 }
 
+/** @throws {UsageError} if there is any argument */
+export function noArguments(args: readonly string[]): void {
+  const [extra] = parseArguments(args, {}).positionals
+  if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`)
+}
+
 /** @throws {UsageError} unless there is exactly one positional argument */
 export function onlyFile(positionals: readonly string[]): string {
   const [file, extra] = positionals

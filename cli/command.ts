@@ -47,8 +47,12 @@ export class InputError extends Error {
 
 export const exitBadInput = 2
 
-/** Runs a command; wrong arguments and wrong input become lines on stderr and exit code 2, nothing on stdout. */
+/** Runs a command, or prints its usage where that is asked for; wrong arguments and wrong input become lines on stderr and exit code 2, nothing on stdout. */
 export async function runCommand(command: Command, args: readonly string[], io: Io): Promise<number> {
+  if (asksForHelp(args)) {
+    io.stdout.write(command.usage)
+    return 0
+  }
   try {
     return await command.run(args, io)
   } catch (error) {
@@ -62,6 +66,12 @@ export async function runCommand(command: Command, args: readonly string[], io: 
     }
     throw error
   }
+}
+
+/** What comes after `--` is another program's. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return args.slice(0, end === -1 ? args.length : end).some(arg => arg === '--help' || arg === '-h')
 }
 
 /**

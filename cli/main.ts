@@ -53,7 +53,7 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
       io.stdout.write(`ringwall ${version()}\n`)
       return 0
     default:
-      return runNamed(name, args[0] === '-h' ? ['--help'] : args, io)
+      return runNamed(name, args, io)
   }
 }
 

@@ -64,6 +64,8 @@ export class ReconcileLoop {
   /** What the last run left in the kernel; null where that is not known. */
   #left: Ruleset | null = null
   #bindings: Bindings = new Map()
+  #devices: readonly Device[] | null = null
+  #devicesChanged = false
   #pending = new Set<Cause>()
   #running: Promise<void> | null = null
   #retryTimer: NodeJS.Timeout | undefined
@@ -84,11 +86,13 @@ export class ReconcileLoop {
 
   /** Devices may have come, gone or been renamed. */
   devicesChanged(): void {
+    this.#devicesChanged = true
     this.#trigger('device')
   }
 
   /** Somebody else may have changed the table: it is read before it is compared. */
   resync(cause: 'drift' | 'check'): void {
+    this.#devicesChanged = true
     this.#standing = null
     this.#reads += 1
     this.#trigger(cause)
@@ -143,7 +147,7 @@ export class ReconcileLoop {
     // A stranger's change that is heard of during the run may have come before what was read and done here or after.
     const reads = this.#reads
     const isHeardOf = () => reads !== this.#reads
-    const devices = await this.#parts.listDevices()
+    const devices = await this.#listDevices()
     const known = this.#standing
     const standing = known ?? (await this.#read(desired, devices))
     this.#bindings = bindDevices(desired, devices, this.#bindings)
@@ -177,6 +181,16 @@ export class ReconcileLoop {
     return { kind: 'applied', plan, summary, drifted, ...reached() }
   }
 
+  /** Listing costs as much as a small change, so it is done only after something may have happened to a device. */
+  async #listDevices(): Promise<readonly Device[]> {
+    if (this.#devices === null || this.#devicesChanged) {
+      // Before the listing: what changes during it is listed by the run that the change asks for.
+      this.#devicesChanged = false
+      this.#devices = await this.#parts.listDevices()
+    }
+    return this.#devices
+  }
+
   #differsFromLeft(actual: ActualRuleset | null): boolean {
     return this.#left !== null && diff(actual, this.#left).change.length > 0
   }
@@ -204,6 +218,7 @@ export class ReconcileLoop {
     const retryInMs = Math.min(retryDelayMs.first * 2 ** this.#failures, retryDelayMs.most)
     this.#failures += 1
     this.#standing = null
+    this.#devices = null
     // Nobody would end the timer of a closed loop, and a process waits for its timers.
     if (!this.#closed) this.#retryTimer = setTimeout(() => this.#trigger('retry'), retryInMs)
     return { kind: 'refused', cause, error, retryInMs }

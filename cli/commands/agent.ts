@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { startAgent } from '../../agent/agent.ts'
 import { createLogger, logLevels } from '../../agent/log.ts'
 import { choiceFlag, numberFlag, parseArguments, requireFlag } from '../arguments.ts'
-import { type Command, type Io, UsageError } from '../command.ts'
+import { type Command, UsageError } from '../command.ts'
 
 const usage = `usage: ringwall agent --policy FILE [--metrics-address ADDRESS:PORT] [--state-dir DIR]
                       [--on-stop keep|flush] [--log-level LEVEL]
@@ -29,7 +29,6 @@ const options = {
   'state-dir': { type: 'string' },
   'on-stop': { type: 'string', default: 'keep' },
   'log-level': { type: 'string', default: 'info' },
-  help: { type: 'boolean' },
 } as const
 
 export const command: Command = {
@@ -39,12 +38,8 @@ export const command: Command = {
   run,
 }
 
-async function run(args: readonly string[], io: Io): Promise<number> {
+async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  if (values.help) {
-    io.stdout.write(usage)
-    return 0
-  }
   if (positionals[0] !== undefined)
     throw new UsageError(`unexpected argument "${positionals[0]}": expected --policy FILE`)
   const stopSignal = Promise.race((['SIGTERM', 'SIGINT'] as const).map(signal => once(process, signal)))

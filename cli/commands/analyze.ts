@@ -15,16 +15,12 @@ with a packet that shows it, where there can be one.
   --fail-on SEVERITY  exit code 1 if there is a finding of this severity or a higher one
 `
 
-const options = { json: { type: 'boolean' }, 'fail-on': { type: 'string' }, help: { type: 'boolean' } } as const
+const options = { json: { type: 'boolean' }, 'fail-on': { type: 'string' } } as const
 
 export const command: Command = { name: 'analyze', summary: 'report risky and pointless rules', usage, run }
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  if (values.help) {
-    io.stdout.write(usage)
-    return 0
-  }
   const file = onlyFile(positionals)
   const failOn = values['fail-on'] === undefined ? null : choiceFlag('fail-on', values['fail-on'], severities)
   const findings = analyze(await loadPolicy(file, io))

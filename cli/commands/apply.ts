@@ -27,7 +27,6 @@ Exit codes: 0 in force; 1 refused, or rolled back; 2 the file has faults (nothin
 const options = {
   'dry-run': { type: 'boolean' },
   confirm: { type: 'string' },
-  help: { type: 'boolean' },
 } as const
 
 const confirmSeconds = [1, 3600] as const
@@ -37,10 +36,6 @@ export const command: Command = { name: 'apply', summary: 'load a policy file in
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  if (values.help) {
-    io.stdout.write(usage)
-    return 0
-  }
   const seconds = values.confirm === undefined ? null : numberFlag('confirm', values.confirm, confirmSeconds)
   const ir = resolvePolicy(await loadPolicy(onlyFile(positionals), io))
   for (const { id, device } of ir.unattachedEnis) {

@@ -20,7 +20,7 @@ nft 1.0.6 loses the session timeout that the JSON form carries. "ringwall apply"
 Exit codes: 0 printed; 2 the file has faults (one line each on stderr, nothing on stdout).
 `
 
-const options = { format: { type: 'string' }, help: { type: 'boolean' } } as const
+const options = { format: { type: 'string' } } as const
 
 export const command: Command = {
   name: 'compile',
@@ -28,10 +28,6 @@ export const command: Command = {
   usage,
   async run(args, io) {
     const { values, positionals } = parseArguments(args, options)
-    if (values.help) {
-      io.stdout.write(usage)
-      return 0
-    }
     const format = choiceFlag('format', values.format ?? 'json', ['json', 'text'])
     const ruleset = compile(resolvePolicy(await loadPolicy(onlyFile(positionals), io)))
     const asJson = () => `${JSON.stringify({ nftables: replaceAll(ruleset) }, null, 1)}\n`

@@ -1,7 +1,7 @@
 /** `ringwall confirm`: keeps what a waiting `ringwall apply --confirm` has put in force. */
 import { readFileSync } from 'node:fs'
 import { findHolder } from '../../agent/lock.ts'
-import { parseArguments } from '../arguments.ts'
+import { noArguments } from '../arguments.ts'
 import type { Command } from '../command.ts'
 
 const usage = `usage: ringwall confirm
@@ -13,17 +13,12 @@ new connection to the host: that it gets through is the proof.
 /** A signal, because only root and the one who applied may send it; anybody could write to the lock's socket. */
 export const confirmSignal = 'SIGUSR2'
 
-const options = { help: { type: 'boolean' } } as const
-
 export const command: Command = {
   name: 'confirm',
   summary: 'keep what "apply --confirm" has put in force',
   usage,
   async run(args, io) {
-    if (parseArguments(args, options).values.help) {
-      io.stdout.write(usage)
-      return 0
-    }
+    noArguments(args)
     const holder = await findHolder()
     // Who answers the socket may be anybody, so what it says is believed of a process that is an apply only.
     if (holder?.role !== 'apply' || !isApply(holder.pid)) {

@@ -38,7 +38,6 @@ const options = {
   'icmp-type': { type: 'string' },
   'hop-limit': { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const
 
 type Flags = ReturnType<typeof parseArguments<typeof options>>['values']
@@ -52,10 +51,6 @@ export const command: Command = { name: 'explain', summary: 'say what decides ab
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  if (values.help) {
-    io.stdout.write(usage)
-    return 0
-  }
   const file = onlyFile(positionals)
   const packet = readPacket(values)
   const ir = resolvePolicy(await loadPolicy(file, io))

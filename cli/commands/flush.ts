@@ -3,7 +3,7 @@ import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { deleteTable } from '../../rules-compiler/nft/commands.ts'
 import { tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
-import { parseArguments } from '../arguments.ts'
+import { noArguments } from '../arguments.ts'
 import type { Command } from '../command.ts'
 
 const usage = `usage: ringwall flush
@@ -13,17 +13,12 @@ if Ringwall had never been here. Refused while an agent runs here: it would put 
 start it with --on-stop flush.
 `
 
-const options = { help: { type: 'boolean' } } as const
-
 export const command: Command = {
   name: 'flush',
   summary: "remove all that is Ringwall's from the kernel",
   usage,
   async run(args, io) {
-    if (parseArguments(args, options).values.help) {
-      io.stdout.write(usage)
-      return 0
-    }
+    noArguments(args)
     const lock = await acquireLock('flush')
     try {
       const nft = createNft()

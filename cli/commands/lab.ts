@@ -25,7 +25,7 @@ exit code 0 if all was as expected, 1 otherwise.
   --lab PID      which lab, where several run
 `
 
-const options = { once: { type: 'boolean' }, lab: { type: 'string' }, help: { type: 'boolean' } } as const
+const options = { once: { type: 'boolean' }, lab: { type: 'string' } } as const
 const projectFolder = join(import.meta.dirname, '..', '..')
 
 export const command: Command = {
@@ -34,10 +34,6 @@ export const command: Command = {
   usage,
   async run(args, io) {
     const { values, positionals } = parseArguments(args, options)
-    if (values.help) {
-      io.stdout.write(usage)
-      return 0
-    }
     const [action, host, ...words] = positionals
     switch (action) {
       case undefined: {

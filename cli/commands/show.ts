@@ -19,16 +19,12 @@ that "ringwall apply" has loaded.
 Exit codes: 0 shown; 1 no agent answers, or the kernel cannot be read; 2 FILE has faults.
 `
 
-const options = { json: { type: 'boolean' }, help: { type: 'boolean' } } as const
+const options = { json: { type: 'boolean' } } as const
 
 export const command: Command = { name: 'show', summary: 'show what is in force, with counters', usage, run }
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  if (values.help) {
-    io.stdout.write(usage)
-    return 0
-  }
   const view = positionals.length === 0 ? await askAgent() : await lookUp(onlyFile(positionals), io)
   io.stdout.write(values.json ? `${JSON.stringify(view, null, 2)}\n` : printView(view))
   return 0

@@ -11,6 +11,7 @@
  */
 import type { Cidr } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
+import { firstIndex } from './first-index.ts'
 
 /** What one element covers: a block of peers and a range of ports (or of protocol numbers). */
 export interface Box {
@@ -111,7 +112,8 @@ function sweepFirstBox(block: readonly Box[], ends: readonly number[]): readonly
 export function subtractRanges(range: PortRange, covered: readonly PortRange[]): readonly PortRange[] {
   const pieces: PortRange[] = []
   let first = range.first
-  for (let index = firstEndingAtOrAfter(covered, range.first); index < covered.length; index += 1) {
+  const nearest = firstIndex(covered.length, index => covered[index]!.last >= range.first)
+  for (let index = nearest; index < covered.length; index += 1) {
     const hole = covered[index]!
     if (hole.first > range.last) break
     if (hole.first > first) pieces.push({ first, last: hole.first - 1 })
@@ -119,17 +121,6 @@ export function subtractRanges(range: PortRange, covered: readonly PortRange[]):
   }
   if (first <= range.last) pieces.push({ first, last: range.last })
   return pieces
-}
-
-function firstEndingAtOrAfter(ranges: readonly PortRange[], value: number): number {
-  let low = 0
-  let high = ranges.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (ranges[middle]!.last < value) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** Union of two lists of ranges, ordered and disjoint; neighbours are joined. */

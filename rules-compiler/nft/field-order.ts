@@ -6,6 +6,7 @@
  * split in two by how long their prefixes are, or by the side on which fewer others match with them.
  */
 import { type Box, compareNumbers } from './disjoint.ts'
+import { firstIndex } from './first-index.ts'
 
 export interface OrderedBoxes {
   readonly first: 'address' | 'range'
@@ -92,12 +93,5 @@ function countByRange(boxes: readonly Box[]): ReadonlyMap<Box, number> {
 
 /** How many of the ordered values are at most the limit. */
 function countAtMost(values: readonly number[], limit: number): number {
-  let low = 0
-  let high = values.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (values[middle]! <= limit) low = middle + 1
-    else high = middle
-  }
-  return low
+  return firstIndex(values.length, index => values[index]! > limit)
 }

@@ -90,7 +90,7 @@ test('a device that comes, goes and returns is closed from its first packet on',
   await using scene = await makeScene()
   const { host, outside } = scene
   await using agent = await startAgent({ namespace: host, policy: closed })
-  await agent.line(line => line.msg.startsWith('device is not there') && line['eni'] === 'eni-host')
+  await agent.line(line => line.msg.startsWith('device is not there') && line.eni === 'eni-host')
   for (let round = 1; round <= 3; round += 1) {
     const from = agent.log.length
     await scene.plug()
@@ -112,7 +112,7 @@ test('a device that comes, goes and returns is closed from its first packet on',
 test('a device that is renamed under a flood stays closed', { skip: needsKernel }, async () => {
   await using scene = await makeScene()
   await scene.plug()
-  await using agent = await startAgent({ namespace: scene.host, policy: closed })
+  await using _agent = await startAgent({ namespace: scene.host, policy: closed })
   const floods = await startFloods(scene)
   let name = 'eth0'
   for (const next of ['eth9', 'wan', 'eth0', 'x', 'eth0']) {

@@ -9,6 +9,7 @@ import { listTable } from '../support/kernel-listing.ts'
 import { acceptPort, closedGroup } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
+import { eventually } from '../support/sessions.ts'
 
 const document = (...ports: readonly number[]) => ({
   apiVersion: 'ringwall/v1',
@@ -100,10 +101,7 @@ test('changes that come while nft is slow become one', { skip: needsKernel }, as
     await setTimeout(20)
   }
   await nft.behave('well')
-  const lastInForce = async () => {
-    while (!(await holds(1061))) await agent.line(isInForce, { from: agent.log.length, timeoutMs: 20_000 })
-  }
-  await lastInForce()
+  await eventually(async () => assert.ok(await holds(1061)), 20_000)
   const changes = agent.log.slice(from).filter(isInForce).length
   assert.ok(changes <= 4, `${changes} changes for 30 policies`)
 })

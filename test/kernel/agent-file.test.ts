@@ -99,7 +99,7 @@ for (const { name, spoil, says } of [
     assert.equal((await readHealth()).status, 200)
     await spoil(agent)
     const told = await agent.line(line => line.level === 'error')
-    assert.match(`${told.faults ?? ''} ${told['reason'] ?? ''}`, says)
+    assert.match(`${told.faults ?? ''} ${told.reason ?? ''}`, says)
     const health = await readHealth()
     assert.equal(health.status, 503)
     assert.match(health.problems.join('\n'), says)

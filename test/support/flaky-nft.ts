@@ -32,7 +32,7 @@ export async function makeFlakyNft(): Promise<FlakyNft> {
   await writeFile(join(folder, 'nft'), script(mode))
   await chmod(join(folder, 'nft'), 0o755)
   return {
-    prefix: ['env', `PATH=${folder}:${process.env['PATH']}`],
+    prefix: ['env', `PATH=${folder}:${process.env.PATH}`],
     behave,
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
   }

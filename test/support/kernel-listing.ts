@@ -19,8 +19,8 @@ export async function listTable(
   const lines = nftables.flatMap(object => {
     const [kind, body] = Object.entries(object)[0]!
     if (kind === 'metainfo') return []
-    if (kind !== 'rule') return [`${kind} ${body['name']}: ${JSON.stringify(bare(body, stamps))}`]
-    const chain = String(body['chain'])
+    if (kind !== 'rule') return [`${kind} ${body.name}: ${JSON.stringify(bare(body, stamps))}`]
+    const chain = String(body.chain)
     const number = (rulesOf.get(chain) ?? 0) + 1
     rulesOf.set(chain, number)
     return [`rule ${chain} ${String(number).padStart(3, '0')}: ${JSON.stringify(bare(body, stamps))}`]

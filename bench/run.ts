@@ -1,0 +1,65 @@
+/**
+ * `npm run bench [-- NAME] [-- --quick]`: measures, prints tables. A full run of everything also writes RESULTS.md.
+ */
+import { execFileSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus, release } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { removeStale } from '../lab/netns.ts'
+import { measureAgent } from './agent.ts'
+import { measureCompile } from './compile.ts'
+import { measureLoad } from './load.ts'
+import { measurePackets } from './packets.ts'
+import { type Depth, printSection, type Section } from './table.ts'
+
+const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Section[]>>> = {
+  packets: measurePackets,
+  compile: measureCompile,
+  load: measureLoad,
+  agent: measureAgent,
+}
+
+const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true })
+const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
+if (unknown !== undefined) {
+  console.error(`Cannot measure "${unknown}": expected ${Object.keys(benchmarks).join(', ')}`)
+  process.exit(2)
+}
+await removeStale()
+const chosen = positionals.length === 0 ? Object.keys(benchmarks) : positionals
+const parts = [describeMachine()]
+console.log(parts[0])
+for (const name of chosen) {
+  for (const section of await measureOrSkip(name, values.quick ? 'quick' : 'full')) {
+    parts.push(printSection(section))
+    console.log(parts.at(-1))
+  }
+}
+if (positionals.length === 0 && !values.quick) {
+  await writeFile(join(import.meta.dirname, 'RESULTS.md'), `# Results\n\n${parts.join('\n')}`)
+}
+
+/** One that cannot run here says why, in the results too; the others go on. */
+async function measureOrSkip(name: string, depth: Depth): Promise<readonly Section[]> {
+  const needsRoot = name !== 'compile'
+  if (needsRoot && process.getuid?.() !== 0) return [skipped(name, 'needs root, for network namespaces')]
+  try {
+    return await benchmarks[name]!(depth)
+  } catch (error) {
+    return [skipped(name, (error as Error).message)]
+  }
+}
+
+function skipped(name: string, reason: string): Section {
+  return { heading: `Not measured: ${name}`, columns: [], rows: [], notes: [reason] }
+}
+
+function describeMachine(): string {
+  const nft = execFileSync('nft', ['--version'], { encoding: 'utf8' }).trim()
+  const facts = [
+    `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model}, ${availableParallelism()} cores`,
+    `Linux ${release()}, ${nft}, Node ${process.version}`,
+  ]
+  return `${facts.map(fact => `- ${fact}`).join('\n')}\n`
+}
