@@ -23,6 +23,8 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
   let bindings: Bindings = new Map()
   let fileFaults: readonly string[] = []
   let refusal: string | null = null
+  /** The ENIs and directions that had to do without a stamp after the last run. */
+  let unstampedBefore = ''
   /** When the change was noticed that is not in force yet. */
   let pendingSinceMs: number | null = null
 
@@ -35,7 +37,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
     return [...attached, ...(enforced?.unattachedEnis ?? []).map(eni => ({ ...eni, state: 'no-group' }))]
   }
 
-  function reached({ policy, bindings: bound, cause }: Exclude<Outcome, { kind: 'refused' }>): void {
+  function reached({ policy, bindings: bound, cause, lacking }: Exclude<Outcome, { kind: 'refused' }>): void {
     const missingBefore = new Set(eniStates().flatMap(eni => (eni.state === 'device-missing' ? [eni.id] : [])))
     enforced = policy
     bindings = bound
@@ -49,6 +51,15 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       if (state !== 'device-missing' || missingBefore.has(id)) continue
       log.warn({ eni: id, device }, 'device is not there; its rules stand and take hold when it comes')
     }
+    const unstamped = lacking?.keys.join(' ') ?? ''
+    if (lacking !== null && unstamped !== unstampedBefore) {
+      const { keys, reason } = lacking
+      log.warn(
+        { keys, reason },
+        'no stamp is free for these: their sessions are judged packet by packet, which is slower',
+      )
+    }
+    unstampedBefore = unstamped
     if (cause === 'drift' || cause === 'check' || cause === 'retry') metrics.resyncs.inc({ cause })
     if (pendingSinceMs !== null && policy === accepted) {
       metrics.reconcileLag.observe((performance.now() - pendingSinceMs) / 1000)
@@ -102,6 +113,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
         return
       }
       reached(outcome)
+      if (outcome.kind === 'unchanged' && outcome.cause === 'policy') log.info('in force already')
       if (outcome.kind !== 'applied') return
       const { cause, plan, summary, seconds, drifted } = outcome
       const elements = countElements(plan.transactions)

@@ -12,6 +12,14 @@ import { inspect } from 'node:util'
 const projectFolder = `${import.meta.dirname}/..`
 const testTimeoutMs = 120_000
 
+/**
+ * A test that leaves a timer or a socket behind must not hold up the run. Node's --test-force-exit would do it, and
+ * loses the last results with it: it does not wait until they have been written.
+ */
+const endIdle = `data:text/javascript,${encodeURIComponent(
+  "import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), 2000).unref())",
+)}`
+
 /** Kernel tests measure time and fill both cores: they run one after the other, after everything else. */
 const isKernelTest = (file: string) => /^test\/(kernel|e2e)\//.test(file)
 
@@ -62,7 +70,7 @@ async function runFiles(chosen: readonly string[], concurrency: number): Promise
     files: [...chosen],
     concurrency,
     timeout: testTimeoutMs,
-    execArgv: [`--test-timeout=${testTimeoutMs}`],
+    execArgv: [`--test-timeout=${testTimeoutMs}`, `--import=${endIdle}`],
   })
   for await (const event of events) {
     if (event.type === 'test:start')

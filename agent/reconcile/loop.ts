@@ -6,6 +6,8 @@
  * have changed it: then the table is read first. A refused transaction changes nothing: the old ruleset stays in force
  * and the run is tried again, later each time.
  */
+
+import { addTable } from '../../rules-compiler/nft/commands.ts'
 import { diff } from '../../rules-compiler/nft/diff.ts'
 import { type ActualRuleset, readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
 import { type Ruleset, tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
@@ -15,7 +17,7 @@ import { commit } from './commit.ts'
 import { describeTransactions } from './describe.ts'
 import { type Bindings, bindDevices, type Device, deviceIndexes, readBindings } from './devices.ts'
 import { afterPlan, makePlan, type Plan, readCtMarkMask, readStamps, type Standing, stampsNeeded } from './plan.ts'
-import { type ReadMarks, StampPool } from './stamp-pool.ts'
+import { type ReadMarks, type Renewed, StampPool } from './stamp-pool.ts'
 
 export interface LoopParts {
   readonly nft: Nft
@@ -45,6 +47,8 @@ interface Reached {
   readonly policy: PolicyIr
   readonly ruleset: Ruleset
   readonly bindings: Bindings
+  /** ENIs and directions that have to do without a stamp. */
+  readonly lacking: Renewed['lacking']
   /** From the beginning of the run, reading included. */
   readonly seconds: number
 }
@@ -63,6 +67,8 @@ export class ReconcileLoop {
   #standing: Standing | null = null
   /** What the last run left in the kernel; null where that is not known. */
   #left: Ruleset | null = null
+  /** The policy it was made from. */
+  #leftPolicy: PolicyIr | null = null
   #bindings: Bindings = new Map()
   #devices: readonly Device[] | null = null
   #devicesChanged = false
@@ -153,7 +159,8 @@ export class ReconcileLoop {
     this.#bindings = bindDevices(desired, devices, this.#bindings)
     const indexes = deviceIndexes(this.#bindings)
     const needed = stampsNeeded(standing, desired, indexes)
-    const stamps = await this.#stampPool(desired.ctMarkMask).renew(standing.stamps, [...needed.fresh, ...needed.raised])
+    const pool = this.#stampPool(desired.ctMarkMask)
+    const { stamps, lacking } = await pool.renew(standing.stamps, [...needed.fresh, ...needed.raised])
     const plan = makePlan(standing, desired, indexes, stamps)
     const { prepare, change, complete } = plan.transactions
     const reached = (): Reached => ({
@@ -161,11 +168,12 @@ export class ReconcileLoop {
       policy: desired,
       ruleset: plan.ruleset,
       bindings: this.#bindings,
+      lacking,
       seconds: (performance.now() - startedAt) / 1000,
     })
     if (prepare.length + change.length === 0) {
       this.#standing = isHeardOf() ? null : afterPlan(standing, plan, desired)
-      this.#left = plan.ruleset
+      this.#leave(plan, desired)
       return { kind: 'unchanged', ...reached() }
     }
     const summary = describeTransactions(plan.transactions)
@@ -176,9 +184,14 @@ export class ReconcileLoop {
     this.#left = null
     await commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout)
     if (complete && !isHeardOf()) this.#standing = afterPlan(standing, plan, desired)
-    if (complete) this.#left = plan.ruleset
+    if (complete) this.#leave(plan, desired)
     else this.#pending.add('check')
     return { kind: 'applied', plan, summary, drifted, ...reached() }
+  }
+
+  #leave(plan: Plan, policy: PolicyIr): void {
+    this.#left = plan.ruleset
+    this.#leftPolicy = policy
   }
 
   /** Listing costs as much as a small change, so it is done only after something may have happened to a device. */
@@ -202,8 +215,11 @@ export class ReconcileLoop {
     if (this.#bindings.size === 0) this.#bindings = readBindings(actual)
     // Another layout of the mark makes every stamp unreadable, ours and those on sessions.
     const stamps = readCtMarkMask(actual) === desired.ctMarkMask ? readStamps(actual, desired.ctMarkMask) : new Map()
-    // Whatever differs from the desired ruleset now may have let sessions in that it would not have.
-    return { actual, enforced: null, stamps }
+    // A stranger may have put the table to sleep, which nft 1.0.6 does not list as JSON; adding it again wakes it.
+    if (!this.#parts.dryRun) await this.#parts.nft.apply([addTable])
+    // Whatever differs from the ruleset left may have let sessions in that it would not have.
+    const isAsLeft = this.#left !== null && !this.#differsFromLeft(actual)
+    return { actual, enforced: isAsLeft ? this.#leftPolicy : null, stamps }
   }
 
   #stampPool(ctMarkMask: number): StampPool {

@@ -51,7 +51,7 @@ export function stampsNeeded(
 }
 
 /**
- * @param stamps  current ones of every ENI and direction in the desired policy. Those of others end here: an ENI that
+ * @param stamps  current ones of the ENIs and directions in the desired policy. Those of others end here: an ENI that
  *                goes and comes again must not take sessions for accepted that its old rules let in
  */
 export function makePlan(
@@ -63,7 +63,7 @@ export function makePlan(
   const ruleset = compile(desired, { stamps, deviceIndexes })
   const keys = new Set(stampKeys(desired))
   const kept = new Map([...stamps].filter(([key]) => keys.has(key)))
-  const raised = [...kept].filter(([key, stamp]) => (standing.stamps.get(key) ?? stamp) !== stamp).map(([key]) => key)
+  const raised = [...standing.stamps].filter(([key, old]) => keys.has(key) && kept.get(key) !== old).map(([key]) => key)
   return { ruleset, stamps: kept, transactions: diff(standing.actual, ruleset), raised }
 }
 

@@ -9,6 +9,12 @@ import { markFields, type Stamps, stampCount } from '../../rules-compiler/nft/st
 /** Marks, within the mask, of all sessions the kernel knows. */
 export type ReadMarks = (ctMarkMask: number) => Promise<ReadonlySet<number>>
 
+export interface Renewed {
+  readonly stamps: Stamps
+  /** The keys left without a stamp, and why; null where all have one. */
+  readonly lacking: { readonly keys: readonly string[]; readonly reason: string } | null
+}
+
 export class StampPool {
   readonly #ctMarkMask: number
   readonly #readMarks: ReadMarks
@@ -21,23 +27,25 @@ export class StampPool {
   }
 
   /**
-   * The current stamps with a new one for each key.
-   * @throws {NoStampError} if there are not as many that no session carries
+   * The current stamps with a new one for each key, as far as there are numbers that no session carries. A key for
+   * which there is none loses its stamp: its sessions are judged packet by packet then, slower but never more open.
    */
-  async renew(current: Stamps, keys: readonly string[]): Promise<Stamps> {
-    if (keys.length === 0) return current
+  async renew(current: Stamps, keys: readonly string[]): Promise<Renewed> {
+    if (keys.length === 0) return { stamps: current, lacking: null }
     let free = this.#free(keys.length)
+    let reason = ''
     if (free.length < keys.length) {
-      await this.#ask(current)
+      reason = await this.#ask(current)
       free = this.#free(keys.length)
     }
-    if (free.length < keys.length) throw new NoStampError(keys.length, free.length, this.#ctMarkMask)
-    const next = new Map(current)
-    keys.forEach((key, index) => {
-      next.set(key, free[index]!)
+    const stamps = new Map(current)
+    for (const key of keys) stamps.delete(key)
+    keys.slice(0, free.length).forEach((key, index) => {
+      stamps.set(key, free[index]!)
       this.#taken?.add(free[index]!)
     })
-    return next
+    const without = keys.slice(free.length)
+    return { stamps, lacking: without.length === 0 ? null : { keys: without, reason } }
   }
 
   #free(wanted: number): readonly number[] {
@@ -49,22 +57,19 @@ export class StampPool {
     return free
   }
 
-  async #ask(current: Stamps): Promise<void> {
+  /** @returns what to tell where there are not enough numbers now */
+  async #ask(current: Stamps): Promise<string> {
     const fields = markFields(this.#ctMarkMask)
-    const marks = await this.#readMarks(this.#ctMarkMask)
-    this.#taken = new Set([...marks].flatMap(mark => [fields.entered.read(mark), fields.left.read(mark)]))
-    for (const stamp of current.values()) this.#taken.add(stamp)
-  }
-}
-
-export class NoStampError extends Error {
-  constructor(wanted: number, free: number, ctMarkMask: number) {
-    const mask = `0x${ctMarkMask.toString(16).padStart(8, '0')}`
-    super(
-      `Cannot mark sessions for judging again: ${wanted} stamps wanted, ${free} free of the ` +
-        `${stampCount(ctMarkMask)} that settings.ctMarkMask "${mask}" holds; expected a mask with more bits, ` +
-        'or idle sessions to end',
-    )
-    this.name = 'NoStampError'
+    try {
+      const marks = await this.#readMarks(this.#ctMarkMask)
+      this.#taken = new Set([...marks].flatMap(mark => [fields.entered.read(mark), fields.left.read(mark)]))
+      for (const stamp of current.values()) this.#taken.add(stamp)
+    } catch (error) {
+      this.#taken = null
+      return (error as Error).message
+    }
+    const mask = `0x${this.#ctMarkMask.toString(16).padStart(8, '0')}`
+    const count = stampCount(this.#ctMarkMask)
+    return `live sessions carry all ${count} numbers of settings.ctMarkMask "${mask}"; expected a mask with more bits, or idle sessions to end`
   }
 }

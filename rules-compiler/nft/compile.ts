@@ -20,7 +20,10 @@ const hooks: readonly names.Hook[] = ['prerouting', 'postrouting']
 const directions: readonly Direction[] = ['ingress', 'egress']
 
 export interface CompileOptions {
-  /** Current stamp of each ENI and direction; by default they are numbered in the order of the ENIs. */
+  /**
+   * Current stamp of each ENI and direction; by default they are numbered in the order of the ENIs. Sessions of one
+   * without a stamp are judged at every packet.
+   */
   readonly stamps?: Stamps
   /** Kernel indexes of the devices ENIs are bound to, keyed by ENI id; without one an ENI is found by name only. */
   readonly deviceIndexes?: ReadonlyMap<string, number>
@@ -33,7 +36,7 @@ export interface CompileOptions {
 export function compile(ir: PolicyIr, options: CompileOptions = {}): Ruleset {
   const stamps = options.stamps ?? numberStamps(ir)
   const judged = ir.enis.flatMap(eni =>
-    directions.map(direction => makeJudge(ir, eni, direction, stamps.get(stampKey(eni.id, direction)) ?? 0)),
+    directions.map(direction => makeJudge(ir, eni, direction, stamps.get(stampKey(eni.id, direction)) ?? null)),
   )
   const hooked = ir.enis.map(eni => makeHookChains(eni, ir.ctMarkMask, stamps))
   const devices = ir.enis.map((eni): DeviceBinding => {

@@ -68,13 +68,17 @@ function sessionsOf(eni: EniIr, hook: names.Hook) {
   })
 }
 
-/** Established and related packets of sessions that the policy as it is now has accepted. */
+/**
+ * Established and related packets of sessions that the policy as it is now has accepted. A direction without a stamp
+ * has no such rule: 0 is on every session that nobody has accepted yet.
+ */
 function stampedRules(eni: EniIr, hook: names.Hook, ctMarkMask: number, stamps: Stamps): readonly NftRule[] {
   const fields = markFields(ctMarkMask)
-  return sessionsOf(eni, hook).map(({ ctDir, side, direction }) => {
+  return sessionsOf(eni, hook).flatMap(({ ctDir, side, direction }) => {
+    const stamp = stamps.get(stampKey(eni.id, direction))
+    if (stamp === undefined) return []
     const mark = fields[side]
-    const current = mark.place(stamps.get(stampKey(eni.id, direction)) ?? 0)
-    return { statements: [equals({ '&': [ctMark, mark.mask] }, current), equals(ctDirection, ctDir), accept] }
+    return { statements: [equals({ '&': [ctMark, mark.mask] }, mark.place(stamp)), equals(ctDirection, ctDir), accept] }
   })
 }
 
@@ -92,7 +96,7 @@ export function makeShortcut(
   ctMarkMask: number,
   stamps: Stamps,
 ): readonly Statement[] | null {
-  return isGuarded(eni, hook) ? null : stampedRules(eni, hook, ctMarkMask, stamps)[0]!.statements
+  return isGuarded(eni, hook) ? null : (stampedRules(eni, hook, ctMarkMask, stamps)[0]?.statements ?? null)
 }
 
 function isGuarded(eni: EniIr, hook: names.Hook): boolean {

@@ -57,7 +57,7 @@ interface Context {
  */
 const manyGroups = 8
 
-export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, stamp: number): JudgeParts {
+export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, stamp: number | null): JudgeParts {
   const side = sideOf(eni.placement, direction)
   const keys = sessionKeys(side)
   const context: Context = {
@@ -89,7 +89,8 @@ export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, stamp:
     { statements: decide(context, part.defaultVerdict, counted('default')) },
   ]
   const field = markFields(ir.ctMarkMask)[side]
-  const stamped: Expression = { '|': [{ '&': [ctMark, ~field.mask >>> 0] }, field.place(stamp)] }
+  const cleared: Expression = { '&': [ctMark, ~field.mask >>> 0] }
+  const stamped: Expression = stamp === null ? cleared : { '|': [cleared, field.place(stamp)] }
   const acceptRules: NftRule[] = [
     // The timeout is TCP's alone; asking first saves every other protocol the cost of the object (bench/RESULTS.md).
     { statements: [protocolIs('tcp'), { 'ct timeout': names.sessionTimeout(ir.sessionTimeoutSeconds) }] },

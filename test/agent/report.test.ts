@@ -28,7 +28,8 @@ const run =
   ): Step =>
   reporter => {
     const ruleset = compile(policy)
-    const reached = { cause, policy: facts.of ?? policy, ruleset, bindings: facts.bindings ?? bound, seconds: 0.01 }
+    const where = { policy: facts.of ?? policy, ruleset, bindings: facts.bindings ?? bound }
+    const reached = { cause, ...where, lacking: null, seconds: 0.01 }
     const plan = { ruleset, stamps: new Map(), transactions: diff(null, ruleset), raised: ['eni-1/ingress'] }
     const done = { plan, summary: 'add table ringwall', drifted: facts.drifted ?? false }
     reporter.report(

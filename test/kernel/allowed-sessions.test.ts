@@ -124,7 +124,7 @@ for (const family of ['ip', 'ip6'] as const satisfies readonly Family[]) {
       ])
       assert.deepEqual([...opened], [1, 2])
       const { line } = await agent.replacePolicy(document([port]))
-      assert.deepEqual(line.judgedAgain, [`eni-1/${direction}`])
+      assert.ok(line.judgedAgain!.includes(`eni-1/${direction}`))
       const passed = await forwarder.send([
         { side: errorSide, packet: error(7000, 3) },
         { side: errorSide, packet: error(port, 4) },

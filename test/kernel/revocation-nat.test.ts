@@ -68,25 +68,25 @@ for (const { name, way, after: closed, judged } of [
     name: "a published port is cut at the host's device",
     way: 'in',
     after: atBoth(acceptPort(published.allowed), bothListening),
-    judged: ['eni-host/ingress'],
+    judged: 'eni-host/ingress',
   },
   {
     name: "a published port is cut at the guest's device",
     way: 'in',
     after: atBoth(bothPublished, acceptPort(listening.allowed)),
-    judged: ['eni-1/ingress'],
+    judged: 'eni-1/ingress',
   },
   {
     name: "a way out behind the host's address is cut at the host's device",
     way: 'out',
     after: atBoth([...bothPublished, ...noWayOut], bothListening),
-    judged: ['eni-host/egress'],
+    judged: 'eni-host/egress',
   },
   {
     name: "a way out behind the host's address is cut at the guest's device",
     way: 'out',
     after: atBoth(bothPublished, [...bothListening, ...noWayOut]),
-    judged: ['eni-1/egress'],
+    judged: 'eni-1/egress',
   },
 ] as const) {
   test(name, { skip: needsKernel }, async () => {
@@ -101,7 +101,7 @@ for (const { name, way, after: closed, judged } of [
       ),
     )
     const { line, tookMs } = await agent.replacePolicy(closed)
-    assert.deepEqual(line.judgedAgain, judged)
+    assert.ok(line.judgedAgain!.includes(judged))
     assert.ok(tookMs < 1000, `in force ${Math.round(tookMs)} ms after the file was written`)
     await Promise.all(
       sessions.map(async session => {

@@ -98,6 +98,7 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal)
     const [exitCode] = await ended
+    await rm(folder, { recursive: true, force: true })
     return exitCode
   }
 
@@ -121,11 +122,15 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
     },
     async [Symbol.asyncDispose]() {
       await end('SIGKILL')
-      await rm(folder, { recursive: true, force: true })
     },
   }
-  if (awaitInForce) await line(isInForce)
-  return agent
+  try {
+    if (awaitInForce) await line(isInForce)
+    return agent
+  } catch (error) {
+    await agent.kill()
+    throw error
+  }
 }
 
 function textOf(policy: unknown): string {

@@ -233,17 +233,6 @@ describe('a refused change', () => {
     await host.assertHolds(accepting(80))
   })
 
-  test('for want of a stamp says so, and leaves the ruleset', async context => {
-    context.mock.timers.enable({ apis: ['setTimeout'] })
-    const host = new Host({
-      readMarks: async () => new Set(Array.from({ length: 15 }, (_, index) => (index + 1) << 4)),
-    })
-    await host.enforce({ ...accepting(22), ctMarkMask: 0xff })
-    const [outcome] = host.outcomes
-    assert.equal(outcome?.kind === 'refused' && outcome.error.name, 'NoStampError')
-    assert.equal(await host.nft.list(tableFamily, tableName), null)
-  })
-
   test('by a device listing that fails is tried again', async context => {
     context.mock.timers.enable({ apis: ['setTimeout'] })
     const outcomes: Outcome[] = []

@@ -45,7 +45,7 @@ describe('stampsNeeded', () => {
         const { fresh, raised } = stampsNeeded(standing, desired, new Map())
         renewed = [...fresh, ...raised]
         const next = await pool.renew(stamps, renewed)
-        stamps = makePlan(standing, desired, new Map(), next).stamps
+        stamps = makePlan(standing, desired, new Map(), next.stamps).stamps
         enforced = desired
       }
       assert.deepEqual(renewed, expected)
