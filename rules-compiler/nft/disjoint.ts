@@ -28,11 +28,11 @@ const maxPieces = 8
  */
 export function makeDisjoint(boxes: readonly Box[]): readonly (readonly Box[])[] {
   const sets: Box[][] = []
-  /** The enclosing blocks of the present one, outermost first, with what they and theirs cover in each set. */
-  const enclosing: { readonly cidr: Cidr; readonly covered: (readonly PortRange[])[] }[] = []
+  /** The enclosing blocks of the present one, outermost first. */
+  const enclosing: Enclosing[] = []
   for (const block of groupByBlock(boxes)) {
     while (enclosing.length > 0 && enclosing.at(-1)!.cidr.last < block.cidr.first) enclosing.pop()
-    const outer = enclosing.at(-1)?.covered ?? []
+    const outer = coveredBy(enclosing.at(-1))
     const own: PortRange[][] = []
     for (const box of block.boxes) {
       for (let index = 0; ; index += 1) {
@@ -47,11 +47,27 @@ export function makeDisjoint(boxes: readonly Box[]): readonly (readonly Box[])[]
         break
       }
     }
-    const depth = Math.max(outer.length, own.length)
-    const covered = Array.from({ length: depth }, (_, index) => mergeRanges(outer[index] ?? [], own[index] ?? []))
-    enclosing.push({ cidr: block.cidr, covered })
+    enclosing.push({ cidr: block.cidr, outer, own, covered: null })
   }
   return sets.filter(set => set.length > 0)
+}
+
+interface Enclosing {
+  readonly cidr: Cidr
+  /** What the blocks around it cover in each set, and what it adds. */
+  readonly outer: readonly (readonly PortRange[])[]
+  readonly own: readonly (readonly PortRange[])[]
+  covered: readonly (readonly PortRange[])[] | null
+}
+
+/** What a block and those around it cover in each set; put together only when a block inside it asks. */
+function coveredBy(block: Enclosing | undefined): readonly (readonly PortRange[])[] {
+  if (block === undefined) return []
+  const { outer, own } = block
+  block.covered ??= Array.from({ length: Math.max(outer.length, own.length) }, (_, index) =>
+    mergeRanges(outer[index] ?? [], own[index] ?? []),
+  )
+  return block.covered
 }
 
 /** Blocks in the order of a walk from the outside in, each with ranges that no longer overlap, ordered. */

@@ -23,20 +23,25 @@ export function makeLayers(rules: readonly RuleIr[]): readonly Layer[] {
   return candidates.reduce((best, next) => (next.length < best.length ? next : best))
 }
 
+interface Placed {
+  readonly rule: RuleIr
+  readonly level: number
+}
+
 function layersStartingWith(first: RuleVerdict, rules: readonly RuleIr[]): readonly Layer[] {
-  const placed: { readonly rule: RuleIr; readonly level: number }[] = []
+  const placed: Placed[] = []
+  const byVerdict: Record<RuleVerdict, Placed[]> = { accept: [], drop: [] }
   const highest = { accept: -1, drop: -1 }
   for (const rule of rules) {
-    const lowest = rule.verdict === first ? 0 : 1
     const opposite = rule.verdict === 'accept' ? 'drop' : 'accept'
-    let level = lowest
-    for (const stronger of placed) {
+    let level = rule.verdict === first ? 0 : 1
+    for (const stronger of byVerdict[opposite]) {
       if (level > highest[opposite]) break
-      if (stronger.level >= level && stronger.rule.verdict === opposite && rulesOverlap(stronger.rule, rule)) {
-        level = stronger.level + 1
-      }
+      if (stronger.level >= level && rulesOverlap(stronger.rule, rule)) level = stronger.level + 1
     }
-    placed.push({ rule, level })
+    const place = { rule, level }
+    placed.push(place)
+    byVerdict[rule.verdict].push(place)
     highest[rule.verdict] = Math.max(highest[rule.verdict], level)
   }
   const layers: { verdict: RuleVerdict; rules: RuleIr[] }[] = []
