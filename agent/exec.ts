@@ -98,12 +98,16 @@ export interface LineProcess {
   close(): Promise<void>
 }
 
-/** Starts a command that prints lines until it is ended. */
+/** Starts a command that prints lines until it is ended; one that prints a line without end is ended too. */
 export function spawnLines(command: readonly string[], options: LineProcessOptions): LineProcess {
   const child = start(command, 'ignore')
   let open = true
   let lastError = ''
-  readLines(child.stdout!, line => open && options.onLine(line))
+  readLines(
+    child.stdout!,
+    line => open && options.onLine(line),
+    () => child.kill('SIGKILL'),
+  )
   readLines(child.stderr!, line => {
     if (!open) return
     if (line.trim() !== '') lastError = line.trim()
@@ -193,11 +197,14 @@ function startError(command: readonly string[], cause: NodeJS.ErrnoException): R
   return new RunError('cannot-start', `Cannot start "${summary(command)}": ${cause.message}`, { cause })
 }
 
-/** A longer line is cut: nft 1.0.6's monitor may print an event it cannot read at a length without end. */
+/** A longer line is cut. */
 const maxLineLength = 64 * 1024
+/** A line this long will not end: nft 1.0.6's monitor may print an event it cannot read at a length without limit. */
+const endlessLineLength = 4 * 1024 * 1024
 
-function readLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+function readLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void, onEndless = () => {}): void {
   let line = ''
+  let length = 0
   stream.setEncoding('utf8')
   stream.on('data', (chunk: string) => {
     const parts = chunk.split('\n')
@@ -205,8 +212,11 @@ function readLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void
     for (const part of parts) {
       onLine(line === '' ? part : line + part.slice(0, maxLineLength - line.length))
       line = ''
+      length = 0
     }
     line += last.slice(0, maxLineLength - line.length)
+    length += last.length
+    if (length > endlessLineLength) onEndless()
   })
   stream.on('end', () => line !== '' && onLine(line))
 }

@@ -85,6 +85,16 @@ describe('a command read line by line', () => {
     assert.match(reason, /ended \(gone wrong\)$/)
   })
 
+  test('has long lines cut, and is ended where one does not end', async () => {
+    const lengths: number[] = []
+    const reason = await new Promise<string>(onEnd => {
+      const script = 'head -c 100000 /dev/zero | tr "\\0" x; echo; echo after; exec cat /dev/zero'
+      spawnLines(['sh', '-c', script], { onLine: line => lengths.push(line.length), onEnd })
+    })
+    assert.deepEqual(lengths.slice(0, 2), [65_536, 5])
+    assert.match(reason, /SIGKILL/)
+  })
+
   test('tells where it cannot be started', async () => {
     const reason = await new Promise<string>(resolve => {
       spawnLines(['ringwall-no-such-command'], { onLine: () => {}, onEnd: resolve })
