@@ -112,6 +112,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
         log.error({ error, retryInMs }, 'the change was refused; the ruleset before it stays in force')
         return
       }
+      const isSamePolicy = outcome.policy === enforced
       reached(outcome)
       if (outcome.kind === 'unchanged' && outcome.cause === 'policy') log.info('in force already')
       if (outcome.kind !== 'applied') return
@@ -129,6 +130,8 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
           { ...told, changedBy: suspect || 'unknown' },
           'somebody changed our table; it is as it should be again',
         )
+      } else if (isSamePolicy && (cause === 'check' || cause === 'drift')) {
+        log.info(told, 'kept in force')
       } else {
         log.info(told, 'in force')
       }
