@@ -9,7 +9,8 @@
  * Forwarded packets pass both, so published container ports are no way round. An accept here ends these chains only: a
  * later base chain on the same hook can still drop (nft(8), verdict statements). A drop is final.
  */
-import { accept, count, ctMark, drop, equals, field, goto, prefix } from './expressions.ts'
+import { linkLocal6 } from '../address/ranges.ts'
+import { accept, cidrOperand, count, ctMark, drop, equals, field, goto } from './expressions.ts'
 import { baseChains, deviceMap, dropChain, type Hook, untrackedChain } from './names.ts'
 import type { Chain, Expression, NftRule, Statement, Verdict, VerdictMap } from './ruleset.ts'
 
@@ -84,7 +85,7 @@ export function makeUntrackedChain(): Chain {
   const source = field('ip6', 'saddr')
   const rules: NftRule[] = [
     { statements: [untracked, types(discovery), equals(field('ip6', 'hoplimit'), 255), accept] },
-    { statements: [untracked, types(listener), equals(source, prefix('fe80::', 10)), accept] },
+    { statements: [untracked, types(listener), equals(source, cidrOperand(linkLocal6)), accept] },
     { statements: [untracked, types(listener), equals(source, '::'), accept] },
   ]
   return { name: untrackedChain, rules }

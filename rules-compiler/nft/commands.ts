@@ -1,5 +1,5 @@
 /** nft commands as libnftables-json(5) has them; a transaction is a list of these. */
-import { cidrOperand, rangeOperand } from './expressions.ts'
+import { addressType, cidrOperand, rangeOperand } from './expressions.ts'
 import {
   type Chain,
   type FieldValue,
@@ -65,10 +65,8 @@ export const addRule = (chain: string, rule: NftRule): NftCommand => ({
   },
 })
 
-const addressTypes = { ip: 'ipv4_addr', ip6: 'ipv6_addr' } as const
-
 export const addMemberSet = (set: MemberSet): readonly NftCommand[] => [
-  { add: { set: { ...inTable, name: set.name, type: addressTypes[set.family] } } },
+  { add: { set: { ...inTable, name: set.name, type: addressType[set.family] } } },
   ...addMembers(set.name, [...set.addresses]),
 ]
 

@@ -70,7 +70,7 @@ export function cidrOperand(cidr: Cidr): Operand {
   return length === undefined ? address : prefix(address, cidr.prefixLength)
 }
 
-export const prefix = (addr: string, len: number): Operand => ({ prefix: { addr, len } })
+const prefix = (addr: string, len: number): Operand => ({ prefix: { addr, len } })
 
 export function rangeOperand(range: PortRange): Operand {
   return range.first === range.last ? range.first : { range: [range.first, range.last] }

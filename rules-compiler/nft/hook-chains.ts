@@ -2,12 +2,15 @@
  * The chains of one ENI that every packet through its device enters, one on each hook. In order of how often they
  * decide: sessions with a current stamp, sessions to be judged, packets without a session.
  */
+
 import { type Family, families } from '../address/cidr.ts'
+import { linkLocal6 } from '../address/ranges.ts'
 import type { Direction } from '../model/policy.ts'
 import type { EniIr } from '../policy/ir.ts'
 import { refuse } from './baseline.ts'
 import {
   accept,
+  cidrOperand,
   count,
   ctDirection,
   ctMark,
@@ -18,7 +21,6 @@ import {
   field,
   goto,
   jump,
-  prefix,
 } from './expressions.ts'
 import * as names from './names.ts'
 import type { Chain, NftRule, Statement } from './ruleset.ts'
@@ -127,7 +129,7 @@ function makeSourceGuard(eni: EniIr): {
     equals(field('udp', 'sport'), source),
     equals(field('udp', 'dport'), destination),
   ]
-  const linkLocal = equals(field('ip6', 'saddr'), prefix('fe80::', 10))
+  const linkLocal = equals(field('ip6', 'saddr'), cidrOperand(linkLocal6))
   const chain: Chain = {
     name: names.sourceGuardChain(eni.id),
     rules: [

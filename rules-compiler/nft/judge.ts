@@ -4,13 +4,14 @@
  */
 import { type Family, families, familyOf, makeCidr } from '../address/cidr.ts'
 import { hasPorts } from '../address/protocol.ts'
-import { privateRanges } from '../address/ranges.ts'
+import { linkLocal6, privateRanges } from '../address/ranges.ts'
 import type { Direction, RuleVerdict } from '../model/policy.ts'
 import type { DirectionIr, EniIr, PolicyIr, RuleIr } from '../policy/ir.ts'
 import { refuse } from './baseline.ts'
 import { type Box, makeDisjoint } from './disjoint.ts'
 import {
   accept,
+  addressType,
   cidrOperand,
   count,
   ctMark,
@@ -19,7 +20,6 @@ import {
   goto,
   isIn,
   jump,
-  prefix,
   protocolIs,
   rangeOperand,
   type SessionKeys,
@@ -137,7 +137,7 @@ function dhcpRules(context: Context, counted: Counted): readonly NftRule[] {
     return [equals(keys.sourcePort, source), equals(keys.destinationPort, destination)]
   }
   // The client's address is link-local (RFC 8415, section 5): nothing routed from afar can pass for an answer.
-  const linkLocal = equals(context.local('ip6'), prefix('fe80::', 10))
+  const linkLocal = equals(context.local('ip6'), cidrOperand(linkLocal6))
   return [
     { statements: [...sessionIs('ip', 'udp'), ...ports(68, 67), ...accepted()] },
     { statements: [...sessionIs('ip6', 'udp'), ...ports(546, 547), linkLocal, ...accepted()] },
@@ -271,7 +271,7 @@ function lookUpAll(
     }
     return {
       name: names.peerMap(eni.id, direction, number, family),
-      keyType: family === 'ip' ? 'ipv4_addr' : 'ipv6_addr',
+      keyType: addressType[family],
       elements,
     }
   })

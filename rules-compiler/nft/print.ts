@@ -1,4 +1,5 @@
 /** A ruleset as nft text, loadable with `nft -f` on every supported version; the one place where nft syntax is made. */
+import { addressType } from './expressions.ts'
 import {
   type Chain,
   type Expression,
@@ -52,10 +53,8 @@ function printCtTimeout([name, seconds]: readonly [string, number]): string {
   return block(`ct timeout ${name}`, ['protocol tcp;', 'l3proto ip;', `policy = { established: ${seconds} };`])
 }
 
-const addressTypes = { ip: 'ipv4_addr', ip6: 'ipv6_addr' } as const
-
 function printMemberSet({ name, family, addresses }: MemberSet): string {
-  return block(`set ${name}`, [`type ${addressTypes[family]}`, ...printElements([...addresses])])
+  return block(`set ${name}`, [`type ${addressType[family]}`, ...printElements([...addresses])])
 }
 
 function printIntervalSet({ name, fields, elements }: IntervalSet): string {
