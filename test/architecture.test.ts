@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 
 process.chdir(join(import.meta.dirname, '..'))
 
-const sources = globSync('{rules-compiler,agent,cli,lab,bench,scripts,test}/**/*.ts').sort()
+const sources = globSync('{rules-compiler,wire,daemon,agent,cli,lab,bench,scripts,test}/**/*.ts').sort()
 
 interface Import {
   readonly file: string
@@ -45,7 +45,19 @@ const prohibitions: readonly Prohibition[] = [
     name: 'rules-compiler is pure',
     reason: 'the same policy must give the same ruleset everywhere, in a browser too: no files, clock or network',
     files: /^rules-compiler\//,
-    not: /^node:|^(agent|cli|lab|bench|scripts|test)\//,
+    not: /^node:|^(wire|daemon|agent|cli|lab|bench|scripts|test)\//,
+  },
+  {
+    name: 'the wire knows no side',
+    reason: 'daemon and agent both import it, so it can import neither',
+    files: /^wire\//,
+    not: /^node:|^(daemon|agent|cli|lab|bench|scripts|test)\//,
+  },
+  {
+    name: 'the daemon stands alone',
+    reason: 'it speaks to agents over the wire and shares nothing else with them',
+    files: /^daemon\//,
+    not: /^(agent|cli|lab|bench|scripts|test)\//,
   },
   {
     name: 'the compiler takes few packages',
@@ -57,7 +69,7 @@ const prohibitions: readonly Prohibition[] = [
     name: 'the agent stands alone',
     reason: 'it is installed on hosts without the rest; commands use it, never the other way round',
     files: /^agent\//,
-    not: /^(cli|lab|bench|scripts|test)\//,
+    not: /^(daemon|cli|lab|bench|scripts|test)\//,
   },
   {
     name: 'commands do not depend on trials',
@@ -82,13 +94,13 @@ const prohibitions: readonly Prohibition[] = [
   {
     name: 'nothing is built on benchmarks',
     reason: 'they come and go with the questions they answer',
-    files: /^(rules-compiler|agent|cli|lab|scripts)\//,
+    files: /^(rules-compiler|wire|daemon|agent|cli|lab|scripts)\//,
     not: /^bench\//,
   },
   {
     name: 'one place starts child processes',
     reason: 'input, time limits, the C locale and the search path are settled once',
-    files: /^(rules-compiler|agent|cli)\//,
+    files: /^(rules-compiler|wire|daemon|agent|cli)\//,
     // An interactive shell in a host of the lab.
     except: /^(agent\/exec\.ts|cli\/commands\/lab\.ts)$/,
     not: /^node:child_process$/,
@@ -101,15 +113,15 @@ const prohibitions: readonly Prohibition[] = [
     not: /^agent\/exec\.ts$/,
   },
   {
-    name: 'logs and metrics are the agent’s',
+    name: 'logs and metrics are the services’',
     reason: 'commands speak to people',
-    files: /^(rules-compiler|cli|lab)\//,
+    files: /^(rules-compiler|wire|cli|lab)\//,
     not: /^(pino|prom-client)$/,
   },
   {
     name: 'fast-check is for tests',
     reason: 'it is not installed where the agent runs',
-    files: /^(rules-compiler|agent|cli|lab)\//,
+    files: /^(rules-compiler|wire|daemon|agent|cli|lab)\//,
     not: /^fast-check$/,
   },
   {
@@ -132,7 +144,7 @@ describe('imports', () => {
   }
 
   test('lead to files that exist', () => {
-    const ours = imports.filter(({ of }) => /^(rules-compiler|agent|cli|lab|bench|scripts|test)\//.test(of))
+    const ours = imports.filter(({ of }) => /^(rules-compiler|wire|daemon|agent|cli|lab|bench|scripts|test)\//.test(of))
     assert.deepEqual(
       ours.filter(({ of }) => !existsSync(of)),
       [],
@@ -162,12 +174,12 @@ describe('packages', () => {
       .slice(0, name.startsWith('@') ? 2 : 1)
       .join('/')
   const outside = (of: string) =>
-    !/^node:|^(rules-compiler|agent|cli|lab|bench|scripts|test)\//.test(of) && !of.startsWith('.')
+    !/^node:|^(rules-compiler|wire|daemon|agent|cli|lab|bench|scripts|test)\//.test(of) && !of.startsWith('.')
   const importedIn = (files: RegExp) =>
     new Set(imports.filter(({ file, of }) => files.test(file) && outside(of)).map(({ of }) => packageOf(of)))
 
   test('that the product depends on are what it imports', () => {
-    assert.deepEqual([...importedIn(/^(rules-compiler|agent|cli|lab)\//)].sort(), Object.keys(dependencies).sort())
+    assert.deepEqual([...importedIn(/^(rules-compiler|wire|daemon|agent|cli|lab)\//)].sort(), Object.keys(dependencies).sort())
   })
 
   test('that anything imports are declared', () => {

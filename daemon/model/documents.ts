@@ -1,0 +1,205 @@
+/**
+ * What the store holds: one document a key, `<kind>/<id>`. Everything here was checked before it was written, is in
+ * canonical form (addresses as the kernel prints them, host bits masked off, defaults filled in) and is only ever
+ * replaced whole. Times are milliseconds since 1970.
+ */
+import type { Limits, NicType, Placement, RuleVerdict } from '../../rules-compiler/model/policy.ts'
+import type { FileRule } from '../../rules-compiler/validate/schema.ts'
+import type { HostReport } from '../../wire/messages.ts'
+
+export type Tags = Readonly<Record<string, string>>
+
+export interface AccountDoc {
+  /** 16 digits. */
+  readonly id: string
+  readonly name: string
+  readonly description: string | null
+  readonly createdAtMs: number
+}
+
+export interface GroupDoc {
+  readonly id: string
+  readonly accountId: string
+  readonly name: string | null
+  readonly description: string | null
+  readonly tags: Tags
+  readonly type: 'basic' | 'advanced'
+  readonly networkType: 'vpc' | 'classic'
+  /** null on classic networks, and in the one VPC that needs no name. */
+  readonly vpcId: string | null
+  /** `drop` in every advanced group. */
+  readonly innerAccessPolicy: RuleVerdict
+  /** Made by Ringwall for ENIs that name no group: one for each account and network. */
+  readonly isDefault: boolean
+  /** In the order they were added. No two of them are the same rule. */
+  readonly rules: readonly RuleDoc[]
+  readonly createdAtMs: number
+}
+
+/** A rule in the words of a policy file, canonical: `checkPolicy` takes it as it is, but for `createdAtMs`. */
+export interface RuleDoc extends RuleFields {
+  readonly id: string
+  readonly createdAtMs: number
+}
+
+/** Every field of a rule but its id, each as text or number. */
+export type RuleFields = { readonly [Field in Exclude<keyof FileRule, 'id'>]?: string | number } & {
+  readonly direction: 'ingress' | 'egress'
+  readonly policy: RuleVerdict
+  readonly priority: number
+  readonly ipProtocol: string
+  readonly portRange: string
+  readonly nicType: NicType
+}
+
+export interface PrefixListDoc {
+  readonly id: string
+  readonly accountId: string
+  readonly name: string | null
+  readonly description: string | null
+  readonly tags: Tags
+  readonly addressFamily: 'IPv4' | 'IPv6'
+  readonly maxEntries: number
+  readonly entries: readonly { readonly cidr: string; readonly description: string | null }[]
+  readonly createdAtMs: number
+}
+
+export interface InstanceDoc {
+  readonly id: string
+  readonly accountId: string
+  readonly name: string | null
+  readonly description: string | null
+  readonly tags: Tags
+  readonly instanceType: string | null
+  /** The agent that serves it; null: nothing enforces there, but its addresses are members all the same. */
+  readonly agentId: string | null
+  readonly smtpUnblocked: boolean
+  readonly createdAtMs: number
+}
+
+export interface EniDoc {
+  readonly id: string
+  /** That of its instance. */
+  readonly accountId: string
+  readonly instanceId: string
+  readonly type: 'Primary' | 'Secondary'
+  readonly description: string | null
+  readonly tags: Tags
+  readonly networkType: 'vpc' | 'classic'
+  readonly vpcId: string | null
+  /** Lower case with colons. The agent binds the ENI to the device that has it. */
+  readonly macAddress: string | null
+  /** Name of the device: what it is bound by where there is no MAC address, and told apart by where several have it. */
+  readonly device: string | null
+  readonly placement: Placement
+  /** Private addresses, both families, canonical; the first IPv4 one is the primary. */
+  readonly addresses: readonly string[]
+  /** Empty: no policy yet, the agent leaves the device alone. */
+  readonly securityGroupIds: readonly string[]
+  readonly nicType: NicType
+  readonly createdAtMs: number
+}
+
+export interface AgentDoc {
+  readonly id: string
+  readonly hostName: string
+  readonly status: 'active' | 'revoked'
+  /** The client certificates it may use: the current one, and the one before while that is being replaced. */
+  readonly certificates: readonly { readonly serialNumber: string; readonly notAfterMs: number }[]
+  /** What it said of itself last; null before its first connection. */
+  readonly report: HostReport | null
+  readonly createdAtMs: number
+  readonly revokedAtMs: number | null
+}
+
+/** Lets one host enrol once. */
+export interface EnrolmentDoc {
+  readonly id: string
+  /** Hex SHA-256 of the secret part of the token. */
+  readonly secretSha256: string
+  /** The agent that enrols again under its old id; null for a new one. */
+  readonly agentId: string | null
+  /** Instances that the agent will serve. */
+  readonly instanceIds: readonly string[]
+  /** Where given, an instance is made for the host and named after it. */
+  readonly newInstance: { readonly accountId: string; readonly instanceType: string | null } | null
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  /** null until it has been used. */
+  readonly usedByAgentId: string | null
+}
+
+export interface TokenDoc {
+  readonly id: string
+  readonly name: string
+  readonly secretSha256: string
+  readonly scopes: readonly TokenScope[]
+  readonly createdAtMs: number
+  readonly expiresAtMs: number | null
+}
+
+/** `*` is every account, and with it what belongs to none: accounts, agents, tokens, audit, settings, backup. */
+export interface TokenScope {
+  readonly accountId: string
+  readonly access: 'read' | 'write'
+}
+
+/** `settings/fleet`: what every agent is told. */
+export interface SettingsDoc {
+  readonly sessionTimeout: number
+  readonly revocation: 'immediate' | 'drain'
+  readonly limits: Limits
+}
+
+/** What was answered to a write with an Idempotency-Key, stored in the same commit as the write. */
+export interface IdempotencyDoc {
+  readonly fingerprint: string
+  readonly status: number
+  readonly body: unknown
+  readonly revision: number
+  readonly expiresAtMs: number
+}
+
+/** Which document stands under the keys of each kind. */
+export interface Documents {
+  readonly account: AccountDoc
+  readonly group: GroupDoc
+  readonly prefixList: PrefixListDoc
+  readonly instance: InstanceDoc
+  readonly eni: EniDoc
+  readonly agent: AgentDoc
+  readonly enrolment: EnrolmentDoc
+  readonly token: TokenDoc
+  readonly settings: SettingsDoc
+  readonly idempotency: IdempotencyDoc
+}
+
+export type Kind = keyof Documents
+
+export const kinds = [
+  'account',
+  'group',
+  'prefixList',
+  'instance',
+  'eni',
+  'agent',
+  'enrolment',
+  'token',
+  'settings',
+  'idempotency',
+] as const satisfies readonly Kind[]
+
+export const settingsId = 'fleet'
+
+export function keyOf(kind: Kind, id: string): string {
+  return `${kind}/${id}`
+}
+
+/** @throws {RangeError} for a key of no kind */
+export function parseKey(key: string): { readonly kind: Kind; readonly id: string } {
+  const slash = key.indexOf('/')
+  const kind = kinds.find(known => known === key.slice(0, slash))
+  if (kind === undefined)
+    throw new RangeError(`Cannot read key "${key}": expected one of ${kinds.join(', ')}, then "/"`)
+  return { kind, id: key.slice(slash + 1) }
+}

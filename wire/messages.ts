@@ -1,0 +1,105 @@
+/**
+ * What daemon and agent say to each other: JSON, one message a WebSocket frame, over mutual TLS 1.3. How it goes on
+ * from one message to the next is docs/push-protocol.md. A reader refuses what has not this shape and ignores fields it
+ * does not know, so that fields can be added; anything else is a new `protocolVersion`.
+ */
+import type { ViewKey, ViewObject } from './view.ts'
+
+export const protocolVersion = 1
+/** Path of the WebSocket on the daemon's agent listener; needs a client certificate. */
+export const pushPath = '/v1/agent'
+/** Path of enrolment there (POST); needs none. */
+export const enrolPath = '/v1/enrol'
+/** The daemon sends a ping this often; an agent that hears nothing for three of them connects anew. */
+export const heartbeatMs = 15_000
+/** Largest frame an agent takes (a snapshot with all members), and largest a daemon takes. */
+export const maxToAgentBytes = 64 * 1024 * 1024
+export const maxToDaemonBytes = 1024 * 1024
+
+export interface HostReport {
+  readonly hostName: string
+  readonly kernel: string
+  readonly agentVersion: string
+  readonly nftVersion: string
+  /** Feature to how it is done on this host, as the agent's probe names them. */
+  readonly capabilities: Readonly<Record<string, string>>
+  readonly devices: readonly ReportedDevice[]
+}
+
+export interface ReportedDevice {
+  readonly name: string
+  readonly macAddress: string | null
+  /** `veth`, `bridge`; null for hardware. */
+  readonly kind: string | null
+  readonly up: boolean
+  readonly addresses: readonly string[]
+}
+
+/** Names one state of one store. */
+export interface Position {
+  readonly storeId: string
+  readonly revision: number
+}
+
+export type ToDaemon =
+  | {
+      readonly type: 'hello'
+      readonly protocolVersion: number
+      readonly report: HostReport
+      /** The view it holds, and the keys of it; null for none. */
+      readonly view: (Position & { readonly keys: readonly ViewKey[] }) | null
+      /** What stands in its kernel; null where that is nothing, or not known. */
+      readonly enforced: Position | null
+    }
+  /** Its devices have changed. */
+  | { readonly type: 'report'; readonly report: HostReport }
+  /** The kernel has it. Speaks for every earlier revision too. */
+  | {
+      readonly type: 'enforced'
+      readonly revision: number
+      /** From the message's arrival until it stood in the kernel. */
+      readonly seconds: number
+      /** Of which in `nft`. */
+      readonly nftSeconds: number
+      readonly enis: readonly EniState[]
+    }
+  /** The kernel or the agent refused it; what stood before stays, and it is tried again. */
+  | {
+      readonly type: 'refused'
+      readonly revision: number
+      readonly error: { readonly kind: string; readonly message: string }
+      readonly retryInMs: number
+    }
+  /** Asks for a certificate for a new key. */
+  | { readonly type: 'renew'; readonly publicKey: string; readonly proof: string }
+
+export interface EniState {
+  readonly id: string
+  readonly state: 'enforced' | 'device-missing' | 'no-group'
+}
+
+export type ToAgent =
+  /** All there is; replaces whatever the agent held. */
+  | ({ readonly type: 'snapshot'; readonly objects: readonly ViewObject[] } & Position)
+  /** From the state the agent holds to `revision`. */
+  | ({
+      readonly type: 'delta'
+      /** New or changed, whole. */
+      readonly set: readonly ViewObject[]
+      readonly remove: readonly ViewKey[]
+      /** Groups the agent holds the members of already. Adding one that is there, or the reverse, changes nothing. */
+      readonly members: readonly MembersDelta[]
+    } & Position)
+  | { readonly type: 'renewed'; readonly certificate: string }
+  /** Why the daemon ends the connection; a code of `goodbyeCodes`. */
+  | { readonly type: 'goodbye'; readonly code: GoodbyeCode; readonly message: string }
+
+export interface MembersDelta {
+  readonly id: string
+  readonly add: readonly string[]
+  readonly remove: readonly string[]
+}
+
+/** After `revoked` an agent does not come back; after any other it does, later each time. */
+export const goodbyeCodes = ['revoked', 'replaced', 'bad-message', 'protocol', 'unanswered', 'stopping'] as const
+export type GoodbyeCode = (typeof goodbyeCodes)[number]

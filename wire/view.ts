@@ -1,0 +1,108 @@
+/**
+ * What the control daemon tells an agent: the part of the fleet's state that the agent must know, as objects under
+ * keys. A snapshot is all of them, a delta the ones that changed.
+ */
+import type { Limits } from '../rules-compiler/model/policy.ts'
+
+export interface ViewInstance {
+  readonly id: string
+  readonly instanceType?: string
+  readonly smtpUnblocked: boolean
+}
+
+/** An ENI as in a policy file, but bound by MAC address where it has one. */
+export interface ViewEni {
+  readonly id: string
+  readonly instanceId: string
+  readonly macAddress: string | null
+  /** Where there is no MAC address, or several devices have it. */
+  readonly device: string | null
+  readonly placement: 'host' | 'guest'
+  readonly addresses: readonly string[]
+  readonly securityGroupIds: readonly string[]
+  readonly nicType: 'internet' | 'intranet'
+}
+
+/** A group that an ENI of the view is in: as in a policy file, without members. */
+export interface ViewGroup {
+  readonly id: string
+  readonly type: 'basic' | 'advanced'
+  readonly networkType: 'vpc' | 'classic'
+  readonly vpcId?: string
+  readonly ownerAccount: string
+  readonly innerAccessPolicy: 'accept' | 'drop'
+  /** In the words of a policy file. */
+  readonly rules: readonly Readonly<Record<string, string | number>>[]
+}
+
+/** Who is in a group whose members decide about packets: named by a rule, or with inner access. */
+export interface ViewMembers {
+  readonly networkType: 'vpc' | 'classic'
+  readonly vpcId?: string
+  readonly ownerAccount: string
+  /** Canonical, both families, sorted as text, without duplicates. */
+  readonly addresses: readonly string[]
+}
+
+export interface ViewPrefixList {
+  readonly id: string
+  readonly entries: readonly string[]
+}
+
+export interface ViewSettings {
+  readonly sessionTimeout: number
+  readonly revocation: 'immediate' | 'drain'
+  readonly limits: Limits
+}
+
+/** `settings` has the one id `fleet`. */
+export type ViewObject =
+  | { readonly kind: 'settings'; readonly id: string; readonly value: ViewSettings }
+  | { readonly kind: 'instance'; readonly id: string; readonly value: ViewInstance }
+  | { readonly kind: 'eni'; readonly id: string; readonly value: ViewEni }
+  | { readonly kind: 'group'; readonly id: string; readonly value: ViewGroup }
+  | { readonly kind: 'members'; readonly id: string; readonly value: ViewMembers }
+  | { readonly kind: 'prefixList'; readonly id: string; readonly value: ViewPrefixList }
+
+export type ViewKind = ViewObject['kind']
+/** `<kind>/<id>`. */
+export type ViewKey = string
+
+export function viewKey(kind: ViewKind, id: string): ViewKey {
+  return `${kind}/${id}`
+}
+
+export interface PolicyDocumentOptions {
+  /** The device an ENI is, by name; null leaves the ENI out. */
+  readonly deviceOf: (eni: ViewEni) => string | null
+  /** The agent's own way to its daemon, never judged. */
+  readonly controlConnections?: readonly { readonly address: string; readonly port: number }[]
+}
+
+/** The policy file that says the same as a view, for `checkPolicy`: sorted by id, whatever the order of the objects. */
+export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDocumentOptions) {
+  const all = [...objects].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+  const members = new Map(all.flatMap(object => (object.kind === 'members' ? [[object.id, object.value]] : [])))
+  const groups = all.flatMap(object => (object.kind === 'group' ? [object.value] : []))
+  const attached = new Set(groups.map(group => group.id))
+  const settings = all.find(object => object.kind === 'settings')?.value
+  return {
+    apiVersion: 'ringwall/v1',
+    instances: all.flatMap(object => (object.kind === 'instance' ? [object.value] : [])),
+    interfaces: all.flatMap(object => (object.kind === 'eni' ? boundEni(object.value, options) : [])),
+    securityGroups: [
+      ...groups.map(group => ({ ...group, members: members.get(group.id)?.addresses ?? [] })),
+      ...[...members].flatMap(([id, { addresses, ...network }]) =>
+        attached.has(id) ? [] : [{ id, ...network, members: addresses }],
+      ),
+    ],
+    prefixLists: all.flatMap(object => (object.kind === 'prefixList' ? [object.value] : [])),
+    settings: { ...settings, controlConnections: options.controlConnections ?? [] },
+  }
+}
+
+function boundEni(eni: ViewEni, { deviceOf }: PolicyDocumentOptions) {
+  const device = deviceOf(eni)
+  const { macAddress, ...rest } = eni
+  return device === null ? [] : [{ ...rest, device }]
+}
