@@ -1,6 +1,7 @@
 /** The stand-alone agent, put together: read it to see how the process works. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../common/log.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
@@ -14,7 +15,6 @@ import {
 } from './http.ts'
 import { watchFile } from './link/file.ts'
 import { acquireLock } from './lock.ts'
-import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createNft } from './nft/exec.ts'
 import { createPolicyKeeper } from './policy-keeper.ts'

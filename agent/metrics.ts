@@ -2,7 +2,8 @@
  * What the agent tells Prometheus. Label values are few and none is an address; each help text says what a rise means.
  * Totals that the kernel counts never fall here, though the kernel's own start again when an object is made anew.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { addProcessMetrics } from '../common/process-metrics.ts'
 import { advance, type Total } from './counters/delta.ts'
 import type { KernelReading } from './counters/read.ts'
 import { nftErrorKinds } from './nft/errors.ts'
@@ -204,13 +205,4 @@ class SeriesKeeper {
     this.#live = this.#written
     this.#written = new Map()
   }
-}
-
-/** Three of prom-client's gauges end in `_total`, which promtool refuses: counters alone may. */
-const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
-
-function addProcessMetrics(registry: Registry): void {
-  // The default, 10 ms, would wake an idle agent a hundred times a second.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
-  for (const name of misnamed) registry.removeSingleMetric(name)
 }

@@ -2,6 +2,8 @@
  * The policy on its way from the file to the loop and, once it stands in the kernel, to the disk. A text that is no
  * policy changes nothing; while there has been none at all, the last policy that was in force is taken instead.
  */
+
+import type { Logger } from '../common/log.ts'
 import { compile } from '../rules-compiler/nft/compile.ts'
 import { printRuleset } from '../rules-compiler/nft/print.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
@@ -9,7 +11,6 @@ import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
 import { formatProblem } from '../rules-compiler/validate/problem.ts'
 import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
 import type { FileProblem, FileText } from './link/file.ts'
-import type { Logger } from './log.ts'
 import type { Reporter } from './report.ts'
 import type { StateDir } from './state-dir.ts'
 

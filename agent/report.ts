@@ -1,7 +1,8 @@
 /** What the agent says of itself: in the log, in metrics, and to health checks. */
+
+import type { Logger } from '../common/log.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import type { Health } from './http.ts'
-import type { Logger } from './log.ts'
 import type { AgentMetrics } from './metrics.ts'
 import { NftError } from './nft/errors.ts'
 import { countElements } from './reconcile/describe.ts'

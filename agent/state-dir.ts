@@ -2,8 +2,9 @@
  * What the agent leaves on disk: the last policy that stood in the kernel, and the ruleset it made, which plain
  * `nft -f` can load at boot, before the network is up and without Node.
  */
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeAtomically } from '../common/files.ts'
 
 export interface StateDir {
   /** The policy text that was in force last; null where there is none or it cannot be read. */
@@ -41,20 +42,4 @@ export function openStateDir(path: string): StateDir {
       return written
     },
   }
-}
-
-/** On disk whole before it takes the name, so a torn file is never read. */
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-  const directory = await open(dirname(path))
-  await directory.sync()
-  await directory.close()
 }

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 
 process.chdir(join(import.meta.dirname, '..'))
 
-const sources = globSync('{rules-compiler,wire,daemon,agent,cli,lab,bench,scripts,test}/**/*.ts').sort()
+const sources = globSync('{rules-compiler,common,wire,daemon,agent,cli,lab,bench,scripts,test}/**/*.ts').sort()
 
 interface Import {
   readonly file: string
@@ -45,13 +45,19 @@ const prohibitions: readonly Prohibition[] = [
     name: 'rules-compiler is pure',
     reason: 'the same policy must give the same ruleset everywhere, in a browser too: no files, clock or network',
     files: /^rules-compiler\//,
-    not: /^node:|^(wire|daemon|agent|cli|lab|bench|scripts|test)\//,
+    not: /^node:|^(common|wire|daemon|agent|cli|lab|bench|scripts|test)\//,
+  },
+  {
+    name: 'what daemon and agent share knows neither',
+    reason: 'logs, files and process metrics are the same in both',
+    files: /^common\//,
+    not: /^(rules-compiler|wire|daemon|agent|cli|lab|bench|scripts|test)\//,
   },
   {
     name: 'the wire knows no side',
     reason: 'daemon and agent both import it, so it can import neither',
     files: /^wire\//,
-    not: /^node:|^(daemon|agent|cli|lab|bench|scripts|test)\//,
+    not: /^node:|^(common|daemon|agent|cli|lab|bench|scripts|test)\//,
   },
   {
     name: 'the daemon stands alone',
@@ -94,13 +100,13 @@ const prohibitions: readonly Prohibition[] = [
   {
     name: 'nothing is built on benchmarks',
     reason: 'they come and go with the questions they answer',
-    files: /^(rules-compiler|wire|daemon|agent|cli|lab|scripts)\//,
+    files: /^(rules-compiler|common|wire|daemon|agent|cli|lab|scripts)\//,
     not: /^bench\//,
   },
   {
     name: 'one place starts child processes',
     reason: 'input, time limits, the C locale and the search path are settled once',
-    files: /^(rules-compiler|wire|daemon|agent|cli)\//,
+    files: /^(rules-compiler|common|wire|daemon|agent|cli)\//,
     // An interactive shell in a host of the lab.
     except: /^(agent\/exec\.ts|cli\/commands\/lab\.ts)$/,
     not: /^node:child_process$/,
@@ -121,7 +127,7 @@ const prohibitions: readonly Prohibition[] = [
   {
     name: 'fast-check is for tests',
     reason: 'it is not installed where the agent runs',
-    files: /^(rules-compiler|wire|daemon|agent|cli|lab)\//,
+    files: /^(rules-compiler|common|wire|daemon|agent|cli|lab)\//,
     not: /^fast-check$/,
   },
   {
@@ -144,7 +150,9 @@ describe('imports', () => {
   }
 
   test('lead to files that exist', () => {
-    const ours = imports.filter(({ of }) => /^(rules-compiler|wire|daemon|agent|cli|lab|bench|scripts|test)\//.test(of))
+    const ours = imports.filter(({ of }) =>
+      /^(rules-compiler|common|wire|daemon|agent|cli|lab|bench|scripts|test)\//.test(of),
+    )
     assert.deepEqual(
       ours.filter(({ of }) => !existsSync(of)),
       [],
@@ -174,12 +182,15 @@ describe('packages', () => {
       .slice(0, name.startsWith('@') ? 2 : 1)
       .join('/')
   const outside = (of: string) =>
-    !/^node:|^(rules-compiler|wire|daemon|agent|cli|lab|bench|scripts|test)\//.test(of) && !of.startsWith('.')
+    !/^node:|^(rules-compiler|common|wire|daemon|agent|cli|lab|bench|scripts|test)\//.test(of) && !of.startsWith('.')
   const importedIn = (files: RegExp) =>
     new Set(imports.filter(({ file, of }) => files.test(file) && outside(of)).map(({ of }) => packageOf(of)))
 
   test('that the product depends on are what it imports', () => {
-    assert.deepEqual([...importedIn(/^(rules-compiler|wire|daemon|agent|cli|lab)\//)].sort(), Object.keys(dependencies).sort())
+    assert.deepEqual(
+      [...importedIn(/^(rules-compiler|common|wire|daemon|agent|cli|lab)\//)].sort(),
+      Object.keys(dependencies).sort(),
+    )
   })
 
   test('that anything imports are declared', () => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { startAgent } from '../../agent/agent.ts'
-import { createLogger, logLevels } from '../../agent/log.ts'
+import { createLogger, logLevels } from '../../common/log.ts'
 import { choiceFlag, numberFlag, parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, UsageError } from '../command.ts'
 

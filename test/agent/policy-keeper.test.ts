@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createLogger } from '../../agent/log.ts'
 import { createMetrics } from '../../agent/metrics.ts'
 import { createPolicyKeeper, type PolicyKeeper } from '../../agent/policy-keeper.ts'
 import { createReporter } from '../../agent/report.ts'
+import { createLogger } from '../../common/log.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 
 /** A policy that drops idle sessions after this long: a number to tell one from another. */

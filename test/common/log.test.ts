@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
-import { createLogger } from '../../agent/log.ts'
 import { NftError } from '../../agent/nft/errors.ts'
+import { createLogger } from '../../common/log.ts'
 
 describe('a log line', () => {
   test('is JSON with level, time, service and message', () => {
@@ -42,7 +42,7 @@ function logged(write: (logger: ReturnType<typeof createLogger>) => void): reado
 
 describe('a log that cannot be written', () => {
   const script = `
-    const { createLogger } = await import(${JSON.stringify(new URL('../../agent/log.ts', import.meta.url).href)})
+    const { createLogger } = await import(${JSON.stringify(new URL('../../common/log.ts', import.meta.url).href)})
     const logger = createLogger('test', 'info')
     for (let line = 0; line < 3; line += 1) logger.info('a line')
     process.stderr.write('goes on')`
