@@ -151,6 +151,16 @@ export interface SettingsDoc {
   readonly limits: Limits
 }
 
+/** `authority/agents`: the CA of agents and of the listener they connect to. In the store, so that a backup has it. */
+export interface AuthorityDoc {
+  readonly id: string
+  /** PEM. */
+  readonly certificate: string
+  /** PKCS#8, PEM. Never shown, nor written to the audit log. */
+  readonly privateKey: string
+  readonly createdAtMs: number
+}
+
 /** What was answered to a write with an Idempotency-Key, stored in the same commit as the write. */
 export interface IdempotencyDoc {
   readonly fingerprint: string
@@ -171,6 +181,7 @@ export interface Documents {
   readonly enrolment: EnrolmentDoc
   readonly token: TokenDoc
   readonly settings: SettingsDoc
+  readonly authority: AuthorityDoc
   readonly idempotency: IdempotencyDoc
 }
 
@@ -186,10 +197,12 @@ export const kinds = [
   'enrolment',
   'token',
   'settings',
+  'authority',
   'idempotency',
 ] as const satisfies readonly Kind[]
 
 export const settingsId = 'fleet'
+export const authorityId = 'agents'
 
 export function keyOf(kind: Kind, id: string): string {
   return `${kind}/${id}`
