@@ -1,0 +1,16 @@
+/** Who did what: kept with each commit, and what the audit log is written from. */
+
+export interface Note {
+  /** In the words of RAM policies: `ecs:AuthorizeSecurityGroup`; what ECS has no word for is `ringwall:EnrolAgent`. */
+  readonly action: string
+  readonly principal: NotedPrincipal
+  /** Where the request came from; null for what the daemon does by itself. */
+  readonly sourceAddress: string | null
+  readonly requestId: string
+}
+
+export interface NotedPrincipal {
+  readonly kind: 'token' | 'agent' | 'enrolment' | 'system'
+  readonly id: string
+  readonly name: string
+}

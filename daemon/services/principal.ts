@@ -1,0 +1,82 @@
+/** Who asks, and what he may see and change. */
+import { ApiError, type NamedKind, notFound } from '../errors.ts'
+import type { TokenScope } from '../model/documents.ts'
+import type { NotedPrincipal } from '../model/note.ts'
+import type { World } from '../state/world.ts'
+
+export interface Principal extends NotedPrincipal {
+  readonly scopes: readonly TokenScope[]
+}
+
+/** Of what belongs to no account (accounts, agents, tokens, settings, audit, backup), and of every account. */
+export const everyAccount = '*'
+
+export function mayRead({ scopes }: Principal, accountId: string): boolean {
+  return scopes.some(scope => scope.accountId === everyAccount || scope.accountId === accountId)
+}
+
+export function mayWrite({ scopes }: Principal, accountId: string): boolean {
+  return scopes.some(
+    scope => scope.access === 'write' && (scope.accountId === everyAccount || scope.accountId === accountId),
+  )
+}
+
+/** @throws {ApiError} 403 */
+export function requireRead(principal: Principal, accountId: string): void {
+  if (!mayRead(principal, accountId)) throw forbidden(principal, 'read', accountId)
+}
+
+/** @throws {ApiError} 403 */
+export function requireWrite(principal: Principal, accountId: string): void {
+  if (!mayWrite(principal, accountId)) throw forbidden(principal, 'write', accountId)
+}
+
+type OwnedKind = 'group' | 'prefixList' | 'instance' | 'eni'
+
+/**
+ * An object that the principal may see.
+ * @param field  where its id stands in the body; left out for an id in the path
+ * @throws {ApiError} not found, also where it belongs to an account he may not read
+ */
+export function visible<K extends OwnedKind>(world: World, principal: Principal, kind: K, id: string, field?: string) {
+  const doc = world.get(kind, id)
+  if (doc === undefined || !mayRead(principal, doc.accountId)) throw notFound(kind as NamedKind, id, field)
+  return doc
+}
+
+/** The same, to be changed. @throws {ApiError} not found, or 403 where he may read only */
+export function writable<K extends OwnedKind>(world: World, principal: Principal, kind: K, id: string, field?: string) {
+  const doc = visible(world, principal, kind, id, field)
+  requireWrite(principal, doc.accountId)
+  return doc
+}
+
+/**
+ * The account a new object belongs to.
+ * @param given  as in the request; left out, it is the principal's only account, or the only one there is
+ * @throws {ApiError} where there is a choice and none was made, or the account is not there or not his to write
+ */
+export function accountFor(world: World, principal: Principal, given: string | undefined): string {
+  if (given !== undefined) {
+    if (world.get('account', given) === undefined || !mayRead(principal, given)) {
+      throw notFound('account', given, 'accountId')
+    }
+    requireWrite(principal, given)
+    return given
+  }
+  const candidates = [...world.all('account')].map(account => account.id).filter(id => mayWrite(principal, id))
+  const [only, another] = candidates
+  if (only !== undefined && another === undefined) return only
+  const message =
+    only === undefined
+      ? 'Cannot choose an account: there is none that you may write'
+      : `Cannot choose an account: expected accountId, one of the ${candidates.length} that you may write`
+  throw new ApiError(400, 'MissingParameter', message, {
+    errors: [{ code: 'missing', field: 'accountId', message }],
+  })
+}
+
+function forbidden({ name }: Principal, access: 'read' | 'write', accountId: string): ApiError {
+  const where = accountId === everyAccount ? 'what belongs to no account' : `account ${accountId}`
+  return new ApiError(403, 'Forbidden', `Token "${name}" may not ${access} ${where}: expected a scope that allows it`)
+}
