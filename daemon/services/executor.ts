@@ -39,8 +39,12 @@ export interface Subject {
 export interface Plan<Body> {
   /** Each key at most once. Documents that stay as they are need not be left out. */
   readonly writes: readonly Write[]
-  readonly body: Body
+  /** Made before the commit, because it may have to be part of it. @param revisionOf  as it will be afterwards */
+  readonly body: (revisionOf: RevisionOf) => Body
 }
+
+/** The revision that wrote a document last; 0 where there is none. */
+export type RevisionOf = (kind: Kind, id: string) => number
 
 export type Outcome<Body> =
   /** `revision` is the present one where there was nothing to do. */
@@ -95,19 +99,17 @@ export class Executor {
       if (subject !== null) requireMatch(call, world.revisionOf(subject.kind, subject.id))
       const planned = plan(world)
       const changes = changesOf(world, planned.writes)
-      if (call.dryRun) return { kind: 'preview', body: planned.body, changes }
-      const remembered = remember(call, { status, body: planned.body, revision: world.revision + 1, nowMs: now() })
-      if (changes.length + remembered.length === 0) {
-        return { kind: 'done', body: planned.body, revision: world.revision, changed: false }
-      }
+      const body = planned.body(revisionsAfter(world, changes))
+      if (call.dryRun) return { kind: 'preview', body, changes }
+      const revision = changes.length > 0 ? world.revision + 1 : world.revision
+      const remembered = remember(call, { status, body, revision, nowMs: now() })
+      if (changes.length + remembered.length === 0) return { kind: 'done', body, revision, changed: false }
       const result = await store.commit({
         writes: [...changes.map(({ key, value }) => ({ key, value })), ...remembered],
         preconditions: [{ kind: 'head', revision: world.revision }],
         note: noteOf(call),
       })
-      if (result.kind === 'committed') {
-        return { kind: 'done', body: planned.body, revision: result.revision, changed: changes.length > 0 }
-      }
+      if (result.kind === 'committed') return { kind: 'done', body, revision, changed: changes.length > 0 }
       // The newer commits reach the world through the watch.
       await new Promise(setImmediate)
     }
@@ -142,6 +144,12 @@ function changesOf(world: World, writes: readonly Write[]): Change[] {
     const before = world.get(kind, id) ?? null
     return JSON.stringify(before) === JSON.stringify(value) ? [] : [{ key, value, before }]
   })
+}
+
+/** A commit that holds has the revision after the one its plan was made on. */
+function revisionsAfter(world: World, changes: readonly Change[]): RevisionOf {
+  const written = new Map(changes.map(({ key, value }) => [key, value === null ? 0 : world.revision + 1]))
+  return (kind, id) => written.get(keyOf(kind, id)) ?? world.revisionOf(kind, id)
 }
 
 interface Answer {

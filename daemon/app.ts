@@ -1,0 +1,208 @@
+/** The REST API put together: what every request passes on its way to its route, and every answer on its way back. */
+import { randomUUID } from 'node:crypto'
+import { BlockList } from 'node:net'
+import rateLimit from '@fastify/rate-limit'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { Logger } from '../common/log.ts'
+import { ApiError } from './errors.ts'
+import { authenticate } from './http/authenticate.ts'
+import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
+import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
+import { compileValidator } from './http/validator.ts'
+import type { DaemonMetrics } from './metrics.ts'
+import type { Note } from './model/note.ts'
+import { addAccountRoutes } from './routes/accounts.ts'
+import type { Api } from './routes/route.ts'
+import { everyAccount, mayRead } from './services/principal.ts'
+
+export interface AppOptions {
+  readonly api: Api
+  readonly log: Logger
+  readonly metrics: DaemonMetrics
+  /** Of the daemon, for the OpenAPI document. */
+  readonly version: string
+  /** PEM; null for plain HTTP, which is for loopback alone. */
+  readonly tls: { readonly certificate: string; readonly key: string } | null
+  /** Requests a minute of one token; of one address without a token a tenth of it. */
+  readonly requestsPerMinute: number
+  /** Told of every write that was refused. */
+  readonly onRefused: (refused: RefusedWrite) => void
+}
+
+export interface RefusedWrite {
+  readonly note: Note
+  readonly method: string
+  readonly url: string
+  readonly status: number
+  readonly code: string
+  readonly message: string
+}
+
+const requestTimeoutMs = 30_000
+const maxConnections = 2000
+
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const { api, metrics } = options
+  const app = fastify({
+    ...(options.tls !== null && {
+      https: { cert: options.tls.certificate, key: options.tls.key, minVersion: 'TLSv1.2' as const },
+    }),
+    bodyLimit: maxBodyBytes,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: 0,
+    keepAliveTimeout: 72_000,
+    genReqId: () => randomUUID(),
+    logger: false,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 64, ignoreTrailingSlash: false },
+    exposeHeadRoutes: false,
+    // Answers of a waiting write take as long as the client asked for.
+    handlerTimeout: 0,
+  } as never) as unknown as FastifyInstance
+  app.server.maxConnections = maxConnections
+  app.setValidatorCompiler(compileValidator)
+  // Schemas of answers are for readers and tests; an answer is sent whole.
+  app.setSerializerCompiler(() => value => JSON.stringify(value))
+  readBodies(app)
+  answerFaults(app, options)
+  await documentRoutes(app, options.version)
+  await limitRequests(app, options)
+  requireTokens(app, api)
+  countRequests(app, metrics)
+  await app.register(async routes => {
+    addAccountRoutes(routes, api)
+  })
+  addOpenRoutes(app, options)
+  return app
+}
+
+/** Bodies as text: nothing is parsed before the token was looked at. */
+function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, text: string) =>
+    // Clients send the type with requests that need no body.
+    text === '' ? undefined : parseJsonBody(text),
+  )
+  app.addContentTypeParser('text/csv', { parseAs: 'string' }, async (_request: FastifyRequest, text: string) => text)
+}
+
+function answerFaults(app: FastifyInstance, { log, onRefused }: AppOptions): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = asApiError(thrown)
+    if (error.status >= 500) {
+      log.error({ error: thrown, requestId: request.id, method: request.method, url: request.url }, 'cannot answer')
+    }
+    noteRefused(request, error, onRefused)
+    return sendProblem(reply, error, request)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      reply,
+      new ApiError(404, 'NotFound', `Cannot find ${request.method} ${request.url.split('?')[0]}: see /docs for what there is`),
+      request,
+    ),
+  )
+}
+
+function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer')
+  return reply
+    .code(error.status)
+    .header('content-type', problemContentType)
+    .serializer((value: unknown) => JSON.stringify(value))
+    .send(problemDocument(error, request.id))
+}
+
+/** A dry run stores nothing, so that nothing is refused either. */
+function noteRefused(request: FastifyRequest, error: ApiError, onRefused: AppOptions['onRefused']): void {
+  const { action } = request.routeOptions.config
+  if (action === undefined || (request.query as { dryRun?: unknown }).dryRun === true) return
+  const { kind, id, name } = request.principal ?? { kind: 'token', id: '', name: 'unknown' }
+  onRefused({
+    note: { action, principal: { kind, id, name }, sourceAddress: request.ip, requestId: request.id },
+    method: request.method,
+    url: request.url,
+    status: error.status,
+    code: error.code,
+    message: error.message,
+  })
+}
+
+async function documentRoutes(app: FastifyInstance, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Ringwall',
+        description: 'Security groups, the machines in them, and whether it is all in force.',
+        version,
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { persistAuthorization: true } })
+}
+
+/** By token, so that one busy client does not slow the others; who has none is counted by his address. */
+async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: AppOptions): Promise<void> {
+  const known = (request: FastifyRequest) => {
+    const id = /^Bearer rwt_([a-z0-9-]+)_/.exec(request.headers.authorization ?? '')?.[1]
+    return id !== undefined && api.world.get('token', id) !== undefined ? id : null
+  }
+  await app.register(rateLimit, {
+    global: true,
+    timeWindow: 60_000,
+    keyGenerator: request => known(request) ?? request.ip,
+    max: request => (known(request) === null ? Math.ceil(requestsPerMinute / 10) : requestsPerMinute),
+    errorResponseBuilder: (_request, { after }) =>
+      new ApiError(429, 'Throttling', `Cannot answer so many requests: try again in ${after}`),
+  })
+}
+
+function requireTokens(app: FastifyInstance, { world, now }: Api): void {
+  app.addHook('onRequest', async request => {
+    const { config } = request.routeOptions
+    if (config.isOpen === true || request.is404 || isDocumentation(request)) return
+    request.principal = authenticate(world, request.headers.authorization, now())
+  })
+}
+
+function isDocumentation({ routeOptions: { url = '' } }: FastifyRequest): boolean {
+  return url === '/docs' || url.startsWith('/docs/')
+}
+
+function countRequests(app: FastifyInstance, { requests, requestDuration }: DaemonMetrics): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method } = request
+    const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none')
+    requests.inc({ method, route, code: reply.statusCode })
+    const { wait } = request.query as { wait?: string }
+    if (wait === undefined) requestDuration.observe({ method }, reply.elapsedTime / 1000)
+  })
+}
+
+function addOpenRoutes(app: FastifyInstance, { metrics, api }: AppOptions): void {
+  const config = { isOpen: true }
+  const schema = { hide: true }
+  app.get('/health', { config, schema }, async () => ({ healthy: true, revision: api.world.revision }))
+  app.get('/openapi.json', { config, schema }, async () => app.swagger())
+  app.get('/metrics', { config, schema }, async (request, reply) => {
+    if (!isLoopback(request.ip)) {
+      const principal = authenticate(api.world, request.headers.authorization, api.now())
+      if (!mayRead(principal, everyAccount)) throw new ApiError(403, 'Forbidden', 'Cannot show metrics: expected read on "*"')
+    }
+    return reply.header('content-type', metrics.registry.contentType).serializer(String).send(await metrics.registry.metrics())
+  })
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+/** Without a password it is for this machine alone. */
+export function isLoopback(address: string): boolean {
+  return loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}

@@ -1,0 +1,39 @@
+/** Bearer tokens: `rwt_<id>_<secret>`, of which the store has the secret's SHA-256 alone. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { ApiError } from '../errors.ts'
+import type { Principal } from '../services/principal.ts'
+import type { World } from '../state/world.ts'
+
+const form = /^Bearer rwt_(?<id>[a-z0-9-]{1,64})_(?<secret>[\w-]{43})$/
+
+/** @throws {ApiError} 401, which does not say what was wrong with a token: who guesses learns nothing */
+export function authenticate(world: World, authorization: string | undefined, nowMs: number): Principal {
+  if (authorization === undefined) {
+    throw new ApiError(401, 'Unauthorized', 'Cannot answer without a token: expected "Authorization: Bearer rwt_…"')
+  }
+  const { id, secret } = form.exec(authorization)?.groups ?? {}
+  const token = id === undefined ? undefined : world.get('token', id)
+  const matches = token !== undefined && secret !== undefined && isSecret(secret, token.secretSha256)
+  if (!matches || (token.expiresAtMs !== null && token.expiresAtMs <= nowMs)) {
+    throw new ApiError(401, 'Unauthorized', 'Cannot accept the token: expected one that exists and is not over')
+  }
+  return { kind: 'token', id: token.id, name: token.name, scopes: token.scopes }
+}
+
+/** 256 random bits and their hash. @returns text for the client, which is shown once, and what the store keeps */
+export function makeSecret(): { readonly secret: string; readonly secretSha256: string } {
+  const secret = randomBytes(32).toString('base64url')
+  return { secret, secretSha256: sha256(secret).toString('hex') }
+}
+
+export function isSecret(secret: string, secretSha256: string): boolean {
+  return timingSafeEqual(sha256(secret), Buffer.from(secretSha256, 'hex'))
+}
+
+export function tokenText(id: string, secret: string): string {
+  return `rwt_${id}_${secret}`
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

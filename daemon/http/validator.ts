@@ -1,0 +1,122 @@
+/** Requests checked by the route's schema: the same that OpenAPI shows. */
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Convert } from 'typebox/value'
+import type { FastifySchemaCompiler } from 'fastify'
+import { fieldPath, quoteValue } from '../../rules-compiler/validate/problem.ts'
+import { ApiError, type FieldError } from '../errors.ts'
+
+const maxErrors = 20
+
+/** Bodies are taken as they are; parameters and headers are text, and become what the schema says. */
+export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const compiled = Compile(schema)
+  return (given: unknown) => {
+    const value = httpPart === 'body' ? given : Convert(schema, given)
+    if (compiled.Check(value)) return { value }
+    const errors = telling(compiled.Errors(value))
+      .slice(0, maxErrors)
+      .map(fault => fieldErrorOf(fault, value, httpPart))
+    const [first] = errors
+    const detail = `${first?.field || 'the request'}: ${first?.message ?? 'expected another shape'}`
+    return { error: new ApiError(400, errors.every(isMissing) ? 'MissingParameter' : 'InvalidParameter', detail, { errors }) }
+  }
+}
+
+const isMissing = ({ code }: FieldError) => code === 'missing'
+
+/** What TypeBox says of a fault, by the keyword of JSON Schema. */
+interface SchemaFault {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly params: object
+  readonly message: string
+}
+
+/** Of several that say the same of one place, the one that says most. */
+function telling(faults: readonly SchemaFault[]): SchemaFault[] {
+  const choices = new Set(faults.filter(({ keyword }) => keyword === 'anyOf').map(({ instancePath }) => instancePath))
+  const told = faults.filter(({ keyword, instancePath }) => keyword !== 'boolean' && !choices.has(instancePath))
+  const ofChoices = [...choices].map((instancePath): SchemaFault => {
+    const expected = faults.filter(fault => fault.instancePath === instancePath && fault.keyword !== 'anyOf')
+    return { keyword: 'anyOf', instancePath, params: {}, message: [...new Set(expected.map(expectationOf))].join(' or ') }
+  })
+  return [...told, ...ofChoices]
+}
+
+function fieldErrorOf(fault: SchemaFault, root: unknown, httpPart: string | undefined): FieldError {
+  const keys = fault.instancePath.split('/').slice(1).map(unescapePointer)
+  const prefix = httpPart === 'querystring' ? '?' : ''
+  const at = (more: readonly string[]) => `${prefix}${[...keys, ...more].reduce(appendKey, '')}`
+  const { requiredProperties, additionalProperties } = fault.params as Partial<Record<string, readonly string[]>>
+  if (fault.keyword === 'required' && requiredProperties?.[0] !== undefined) {
+    const [name] = requiredProperties
+    return { code: 'missing', field: at([name]), message: `Cannot do without ${name}` }
+  }
+  if (fault.keyword === 'additionalProperties' && additionalProperties?.[0] !== undefined) {
+    const [name] = additionalProperties
+    const message = `Cannot read field ${quoteValue(name)}: expected a field that the route takes`
+    return { code: 'unknown-field', field: at([name]), message }
+  }
+  const value = keys.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], root)
+  const code = fault.keyword === 'type' ? 'wrong-type' : 'invalid-value'
+  const message = `Cannot read ${quoteValue(value)}: expected ${expectationOf(fault)}`
+  return { code, field: at([]), message, value: shown(value) }
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  null: 'null',
+}
+
+function expectationOf({ keyword, params, message }: SchemaFault): string {
+  const { type, limit, allowedValues, allowedValue } = params as {
+    type?: string
+    limit?: number
+    allowedValues?: readonly unknown[]
+    allowedValue?: unknown
+  }
+  switch (keyword) {
+    case 'anyOf':
+      return message
+    case 'type':
+      return typeNames[String(type)] ?? String(type)
+    case 'enum':
+      return allowedValues?.map(value => `"${value}"`).join(' or ') ?? 'another value'
+    case 'const':
+      return `"${allowedValue}"`
+    case 'minimum':
+      return `${limit} or more`
+    case 'maximum':
+      return `${limit} or less`
+    case 'minLength':
+      return `at least ${limit} characters`
+    case 'maxLength':
+      return `at most ${limit} characters`
+    case 'minItems':
+      return `at least ${limit} of them`
+    case 'maxItems':
+      return `at most ${limit} of them`
+    default:
+      return message.replace(/^must /, 'that it must ')
+  }
+}
+
+/** Objects and lists may be as large as the request. */
+function shown(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, 200)
+  return typeof value === 'object' && value !== null ? undefined : value
+}
+
+function appendKey(path: string, key: string): string {
+  return /^\d+$/.test(key) ? `${path}[${key}]` : fieldPath(path, key)
+}
+
+function unescapePointer(key: string): string {
+  return key.replaceAll('~1', '/').replaceAll('~0', '~')
+}

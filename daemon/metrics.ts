@@ -1,0 +1,70 @@
+/**
+ * What the daemon tells Prometheus of its API, store and state; daemon/push adds what it knows of agents. Label values
+ * are few and none is an id; each help text says what a rise means.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { addProcessMetrics } from '../common/process-metrics.ts'
+import type { Kind } from './model/documents.ts'
+import type { World } from './state/world.ts'
+
+export type DaemonMetrics = ReturnType<typeof createMetrics>
+
+/** Told one by one; documents of other kinds are no objects of the operator's. */
+const countedKinds = ['account', 'group', 'prefixList', 'instance', 'eni', 'agent', 'token'] as const satisfies readonly Kind[]
+const secondsBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30]
+
+/** @param world  asked at each scrape */
+export function createMetrics(world: () => World | null) {
+  const registry = new Registry()
+  const registers = [registry]
+  addProcessMetrics(registry)
+  const requests = new Counter({
+    name: 'ringwall_daemon_requests_total',
+    help: 'API requests by method, route and status code. A rise of 5xx is a fault of the daemon or its disk, of 401 somebody with a wrong token.',
+    labelNames: ['method', 'route', 'code'],
+    registers,
+  })
+  const requestDuration = new Histogram({
+    name: 'ringwall_daemon_request_duration_seconds',
+    help: 'Time to answer an API request, waiting for agents not counted. A rise means that the daemon or its disk is busy.',
+    labelNames: ['method'],
+    buckets: secondsBuckets,
+    registers,
+  })
+  const commitDuration = new Histogram({
+    name: 'ringwall_daemon_store_commit_duration_seconds',
+    help: 'Time of one commit until it is on disk. A rise means a slow disk.',
+    buckets: secondsBuckets,
+    registers,
+  })
+  const commits = new Counter({
+    name: 'ringwall_daemon_store_commits_total',
+    help: 'Commits by outcome. A rise of "conflict" means that several daemons write at once, of "failed" that the disk refuses.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  for (const outcome of ['committed', 'conflict', 'failed']) commits.inc({ outcome }, 0)
+  const auditFailures = new Counter({
+    name: 'ringwall_daemon_audit_failures_total',
+    help: 'Times the audit file could not be written. Above 0 writes are missing from it until the daemon starts again.',
+    registers,
+  })
+  new Gauge({
+    name: 'ringwall_daemon_revision',
+    help: 'The newest revision of the store.',
+    registers,
+    collect() {
+      this.set(world()?.revision ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'ringwall_daemon_objects',
+    help: 'Objects there are, by kind.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const kind of countedKinds) this.set({ kind }, world()?.count(kind) ?? 0)
+    },
+  })
+  return { registry, requests, requestDuration, commitDuration, commits, auditFailures }
+}

@@ -1,0 +1,322 @@
+/**
+ * What all routes share: how requests are read, who may ask, how writes are made, waited for and answered. A route
+ * itself says what is its own: its schema and its plan.
+ */
+import { createHash } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import Type, { type Static, type TObject, type TSchema } from 'typebox'
+import { ApiError } from '../errors.ts'
+import type { NamedKind } from '../errors.ts'
+import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
+import type { Call, Executor, Outcome, Plan, Subject } from '../services/executor.ts'
+import { rulesTouchedBy } from '../services/preview.ts'
+import { mayRead, type Principal } from '../services/principal.ts'
+import type { World } from '../state/world.ts'
+import type { Change } from '../store/store.ts'
+import { parseKey } from '../model/documents.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before any route is entered; absent on the few that need no token. */
+    principal: Principal
+  }
+  interface FastifyContextConfig {
+    /** The action a write is audited as; left out for reads. */
+    readonly action?: string
+    /** Needs no token. */
+    readonly isOpen?: boolean
+  }
+}
+
+/** What routes work with. */
+export interface Api {
+  readonly world: World
+  readonly executor: Executor
+  readonly board: EnforcementBoard
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export interface RouteInput<P extends TObject, Q extends TObject, B extends TSchema> {
+  readonly principal: Principal
+  readonly params: Static<P>
+  readonly query: Static<Q>
+  readonly body: Static<B>
+  readonly nowMs: number
+}
+
+interface RouteText<P extends TObject, Q extends TObject> {
+  /** As fastify writes it: `/v1/security-groups/:securityGroupId`. */
+  readonly url: string
+  /** One line for the list of routes. */
+  readonly summary: string
+  readonly description?: string
+  /** The heading it stands under: `Security groups`. */
+  readonly tag: string
+  readonly params?: P
+  readonly query?: Q
+}
+
+export interface ReadRoute<P extends TObject, Q extends TObject, A extends TSchema> extends RouteText<P, Q> {
+  readonly answer: A
+  /** The object of the answer whose revision is the ETag: the name of its field, or `''` for the answer itself. */
+  readonly etag?: string
+  readonly read: (world: World, input: RouteInput<P, Q, TSchema>) => Static<A> | Promise<Static<A>>
+}
+
+export interface WriteRoute<P extends TObject, Q extends TObject, B extends TSchema, A extends TObject>
+  extends RouteText<P, Q> {
+  readonly method: 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+  /** In the words of RAM policies. */
+  readonly action: string
+  /** Left out for a request without body. */
+  readonly body?: B
+  /** 200 where left out. */
+  readonly status?: 200 | 201
+  /** Without `revision`, which every answer to a write has. */
+  readonly answer: A
+  readonly etag?: string
+  /** The object that the path names, for If-Match. */
+  readonly subject?: (params: Static<P>) => Subject & { readonly kind: NamedKind | 'settings' }
+  /** The answer has a secret, which must not be kept for repetitions. */
+  readonly isSecret?: boolean
+  readonly plan: (world: World, input: RouteInput<P, Q, B>) => Plan<Static<A>>
+}
+
+const noFields = Type.Object({}, { additionalProperties: false })
+const maxWaitSeconds = 300
+
+const writeQuery = {
+  dryRun: Type.Optional(Type.Boolean({ description: 'Say what would change, and store nothing.', default: false })),
+  wait: Type.Optional(
+    Type.Enum(['enforced'], { description: 'Answer when every agent concerned has the change in its kernel.' }),
+  ),
+  timeout: Type.Optional(
+    Type.Integer({ description: 'How long to wait at most, in seconds.', minimum: 1, maximum: maxWaitSeconds, default: 10 }),
+  ),
+}
+
+const writeHeaders = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({ description: 'The revision the object must have been written last by, in quotes.', maxLength: 40 }),
+  ),
+  'idempotency-key': Type.Optional(
+    Type.String({
+      description: 'The same request under the same key is carried out once.',
+      minLength: 1,
+      maxLength: 64,
+      pattern: '^[!-~]+$',
+    }),
+  ),
+})
+
+export const enforcementSchema = Type.Object(
+  {
+    state: Type.Enum(['enforced', 'pending']),
+    agents: Type.Integer({ description: 'How many agents see something of the change.' }),
+    enforced: Type.Integer({ description: 'How many of them have it in their kernel.' }),
+    behind: Type.Array(
+      Type.Object({
+        agentId: Type.String(),
+        hostName: Type.String(),
+        state: Type.Enum(['behind', 'refusing', 'away']),
+        since: Type.String({ format: 'date-time' }),
+        error: Type.Union([Type.String(), Type.Null()]),
+      }),
+    ),
+  },
+  { description: 'Where the change is in force.' },
+)
+
+export function enforcementAnswer({ state, agents, enforced, behind }: Enforcement): Static<typeof enforcementSchema> {
+  return {
+    state,
+    agents,
+    enforced,
+    behind: behind.map(({ sinceMs, ...agent }) => ({ ...agent, since: new Date(sinceMs).toISOString() })),
+  }
+}
+
+/** Adds a route that reads from the state in memory. */
+export function addReadRoute<P extends TObject, Q extends TObject, A extends TSchema>(
+  app: FastifyInstance,
+  api: Api,
+  route: ReadRoute<P, Q, A>,
+): void {
+  app.route({
+    method: 'GET',
+    url: route.url,
+    schema: schemaOf(route, { answer: route.answer, status: 200 }),
+    handler: async (request, reply) => {
+      const answer = await route.read(api.world, inputOf(request, api))
+      setEtag(reply, answer, route.etag)
+      return answer
+    },
+  })
+}
+
+/** Adds a route that changes the state. */
+export function addWriteRoute<P extends TObject, Q extends TObject, B extends TSchema, A extends TObject>(
+  app: FastifyInstance,
+  api: Api,
+  route: WriteRoute<P, Q, B, A>,
+): void {
+  const status = route.status ?? 200
+  app.route({
+    method: route.method as HTTPMethods,
+    url: route.url,
+    config: { action: route.action },
+    schema: {
+      ...schemaOf(
+        { ...route, query: Type.Object({ ...route.query?.properties, ...writeQuery }, { additionalProperties: false }) },
+        { answer: writeAnswer(route.answer), status },
+      ),
+      headers: writeHeaders,
+      ...(route.body !== undefined && { body: route.body }),
+    },
+    handler: async (request, reply) => {
+      if (route.body === undefined) requireNoBody(request)
+      const call = callOf(request, route)
+      const subject = route.subject?.(request.params as Static<P>) ?? null
+      const input = inputOf<P, Q, B>(request, api)
+      const outcome = await api.executor.execute(call, { subject, status }, world => route.plan(world, input))
+      return answerWrite(outcome, { request, reply, api, status, etag: route.etag })
+    },
+  })
+}
+
+/** Every answer to a write has the revision, and where it was waited for, how far the change has come. */
+function writeAnswer(answer: TObject): TObject {
+  return Type.Object({
+    ...answer.properties,
+    revision: Type.Integer({ description: 'The revision that made the change; the present one if there was none to make.' }),
+    enforcement: Type.Optional(enforcementSchema),
+  })
+}
+
+function schemaOf(
+  { summary, description, tag, params = noFields as never, query = noFields as never }: RouteText<TObject, TObject>,
+  { answer, status }: { readonly answer: TSchema; readonly status: number },
+) {
+  return {
+    summary,
+    ...(description !== undefined && { description }),
+    tags: [tag],
+    params,
+    querystring: query,
+    response: { [status]: answer },
+  }
+}
+
+function inputOf<P extends TObject, Q extends TObject, B extends TSchema>(
+  { principal, params, query, body }: FastifyRequest,
+  { now }: Api,
+): RouteInput<P, Q, B> {
+  return {
+    principal,
+    params: params as Static<P>,
+    query: query as Static<Q>,
+    body: body as Static<B>,
+    nowMs: now(),
+  }
+}
+
+interface WriteFlags {
+  readonly dryRun?: boolean
+  readonly wait?: 'enforced'
+  readonly timeout?: number
+}
+
+function callOf(
+  request: FastifyRequest,
+  { action, isSecret = false }: { readonly action: string; readonly isSecret?: boolean },
+): Call {
+  const { dryRun = false } = request.query as WriteFlags
+  const key = request.headers['idempotency-key'] as string | undefined
+  if (key !== undefined && isSecret) {
+    throw new ApiError(400, 'InvalidParameter', 'Cannot take an Idempotency-Key here: the answer has a secret, which is not kept')
+  }
+  return {
+    principal: request.principal,
+    action,
+    requestId: request.id,
+    sourceAddress: request.ip,
+    dryRun,
+    ifMatch: readIfMatch(request.headers['if-match']),
+    idempotency: key === undefined ? null : { key, fingerprint: fingerprintOf(request) },
+  }
+}
+
+function readIfMatch(header: string | undefined): number | null {
+  if (header === undefined || header === '*') return null
+  const [, digits] = /^"(\d{1,15})"$/.exec(header.trim()) ?? []
+  if (digits !== undefined) return Number(digits)
+  const message = `Cannot read If-Match ${JSON.stringify(header)}: expected a revision in quotes, as an ETag has it`
+  throw new ApiError(400, 'InvalidParameter', message, {
+    errors: [{ code: 'invalid-value', field: 'If-Match', message, value: header }],
+  })
+}
+
+function fingerprintOf({ method, url, body, headers }: FastifyRequest): string {
+  const text = JSON.stringify([method, url, headers['if-match'] ?? null, body ?? null])
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** A body where none is expected is a mistake, not something to pass over. */
+function requireNoBody({ body }: FastifyRequest): void {
+  if (body === undefined || body === null) return
+  if (typeof body === 'object' && Object.keys(body).length === 0) return
+  throw new ApiError(400, 'InvalidParameter', 'Cannot take a body here: expected none')
+}
+
+interface AnswerParts {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly api: Api
+  readonly status: number
+  readonly etag: string | undefined
+}
+
+async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, status, etag }: AnswerParts) {
+  const { wait, timeout = 10 } = request.query as WriteFlags
+  if (outcome.kind === 'preview') {
+    const { changes, body } = outcome
+    return reply.code(200).send({ dryRun: true, ...(body as object), ...previewOf(changes, api, request.principal) })
+  }
+  const { body, revision } = outcome
+  if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
+  const enforcement = wait === undefined ? null : await api.board.awaitEnforced(revision, timeout * 1000)
+  setEtag(reply, body, etag)
+  reply.code(outcome.kind === 'replayed' ? outcome.status : status)
+  return {
+    ...(body as object),
+    revision,
+    ...(enforcement !== null && { enforcement: enforcementAnswer(enforcement) }),
+  }
+}
+
+function previewOf(changes: readonly Change[], api: Api, principal: Principal) {
+  return {
+    changes: changes.filter(change => isShown(change, principal)).map(({ key, before, value }) => ({ key, before, after: value })),
+    agents: api.board.agentsTouchedBy(changes),
+    rules: rulesTouchedBy(api.world, changes).filter(({ securityGroupId }) => {
+      const { accountId = null } = api.world.get('group', securityGroupId) ?? {}
+      return accountId === null || mayRead(principal, accountId)
+    }),
+  }
+}
+
+/** What holds secrets or belongs to accounts he may not read is not shown. */
+function isShown({ key, before, value }: Change, principal: Principal): boolean {
+  const { kind } = parseKey(key)
+  const { accountId } = (value ?? before) as { accountId?: string }
+  if (accountId !== undefined) return mayRead(principal, accountId)
+  return kind === 'account' || kind === 'settings'
+}
+
+function setEtag(reply: FastifyReply, answer: unknown, etag: string | undefined): void {
+  if (etag === undefined) return
+  const object = etag === '' ? answer : (answer as Record<string, unknown>)[etag]
+  const { revision } = object as { revision?: number }
+  if (revision !== undefined) reply.header('etag', `"${revision}"`)
+}

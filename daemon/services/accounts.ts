@@ -1,0 +1,84 @@
+/** Accounts own groups, prefix lists, instances and ENIs. */
+import { randomInt } from 'node:crypto'
+import type { Static } from 'typebox'
+import { ApiError, notFound } from '../errors.ts'
+import { type AccountDoc, type Kind, keyOf } from '../model/documents.ts'
+import type { Account, createAccountSchema, modifyAccountSchema } from '../schemas/accounts.ts'
+import { isoTime } from '../schemas/fields.ts'
+import type { World } from '../state/world.ts'
+import type { Plan } from './executor.ts'
+
+export function showAccount({ id, name, description, createdAtMs }: AccountDoc, revision: number): Account {
+  return { accountId: id, name, description, createTime: isoTime(createdAtMs), revision }
+}
+
+/** @throws {ApiError} 404 */
+export function findAccount(world: World, id: string): AccountDoc {
+  const account = world.get('account', id)
+  if (account === undefined) throw notFound('account', id)
+  return account
+}
+
+export function createAccount(
+  world: World,
+  { accountId, name, description = null }: Static<typeof createAccountSchema>,
+  nowMs: number,
+): Plan<{ account: Account }> {
+  const id = accountId ?? madeAccountId()
+  if (world.get('account', id) !== undefined) {
+    const message = `Cannot use account id "${id}": expected one that is not taken`
+    throw new ApiError(409, 'IdAlreadyExists', message, {
+      errors: [{ code: 'duplicate', field: 'accountId', message, value: id }],
+    })
+  }
+  return writeAccount({ id, name, description, createdAtMs: nowMs })
+}
+
+export function modifyAccount(
+  world: World,
+  id: string,
+  { name, description }: Static<typeof modifyAccountSchema>,
+): Plan<{ account: Account }> {
+  const account = findAccount(world, id)
+  return writeAccount({
+    ...account,
+    ...(name !== undefined && { name }),
+    ...(description !== undefined && { description }),
+  })
+}
+
+const ownedKinds = ['group', 'prefixList', 'instance', 'eni'] as const satisfies readonly Kind[]
+
+/** @throws {ApiError} 409 while it owns anything */
+export function deleteAccount(world: World, id: string): Plan<{ accountId: string }> {
+  findAccount(world, id)
+  const heldBy = Object.fromEntries(
+    ownedKinds.map(kind => [kind, [...world.all(kind)].filter(doc => doc.accountId === id).map(doc => doc.id)]),
+  ) as Record<(typeof ownedKinds)[number], string[]>
+  const count = Object.values(heldBy).reduce((sum, ids) => sum + ids.length, 0)
+  if (count > 0) {
+    throw new ApiError(409, 'DependencyViolation', `Cannot delete account "${id}": it owns ${count} objects; delete them first`, {
+      details: {
+        heldBy: {
+          securityGroupIds: heldBy.group,
+          prefixListIds: heldBy.prefixList,
+          instanceIds: heldBy.instance,
+          networkInterfaceIds: heldBy.eni,
+        },
+      },
+    })
+  }
+  return { writes: [{ key: keyOf('account', id), value: null }], body: () => ({ accountId: id }) }
+}
+
+function writeAccount(account: AccountDoc): Plan<{ account: Account }> {
+  return {
+    writes: [{ key: keyOf('account', account.id), value: account }],
+    body: revisionOf => ({ account: showAccount(account, revisionOf('account', account.id)) }),
+  }
+}
+
+/** 16 digits, not beginning with 0. */
+function madeAccountId(): string {
+  return `${randomInt(1, 10)}${Array.from({ length: 15 }, () => randomInt(10)).join('')}`
+}

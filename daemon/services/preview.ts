@@ -1,0 +1,58 @@
+/** What a change would do, said before it is made. */
+import { type Documents, parseKey } from '../model/documents.ts'
+import type { World } from '../state/world.ts'
+import type { Change } from '../store/store.ts'
+
+export interface TouchedRule {
+  readonly securityGroupId: string
+  readonly securityGroupRuleId: string
+  /** `members-changed`: the rule stays as it is, but names a group whose members change. */
+  readonly effect: 'added' | 'removed' | 'changed' | 'members-changed'
+}
+
+/** Rules that the changes add, remove or alter, and those that match other addresses because of them. */
+export function rulesTouchedBy(world: World, changes: readonly Change[]): readonly TouchedRule[] {
+  const edited: TouchedRule[] = []
+  const membershipChanged = new Set<string>()
+  for (const { key, before, value } of changes) {
+    const { kind, id } = parseKey(key)
+    if (kind === 'group') edited.push(...rulesEdited(id, before as GroupOrNone, value as GroupOrNone))
+    if (kind !== 'eni') continue
+    for (const groupId of groupsWithOtherMembers(before as EniOrNone, value as EniOrNone)) membershipChanged.add(groupId)
+  }
+  const known = new Set(edited.map(({ securityGroupRuleId }) => securityGroupRuleId))
+  const matching = [...membershipChanged].flatMap(groupId => rulesNaming(world, groupId))
+  return [...edited, ...matching.filter(({ securityGroupRuleId }) => !known.has(securityGroupRuleId))]
+}
+
+type GroupOrNone = Documents['group'] | null
+type EniOrNone = Documents['eni'] | null
+
+function rulesEdited(securityGroupId: string, before: GroupOrNone, after: GroupOrNone): TouchedRule[] {
+  const old = new Map((before?.rules ?? []).map(rule => [rule.id, rule]))
+  const now = new Map((after?.rules ?? []).map(rule => [rule.id, rule]))
+  const touched = (id: string, effect: TouchedRule['effect']) => ({ securityGroupId, securityGroupRuleId: id, effect })
+  return [
+    ...[...old.keys()].filter(id => !now.has(id)).map(id => touched(id, 'removed')),
+    ...[...now].flatMap(([id, rule]) => {
+      const was = old.get(id)
+      if (was === undefined) return [touched(id, 'added')]
+      return JSON.stringify(was) === JSON.stringify(rule) ? [] : [touched(id, 'changed')]
+    }),
+  ]
+}
+
+function groupsWithOtherMembers(before: EniOrNone, after: EniOrNone): string[] {
+  const sameAddresses = before?.addresses.join() === after?.addresses.join()
+  const old = new Set(before?.securityGroupIds)
+  const now = new Set(after?.securityGroupIds)
+  return [...old.union(now)].filter(id => !sameAddresses || old.has(id) !== now.has(id))
+}
+
+function rulesNaming(world: World, groupId: string): TouchedRule[] {
+  return [...world.groupsNaming(groupId)].flatMap(id =>
+    (world.get('group', id)?.rules ?? [])
+      .filter(rule => rule.sourceGroupId === groupId || rule.destGroupId === groupId)
+      .map(rule => ({ securityGroupId: id, securityGroupRuleId: rule.id, effect: 'members-changed' as const })),
+  )
+}
