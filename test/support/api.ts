@@ -1,0 +1,135 @@
+/** The REST API in this process, on a real store in a folder of its own; agents are not there unless a test says so. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { createLogger } from '../../common/log.ts'
+import { createApp, type RefusedWrite } from '../../daemon/app.ts'
+import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
+import { createMetrics } from '../../daemon/metrics.ts'
+import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
+import type { EnforcementBoard } from '../../daemon/services/enforcement.ts'
+import { Executor } from '../../daemon/services/executor.ts'
+import { World } from '../../daemon/state/world.ts'
+import { openSqliteStore } from '../../daemon/store/sqlite.ts'
+import type { Store } from '../../daemon/store/store.ts'
+
+export const accountId = '1000000000000000'
+export const otherAccountId = '2000000000000000'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | number | undefined>>
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers as they come
+  readonly body: any
+}
+
+export interface TestApi extends AsyncDisposable {
+  readonly app: FastifyInstance
+  readonly store: Store
+  readonly world: World
+  readonly refused: readonly RefusedWrite[]
+  /** With write on everything. */
+  readonly token: string
+  /** A request with that token, or another one; checked against the route's own schema where it succeeds. */
+  request(method: string, url: string, body?: unknown, options?: RequestOptions): Promise<Answer>
+  makeToken(scopes: readonly TokenScope[]): Promise<string>
+}
+
+export interface RequestOptions {
+  /** null sends none. */
+  readonly token?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Nobody listens: every change is in force everywhere. */
+const noAgents: EnforcementBoard = {
+  status: async revision => ({ revision, state: 'enforced', agents: 0, enforced: 0, behind: [] }),
+  awaitEnforced: async revision => ({ revision, state: 'enforced', agents: 0, enforced: 0, behind: [] }),
+  agentsTouchedBy: () => [],
+}
+
+/** @param options.accounts  that exist from the beginning; the two of this module where left out */
+export async function startApi({
+  accounts = [accountId, otherAccountId],
+  now = Date.now,
+}: {
+  readonly accounts?: readonly string[]
+  readonly now?: () => number
+} = {}): Promise<TestApi> {
+  const folder = await mkdtemp(join(tmpdir(), 'ringwall-api-'))
+  const store = await openSqliteStore(join(folder, 'store.db'))
+  const world = new World(await store.list(''))
+  await store.watch(world.revision + 1, commit => world.apply(commit))
+  const executor = new Executor({ store, world, now })
+  const refused: RefusedWrite[] = []
+  const app = await createApp({
+    api: { world, executor, board: noAgents, now },
+    log: createLogger('ringwall-daemon', 'error', { write: line => void process.stderr.write(line) }),
+    metrics: createMetrics(() => world),
+    version: 'test',
+    tls: null,
+    requestsPerMinute: 1_000_000,
+    onRefused: each => refused.push(each),
+  })
+  await app.ready()
+  await store.commit({
+    writes: accounts.map(id => ({
+      key: keyOf('account', id),
+      value: { id, name: `account ${id}`, description: null, createdAtMs: now() },
+    })),
+  })
+
+  async function makeToken(scopes: readonly TokenScope[]): Promise<string> {
+    const id = `token-test${world.count('token')}`
+    const { secret, secretSha256 } = makeSecret()
+    const value = { id, name: id, secretSha256, scopes, createdAtMs: now(), expiresAtMs: null }
+    await store.commit({ writes: [{ key: keyOf('token', id), value }] })
+    return tokenText(id, secret)
+  }
+
+  const token = await makeToken([{ accountId: '*', access: 'write' }])
+  return {
+    app,
+    store,
+    world,
+    refused,
+    token,
+    makeToken,
+    async request(method, url, body, options = {}) {
+      const bearer = options.token === undefined ? token : options.token
+      const answer = await app.inject({
+        method,
+        url,
+        ...(body !== undefined && { payload: body }),
+        headers: { ...(bearer !== null && { authorization: `Bearer ${bearer}` }), ...options.headers },
+      } as InjectOptions)
+      const isJson = /json/.test(String(answer.headers['content-type']))
+      const parsed = isJson ? answer.json() : answer.body
+      if (answer.statusCode < 300 && isJson && parsed.dryRun !== true) checkAnswer(app, method, url, answer.statusCode, parsed)
+      return { status: answer.statusCode, headers: answer.headers, body: parsed }
+    },
+    async [Symbol.asyncDispose]() {
+      await app.close()
+      await store.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+/** What OpenAPI promises of an answer is true of it. */
+function checkAnswer(app: FastifyInstance, method: string, url: string, status: number, body: unknown): void {
+  const found = app.findRoute({ method: method as 'GET', url: url.split('?')[0]! }) as {
+    store?: { schema?: { response?: Record<string, TSchema> } }
+  } | null
+  const schema = found?.store?.schema?.response?.[status]
+  if (schema === undefined) return
+  const compiled = Compile(schema)
+  assert.ok(
+    compiled.Check(body),
+    `${method} ${url} ${status} answers other than its schema: ${JSON.stringify(compiled.Errors(body).slice(0, 3))}`,
+  )
+}
