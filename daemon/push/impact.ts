@@ -1,0 +1,159 @@
+/** Which agents a change concerns, before it is made. Pure over the world as it is before. */
+import { isDeepStrictEqual } from 'node:util'
+import { type ViewKey, type ViewObject, viewKey } from '../../wire/view.ts'
+import { type Documents, type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
+import type { World } from '../state/world.ts'
+import type { Change } from '../store/store.ts'
+import { countMembers } from './member-log.ts'
+import {
+  eniObject,
+  groupObject,
+  hasInnerAccess,
+  instanceObject,
+  membersObject,
+  prefixListObject,
+  settingsKey,
+  settingsObject,
+} from './views.ts'
+
+export interface Impact {
+  /** Objects that say something else afterwards, or are new or gone, whether or not an agent sees them. */
+  readonly viewKeys: ReadonlySet<ViewKey>
+  /** Agents whose view is another afterwards. */
+  readonly agentIds: ReadonlySet<string>
+}
+
+/**
+ * What the changes do to views, for a commit and for a dry run alike. Costs as much as there are ENIs in the groups
+ * that the agents concerned are in, not as there are in the fleet.
+ * @param world  as it is before the changes; what they were before is read from it
+ */
+export function impactOf(world: World, changes: readonly Change[]): Impact {
+  return new Survey(world, changes).impact()
+}
+
+class Survey {
+  readonly #world: World
+  readonly #changes: readonly Change[]
+  readonly #after: ReadonlyMap<string, unknown>
+  readonly #viewKeys = new Set<ViewKey>()
+  readonly #agentIds = new Set<string>()
+  /** Groups whose ENIs' agents were noted already. */
+  readonly #noted = new Set<string>()
+
+  constructor(world: World, changes: readonly Change[]) {
+    this.#world = world
+    this.#changes = changes
+    this.#after = new Map(changes.map(({ key, value }) => [key, value]))
+  }
+
+  impact(): Impact {
+    for (const { key } of this.#changes) this.#surveyKey(key)
+    this.#surveyMembers()
+    return { viewKeys: this.#viewKeys, agentIds: this.#agentIds }
+  }
+
+  #surveyKey(key: string): void {
+    const { kind, id } = parseKey(key)
+    switch (kind) {
+      case 'settings':
+        if (id === settingsId && this.#differs('settings', id, settingsObject)) {
+          this.#viewKeys.add(settingsKey)
+          for (const agent of this.#world.all('agent')) this.#agentIds.add(agent.id)
+        }
+        break
+      case 'instance':
+        this.#surveyInstance(id)
+        break
+      case 'eni':
+        if (this.#differs('eni', id, eniObject)) {
+          this.#viewKeys.add(viewKey('eni', id))
+          this.#noteAgent(this.#agentBefore(this.#world.get('eni', id)?.instanceId))
+          this.#noteAgent(this.#agentAfter(this.#documentAfter('eni', id)?.instanceId))
+        }
+        break
+      case 'group':
+        if (this.#differs('group', id, groupObject)) {
+          this.#viewKeys.add(viewKey('group', id))
+          this.#noteAttached(id)
+        }
+        if (this.#differs('group', id, group => membersObject(group, []))) this.#noteMembers(id)
+        break
+      case 'prefixList':
+        if (this.#differs('prefixList', id, prefixListObject)) {
+          this.#viewKeys.add(viewKey('prefixList', id))
+          for (const groupId of this.#world.groupsUsingPrefixList(id)) this.#noteAttached(groupId)
+        }
+        break
+    }
+  }
+
+  /** One that changes agent leaves the view of one and comes into that of the other, with all its ENIs. */
+  #surveyInstance(id: string): void {
+    const before = this.#world.get('instance', id)?.agentId ?? null
+    const after = this.#documentAfter('instance', id)?.agentId ?? null
+    const differs = this.#differs('instance', id, instanceObject)
+    if (differs) this.#viewKeys.add(viewKey('instance', id))
+    if (!differs && before === after) return
+    this.#noteAgent(before)
+    this.#noteAgent(after)
+  }
+
+  #surveyMembers(): void {
+    const documents = this.#changes.flatMap(({ key, value }) => {
+      const { kind, id } = parseKey(key)
+      const after = value as Documents['eni'] | null
+      return kind === 'eni' ? [{ before: this.#world.get('eni', id) ?? null, after }] : []
+    })
+    for (const [groupId, counts] of countMembers(documents)) {
+      const members = this.#world.membersOf(groupId)
+      const changed = counts.entries().some(([address, by]) => {
+        const count = members.get(address) ?? 0
+        return count > 0 !== count + by > 0
+      })
+      if (changed) this.#noteMembers(groupId)
+    }
+  }
+
+  /** Whoever comes to see a group's members by this commit sees a change of a group or ENI of his own as well. */
+  #noteMembers(groupId: string): void {
+    this.#viewKeys.add(viewKey('members', groupId))
+    const group = this.#world.get('group', groupId)
+    if (group !== undefined && hasInnerAccess(group)) this.#noteAttached(groupId)
+    for (const namingId of this.#world.groupsNaming(groupId)) this.#noteAttached(namingId)
+  }
+
+  #noteAttached(groupId: string): void {
+    if (this.#noted.has(groupId)) return
+    this.#noted.add(groupId)
+    for (const eniId of this.#world.enisOfGroup(groupId)) {
+      this.#noteAgent(this.#agentBefore(this.#world.get('eni', eniId)?.instanceId))
+    }
+  }
+
+  #noteAgent(agentId: string | null): void {
+    if (agentId !== null) this.#agentIds.add(agentId)
+  }
+
+  #agentBefore(instanceId: string | undefined): string | null {
+    return instanceId === undefined ? null : (this.#world.get('instance', instanceId)?.agentId ?? null)
+  }
+
+  #agentAfter(instanceId: string | undefined): string | null {
+    return instanceId === undefined ? null : (this.#documentAfter('instance', instanceId)?.agentId ?? null)
+  }
+
+  #documentAfter<K extends Kind>(kind: K, id: string): Documents[K] | undefined {
+    const key = keyOf(kind, id)
+    if (!this.#after.has(key)) return this.#world.get(kind, id)
+    return (this.#after.get(key) as Documents[K] | null) ?? undefined
+  }
+
+  /** Only what agents are told counts: a new description is no news to them. */
+  #differs<K extends Kind>(kind: K, id: string, objectOf: (doc: Documents[K]) => ViewObject): boolean {
+    const before = kind === 'settings' ? (this.#world.settings as Documents[K]) : this.#world.get(kind, id)
+    const after = this.#documentAfter(kind, id)
+    if (before === undefined || after === undefined) return before !== after
+    return !isDeepStrictEqual(objectOf(before), objectOf(after))
+  }
+}

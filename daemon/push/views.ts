@@ -1,0 +1,124 @@
+/** What an agent is told: which objects, and what they say. Pure over the world. */
+import { type ViewKey, type ViewKind, type ViewObject, viewKey } from '../../wire/view.ts'
+import { type Documents, type GroupDoc, type RuleDoc, settingsId } from '../model/documents.ts'
+import type { World } from '../state/world.ts'
+
+export const settingsKey: ViewKey = viewKey('settings', settingsId)
+
+/**
+ * The keys of an agent's view: settings, its instances, their ENIs, the groups of those, the members of groups that
+ * decide about its packets, and the prefix lists those groups' rules name. Every key has an object.
+ */
+export function viewKeysOf(world: World, agentId: string): Set<ViewKey> {
+  const keys = new Set<ViewKey>([settingsKey])
+  for (const instanceId of world.instancesOfAgent(agentId)) {
+    keys.add(viewKey('instance', instanceId))
+    for (const eniId of world.enisOfInstance(instanceId)) {
+      keys.add(viewKey('eni', eniId))
+      for (const groupId of world.get('eni', eniId)?.securityGroupIds ?? []) addGroup(world, groupId, keys)
+    }
+  }
+  return keys
+}
+
+function addGroup(world: World, groupId: string, keys: Set<ViewKey>): void {
+  const key = viewKey('group', groupId)
+  const group = world.get('group', groupId)
+  if (group === undefined || keys.has(key)) return
+  keys.add(key)
+  if (hasInnerAccess(group)) keys.add(viewKey('members', groupId))
+  const { groupIds, prefixListIds } = namedBy(group)
+  for (const id of groupIds) if (world.get('group', id) !== undefined) keys.add(viewKey('members', id))
+  for (const id of prefixListIds) if (world.get('prefixList', id) !== undefined) keys.add(viewKey('prefixList', id))
+}
+
+/** Its members may reach each other whatever the rules say. */
+export function hasInnerAccess({ innerAccessPolicy }: GroupDoc): boolean {
+  return innerAccessPolicy === 'accept'
+}
+
+interface Named {
+  readonly groupIds: ReadonlySet<string>
+  readonly prefixListIds: ReadonlySet<string>
+}
+
+/** Documents are only ever replaced whole, and asked about once for each agent that sees them. */
+const namedByDocument = new WeakMap<GroupDoc, Named>()
+
+function namedBy(group: GroupDoc): Named {
+  const known = namedByDocument.get(group)
+  if (known !== undefined) return known
+  const given = (fields: readonly (keyof RuleDoc)[]) =>
+    new Set(
+      group.rules.flatMap(rule => fields.flatMap(field => (rule[field] === undefined ? [] : [String(rule[field])]))),
+    )
+  const named: Named = {
+    groupIds: given(['sourceGroupId', 'destGroupId']),
+    prefixListIds: given(['sourcePrefixListId', 'destPrefixListId']),
+  }
+  namedByDocument.set(group, named)
+  return named
+}
+
+/** @returns null where there is no such object, or the key is of no kind */
+export function viewObject(world: World, key: ViewKey): ViewObject | null {
+  const { kind, id } = splitKey(key)
+  switch (kind) {
+    case 'settings':
+      return id === settingsId ? settingsObject(world.settings) : null
+    case 'instance':
+      return objectOf(world.get('instance', id), instanceObject)
+    case 'eni':
+      return objectOf(world.get('eni', id), eniObject)
+    case 'group':
+      return objectOf(world.get('group', id), groupObject)
+    case 'members':
+      return objectOf(world.get('group', id), group => membersObject(group, world.membersOf(id).keys()))
+    case 'prefixList':
+      return objectOf(world.get('prefixList', id), prefixListObject)
+    default:
+      return null
+  }
+}
+
+/** @returns as kind whatever stands before the first slash, which need be none */
+export function splitKey(key: ViewKey): { readonly kind: ViewKind; readonly id: string } {
+  const slash = key.indexOf('/')
+  return { kind: key.slice(0, slash) as ViewKind, id: key.slice(slash + 1) }
+}
+
+function objectOf<D>(doc: D | undefined, make: (doc: D) => ViewObject): ViewObject | null {
+  return doc === undefined ? null : make(doc)
+}
+
+export function settingsObject({ sessionTimeout, revocation, limits }: Documents['settings']): ViewObject {
+  return { kind: 'settings', id: settingsId, value: { sessionTimeout, revocation, limits } }
+}
+
+export function instanceObject({ id, instanceType, smtpUnblocked }: Documents['instance']): ViewObject {
+  return { kind: 'instance', id, value: { id, ...(instanceType !== null && { instanceType }), smtpUnblocked } }
+}
+
+export function eniObject(eni: Documents['eni']): ViewObject {
+  const { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType } = eni
+  const value = { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType }
+  return { kind: 'eni', id, value }
+}
+
+export function groupObject(group: GroupDoc): ViewObject {
+  const { id, type, innerAccessPolicy } = group
+  const rules = group.rules.map(({ createdAtMs: _, ...rule }) => rule as Readonly<Record<string, string | number>>)
+  return { kind: 'group', id, value: { id, type, ...networkOf(group), innerAccessPolicy, rules } }
+}
+
+export function membersObject(group: GroupDoc, addresses: Iterable<string>): ViewObject {
+  return { kind: 'members', id: group.id, value: { ...networkOf(group), addresses: [...addresses].sort() } }
+}
+
+export function prefixListObject({ id, entries }: Documents['prefixList']): ViewObject {
+  return { kind: 'prefixList', id, value: { id, entries: entries.map(({ cidr }) => cidr) } }
+}
+
+function networkOf({ networkType, vpcId, accountId }: GroupDoc) {
+  return { networkType, ...(vpcId !== null && { vpcId }), ownerAccount: accountId }
+}
