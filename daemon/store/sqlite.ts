@@ -211,7 +211,7 @@ class SqliteFile implements SqliteStore {
       case 'key':
         return (this.#tables.document(precondition.key)?.revision ?? 0) === precondition.revision
       case 'head':
-        return this.#head <= precondition.revision
+        return this.#head === precondition.revision
     }
   }
 

@@ -81,8 +81,11 @@ export class MemoryStore implements Store {
 
   async watch(fromRevision: number, onCommit: (commit: Commit) => void): Promise<Watch> {
     for (const commit of await this.history(fromRevision, Number.POSITIVE_INFINITY)) onCommit(commit)
-    this.#watchers.add(onCommit)
-    return { close: () => void this.#watchers.delete(onCommit) }
+    const live = (commit: Commit) => {
+      if (commit.revision >= fromRevision) onCommit(commit)
+    }
+    this.#watchers.add(live)
+    return { close: () => void this.#watchers.delete(live) }
   }
 
   async history(fromRevision: number, limit: number): Promise<readonly Commit[]> {
