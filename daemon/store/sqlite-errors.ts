@@ -43,6 +43,8 @@ export function sortError(attempt: Attempt, error: unknown): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT') return fail(attempt, 'full', diskFull, error)
   if (code === 'EEXIST') return fail(attempt, 'unusable', 'there is such a file already; expected a free name', error)
   if (code === 'ENOENT') return fail(attempt, 'unusable', 'expected a folder that exists', error)
+  if (code === 'EACCES' || code === 'EROFS')
+    return fail(attempt, 'unusable', `${error.message}; ${wantedAccess}`, error)
   return syscall === undefined ? error : fail(attempt, 'unusable', error.message, error)
 }
 
@@ -62,7 +64,7 @@ function sortSqlite(attempt: Attempt, error: Error, errcode: number): StoreError
     case perm:
     case readOnly:
     case cannotOpen:
-      return fail(attempt, 'unusable', `${error.message}; expected a file and a folder that this user may write`, error)
+      return fail(attempt, 'unusable', `${error.message}; ${wantedAccess}`, error)
     default:
       return fail(attempt, 'unusable', `${error.message} (SQLite code ${errcode})`, error)
   }
@@ -77,6 +79,7 @@ export function isDiskFailure(error: unknown): boolean {
   return (((error as { errcode?: number }).errcode ?? 0) & 0xff) === ioError
 }
 
+const wantedAccess = 'expected a file and a folder that this user may write'
 const diskFull = 'the disk is full; nothing of it was done, and it can be tried again when there is space'
 
 function describeHolders(path: string): string {
