@@ -1,0 +1,177 @@
+/** kill -9 at random instants: what was acknowledged is there, and nothing half. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { readBackup } from '../../../daemon/store/backup.ts'
+import { openSqliteStore } from '../../../daemon/store/sqlite.ts'
+import type { Entry } from '../../../daemon/store/store.ts'
+import { makeRandom } from '../../support/random.ts'
+import { expectedCommit, Replay, withoutBefore } from './numbered-commits.ts'
+
+const random = makeRandom(Number(process.env.RINGWALL_SEED ?? Date.now()))
+
+/** A writer that has loaded its code and does nothing yet: loading takes longer than most of them live. */
+class Writer {
+  readonly printed: string[] = []
+  readonly #process: ChildProcess
+  readonly #loaded: Promise<unknown>
+  readonly #ended: Promise<unknown>
+
+  constructor(cache: string) {
+    this.#process = spawn(process.execPath, [join(import.meta.dirname, 'writer.ts')], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_COMPILE_CACHE: cache },
+    })
+    const lines = createInterface({ input: this.#process.stdout! })
+    lines.on('line', line => this.printed.push(line))
+    this.#loaded = once(lines, 'line')
+    this.#ended = Promise.all([once(this.#process, 'close'), once(lines, 'close')])
+  }
+
+  /** @returns what it printed after it was given the task */
+  async killWithin(task: string, longestMs: number): Promise<readonly string[]> {
+    await this.#loaded
+    this.#process.stdin!.write(`${task}\n`)
+    // No event to wait for: the instant is to be any.
+    await setTimeout(random.integer(0, longestMs))
+    assert.equal(this.#process.exitCode, null, 'the writer ended by itself')
+    this.#process.kill('SIGKILL')
+    await this.#ended
+    return this.printed.slice(1)
+  }
+}
+
+/** As many writers as kills; the next one loads its code while one is at work. */
+async function killWriters(
+  count: number,
+  longestMs: number,
+  folder: string,
+  nextTask: () => string,
+  check: (printed: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const makeWriter = () => new Writer(join(folder, 'cache'))
+  let waiting = makeWriter()
+  for (let number = 1; number <= count; number += 1) {
+    const writer = waiting
+    if (number < count) waiting = makeWriter()
+    const printed = await writer.killWithin(nextTask(), longestMs)
+    await check(printed)
+  }
+}
+
+/** Revisions end with a line end; a last line without one was not acknowledged. */
+const lastRevision = (printed: readonly string[]) => Number(printed.findLast(line => /^\d+$/.test(line)) ?? 0)
+
+async function checkStore(path: string, acknowledged: number, replay: Replay): Promise<void> {
+  const store = await openSqliteStore(path)
+  try {
+    const { revision, entries } = await store.list('')
+    const one = 'the commit that was under way, and no other, may be there without having been acknowledged'
+    assert.ok(revision === acknowledged || revision === acknowledged + 1, `${revision}, not ${acknowledged}: ${one}`)
+    replay.advance(revision)
+    assertReplayed(entries, replay)
+    const history = await store.history(Math.max(store.oldest(), revision - 100), 200)
+    assert.equal(history.at(-1)?.revision ?? 0, revision)
+    const wrong = history.filter(commit => !isDeepStrictEqual(withoutBefore(commit), expectedCommit(commit.revision)))
+    assert.deepEqual(
+      wrong.map(commit => commit.revision),
+      [],
+    )
+  } finally {
+    await store.close()
+  }
+}
+
+/** Says which keys are wrong: whole documents would fill pages. */
+function assertReplayed(entries: readonly Entry[], replay: Replay): void {
+  const expected = replay.entries
+  assert.deepEqual(
+    entries.map(({ key, revision }) => [key, revision]),
+    expected.map(({ key, revision }) => [key, revision]),
+  )
+  const wrong = entries.filter((entry, index) => !isDeepStrictEqual(entry, expected[index]))
+  assert.deepEqual(
+    wrong.map(({ key }) => key),
+    [],
+  )
+}
+
+describe('a writer that is killed', () => {
+  let folder = ''
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ringwall-crash-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  test('150 times while it commits and compacts has lost nothing it acknowledged', async () => {
+    const path = join(folder, 'store.db')
+    const replay = new Replay()
+    let acknowledged = 0
+    let written = 0
+    await killWriters(
+      150,
+      30,
+      folder,
+      () => `commit ${path}`,
+      async printed => {
+        acknowledged = Math.max(replay.head, lastRevision(printed))
+        await checkStore(path, acknowledged, replay)
+        written += printed.length
+      },
+    )
+    assert.ok(written > 150, 'hardly anything was written')
+  })
+
+  test('30 times while it makes a store leaves a store or none', async () => {
+    let path = ''
+    await killWriters(
+      30,
+      12,
+      folder,
+      () => {
+        path = join(mkdtempSync(join(folder, 'new-')), 'store.db')
+        return `commit ${path}`
+      },
+      async printed => checkStore(path, lastRevision(printed), new Replay()),
+    )
+  })
+
+  test('30 times while it makes backups leaves whole ones or none', async () => {
+    const path = join(folder, 'backed-up.db')
+    const backups = join(folder, 'backups')
+    mkdirSync(backups)
+    const replay = new Replay()
+    let made = 0
+    await killWriters(
+      30,
+      60,
+      folder,
+      () => `backup ${path} ${backups}`,
+      async printed => {
+        await checkStore(path, Math.max(replay.head, lastRevision(printed)), replay)
+        const found = readdirSync(backups).filter(name => name.endsWith('.backup'))
+        const promised = printed.filter(line => line.endsWith('.backup'))
+        assert.deepEqual(
+          promised.filter(name => !found.includes(name.slice(backups.length + 1))),
+          [],
+        )
+        for (const name of found) {
+          const { revision, entries } = await readBackup(join(backups, name))
+          const replayed = new Replay()
+          replayed.advance(revision)
+          assertReplayed(entries, replayed)
+          rmSync(join(backups, name))
+        }
+        made += found.length
+      },
+    )
+    assert.ok(made > 0, 'no backup was made in time')
+  })
+})
