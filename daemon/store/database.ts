@@ -71,6 +71,8 @@ async function createDatabase(attempt: Attempt, migrations: readonly Migration[]
     await createFile(path, async temporary => {
       const database = new DatabaseSync(temporary, options)
       try {
+        // A file that has no name yet needs no care of SQLite's; it is synced when it is whole.
+        database.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF')
         database.exec(`PRAGMA application_id = ${applicationId}`)
         migrate(database, attempt, migrations)
         database.prepare('INSERT INTO meta (id, oldest) VALUES (?, 1)').run(randomUUID())
