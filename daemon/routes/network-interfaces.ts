@@ -1,0 +1,173 @@
+/** `/v1/network-interfaces`, and joining and leaving groups. */
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import { parseAddress } from '../../rules-compiler/address/cidr.ts'
+import type { EniDoc } from '../model/documents.ts'
+import { idParam } from '../schemas/fields.ts'
+import {
+  createNetworkInterfaceSchema,
+  membershipSchema,
+  modifyNetworkInterfaceSchema,
+  networkInterfaceSchema,
+} from '../schemas/network-interfaces.ts'
+import { joinGroup, leaveGroup } from '../services/membership.ts'
+import {
+  createNetworkInterface,
+  deleteNetworkInterface,
+  modifyNetworkInterface,
+  showNetworkInterface,
+} from '../services/network-interfaces.ts'
+import { mayRead, visible } from '../services/principal.ts'
+import type { World } from '../state/world.ts'
+import { addListRoute, fieldFilter } from './listing.ts'
+import { type Api, addReadRoute, addWriteRoute } from './route.ts'
+
+const tag = 'Network interfaces'
+const params = Type.Object({ networkInterfaceId: idParam('The network interface.') })
+const answer = Type.Object({ networkInterface: networkInterfaceSchema })
+const subject = ({ networkInterfaceId }: { networkInterfaceId: string }) =>
+  ({ kind: 'eni', id: networkInterfaceId }) as const
+
+export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void {
+  addListRoute(app, api, {
+    url: '/v1/network-interfaces',
+    summary: 'List network interfaces',
+    tag,
+    item: networkInterfaceSchema,
+    idField: 'networkInterfaceId',
+    filters: {
+      accountId: fieldFilter('accountId', 'Interfaces of this account.'),
+      instanceId: fieldFilter('instanceId', 'Interfaces of this instance.'),
+      securityGroupId: {
+        description: 'Interfaces in this group.',
+        matches: ({ securityGroupIds }, groupId) => securityGroupIds.includes(groupId),
+      },
+      vpcId: fieldFilter('vpcId', 'Interfaces in this VPC.'),
+      address: {
+        description: 'The interface with this address, in each network.',
+        matches: ({ privateIpAddresses, ipv6Addresses }, text) => {
+          const address = parseAddress(text) ?? ''
+          return privateIpAddresses.includes(address) || ipv6Addresses.includes(address)
+        },
+      },
+      macAddress: {
+        description: 'Interfaces with this MAC address.',
+        matches: ({ macAddress }, text) => macAddress === text.toLowerCase().replaceAll('-', ':'),
+      },
+      agentId: {
+        description: 'Interfaces of instances that this agent serves.',
+        matches: ({ instanceId }, agentId) => api.world.get('instance', instanceId)?.agentId === agentId,
+      },
+    },
+    sortFields: ['createTime'],
+    hasTags: true,
+    *items(world, { principal, query }) {
+      for (const eni of candidates(world, query)) {
+        if (mayRead(principal, eni.accountId)) yield showNetworkInterface(eni, world.revisionOf('eni', eni.id))
+      }
+    },
+  })
+
+  addReadRoute(app, api, {
+    url: '/v1/network-interfaces/:networkInterfaceId',
+    summary: 'Read a network interface',
+    tag,
+    params,
+    answer,
+    etag: 'networkInterface',
+    read(world, { principal, params: { networkInterfaceId } }) {
+      const eni = visible(world, principal, 'eni', networkInterfaceId)
+      return { networkInterface: showNetworkInterface(eni, world.revisionOf('eni', eni.id)) }
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: '/v1/network-interfaces',
+    summary: 'Register a network interface',
+    description:
+      'With `device` and neither MAC address nor addresses, those are what the instance’s agent reported of the device.',
+    tag,
+    action: 'ecs:CreateNetworkInterface',
+    body: createNetworkInterfaceSchema,
+    status: 201,
+    answer,
+    etag: 'networkInterface',
+    plan: (world, { principal, body, nowMs }) => createNetworkInterface(world, principal, { body, nowMs }),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'PATCH',
+    url: '/v1/network-interfaces/:networkInterfaceId',
+    summary: 'Change a network interface',
+    description: 'Lists replace what was there.',
+    tag,
+    action: 'ecs:ModifyNetworkInterfaceAttribute',
+    params,
+    body: modifyNetworkInterfaceSchema,
+    answer,
+    etag: 'networkInterface',
+    subject,
+    plan: (world, { principal, params: { networkInterfaceId }, body }) =>
+      modifyNetworkInterface(world, principal, { id: networkInterfaceId, body }),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'DELETE',
+    url: '/v1/network-interfaces/:networkInterfaceId',
+    summary: 'Delete a network interface',
+    tag,
+    action: 'ecs:DeleteNetworkInterface',
+    params,
+    answer: Type.Object({ networkInterfaceId: Type.String() }),
+    subject,
+    plan: (world, { principal, params: { networkInterfaceId } }) =>
+      deleteNetworkInterface(world, principal, networkInterfaceId),
+  })
+
+  addMembershipRoutes(app, api)
+}
+
+/** Of fifty thousand, those that an index already leads to; the filters still decide. */
+function* candidates(world: World, query: Readonly<Record<string, unknown>>): Generator<EniDoc> {
+  const { instanceId, securityGroupId } = query
+  if (instanceId === undefined && securityGroupId === undefined) return yield* world.all('eni')
+  const ids =
+    instanceId !== undefined ? world.enisOfInstance(String(instanceId)) : world.enisOfGroup(String(securityGroupId))
+  for (const id of ids) yield world.get('eni', id)!
+}
+
+function addMembershipRoutes(app: FastifyInstance, api: Api): void {
+  const group = {
+    tag: 'Security groups',
+    params: Type.Object({ securityGroupId: idParam('The group.') }),
+    body: membershipSchema,
+    answer: Type.Object({
+      securityGroupId: Type.String(),
+      networkInterfaceIds: Type.Array(Type.String(), {
+        description: 'Those asked for; of an instance the primary one.',
+      }),
+    }),
+    subject: ({ securityGroupId }: { securityGroupId: string }) => ({ kind: 'group', id: securityGroupId }) as const,
+  }
+  addWriteRoute(app, api, {
+    ...group,
+    method: 'POST',
+    url: '/v1/security-groups/:securityGroupId/join',
+    summary: 'Put interfaces into a group',
+    description: 'All or none. Who is in it already stays in it.',
+    action: 'ecs:JoinSecurityGroup',
+    plan: (world, { principal, params: { securityGroupId }, body }) =>
+      joinGroup(world, principal, { securityGroupId, body }),
+  })
+  addWriteRoute(app, api, {
+    ...group,
+    method: 'POST',
+    url: '/v1/security-groups/:securityGroupId/leave',
+    summary: 'Take interfaces out of a group',
+    description: 'All or none. An interface that has a policy keeps one group at least.',
+    action: 'ecs:LeaveSecurityGroup',
+    plan: (world, { principal, params: { securityGroupId }, body }) =>
+      leaveGroup(world, principal, { securityGroupId, body }),
+  })
+}
