@@ -1,8 +1,9 @@
-/** The stand-alone agent, put together: read it to see how the process works. */
+/** The agent, put together: read it to see how the process works. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../common/log.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
+import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
 import {
@@ -13,27 +14,37 @@ import {
   metricsRoute,
   serveLoopback,
 } from './http.ts'
-import { watchFile } from './link/file.ts'
+import type { Credentials } from './link/credentials.ts'
+import { DaemonSource } from './link/daemon-source.ts'
+import { createFileSource } from './link/file-source.ts'
+import type { NftFacts } from './link/host-report.ts'
 import { acquireLock } from './lock.ts'
 import { createMetrics } from './metrics.ts'
 import { createNft } from './nft/exec.ts'
-import { createPolicyKeeper } from './policy-keeper.ts'
 import { probeHost } from './reconcile/host.ts'
 import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
-import { createReporter } from './report.ts'
+import { type AgentHealth, createReporter } from './report.ts'
 import { makeView } from './show/view.ts'
 import { readTable } from './snapshot.ts'
+import type { Source } from './source.ts'
 import { openStateDir } from './state-dir.ts'
 import { watchLinks } from './watch/links.ts'
 import { watchGenerations } from './watch/nft-monitor.ts'
 
+/** Paths are absolute, so that others can be told. */
+export type AgentSource =
+  | {
+      readonly kind: 'file'
+      readonly policyPath: string
+      /** Where the last good policy and ruleset are kept; null keeps none. */
+      readonly stateDir: string | null
+    }
+  | { readonly kind: 'daemon'; readonly credentials: Credentials; readonly stateDir: string }
+
 export interface AgentOptions {
-  /** Absolute, so that others can be told. */
-  readonly policyPath: string
+  readonly source: AgentSource
   /** Loopback only; null serves nothing. */
   readonly metrics: { readonly address: string; readonly port: number } | null
-  /** Where the last good policy and ruleset are kept; null keeps none. */
-  readonly stateDir: string | null
   readonly onStop: 'keep' | 'flush'
   readonly log: Logger
 }
@@ -59,11 +70,11 @@ const monitorWaitMs = 3_000
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log } = options
   const metrics = createMetrics()
-  const stateDir = options.stateDir === null ? null : openStateDir(options.stateDir)
   const nft = createNft()
   const reporter = createReporter(log, metrics)
+  let source: Source | null = null
   const handler = createRoutes()
-  const lock = await acquireLock('agent', { policyPath: options.policyPath, handler })
+  const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
   const stops: (() => Promise<void> | void)[] = [() => lock.release()]
 
   try {
@@ -81,8 +92,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     let readBack: NodeJS.Timeout | undefined
     const drift = new DriftWatch({ isOwnPid: pid => nft.isOwnPid(pid), look: () => loop.resync('drift') })
     const loop = new ReconcileLoop({ ...parts, onOutcome: noteOutcome })
-    const keeper = createPolicyKeeper({ log, reporter, stateDir, setPolicy: ir => loop.setPolicy(ir) })
     stops.unshift(() => loop.close())
+    const policies = createSource({ nftVersion: capabilities.nftVersion, capabilities: capabilities.features })
+    source = policies
     const server = await serve()
     if (server !== null) {
       stops.unshift(() => server.close())
@@ -100,30 +112,26 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         log.debug(event, 'device')
         loop.devicesChanged()
       },
+      onListing: listing => policies.noteLinks(listing),
       onDown: reason => log.warn({ reason }, 'device monitor ended and is started again'),
     })
     stops.unshift(() => links.close())
     await hearing()
 
-    const file = watchFile(options.policyPath, {
-      onText: fileText => keeper.take(fileText),
-      onProblem: problem => keeper.noteProblem(problem),
-    })
-    stops.unshift(() => file.close())
+    stops.unshift(() => policies.close())
     const check = setInterval(() => loop.resync('check'), checkIntervalMs)
     stops.unshift(
       () => clearInterval(check),
       () => clearTimeout(readBack),
       () => drift.close(),
     )
-    await file.ready
-    await keeper.settled()
+    await policies.start()
     await loop.settled()
 
     return {
       async stop() {
         for (const stop of stops.slice(0, -1)) await stop()
-        await keeper.settled()
+        await policies.settled()
         if (options.onStop === 'flush' && (await readTable(nft)) !== null) await nft.apply([deleteTable])
         log.info(options.onStop === 'flush' ? 'agent stops, ruleset removed' : 'agent stops, ruleset stays in force')
         await lock.release()
@@ -134,7 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       try {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
         reporter.report(outcome, drift.suspect)
-        if (outcome.kind !== 'refused') keeper.noteInForce(outcome.policy)
+        policies.noteOutcome(outcome)
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
       } catch (error) {
         log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
@@ -144,6 +152,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     function readBackSoon(): void {
       clearTimeout(readBack)
       readBack = setTimeout(() => loop.resync('check'), readBackMs)
+    }
+
+    function createSource(facts: NftFacts): Source {
+      const sink = { setPolicy: (ir: PolicyIr) => loop.setPolicy(ir), settled: () => loop.settled() }
+      const common = { log, reporter, sink }
+      if (options.source.kind === 'file') {
+        const { policyPath, stateDir } = options.source
+        return createFileSource({
+          ...common,
+          path: policyPath,
+          stateDir: stateDir === null ? null : openStateDir(stateDir),
+        })
+      }
+      const { credentials, stateDir: folder } = options.source
+      const kept = { folder, stateDir: openStateDir(folder) }
+      return new DaemonSource({ ...common, ...kept, credentials, registry: metrics.registry, nft: facts })
     }
 
     /** What a monitor that comes up late has missed is looked for when it is up. */
@@ -177,7 +201,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const scrape = metricsRoute(metrics.registry)
     return createRequestHandler(
       {
-        '/health': healthRoute(() => reporter.health()),
+        '/health': healthRoute(() => withSource(reporter.health())),
         '/metrics': async () => {
           if (performance.now() - readAtMs > counterAgeMs) {
             // Without them the other metrics still say what is wrong.
@@ -195,10 +219,21 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           const ir = reporter.enforced()
           return ir === null
             ? jsonReply(503, { error: 'no policy is in force yet' })
-            : jsonReply(200, makeView(ir, await readTable(nft)))
+            : jsonReply(200, { ...makeView(ir, await readTable(nft)), ...(source && { source: source.status() }) })
         },
       },
       (path, error) => log.error({ path, error }, 'cannot answer'),
     )
   }
+
+  function withSource(health: AgentHealth) {
+    if (source === null) return health
+    const problems = [...source.problems(), ...health.problems]
+    return { ...health, healthy: health.healthy && problems.length === 0, problems, source: source.status() }
+  }
+}
+
+/** What others are told of it who want the network namespace. */
+function toldOf(source: AgentSource) {
+  return source.kind === 'file' ? { policyPath: source.policyPath } : { daemonUrl: source.credentials.daemonUrl }
 }

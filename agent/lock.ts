@@ -16,6 +16,8 @@ export interface LockHolder {
   readonly pid: number
   /** The policy file it keeps in force; null where there is none. */
   readonly policyPath: string | null
+  /** The daemon that leads it; null where none does. */
+  readonly daemonUrl: string | null
 }
 
 export interface Lock {
@@ -26,6 +28,8 @@ export interface Lock {
 export interface LockOptions {
   /** Absolute path of the policy file; told to others. */
   readonly policyPath?: string
+  /** Told to others. */
+  readonly daemonUrl?: string
   /** Answers what others ask over the socket. */
   readonly handler?: RequestListener
   /** Another name than Ringwall's own, for tests. */
@@ -66,8 +70,8 @@ const refusals: Readonly<Record<LockRole, string>> = {
  * @throws {LockHeldError} if another process holds it
  */
 export async function acquireLock(role: LockRole, options: LockOptions = {}): Promise<Lock> {
-  const { policyPath = null, handler, socketName = defaultSocketName } = options
-  const self: LockHolder = { role, pid: process.pid, policyPath }
+  const { policyPath = null, daemonUrl = null, handler, socketName = defaultSocketName } = options
+  const self: LockHolder = { role, pid: process.pid, policyPath, daemonUrl }
   const tellHolder = createRequestHandler({ [holderPath]: () => jsonReply(200, self) }, () => {})
   const server = createLimitedServer((question, response) =>
     question.url === holderPath || handler === undefined ? tellHolder(question, response) : handler(question, response),
@@ -118,22 +122,26 @@ async function ask(path: string, socketName: string): Promise<Answer | 'nobody' 
 /** What anybody may have answered: trusted as far as it has the right shape. */
 function readHolder({ status, body }: Answer): LockHolder | null {
   try {
-    const { role, pid, policyPath } = JSON.parse(body) as Partial<LockHolder>
+    const { role, pid, policyPath, daemonUrl } = JSON.parse(body) as Partial<LockHolder>
     const isHolder = status === 200 && role !== undefined && Object.hasOwn(refusals, role) && Number.isInteger(pid)
-    return isHolder ? { role, pid: pid!, policyPath: isPrintable(policyPath) ? policyPath : null } : null
+    if (!isHolder) return null
+    return { role, pid: pid!, policyPath: printable(policyPath), daemonUrl: printable(daemonUrl) }
   } catch {
     return null
   }
 }
 
 /** It goes to an operator's terminal. */
-function isPrintable(path: unknown): path is string {
-  return typeof path === 'string' && !/\p{C}/u.test(path)
+function printable(text: unknown): string | null {
+  return typeof text === 'string' && !/\p{C}/u.test(text) ? text : null
 }
 
-function knownHolder({ role, pid, policyPath }: LockHolder): string {
+function knownHolder({ role, pid, policyPath, daemonUrl }: LockHolder): string {
   if (role !== 'agent') {
     return `"ringwall ${role}" (pid ${pid}) is at work in this network namespace; try again when it has ended`
+  }
+  if (daemonUrl !== null) {
+    return `a Ringwall agent (pid ${pid}, led by ${daemonUrl}) holds this network namespace; change its policy at the daemon, or stop it first`
   }
   const who = policyPath === null ? `pid ${pid}` : `pid ${pid}, policy ${policyPath}`
   return `a Ringwall agent (${who}) holds this network namespace; edit its policy file, or stop it first`

@@ -4,12 +4,8 @@
  */
 
 import type { Logger } from '../common/log.ts'
-import { compile } from '../rules-compiler/nft/compile.ts'
-import { printRuleset } from '../rules-compiler/nft/print.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
-import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
-import { formatProblem } from '../rules-compiler/validate/problem.ts'
-import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
+import { type Kept, LastGood, readIr } from './last-good.ts'
 import type { FileProblem, FileText } from './link/file.ts'
 import type { Reporter } from './report.ts'
 import type { StateDir } from './state-dir.ts'
@@ -25,38 +21,21 @@ export interface PolicyKeeperOptions {
 export type PolicyKeeper = ReturnType<typeof createPolicyKeeper>
 
 export function createPolicyKeeper({ log, reporter, stateDir, setPolicy }: PolicyKeeperOptions) {
+  const lastGood = new LastGood({ log, stateDir })
   /** What the file said, for each policy made of it. */
-  const texts = new WeakMap<PolicyIr, string>()
+  const read = new WeakMap<PolicyIr, Kept>()
   let isFileGood = false
-  let keptText: string | null = null
-  let work: Promise<void> = Promise.resolve()
+  let fallingBack: Promise<void> = Promise.resolve()
 
   /** At start, with a file that is bad or missing, the last policy that was in force is better than none. */
   async function fallBack(): Promise<void> {
-    const text = isFileGood ? null : await stateDir?.readPolicyText()
-    if (text == null || isFileGood) return
-    const read = readIr(text)
-    if (read.ir === null) {
-      log.warn({ faults: read.faults }, 'the last policy that was in force cannot be read any more')
-      return
-    }
+    const text = isFileGood ? null : await lastGood.readText()
+    if (text === null || isFileGood) return
+    const ir = lastGood.readIr(text)
+    if (ir === null) return
     log.warn('the last policy that was in force is taken instead')
-    reporter.fallenBack(read.ir)
-    setPolicy(read.ir)
-  }
-
-  async function keep(policyText: string, ir: PolicyIr): Promise<void> {
-    try {
-      // Without the device indexes and stamps of this boot: they mean other devices and sessions after the next.
-      await stateDir?.write(policyText, printRuleset(compile(ir)))
-    } catch (error) {
-      keptText = null
-      log.error({ error }, 'cannot keep the last good state; what is in force stays')
-    }
-  }
-
-  function next(task: () => Promise<void>): void {
-    work = work.then(task)
+    reporter.fallenBack(ir)
+    setPolicy(ir)
   }
 
   return {
@@ -64,11 +43,11 @@ export function createPolicyKeeper({ log, reporter, stateDir, setPolicy }: Polic
       const { ir, faults } = readIr(text)
       if (ir === null) {
         reporter.policyRefused(faults)
-        next(fallBack)
+        fallingBack = fallingBack.then(fallBack)
         return
       }
       isFileGood = true
-      texts.set(ir, text)
+      read.set(ir, { ir, text: () => text })
       reporter.policyAccepted(ir, noticedAtMs)
       setPolicy(ir)
     },
@@ -79,34 +58,19 @@ export function createPolicyKeeper({ log, reporter, stateDir, setPolicy }: Polic
         return
       }
       reporter.policyUnreadable(message)
-      next(fallBack)
+      fallingBack = fallingBack.then(fallBack)
     },
 
-    /** Told of each policy that stands in the kernel; one that is on disk already is not written again. */
+    /** Told of each policy that stands in the kernel. */
     noteInForce(ir: PolicyIr): void {
-      const text = texts.get(ir)
-      if (stateDir === null || text === undefined || text === keptText) return
-      keptText = text
-      next(() => keep(text, ir))
+      const kept = read.get(ir)
+      if (kept !== undefined) lastGood.note(kept)
     },
 
     /** Resolves when nothing is left to read or to write. */
-    settled: () => work,
-  }
-}
-
-type ReadIr =
-  | { readonly ir: PolicyIr; readonly faults: readonly [] }
-  | { readonly ir: null; readonly faults: readonly string[] }
-
-/** Never throws: a text that trips the reader up is one more that is no policy. */
-function readIr(text: string): ReadIr {
-  try {
-    const { policy, problems } = readPolicy(text)
-    return policy === null
-      ? { ir: null, faults: problems.map(formatProblem) }
-      : { ir: resolvePolicy(policy), faults: [] }
-  } catch (error) {
-    return { ir: null, faults: [`Cannot read the policy, by a fault of Ringwall's own: ${(error as Error).message}`] }
+    async settled(): Promise<void> {
+      await fallingBack
+      await lastGood.settled()
+    },
   }
 }

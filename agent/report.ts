@@ -3,7 +3,7 @@
 import type { Logger } from '../common/log.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import type { Health } from './http.ts'
-import type { AgentMetrics } from './metrics.ts'
+import { type AgentMetrics, eniStates as allEniStates, type EniState } from './metrics.ts'
 import { NftError } from './nft/errors.ts'
 import { countElements } from './reconcile/describe.ts'
 import type { Bindings } from './reconcile/devices.ts'
@@ -13,7 +13,19 @@ import type { Outcome } from './reconcile/loop.ts'
 export interface AgentHealth extends Health {
   /** Whether the kernel holds the policy last accepted. */
   readonly inForce: boolean
-  readonly enis: readonly { readonly id: string; readonly device: string; readonly state: string }[]
+  readonly enis: readonly ReportedEni[]
+}
+
+export interface ReportedEni {
+  readonly id: string
+  /** Null where none is known. */
+  readonly device: string | null
+  readonly state: EniState
+}
+
+export interface AcceptedPolicy {
+  /** Ids of ENIs that are not in the policy, because no device is known for them. */
+  readonly leftOut?: readonly string[]
 }
 
 export type Reporter = ReturnType<typeof createReporter>
@@ -22,6 +34,9 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
   let accepted: PolicyIr | null = null
   let enforced: PolicyIr | null = null
   let bindings: Bindings = new Map()
+  let leftOut: readonly string[] = []
+  /** Ids of ENIs that the last accepted policy left alone or left out: they are told of once. */
+  let notJudged: ReadonlySet<string> = new Set()
   let fileFaults: readonly string[] = []
   let refusal: string | null = null
   /** The ENIs and directions that had to do without a stamp after the last run. */
@@ -29,13 +44,13 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
   /** When the change was noticed that is not in force yet. */
   let pendingSinceMs: number | null = null
 
-  function eniStates(): AgentHealth['enis'] {
-    const attached = (enforced?.enis ?? []).map(({ id, device }) => ({
-      id,
-      device,
-      state: bindings.has(id) ? 'enforced' : 'device-missing',
-    }))
-    return [...attached, ...(enforced?.unattachedEnis ?? []).map(eni => ({ ...eni, state: 'no-group' }))]
+  function eniStates(): readonly ReportedEni[] {
+    const attached = (enforced?.enis ?? []).map(({ id, device }): ReportedEni => {
+      return { id, device, state: bindings.has(id) ? 'enforced' : 'device-missing' }
+    })
+    const alone = (enforced?.unattachedEnis ?? []).map((eni): ReportedEni => ({ ...eni, state: 'no-group' }))
+    const without = leftOut.map((id): ReportedEni => ({ id, device: null, state: 'device-missing' }))
+    return [...attached, ...alone, ...without]
   }
 
   function reached({ policy, bindings: bound, cause, lacking }: Exclude<Outcome, { kind: 'refused' }>): void {
@@ -45,11 +60,11 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
     refusal = null
     metrics.inForce.set(policy === accepted ? 1 : 0)
     const states = eniStates()
-    for (const state of ['enforced', 'device-missing', 'no-group'] as const) {
+    for (const state of allEniStates) {
       metrics.enis.set({ state }, states.filter(eni => eni.state === state).length)
     }
     for (const { id, device, state } of states) {
-      if (state !== 'device-missing' || missingBefore.has(id)) continue
+      if (state !== 'device-missing' || device === null || missingBefore.has(id)) continue
       log.warn({ eni: id, device }, 'device is not there; its rules stand and take hold when it comes')
     }
     const unstamped = lacking?.keys.join(' ') ?? ''
@@ -70,30 +85,45 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
 
   return {
     enforced: () => enforced,
+    eniStates,
 
-    policyAccepted(ir: PolicyIr, noticedAtMs: number): void {
+    policyAccepted(ir: PolicyIr, noticedAtMs: number, options: AcceptedPolicy = {}): void {
       accepted = ir
+      leftOut = options.leftOut ?? []
       fileFaults = []
       pendingSinceMs = noticedAtMs
       metrics.policyLoads.inc({ outcome: 'accepted' })
       metrics.policyFaults.set(0)
       metrics.inForce.set(0)
+      const before = notJudged
+      notJudged = new Set([...ir.unattachedEnis.map(({ id }) => id), ...leftOut])
       for (const { id, device } of ir.unattachedEnis) {
+        if (before.has(id)) continue
         log.warn({ eni: id, device }, 'ENI has no security group: its device is left alone')
+      }
+      for (const id of leftOut) {
+        if (before.has(id)) continue
+        log.warn({ eni: id }, 'no device is known for the ENI; its rules wait for one with its MAC address')
       }
     },
 
-    /** A policy other than the file's is taken, because the file is bad or missing. */
-    fallenBack(ir: PolicyIr): void {
+    /** The last policy that was in force is taken, for want of another. */
+    fallenBack(ir: PolicyIr, options: AcceptedPolicy = {}): void {
       accepted = ir
+      leftOut = options.leftOut ?? []
     },
 
     /** @param faults  one line each */
-    policyRefused(faults: readonly string[]): void {
+    policyRefused(faults: readonly string[], from: 'file' | 'daemon' = 'file'): void {
       fileFaults = faults
       metrics.policyLoads.inc({ outcome: 'refused' })
       metrics.policyFaults.set(faults.length)
-      log.error({ faults }, 'the policy file has faults; what was in force stays in force')
+      log.error(
+        { faults },
+        from === 'file'
+          ? 'the policy file has faults; what was in force stays in force'
+          : 'the policy that the daemon gave has faults; what was in force stays in force',
+      )
     },
 
     policyUnreadable(message: string): void {

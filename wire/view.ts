@@ -93,12 +93,20 @@ export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDoc
     securityGroups: [
       ...groups.map(group => ({ ...group, members: members.get(group.id)?.addresses ?? [] })),
       ...[...members].flatMap(([id, { addresses, ...network }]) =>
-        attached.has(id) ? [] : [{ id, ...network, members: addresses }],
+        attached.has(id) ? [] : [{ id, type: unjudgedType(network), ...network, members: addresses }],
       ),
     ],
     prefixLists: all.flatMap(object => (object.kind === 'prefixList' ? [object.value] : [])),
     settings: { ...settings, controlConnections: options.controlConnections ?? [] },
   }
+}
+
+/**
+ * A group that is named by rules and attached to no ENI here is its members and nothing else: how many it may have is
+ * not for this host to judge, and the limit on addresses is for basic groups only. Advanced groups are for VPCs only.
+ */
+function unjudgedType({ networkType }: Omit<ViewMembers, 'addresses'>): 'basic' | 'advanced' {
+  return networkType === 'vpc' ? 'advanced' : 'basic'
 }
 
 function boundEni(eni: ViewEni, { deviceOf }: PolicyDocumentOptions) {

@@ -51,6 +51,8 @@ interface Reached {
   readonly lacking: Renewed['lacking']
   /** From the beginning of the run, reading included. */
   readonly seconds: number
+  /** Of which was spent in nft. */
+  readonly nftSeconds: number
 }
 
 /** Why a run was made; of several at once the first in this order. */
@@ -76,6 +78,8 @@ export class ReconcileLoop {
   #running: Promise<void> | null = null
   #retryTimer: NodeJS.Timeout | undefined
   #failures = 0
+  /** Spent in nft by the run under way. */
+  #nftMs = 0
   /** How often the table was to be read again. */
   #reads = 0
   #closed = false
@@ -150,6 +154,7 @@ export class ReconcileLoop {
 
   async #run(desired: PolicyIr, cause: Cause): Promise<Outcome> {
     const startedAt = performance.now()
+    this.#nftMs = 0
     // A stranger's change that is heard of during the run may have come before what was read and done here or after.
     const reads = this.#reads
     const isHeardOf = () => reads !== this.#reads
@@ -170,6 +175,7 @@ export class ReconcileLoop {
       bindings: this.#bindings,
       lacking,
       seconds: (performance.now() - startedAt) / 1000,
+      nftSeconds: this.#nftMs / 1000,
     })
     if (prepare.length + change.length === 0) {
       this.#standing = isHeardOf() ? null : afterPlan(standing, plan, desired)
@@ -182,7 +188,7 @@ export class ReconcileLoop {
     // Forgotten until the kernel has it: whatever goes wrong on the way, the next run reads first.
     this.#standing = null
     this.#left = null
-    await commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout)
+    await this.#inNft(commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout))
     if (complete && !isHeardOf()) this.#standing = afterPlan(standing, plan, desired)
     if (complete) this.#leave(plan, desired)
     else this.#pending.add('check')
@@ -204,19 +210,29 @@ export class ReconcileLoop {
     return this.#devices
   }
 
+  /** Counts the time until it is done as nft's. */
+  async #inNft<T>(work: Promise<T>): Promise<T> {
+    const startedAt = performance.now()
+    try {
+      return await work
+    } finally {
+      this.#nftMs += performance.now() - startedAt
+    }
+  }
+
   #differsFromLeft(actual: ActualRuleset | null): boolean {
     return this.#left !== null && diff(actual, this.#left).change.length > 0
   }
 
   async #read(desired: PolicyIr, devices: readonly Device[]): Promise<Standing> {
-    const objects = await this.#parts.nft.list(tableFamily, tableName)
+    const objects = await this.#inNft(this.#parts.nft.list(tableFamily, tableName))
     if (objects === null) return { actual: null, enforced: null, stamps: new Map() }
     const actual = readRuleset(objects, new Map(devices.map(device => [device.name, device.index])))
     if (this.#bindings.size === 0) this.#bindings = readBindings(actual)
     // Another layout of the mark makes every stamp unreadable, ours and those on sessions.
     const stamps = readCtMarkMask(actual) === desired.ctMarkMask ? readStamps(actual, desired.ctMarkMask) : new Map()
     // A stranger may have put the table to sleep, which nft 1.0.6 does not list as JSON; adding it again wakes it.
-    if (!this.#parts.dryRun) await this.#parts.nft.apply([addTable])
+    if (!this.#parts.dryRun) await this.#inNft(this.#parts.nft.apply([addTable]))
     // Whatever differs from the ruleset left may have let sessions in that it would not have.
     const isAsLeft = this.#left !== null && !this.#differsFromLeft(actual)
     return { actual, enforced: isAsLeft ? this.#leftPolicy : null, stamps }

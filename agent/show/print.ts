@@ -1,5 +1,6 @@
 /** The view as text for a terminal. */
 import type { Hits } from '../../rules-compiler/nft/read-ruleset.ts'
+import type { SourceStatus } from '../source.ts'
 import type { DirectionView, EniView, View } from './view.ts'
 
 const reasonText: Readonly<Record<string, string>> = {
@@ -14,12 +15,24 @@ export function printView(view: View): string {
   const groups = view.groups.map(({ id, ip, ip6 }) => `  ${id}: ${ip} IPv4 and ${ip6} IPv6 members`)
   const alone = view.unattachedEnis.map(({ id, device }) => `ENI ${id} on ${device}: no security group, left alone`)
   return [
+    ...(view.source === undefined ? [] : [printSource(view.source), '']),
     ...view.enis.flatMap(printEni),
     ...alone,
     ...(groups.length === 0 ? [] : ['Groups that rules look into', ...groups]),
     `Idle TCP sessions are forgotten after ${view.sessionTimeoutSeconds} s. Packets count when they are judged: the first of a session.`,
     '',
   ].join('\n')
+}
+
+function printSource(source: SourceStatus): string {
+  if (source.kind === 'file') return `Policy from the file ${source.path}`
+  const { url, connected, since, reason, revision, enforcedRevision } = source
+  const link = connected
+    ? `connected since ${since}`
+    : `NOT CONNECTED since ${since}${reason === null ? '' : `: ${reason}`}`
+  const revisions = enforcedRevision === null ? '' : `, revision ${enforcedRevision} in force`
+  const behind = revision === null || revision === enforcedRevision ? '' : ` (of ${revision})`
+  return `Policy from the daemon ${url}, ${link}${revisions}${behind}`
 }
 
 function printEni(eni: EniView): readonly string[] {

@@ -6,8 +6,11 @@ import type { ActualRuleset, Hits } from '../../rules-compiler/nft/read-ruleset.
 import type { EniIr, PolicyIr, RuleIr } from '../../rules-compiler/policy/ir.ts'
 import { ruleText } from '../../rules-compiler/policy/rule-text.ts'
 import { type KernelReading, readTraffic } from '../counters/read.ts'
+import type { SourceStatus } from '../source.ts'
 
 export interface View {
+  /** Where the policy comes from; left out where no agent was asked. */
+  readonly source?: SourceStatus
   readonly enis: readonly EniView[]
   /** ENIs without a group: their devices are left alone. */
   readonly unattachedEnis: readonly { readonly id: string; readonly device: string }[]

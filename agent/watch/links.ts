@@ -29,6 +29,8 @@ export interface LinkWatchOptions {
    * of several renamings in a row only the first name and the last may be seen.
    */
   readonly onEvent: (event: LinkEvent) => void
+  /** Told of each listing, after the events that came out of it: something may have changed that gives no event, a MAC address say. */
+  readonly onListing?: (links: readonly Link[]) => void
   /** The devices could not be listed, or the monitor ended; tried again by itself. */
   readonly onDown?: (reason: string) => void
 }
@@ -49,7 +51,7 @@ export async function listLinks({ prefix = [] }: { readonly prefix?: CommandPref
 }
 
 /** The devices there are when it becomes ready give no event. */
-export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): Watch {
+export function watchLinks({ prefix = [], onEvent, onListing, onDown }: LinkWatchOptions): Watch {
   const known = new Map<number, string>()
   const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>()
   let listed = false
@@ -105,6 +107,7 @@ export function watchLinks({ prefix = [], onEvent, onDown }: LinkWatchOptions): 
       } while (heardBefore !== linesHeard && performance.now() < givesUpAt && !closed)
       compare(links)
       listed = true
+      if (!closed) onListing?.(links)
       becomeReady()
       if (heardBefore !== linesHeard) setImmediate(() => scheduleListing(coalesceMs))
     } catch (error) {

@@ -1,70 +1,208 @@
-/** `ringwall agent --policy FILE`: stays, and keeps the kernel in agreement with the file. */
+/**
+ * `ringwall agent`: on a host it joins a daemon, leaves it, and runs; its other words are an operator's, about all
+ * agents of a daemon, and stand in operate-agents.ts.
+ */
 import { once } from 'node:events'
 import { resolve } from 'node:path'
-import { startAgent } from '../../agent/agent.ts'
+import { text } from 'node:stream/consumers'
+import { type AgentSource, startAgent } from '../../agent/agent.ts'
+import {
+  assertWritable,
+  defaultStateDir,
+  hasCredentials,
+  readCredentials,
+  removeCredentials,
+  writeCredentials,
+} from '../../agent/link/credentials.ts'
+import { enrol } from '../../agent/link/enrol.ts'
+import { makeHostReport } from '../../agent/link/host-report.ts'
+import { findHolder } from '../../agent/lock.ts'
+import { createNft } from '../../agent/nft/exec.ts'
 import { createLogger, logLevels } from '../../common/log.ts'
+import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { choiceFlag, numberFlag, parseArguments, requireFlag } from '../arguments.ts'
-import { type Command, UsageError } from '../command.ts'
+import { type Command, type Io, UsageError } from '../command.ts'
 
-const usage = `usage: ringwall agent --policy FILE [--metrics-address ADDRESS:PORT] [--state-dir DIR]
-                      [--on-stop keep|flush] [--log-level LEVEL]
+const usage = `usage: ringwall agent [run] --policy FILE [flags]      led by a policy file
+       ringwall agent [run] [--state-dir DIR] [flags]  led by the daemon this host has joined
+       ringwall agent join URL --token TOKEN [--state-dir DIR] [--force]
+       ringwall agent leave [--state-dir DIR] [--flush]
+       ringwall agent list|show|invite|revoke|delete …  all agents of a daemon, for operators
 
-Keeps this network namespace in agreement with a policy file: applies each change of the file as the smallest
-transaction, cuts sessions that are no longer allowed, heals the ruleset when something else alters it, and follows
-devices that come, go or are renamed. A file with faults changes nothing: the last good ruleset stays in force.
+Keeps this network namespace in agreement with a policy: applies each change as the smallest transaction, cuts sessions
+that are no longer allowed, heals the ruleset when something else alters it, and follows devices that come, go or are
+renamed. What has faults changes nothing: the last good ruleset stays in force, also while the daemon is away.
 
   --policy FILE                   policy in YAML or JSON; best replaced by renaming a finished file over it
   --metrics-address ADDRESS:PORT  where /metrics and /health are served, loopback only; 127.0.0.1:9469 if left out,
                                   "none" for nowhere
-  --state-dir DIR                 where the last good policy and ruleset are kept; none if left out
+  --state-dir DIR                 where credentials and the last good policy and ruleset are kept; with --policy none
+                                  are kept if left out, otherwise ${defaultStateDir}
   --on-stop keep|flush            what becomes of the ruleset when the agent stops; keep if left out
   --log-level LEVEL               debug, info, warn or error; info if left out
+
+"join" has the daemon at https://HOST:PORT, its listener for agents, sign a certificate for a key made here. The token is
+good for once; it names the daemon's own certificate, and nothing is sent to anybody else. "leave" forgets the
+credentials; the ruleset stays.
+
+  --token TOKEN                   as it was given out; "-" reads it from standard input, which others cannot see
+  --force                         join though this host has joined already
+  --flush                         remove the ruleset too
 
 Logs are JSON, one object a line, on standard output. "ringwall show" tells what is in force.
 `
 
-const options = {
+const stateDirOption = { 'state-dir': { type: 'string' } } as const
+
+const runOptions = {
+  ...stateDirOption,
   policy: { type: 'string' },
   'metrics-address': { type: 'string', default: '127.0.0.1:9469' },
-  'state-dir': { type: 'string' },
   'on-stop': { type: 'string', default: 'keep' },
   'log-level': { type: 'string', default: 'info' },
 } as const
+
+const joinOptions = { ...stateDirOption, token: { type: 'string' }, force: { type: 'boolean' } } as const
+const leaveOptions = { ...stateDirOption, flush: { type: 'boolean' } } as const
 
 export const command: Command = {
   name: 'agent',
   summary: 'stay, and keep the kernel in agreement with a policy file',
   usage,
-  run,
+  run: dispatch,
+}
+
+/** What this host does itself. */
+const hostOperations = ['run', 'join', 'leave'] as const
+
+async function dispatch(args: readonly string[], io: Io): Promise<number> {
+  const [word, ...rest] = args
+  switch (word) {
+    case 'run':
+      return run(rest)
+    case 'join':
+      return join(rest, io)
+    case 'leave':
+      return leave(rest, io)
+    default:
+      return word === undefined || word.startsWith('-') ? run(args) : operateAgents(word, args, io)
+  }
+}
+
+async function operateAgents(word: string, args: readonly string[], io: Io): Promise<number> {
+  const { agentOperations, operate } = await import('./operate-agents.ts')
+  const operations: readonly string[] = agentOperations
+  if (operations.includes(word)) return operate(args, io)
+  const known = [...hostOperations, ...operations]
+  const nearest = nearestWord(word, known)
+  const expected = nearest === null ? `one of ${known.join(', ')}, or --policy FILE` : `is "${nearest}" meant?`
+  throw new UsageError(`unexpected argument "${word}": ${nearest === null ? 'expected ' : ''}${expected}`)
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArguments(args, options)
-  if (positionals[0] !== undefined)
-    throw new UsageError(`unexpected argument "${positionals[0]}": expected --policy FILE`)
+  const { values, positionals } = parseArguments(args, runOptions)
+  refuseMore(positionals)
   const stopSignal = Promise.race((['SIGTERM', 'SIGINT'] as const).map(signal => once(process, signal)))
   const log = createLogger('ringwall-agent', choiceFlag('log-level', values['log-level'], logLevels))
+  const metrics = readMetricsAddress(values['metrics-address'])
+  const onStop = choiceFlag('on-stop', values['on-stop'], ['keep', 'flush'])
+  const source = await findSource(values.policy, values['state-dir'])
   process.once('uncaughtException', error => {
     log.fatal({ error, stack: error.stack }, 'the agent ends by a fault of its own; the ruleset stays in force')
     process.exit(1)
   })
-  const agent = await startAgent({
-    policyPath: resolve(requireFlag('policy', values.policy)),
-    metrics: readMetricsAddress(values['metrics-address']),
-    stateDir: values['state-dir'] === undefined ? null : resolve(values['state-dir']),
-    onStop: choiceFlag('on-stop', values['on-stop'], ['keep', 'flush']),
-    log,
-  })
+  const agent = await startAgent({ source, metrics, onStop, log })
   await stopSignal
   await agent.stop()
   return 0
 }
 
-function readMetricsAddress(text: string): { readonly address: string; readonly port: number } | null {
-  if (text === 'none') return null
-  const [, address, port] = /^\[?([^\]]+)\]?:(\d+)$/.exec(text) ?? []
-  if (address === undefined || port === undefined) {
-    throw new UsageError(`--metrics-address is "${text}", expected ADDRESS:PORT such as 127.0.0.1:9469, or "none"`)
+async function findSource(policy: string | undefined, stateDir: string | undefined): Promise<AgentSource> {
+  if (policy !== undefined) {
+    return {
+      kind: 'file',
+      policyPath: resolve(policy),
+      stateDir: stateDir === undefined ? null : resolve(stateDir),
+    }
   }
-  return { address, port: numberFlag('metrics-address', port, [0, 65_535]) }
+  const folder = resolve(stateDir ?? defaultStateDir)
+  const credentials = await readCredentials(folder)
+  if (credentials === null) {
+    throw new UsageError(
+      `missing --policy FILE: this host has joined no daemon either (no credentials in "${folder}"; "ringwall agent join" makes them)`,
+    )
+  }
+  return { kind: 'daemon', credentials, stateDir: folder }
+}
+
+async function join(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseArguments(args, joinOptions)
+  const [url, ...more] = positionals
+  if (url === undefined) throw new UsageError('missing URL, https://HOST:PORT of the daemon’s listener for agents')
+  refuseMore(more)
+  const given = requireFlag('token', values.token)
+  const folder = resolve(values['state-dir'] ?? defaultStateDir)
+  if (!values.force && (await hasCredentials(folder))) {
+    throw new Error(`Cannot join: this host has joined a daemon already ("${folder}"); --force replaces that`)
+  }
+  await assertWritable(folder)
+  const token = given === '-' ? await text(io.stdin) : given
+  const report = await makeHostReport({ nftVersion: await nftVersion(), capabilities: {} })
+  const credentials = await enrol({ url, token, report })
+  await writeCredentials(folder, credentials)
+  io.stdout.write(`Joined ${credentials.daemonUrl} as agent ${credentials.agentId}.\n`)
+  const holder = await findHolder()
+  const next =
+    holder?.role === 'agent'
+      ? `An agent runs here already (pid ${holder.pid}): restart it.`
+      : `Start it: ringwall agent${values['state-dir'] === undefined ? '' : ` --state-dir ${folder}`}`
+  io.stdout.write(`${next}\n`)
+  return 0
+}
+
+/** For the daemon's list of hosts; what nft can do is told when the agent runs. */
+async function nftVersion(): Promise<string> {
+  try {
+    return await createNft().version()
+  } catch {
+    return 'unknown'
+  }
+}
+
+async function leave(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseArguments(args, leaveOptions)
+  refuseMore(positionals)
+  const folder = resolve(values['state-dir'] ?? defaultStateDir)
+  const holder = await findHolder()
+  if (holder?.role === 'agent' && holder.daemonUrl !== null) {
+    throw new Error(`Cannot leave: the agent runs (pid ${holder.pid}); stop it first`)
+  }
+  if (!(await hasCredentials(folder))) {
+    throw new Error(`Cannot leave: this host has joined no daemon (no credentials in "${folder}")`)
+  }
+  // First what can fail, so that it can be tried again.
+  const flushed = values.flush ? await flush(io) : 0
+  if (flushed !== 0) return flushed
+  await removeCredentials(folder)
+  const ruleset = values.flush ? '' : ' What is in force stays; "ringwall flush" removes it.'
+  io.stdout.write(`The credentials are gone.${ruleset} The daemon still lists the agent: revoke or delete it there.\n`)
+  return 0
+}
+
+async function flush(io: Io): Promise<number> {
+  const { command: flushCommand } = await import('./flush.ts')
+  return flushCommand.run([], io)
+}
+
+function refuseMore([extra]: readonly string[]): void {
+  if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`)
+}
+
+function readMetricsAddress(address: string): { readonly address: string; readonly port: number } | null {
+  if (address === 'none') return null
+  const [, host, port] = /^\[?([^\]]+)\]?:(\d+)$/.exec(address) ?? []
+  if (host === undefined || port === undefined) {
+    throw new UsageError(`--metrics-address is "${address}", expected ADDRESS:PORT such as 127.0.0.1:9469, or "none"`)
+  }
+  return { address: host, port: numberFlag('metrics-address', port, [0, 65_535]) }
 }

@@ -29,7 +29,7 @@ const run =
   reporter => {
     const ruleset = compile(policy)
     const where = { policy: facts.of ?? policy, ruleset, bindings: facts.bindings ?? bound }
-    const reached = { cause, ...where, lacking: null, seconds: 0.01 }
+    const reached = { cause, ...where, lacking: null, seconds: 0.01, nftSeconds: 0.005 }
     const plan = { ruleset, stamps: new Map(), transactions: diff(null, ruleset), raised: ['eni-1/ingress'] }
     const done = { plan, summary: 'add table ringwall', drifted: facts.drifted ?? false }
     reporter.report(

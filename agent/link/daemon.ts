@@ -1,0 +1,511 @@
+/**
+ * The connection to the daemon: docs/push-protocol.md. It connects, says hello, hands on what comes, and comes back
+ * when the connection ends. What stands in the kernel depends on none of it.
+ */
+import { isIP, type LookupFunction } from 'node:net'
+import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { WebSocket } from 'ws'
+import type { Logger } from '../../common/log.ts'
+import {
+  heartbeatMs,
+  maxToAgentBytes,
+  maxToDaemonBytes,
+  protocolVersion,
+  pushPath,
+  type ToAgent,
+  type ToDaemon,
+} from '../../wire/messages.ts'
+import { backOff } from './back-off.ts'
+import { type DaemonAddress, parseDaemonUrl, resolveHost } from './daemon-url.ts'
+import type { Identity } from './identity.ts'
+import { serverUsage } from './keys.ts'
+import type { LinkMetrics, ReconnectReason } from './metrics.ts'
+import { isKnownGoodbye, readToAgent } from './read-message.ts'
+import { objectOf, readJsonWith, text } from './shape.ts'
+import type { ViewUpdate } from './view.ts'
+
+export interface DaemonLinkOptions {
+  readonly identity: Identity
+  readonly log: Logger
+  readonly metrics: LinkMetrics
+  /** What to say first on a new connection. */
+  readonly hello: () => Pick<Hello, 'report' | 'view' | 'enforced'>
+  /**
+   * Told of each update as it comes.
+   * @returns null, or why it cannot be applied: then the daemon is asked for all there is
+   */
+  readonly onUpdate: (update: ViewUpdate, arrivedAtMs: number) => string | null
+  /** Before each attempt: where it will go. The attempt waits until the way is free. */
+  readonly onAddresses: (addresses: readonly string[]) => Promise<void>
+  /** Addresses of an earlier run, for while the name cannot be resolved. */
+  readonly lastAddresses: readonly string[]
+  readonly clock?: Clock
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+  /** From 0 to 1. */
+  random(): number
+  /** @returns what cancels it */
+  after(milliseconds: number, task: () => void): () => void
+}
+
+export interface LinkStatus {
+  readonly connected: boolean
+  /** Since when that is so, milliseconds since 1970. */
+  readonly sinceMs: number
+  /** Why it is not connected; null while it is, and before the first attempt has ended. */
+  readonly reason: string | null
+  /** The daemon cut this agent off for good: it does not come back. */
+  readonly revoked: boolean
+}
+
+type Hello = Extract<ToDaemon, { type: 'hello' }>
+
+/** Three heartbeats. */
+const silenceMs = 3 * heartbeatMs
+const handshakeTimeoutMs = 10_000
+const closeTimeoutMs = 1_000
+/** A connection that lived this long had begun well: the next delay is the first again. */
+const livedWellMs = 10_000
+/** A clock that is stepped, and a renewal that was not answered, are found out within this time. */
+const longestSleepMs = 3_600_000
+const maxRefusalBytes = 64 * 1024
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  after(milliseconds, task) {
+    const timer = setTimeout(task, milliseconds)
+    return () => clearTimeout(timer)
+  },
+}
+
+export class DaemonLink {
+  readonly #options: DaemonLinkOptions
+  readonly #clock: Clock
+  readonly #daemon: DaemonAddress
+  #addresses: readonly string[]
+  #connection: Connection | null = null
+  #openedAtMs = 0
+  #status: LinkStatus
+  #failures = 0
+  /** The TLS ticket of the last connection: coming back by it costs the daemon no signature. */
+  #session: Buffer | undefined
+  /** The view that is held does not fit what the daemon sends: it is asked for all of it. */
+  #needsSnapshot = false
+  #lastTold = ''
+  #cancelRetry = () => {}
+  #cancelRenewal = () => {}
+  #closed = false
+
+  /** @throws {Error} if the credentials name no URL */
+  constructor(options: DaemonLinkOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? realClock
+    this.#daemon = parseDaemonUrl(options.identity.credentials.daemonUrl)
+    this.#addresses = options.lastAddresses
+    this.#status = { connected: false, sinceMs: this.#clock.now(), reason: null, revoked: false }
+  }
+
+  get status(): LinkStatus {
+    return this.#status
+  }
+
+  start(): void {
+    this.#scheduleRenewal()
+    void this.#connect()
+  }
+
+  /** Lost where there is no connection: the next hello says what there is to say. */
+  send(message: ToDaemon): void {
+    if (!this.#status.connected) return
+    this.#options.metrics.messages.inc({ type: message.type })
+    this.#connection?.send(JSON.stringify(message))
+  }
+
+  /** Ends the connection; nothing is called afterwards. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelRetry()
+    this.#cancelRenewal()
+    const connection = this.#connection
+    this.#connection = null
+    this.#setStatus({ connected: false, reason: 'the agent stops' })
+    await connection?.close()
+  }
+
+  async #connect(): Promise<void> {
+    const { identity, onAddresses } = this.#options
+    try {
+      this.#addresses = await resolveHost(this.#daemon.host)
+    } catch (error) {
+      if (this.#addresses.length === 0) {
+        this.#ended({ reason: 'unresolvable', message: messageOf(error) })
+        return
+      }
+    }
+    try {
+      await onAddresses(this.#addresses)
+      if (this.#closed) return
+      this.#openedAtMs = this.#clock.now()
+      this.#connection = openConnection({
+        daemon: this.#daemon,
+        addresses: this.#addresses,
+        credentials: identity.credentials,
+        session: this.#session,
+        clock: this.#clock,
+        onSession: session => {
+          this.#session = session
+        },
+        onOpen: () => this.#greet(),
+        onText: json => this.#take(json),
+        onEnd: end => this.#ended(end),
+      })
+    } catch (error) {
+      // Credentials that TLS cannot use, say.
+      this.#ended({ reason: 'untrusted', message: messageOf(error) })
+    }
+  }
+
+  #greet(): void {
+    this.#setStatus({ connected: true, reason: null })
+    this.#lastTold = ''
+    this.#options.log.info({ daemon: this.#daemon.url }, 'connected to the daemon')
+    const { report, view, enforced } = this.#options.hello()
+    const hello: Hello = { type: 'hello', protocolVersion, report, view: this.#needsSnapshot ? null : view, enforced }
+    if (hello.view !== null && Buffer.byteLength(JSON.stringify(hello)) > maxToDaemonBytes) {
+      this.#needsSnapshot = true
+      this.send({ ...hello, view: null })
+    } else {
+      this.#needsSnapshot = hello.view === null
+      this.send(hello)
+    }
+    this.#scheduleRenewal()
+  }
+
+  #take(json: string): void {
+    const arrivedAtMs = performance.now()
+    const read = readToAgent(json)
+    if ('fault' in read) this.#refuse(read.fault)
+    else this.#act(read.value, arrivedAtMs)
+  }
+
+  #act(message: ToAgent, arrivedAtMs: number): void {
+    this.#options.metrics.messages.inc({ type: message.type })
+    switch (message.type) {
+      case 'snapshot':
+      case 'delta': {
+        const unexpected = this.#needsSnapshot && message.type === 'delta'
+        const fault = unexpected
+          ? 'Cannot apply a delta: no view was said to be held'
+          : this.#update(message, arrivedAtMs)
+        if (fault === null) this.#needsSnapshot = false
+        else this.#refuse(fault)
+        break
+      }
+      case 'renewed':
+        void this.#takeRenewed(message.certificate)
+        break
+      case 'goodbye':
+        this.#takeGoodbye(message.code, message.message)
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  #update(update: ViewUpdate, arrivedAtMs: number): string | null {
+    try {
+      return this.#options.onUpdate(update, arrivedAtMs)
+    } catch (error) {
+      return `Cannot apply it, by a fault of Ringwall's own: ${messageOf(error)}`
+    }
+  }
+
+  #refuse(fault: string): void {
+    this.#needsSnapshot = true
+    this.#leave('malformed', `${unusable}: ${fault}`)
+  }
+
+  #takeGoodbye(code: string, said: string): void {
+    const message = `the daemon says: ${printable(said)} (${isKnownGoodbye(code) ? code : printable(code)})`
+    if (code === 'revoked') this.#revoked(message)
+    else this.#leave('goodbye', message)
+  }
+
+  /** For good: a host whose agent was revoked joins again with a new token. */
+  #revoked(message: string): void {
+    this.#cancelRenewal()
+    this.#setStatus({ connected: false, reason: message, revoked: true })
+    void this.#connection?.close()
+    this.#connection = null
+    this.#options.log.error(
+      { daemon: this.#daemon.url, reason: message },
+      'the daemon has revoked this agent; what is in force stays, and no change comes any more',
+    )
+  }
+
+  async #takeRenewed(certificate: string): Promise<void> {
+    const { identity, log } = this.#options
+    try {
+      await identity.takeRenewed(certificate)
+    } catch (error) {
+      log.error({ error }, 'cannot renew the certificate; the one in use stays, and it is tried again')
+      return
+    }
+    log.info({ expires: new Date(identity.expiresAtMs).toISOString() }, 'the certificate is renewed')
+    // A session begun with the old certificate would go on with it.
+    this.#session = undefined
+    this.#scheduleRenewal()
+    this.#leave('renewed', 'the new certificate is to be used')
+  }
+
+  /** Ends the connection from this side, and comes back. */
+  #leave(reason: ReconnectReason, message: string): void {
+    const connection = this.#connection
+    if (connection === null) return
+    void connection.close()
+    this.#ended({ reason, message })
+  }
+
+  #ended({ reason, message, code = '' }: ConnectionEnd): void {
+    if (this.#closed || this.#status.revoked) return
+    const hadBegunWell = this.#status.connected && this.#clock.now() - this.#openedAtMs >= livedWellMs
+    this.#connection = null
+    if (reason === 'turned-away' && /revoked/i.test(code)) {
+      this.#revoked(message)
+      return
+    }
+    const { metrics, log } = this.#options
+    this.#failures = hadBegunWell ? 1 : this.#failures + 1
+    metrics.reconnects.inc({ reason })
+    this.#setStatus({ connected: false, reason: message })
+    const retryInMs = backOff(this.#failures, this.#clock.random())
+    // The same again and again for hours is one line.
+    const told = `${reason} ${message}`
+    if (reason !== 'renewed' && told !== this.#lastTold) {
+      this.#lastTold = told
+      log.warn(
+        { daemon: this.#daemon.url, cause: reason, reason: message, retryInMs },
+        'not connected to the daemon; what is in force stays, and it is tried again',
+      )
+    }
+    this.#cancelRetry()
+    this.#cancelRetry = this.#clock.after(retryInMs, () => void this.#connect())
+  }
+
+  #setStatus(change: Partial<LinkStatus> & Pick<LinkStatus, 'connected'>): void {
+    const sinceMs = change.connected === this.#status.connected ? this.#status.sinceMs : this.#clock.now()
+    this.#status = { ...this.#status, ...change, sinceMs }
+    this.#options.metrics.connected.set(change.connected ? 1 : 0)
+  }
+
+  /** Looks at the clock now and then: it may be stepped, and what was asked for may never come. */
+  #scheduleRenewal(): void {
+    this.#cancelRenewal()
+    const { identity } = this.#options
+    const waitMs = identity.renewAtMs - this.#clock.now()
+    if (waitMs <= 0) this.send(identity.askRenewal())
+    const sleepMs = waitMs <= 0 ? longestSleepMs : Math.min(waitMs, longestSleepMs)
+    this.#cancelRenewal = this.#clock.after(sleepMs, () => this.#scheduleRenewal())
+  }
+}
+
+/** A certificate for an agent must not pass for the daemon's, though the same CA signed it. */
+function checkServerIdentity(_host: string, certificate: PeerCertificate): Error | undefined {
+  if (certificate.ext_key_usage?.includes(serverUsage)) return undefined
+  return new Error("whoever listens there is not the daemon: its certificate is not a server's")
+}
+
+interface ConnectionOptions {
+  readonly daemon: DaemonAddress
+  readonly addresses: readonly string[]
+  readonly credentials: Identity['credentials']
+  readonly session: Buffer | undefined
+  readonly clock: Clock
+  readonly onSession: (session: Buffer) => void
+  readonly onOpen: () => void
+  readonly onText: (json: string) => void
+  /** Once, unless `close` ended it; nothing is called afterwards. */
+  readonly onEnd: (end: ConnectionEnd) => void
+}
+
+interface ConnectionEnd {
+  readonly reason: ReconnectReason
+  readonly message: string
+  /** Of the daemon's answer, where it turned us away. */
+  readonly code?: string
+}
+
+interface Connection {
+  send(json: string): void
+  close(): Promise<void>
+}
+
+/** One connection, from the first attempt to its end. */
+function openConnection(options: ConnectionOptions): Connection {
+  const { daemon, clock } = options
+  let isOver = false
+  let isOpen = false
+  let heardAtMs = clock.now()
+  let cancelSilence = () => {}
+  let tlsSocket: TLSSocket | null = null
+  const { promise: gone, resolve: go } = Promise.withResolvers<void>()
+
+  const socketOptions: WebSocket.ClientOptions & { readonly closeTimeout: number } = {
+    createConnection: () => {
+      tlsSocket = connectTls(options)
+      return tlsSocket
+    },
+    handshakeTimeout: handshakeTimeoutMs,
+    closeTimeout: closeTimeoutMs,
+    maxPayload: maxToAgentBytes,
+    perMessageDeflate: false,
+    followRedirects: false,
+  }
+  const socket = new WebSocket(`wss://${new URL(daemon.url).host}${pushPath}`, socketOptions)
+
+  const end = (how: ConnectionEnd) => {
+    if (isOver) return
+    isOver = true
+    cancelSilence()
+    socket.terminate()
+    options.onEnd(how)
+  }
+  const hear = () => {
+    heardAtMs = clock.now()
+  }
+  const listen = (milliseconds: number) => {
+    cancelSilence = clock.after(milliseconds, () => {
+      const restMs = heardAtMs + silenceMs - clock.now()
+      if (restMs > 0) listen(Math.min(restMs, silenceMs))
+      else end({ reason: 'silent', message: `nothing was heard for ${silenceMs / 1000} s` })
+    })
+  }
+
+  socket.on('open', () => {
+    if (isOver) return
+    isOpen = true
+    hear()
+    // Any byte counts: a large snapshot on a slow line is many seconds without a ping.
+    tlsSocket?.on('data', hear)
+    listen(silenceMs)
+    options.onOpen()
+  })
+  socket.on('message', (data, isBinary) => {
+    if (isOver) return
+    if (isBinary) end({ reason: 'malformed', message: `${unusable}: a binary message` })
+    else options.onText(data.toString())
+  })
+  socket.on('unexpected-response', (request, response) => {
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('data', (chunk: string) => {
+      body += chunk
+      if (body.length > maxRefusalBytes) request.destroy()
+    })
+    response.on('close', () => {
+      request.destroy()
+      end(readTurningAway(response.statusCode ?? 0, body))
+    })
+  })
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    end(isOpen ? sortBreak(error) : sortFailure(error))
+  })
+  socket.on('close', (code, reason) => {
+    go()
+    const said = printable(`${code} ${reason.toString()}`)
+    end({ reason: 'closed', message: `the connection was closed (${said})` })
+  })
+
+  return {
+    send: json => socket.send(json, () => {}),
+    async close() {
+      isOver = true
+      cancelSilence()
+      if (isOpen) socket.close(1000)
+      else socket.terminate()
+      await gone
+    },
+  }
+}
+
+function connectTls({ daemon, addresses, credentials, session, onSession }: ConnectionOptions): TLSSocket {
+  const { caCertificate, certificate, privateKey } = credentials
+  const socket = connect({
+    host: daemon.host,
+    port: daemon.port,
+    ...(isIP(daemon.host) === 0 && { servername: daemon.host }),
+    lookup: toKnown(addresses),
+    minVersion: 'TLSv1.3',
+    ca: caCertificate,
+    cert: certificate,
+    key: privateKey,
+    checkServerIdentity,
+    ALPNProtocols: ['http/1.1'],
+    ...(session !== undefined && { session }),
+  })
+  socket.on('session', onSession)
+  return socket
+}
+
+/** Goes to the addresses that the policy lets through, and to no other that the name may have got meanwhile. */
+function toKnown(addresses: readonly string[]): LookupFunction {
+  const all = addresses.map(address => ({ address, family: isIP(address) }))
+  return (_host, { all: wantsAll }, callback) => {
+    if (wantsAll) callback(null, all)
+    else callback(null, all[0]!.address, all[0]!.family)
+  }
+}
+
+/** Before it was open. */
+function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
+  const { code = '', message } = error
+  const errors = error instanceof AggregateError ? (error.errors as Error[]) : []
+  const isTrust = /^(ERR_(SSL|TLS|OSSL)|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|INVALID_PURPOSE)/.test(code)
+  return {
+    reason: isTrust || /certificate/i.test(message) ? 'untrusted' : 'unreachable',
+    message: printable(errors[0]?.message ?? message),
+  }
+}
+
+function sortBreak(error: NodeJS.ErrnoException): ConnectionEnd {
+  const { code = '' } = error
+  const message = printable(error.message)
+  // What the daemon thinks of our certificate may come after our side of the handshake, as an alert (RFC 8446, 4.4.2.4).
+  if (code.startsWith('ERR_SSL')) return { reason: 'untrusted', message }
+  return code.startsWith('WS_ERR')
+    ? { reason: 'malformed', message: `${unusable}: ${message}` }
+    : { reason: 'closed', message }
+}
+
+interface TurningAway {
+  readonly code?: string
+  readonly detail?: string
+  readonly title?: string
+}
+
+const readTurningAwayBody = objectOf<TurningAway>({}, { code: text, detail: text, title: text })
+
+function readTurningAway(status: number, body: string): ConnectionEnd {
+  const read = readJsonWith(readTurningAwayBody, body)
+  const { code = `HTTP status ${status}`, detail, title } = 'value' in read ? read.value : {}
+  const said = printable(detail ?? title ?? 'no reason given')
+  return { reason: 'turned-away', message: `the daemon says: ${said} (${printable(code)})`, code }
+}
+
+const unusable = 'the daemon sent what cannot be used'
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** It goes to logs and to an operator's terminal. */
+function printable(words: string): string {
+  return words
+    .replace(/\p{C}+/gu, ' ')
+    .trim()
+    .slice(0, 500)
+}

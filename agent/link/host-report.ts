@@ -1,0 +1,32 @@
+/** What an agent says of its host. */
+import { readFileSync } from 'node:fs'
+import { hostname, release } from 'node:os'
+import type { HostReport } from '../../wire/messages.ts'
+import { listAddresses } from '../watch/addresses.ts'
+
+export interface NftFacts {
+  readonly nftVersion: string
+  /** Feature to how it is had on this host; empty where that has not been tried. */
+  readonly capabilities: Readonly<Record<string, string>>
+}
+
+/** The first by index; a host with more guests than this is told of in part, so that a message stays within its bounds. */
+const mostDevices = 2_000
+
+/** @throws {Error} if the devices cannot be listed */
+export async function makeHostReport({ nftVersion, capabilities }: NftFacts): Promise<HostReport> {
+  const devices = await listAddresses()
+  return {
+    hostName: hostname(),
+    kernel: release(),
+    agentVersion: agentVersion(),
+    nftVersion,
+    capabilities,
+    devices: devices.slice(0, mostDevices),
+  }
+}
+
+function agentVersion(): string {
+  const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(packageJson) as { version: string }).version
+}

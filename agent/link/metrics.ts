@@ -1,0 +1,89 @@
+/** What an agent that is led by a daemon tells Prometheus besides. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/**
+ *   unresolvable  the daemon's name has no address
+ *   unreachable   nobody answers there, or not in time
+ *   untrusted     the TLS handshake failed: another CA, a certificate that ran out, on either side
+ *   turned-away   the daemon answered and let us not in
+ *   silent        nothing was heard for three heartbeats
+ *   closed        the connection broke or was closed
+ *   goodbye       the daemon said why it ends the connection
+ *   malformed     the daemon sent what cannot be read or applied
+ *   renewed       our own doing: to use a new certificate
+ */
+export const reconnectReasons = [
+  'unresolvable',
+  'unreachable',
+  'untrusted',
+  'turned-away',
+  'silent',
+  'closed',
+  'goodbye',
+  'malformed',
+  'renewed',
+] as const
+export type ReconnectReason = (typeof reconnectReasons)[number]
+
+export const messageTypes = [
+  'snapshot',
+  'delta',
+  'renewed',
+  'goodbye',
+  'hello',
+  'report',
+  'enforced',
+  'refused',
+  'renew',
+] as const
+
+export type LinkMetrics = ReturnType<typeof createLinkMetrics>
+
+/** @param certificateExpiresAtMs  asked at each scrape; milliseconds since 1970 */
+export function createLinkMetrics(registry: Registry, certificateExpiresAtMs: () => number) {
+  const registers = [registry]
+  const connected = new Gauge({
+    name: 'ringwall_agent_link_connected',
+    help: '1 while the agent is connected to its daemon; 0 means that no changes come and what is in force stays.',
+    registers,
+  })
+  const reconnects = new Counter({
+    name: 'ringwall_agent_link_reconnects_total',
+    help: 'Connections to the daemon that ended or failed, by reason. A steep rise means that the daemon or the way to it is in trouble.',
+    labelNames: ['reason'],
+    registers,
+  })
+  for (const reason of reconnectReasons) reconnects.inc({ reason }, 0)
+  const messages = new Counter({
+    name: 'ringwall_agent_link_messages_total',
+    help: 'Messages from and to the daemon by type. A rise of "snapshot" means that deltas are not enough, of "refused" that changes do not get in force.',
+    labelNames: ['type'],
+    registers,
+  })
+  for (const type of messageTypes) messages.inc({ type }, 0)
+  const revision = new Gauge({
+    name: 'ringwall_agent_link_revision',
+    help: 'Revision of the view that the daemon gave last. It rises with each change that this host must know.',
+    registers,
+  })
+  const enforcedRevision = new Gauge({
+    name: 'ringwall_agent_link_enforced_revision',
+    help: 'Revision that stands in the kernel. A rise that lags behind ringwall_agent_link_revision means changes that are refused.',
+    registers,
+  })
+  const enforceDuration = new Histogram({
+    name: 'ringwall_agent_link_enforce_duration_seconds',
+    help: 'Time from the arrival of a change to its standing in the kernel, refusals in between included. A rise means that users wait longer for their rules.',
+    buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+    registers,
+  })
+  new Gauge({
+    name: 'ringwall_agent_link_certificate_expiry_seconds',
+    help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. Above 0 all is well; at 0 the host must join again.',
+    registers,
+    collect() {
+      this.set(Math.max(0, (certificateExpiresAtMs() - Date.now()) / 1000))
+    },
+  })
+  return { connected, reconnects, messages, revision, enforcedRevision, enforceDuration }
+}
