@@ -32,8 +32,19 @@ export function impactOf(world: World, changes: readonly Change[]): Impact {
   return new Survey(world, changes).impact()
 }
 
+/**
+ * The same for a commit of the past: who sees today what it changed then, and the agents of the ENIs and instances it
+ * changed. What was changed is read from the commit.
+ */
+export function pastImpactOf(world: World, changes: readonly Change[]): Impact {
+  return new Survey(world, changes, { isPast: true }).impact()
+}
+
 class Survey {
   readonly #world: World
+  readonly #isPast: boolean
+  /** Of the documents that change. */
+  readonly #before: ReadonlyMap<string, unknown>
   readonly #changes: readonly Change[]
   readonly #after: ReadonlyMap<string, unknown>
   readonly #viewKeys = new Set<ViewKey>()
@@ -41,8 +52,10 @@ class Survey {
   /** Groups whose ENIs' agents were noted already. */
   readonly #noted = new Set<string>()
 
-  constructor(world: World, changes: readonly Change[]) {
+  constructor(world: World, changes: readonly Change[], { isPast = false } = {}) {
     this.#world = world
+    this.#isPast = isPast
+    this.#before = new Map(changes.map(({ key, before }) => [key, before]))
     this.#changes = changes
     this.#after = new Map(changes.map(({ key, value }) => [key, value]))
   }
@@ -68,7 +81,7 @@ class Survey {
       case 'eni':
         if (this.#differs('eni', id, eniObject)) {
           this.#viewKeys.add(viewKey('eni', id))
-          this.#noteAgent(this.#agentBefore(this.#world.get('eni', id)?.instanceId))
+          this.#noteAgent(this.#agentBefore(this.#documentBefore('eni', id)?.instanceId))
           this.#noteAgent(this.#agentAfter(this.#documentAfter('eni', id)?.instanceId))
         }
         break
@@ -90,7 +103,7 @@ class Survey {
 
   /** One that changes agent leaves the view of one and comes into that of the other, with all its ENIs. */
   #surveyInstance(id: string): void {
-    const before = this.#world.get('instance', id)?.agentId ?? null
+    const before = this.#documentBefore('instance', id)?.agentId ?? null
     const after = this.#documentAfter('instance', id)?.agentId ?? null
     const differs = this.#differs('instance', id, instanceObject)
     if (differs) this.#viewKeys.add(viewKey('instance', id))
@@ -103,13 +116,13 @@ class Survey {
     const documents = this.#changes.flatMap(({ key, value }) => {
       const { kind, id } = parseKey(key)
       const after = value as Documents['eni'] | null
-      return kind === 'eni' ? [{ before: this.#world.get('eni', id) ?? null, after }] : []
+      return kind === 'eni' ? [{ before: this.#documentBefore('eni', id) ?? null, after }] : []
     })
     for (const [groupId, counts] of countMembers(documents)) {
       const members = this.#world.membersOf(groupId)
       const changed = counts.entries().some(([address, by]) => {
         const count = members.get(address) ?? 0
-        return count > 0 !== count + by > 0
+        return this.#isPast || count > 0 !== count + by > 0
       })
       if (changed) this.#noteMembers(groupId)
     }
@@ -136,11 +149,17 @@ class Survey {
   }
 
   #agentBefore(instanceId: string | undefined): string | null {
-    return instanceId === undefined ? null : (this.#world.get('instance', instanceId)?.agentId ?? null)
+    return instanceId === undefined ? null : (this.#documentBefore('instance', instanceId)?.agentId ?? null)
   }
 
   #agentAfter(instanceId: string | undefined): string | null {
     return instanceId === undefined ? null : (this.#documentAfter('instance', instanceId)?.agentId ?? null)
+  }
+
+  #documentBefore<K extends Kind>(kind: K, id: string): Documents[K] | undefined {
+    const key = keyOf(kind, id)
+    if (!this.#isPast || !this.#before.has(key)) return this.#world.get(kind, id)
+    return (this.#before.get(key) as Documents[K] | null) ?? undefined
   }
 
   #documentAfter<K extends Kind>(kind: K, id: string): Documents[K] | undefined {
@@ -151,7 +170,7 @@ class Survey {
 
   /** Only what agents are told counts: a new description is no news to them. */
   #differs<K extends Kind>(kind: K, id: string, objectOf: (doc: Documents[K]) => ViewObject): boolean {
-    const before = kind === 'settings' ? (this.#world.settings as Documents[K]) : this.#world.get(kind, id)
+    const before = this.#documentBefore(kind, id)
     const after = this.#documentAfter(kind, id)
     if (before === undefined || after === undefined) return before !== after
     return !isDeepStrictEqual(objectOf(before), objectOf(after))

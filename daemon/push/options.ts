@@ -1,0 +1,34 @@
+/** What can be set about the agents' side; everything has a value that fits ten thousand agents. */
+import { heartbeatMs } from '../../wire/messages.ts'
+
+export interface PushOptions {
+  readonly heartbeatMs: number
+  /** Without an answer to an update for this long an agent is let go. */
+  readonly answerTimeoutMs: number
+  /** From the connection until `hello`, with the handshake. */
+  readonly helloTimeoutMs: number
+  /** Connections that have not shown a good certificate yet, from one address and in all. */
+  readonly maxStrangersPerAddress: number
+  readonly maxStrangers: number
+  /** Messages that answer no update: at once, and a second. */
+  readonly messageBurst: number
+  readonly messagesPerSecond: number
+  /** Reports of one agent are stored at most this often. */
+  readonly reportIntervalMs: number
+  /** Of the listener's own certificate; renewed after half of it. */
+  readonly serverCertificateMs: number
+}
+
+const dayMs = 24 * 3600 * 1000
+
+export const defaultPushOptions: PushOptions = {
+  heartbeatMs,
+  answerTimeoutMs: 60_000,
+  helloTimeoutMs: 10_000,
+  maxStrangersPerAddress: 512,
+  maxStrangers: 4096,
+  messageBurst: 100,
+  messagesPerSecond: 10,
+  reportIntervalMs: 5000,
+  serverCertificateMs: 30 * dayMs,
+}

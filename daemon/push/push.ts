@@ -1,0 +1,343 @@
+/**
+ * The daemon's side of agents, put together: it hears of commits, tells the agents concerned, and knows what stands in
+ * their kernels.
+ */
+import type { Registry } from 'prom-client'
+import type { WebSocket } from 'ws'
+import type { Logger } from '../../common/log.ts'
+import type { GoodbyeCode, Position, ToDaemon } from '../../wire/messages.ts'
+import { ApiError } from '../errors.ts'
+import type { Authority } from '../pki/authority.ts'
+import { Enrolment } from '../pki/enrolment.ts'
+import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
+import type { World } from '../state/world.ts'
+import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
+import type { AgentRecord } from './agent-record.ts'
+import { ChangeLog, type ChangeLogOptions, enforcementOf, tellWaiters, untilEnforced, type WaitOptions } from './changes.ts'
+import { heldOf } from './delta.ts'
+import { Encoder } from './encoder.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { type Impact, impactOf, pastImpactOf } from './impact.ts'
+import { MemberLog, type MemberLogOptions } from './member-log.ts'
+import { createPushMetrics, type PushMetrics } from './metrics.ts'
+import { defaultPushOptions, type PushOptions } from './options.ts'
+import { AgentRegistry, type AgentStatus } from './registry.ts'
+import { Reports } from './reports.ts'
+import { Sender } from './sender.ts'
+import { AgentServer } from './server.ts'
+import { AgentSession, type SessionIdentity, type SessionListener } from './session.ts'
+
+export interface PushParts {
+  readonly store: Store
+  /** As it is in the store; whoever composes applies commits to it and tells `committed`. */
+  readonly world: World
+  readonly authority: Authority
+  readonly logger: Logger
+  /** Gets the metrics of this side. */
+  readonly registry: Registry
+  readonly host: string
+  /** 0 chooses one. */
+  readonly port: number
+  /** How long agents' certificates are good for; seven days where left out. */
+  readonly certificateMs?: number
+  readonly options?: Partial<PushOptions>
+  readonly memberLog?: MemberLogOptions
+  readonly changeLog?: ChangeLogOptions
+}
+
+type Of<Type extends ToDaemon['type']> = Extract<ToDaemon, { readonly type: Type }>
+
+/** How many connections are ended at once when the daemon stops. */
+const goodbyesAtOnce = 500
+
+export class Push implements EnforcementBoard, SessionListener {
+  readonly #parts: PushParts
+  readonly #options: PushOptions
+  readonly #metrics: PushMetrics
+  readonly #registry: AgentRegistry
+  readonly #log: MemberLog
+  readonly #changes: ChangeLog
+  readonly #sender: Sender
+  readonly #heartbeat: Heartbeat
+  readonly #enrolment: Enrolment
+  readonly #reports: Reports
+  /** Connections of agents, those that have not said `hello` yet too. */
+  readonly #sessions = new Set<AgentSession>()
+  #server: AgentServer | null = null
+  #stopping = false
+
+  /**
+   * Listens when it resolves. No commit must come between the world that is passed in and the first `committed`.
+   * @throws {Error} where it cannot listen
+   * @throws {StoreError}
+   */
+  static async start(parts: PushParts): Promise<Push> {
+    const log = await MemberLog.read(parts.store, parts.world.revision, parts.memberLog)
+    const push = new Push(parts, log)
+    try {
+      const { world, authority, logger, host, port } = parts
+      push.#server = await AgentServer.listen(
+        {
+          world,
+          authority,
+          logger,
+          enrolment: push.#enrolment,
+          options: push.#options,
+          metrics: push.#metrics,
+          onAgent: (socket, identity) => push.#meet(socket, identity),
+        },
+        { host, port },
+      )
+    } catch (error) {
+      push.#stop()
+      throw error
+    }
+    return push
+  }
+
+  private constructor(parts: PushParts, log: MemberLog) {
+    const { store, world, authority, logger, registry } = parts
+    this.#parts = parts
+    this.#options = { ...defaultPushOptions, ...parts.options }
+    this.#log = log
+    this.#registry = new AgentRegistry({ world, now: Date.now })
+    this.#metrics = createPushMetrics(registry, () => this.#registry)
+    this.#changes = new ChangeLog(parts.changeLog)
+    const encoder = new Encoder({ storeId: store.id, world, log })
+    this.#sender = new Sender({ world, log, encoder, registry: this.#registry, metrics: this.#metrics, logger })
+    this.#heartbeat = new Heartbeat(this.#options)
+    this.#enrolment = new Enrolment({ store, world, authority, certificateMs: parts.certificateMs })
+    this.#reports = new Reports({ enrolment: this.#enrolment, intervalMs: this.#options.reportIntervalMs, logger })
+  }
+
+  /** That agents connect to. */
+  get port(): number {
+    return this.#server?.port ?? 0
+  }
+
+  /** What a commit will do, to be asked before the world has it. */
+  impactOf(changes: readonly Change[]): Impact {
+    return impactOf(this.#parts.world, changes)
+  }
+
+  /** Every commit in order, after the world has it. @param impact  as asked before */
+  committed(commit: Commit, impact: Impact): void {
+    const { revision } = commit
+    this.#log.append(commit)
+    for (const record of this.#registry.apply(commit)) {
+      this.#letGo(record, 'revoked', 'the agent was revoked')
+      tellWaiters(record)
+    }
+    this.#endReplaced(commit)
+    const concerned: AgentRecord[] = []
+    for (const agentId of impact.agentIds) {
+      const record = this.#registry.get(agentId)
+      if (record?.standing !== 'active') continue
+      concerned.push(record)
+      record.relevant = revision
+      this.#registry.look(record)
+      this.#sender.touch(record)
+    }
+    this.#changes.record(revision, concerned)
+  }
+
+  agentStatus(agentId: string): AgentStatus | undefined {
+    return this.#registry.statusOf(agentId)
+  }
+
+  agentsTouchedBy(changes: readonly Change[]): readonly string[] {
+    const { agentIds } = impactOf(this.#parts.world, changes)
+    return [...agentIds].filter(id => this.#registry.get(id)?.standing === 'active').sort()
+  }
+
+  /**
+   * Of a commit older than this process remembers, the agents concerned are those that see today what it changed.
+   * @throws {CompactedError} for a revision whose history is gone
+   * @throws {ApiError} 404 for one that there has not been
+   */
+  async status(revision: number): Promise<Enforcement> {
+    return enforcementOf(revision, await this.#concernedBy(revision))
+  }
+
+  /** @throws as `status` */
+  async awaitEnforced(
+    revision: number,
+    timeoutMs: number,
+    options: Omit<WaitOptions, 'timeoutMs'> = {},
+  ): Promise<Enforcement> {
+    const concerned = await this.#concernedBy(revision)
+    await untilEnforced(revision, concerned, { ...options, timeoutMs })
+    return enforcementOf(revision, concerned)
+  }
+
+  /** Says goodbye to every agent. What stands in their kernels stays. */
+  async close(): Promise<void> {
+    this.#stop()
+    const closed = this.#server?.close()
+    const sessions = [...this.#sessions]
+    for (let first = 0; first < sessions.length; first += goodbyesAtOnce) {
+      for (const session of sessions.slice(first, first + goodbyesAtOnce)) session.end('stopping', 'the daemon stops')
+      await new Promise(setImmediate)
+    }
+    await closed
+  }
+
+  #stop(): void {
+    this.#stopping = true
+    this.#sender.close()
+    this.#heartbeat.close()
+    this.#reports.close()
+  }
+
+  async #concernedBy(revision: number): Promise<readonly AgentRecord[]> {
+    const known = this.#changes.concernedBy(revision)
+    if (known !== undefined) return known
+    const { store, world } = this.#parts
+    if (revision < 1 || revision > store.head()) {
+      throw new ApiError(404, 'InvalidRevision.NotFound', `Cannot find revision ${revision}: expected 1 to ${store.head()}`)
+    }
+    const [commit] = await store.history(revision, 1)
+    if (commit === undefined) throw new CompactedError(revision, store.oldest())
+    const { agentIds } = pastImpactOf(world, commit.changes)
+    return [...agentIds].flatMap(id => this.#registry.get(id) ?? [])
+  }
+
+  #meet(socket: WebSocket, identity: SessionIdentity): void {
+    const session = new AgentSession(socket, identity, {
+      listener: this,
+      options: this.#options,
+      metrics: this.#metrics,
+      logger: this.#parts.logger,
+    })
+    this.#sessions.add(session)
+    if (this.#stopping) session.end('stopping', 'the daemon stops')
+  }
+
+  hello(session: AgentSession, { report, view, enforced }: Of<'hello'>): AgentRecord | null {
+    const { agentId, serialNumber, sourceAddress } = session
+    const record = this.#registry.get(agentId)
+    const doc = this.#parts.world.get('agent', agentId)
+    const place = doc?.certificates.findIndex(listed => listed.serialNumber === serialNumber) ?? -1
+    if (record?.standing !== 'active' || doc === undefined) {
+      session.end('revoked', 'the agent was revoked')
+      return null
+    }
+    if (place === -1) {
+      session.end('replaced', 'the certificate of this connection was replaced')
+      return null
+    }
+    this.#letGo(record, 'replaced', `the agent has connected again, from ${sourceAddress}`)
+    record.link = session
+    record.refusing = false
+    record.enforced = this.#revisionOf(enforced)
+    this.#registry.look(record)
+    this.#heartbeat.add(session, record)
+    this.#sender.greet(record, heldOf(view, this.#parts.store.id))
+    tellWaiters(record)
+    this.#reports.offer(agentId, report, { known: doc.report, sourceAddress })
+    if (place > 0) this.#confirm(session)
+    return record
+  }
+
+  report({ id }: AgentRecord, { report }: Of<'report'>): void {
+    const known = this.#parts.world.get('agent', id)?.report ?? null
+    this.#reports.offer(id, report, { known, sourceAddress: this.#sourceOf(id) })
+  }
+
+  enforced(record: AgentRecord, { revision, enis }: Of<'enforced'>): string | null {
+    const standing = judgeAnswer(record, revision)
+    if (standing === 'foreign') return null
+    if (standing === 'unsent') return `enforced: revision ${revision} was not sent`
+    record.refusing = false
+    record.enis = enis
+    if (record.enforced === null || record.enforced < revision) record.enforced = revision
+    if (record.lastError !== null && record.lastError.revision <= revision) record.lastError = null
+    const seconds = this.#sender.answered(record, revision)
+    if (seconds !== null) this.#metrics.pushDuration.observe(seconds)
+    this.#registry.look(record)
+    tellWaiters(record)
+    return null
+  }
+
+  refused(record: AgentRecord, { revision, error: { kind, message } }: Of<'refused'>): string | null {
+    const standing = judgeAnswer(record, revision)
+    if (standing === 'foreign') return null
+    if (standing === 'unsent') return `refused: revision ${revision} was not sent`
+    record.refusing = true
+    record.lastError = { revision, kind, message, atMs: Date.now() }
+    this.#sender.answered(record, revision)
+    this.#metrics.refusals.inc()
+    this.#parts.logger.warn({ agent: record.id, revision, kind, message }, 'agent refuses a revision')
+    this.#registry.look(record)
+    return null
+  }
+
+  renew({ id, link }: AgentRecord, { publicKey, proof }: Of<'renew'>): void {
+    if (!(link instanceof AgentSession)) return
+    const { serialNumber, sourceAddress } = link
+    this.#enrolment.renew(id, serialNumber, { publicKey, proof }, sourceAddress).then(
+      certificate => link.say({ type: 'renewed', certificate }),
+      error => {
+        this.#parts.logger.warn({ agent: id, error }, 'certificate was not renewed')
+        // A fault of ours is none of the agent's: it asks again.
+        if (error instanceof ApiError && error.status < 500) link.end('bad-message', error.message)
+      },
+    )
+  }
+
+  closed(session: AgentSession): void {
+    this.#sessions.delete(session)
+    this.#heartbeat.delete(session)
+    const record = this.#registry.get(session.agentId)
+    if (record?.link === session) this.#unlink(record)
+  }
+
+  #letGo(record: AgentRecord, code: GoodbyeCode, message: string): void {
+    const { link } = record
+    if (link === null) return
+    this.#unlink(record)
+    link.end(code, message)
+  }
+
+  #unlink(record: AgentRecord): void {
+    record.link = null
+    record.refusing = false
+    this.#sender.forget(record)
+    this.#registry.look(record)
+  }
+
+  /** Agents that enrolled anew: what is connected under the old certificate is somebody else now. */
+  #endReplaced({ changes }: Commit): void {
+    for (const { key } of changes) {
+      const record = key.startsWith('agent/') ? this.#registry.get(key.slice('agent/'.length)) : undefined
+      if (record === undefined || record.link === null) continue
+      const { certificates = [] } = this.#parts.world.get('agent', record.id) ?? {}
+      if (!certificates.some(({ serialNumber }) => serialNumber === record.link?.serialNumber)) {
+        this.#letGo(record, 'replaced', 'the agent has enrolled again')
+      }
+    }
+  }
+
+  #confirm({ agentId, serialNumber, sourceAddress }: AgentSession): void {
+    this.#enrolment.confirm(agentId, serialNumber, sourceAddress).catch(error => {
+      this.#parts.logger.warn({ agent: agentId, error }, 'certificate before the last stays listed')
+    })
+  }
+
+  #revisionOf(position: Position | null): number | null {
+    const { store, world } = this.#parts
+    return position !== null && position.storeId === store.id && position.revision <= world.revision
+      ? position.revision
+      : null
+  }
+
+  #sourceOf(agentId: string): string {
+    return this.#registry.get(agentId)?.link?.sourceAddress ?? ''
+  }
+}
+
+/** Whether an answer is to something that the agent was told, over this connection or one before. */
+function judgeAnswer({ held, answersFrom }: AgentRecord, revision: number): 'ours' | 'foreign' | 'unsent' {
+  if (held === null || answersFrom === null || revision < answersFrom) return 'foreign'
+  return revision <= held.revision ? 'ours' : 'unsent'
+}

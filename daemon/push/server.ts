@@ -1,0 +1,264 @@
+/**
+ * The listener for agents: TLS 1.3, enrolment, and the WebSocket that needs a certificate of ours. Strangers cost
+ * little: so many at once, so long, and nothing of theirs is kept.
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Logger } from '../../common/log.ts'
+import { enrolPath, maxToDaemonBytes, pushPath } from '../../wire/messages.ts'
+import { ApiError } from '../errors.ts'
+import { asApiError, problemContentType, problemDocument } from '../http/problem.ts'
+import type { Authority } from '../pki/authority.ts'
+import type { Enrolment } from '../pki/enrolment.ts'
+import { type Judgement, judgeCertificate } from '../pki/judge-certificate.ts'
+import type { World } from '../state/world.ts'
+import type { PushMetrics } from './metrics.ts'
+import type { PushOptions } from './options.ts'
+import type { SessionIdentity } from './session.ts'
+import { Strangers } from './strangers.ts'
+
+export interface AgentServerParts {
+  readonly world: World
+  readonly authority: Authority
+  readonly enrolment: Enrolment
+  readonly options: PushOptions
+  readonly metrics: PushMetrics
+  readonly logger: Logger
+  readonly onAgent: (socket: WebSocket, identity: SessionIdentity) => void
+}
+
+const minuteMs = 60_000
+/** Tickets live as long as the keys they are sealed with: a week, the most that TLS 1.3 allows (RFC 8446, 4.6.1). */
+const ticketPeriodMs = 7 * 24 * 3600 * 1000
+/** A close frame that nobody answers ends the connection after this; an option that ws's types do not know yet. */
+const closeTimeout = { closeTimeout: 1000 }
+
+export class AgentServer {
+  readonly #parts: AgentServerParts
+  readonly #server: Server
+  readonly #webSockets: WebSocketServer
+  readonly #strangers: Strangers
+  readonly #renewal: NodeJS.Timeout
+  #renewAtMs: number
+  #ticketPeriod: number
+
+  /** @throws {Error} with the system's `code` where it cannot listen */
+  static async listen(parts: AgentServerParts, where: { readonly host: string; readonly port: number }): Promise<AgentServer> {
+    const agentServer = new AgentServer(parts, await makeCredentials(parts))
+    await new Promise<void>((resolve, reject) => {
+      const server = agentServer.#server
+      server.once('error', reject)
+      server.listen(where, () => {
+        server.off('error', reject)
+        // A connection that cannot be accepted (no descriptor left) is that client's trouble, not a reason to end.
+        server.on('error', error => parts.logger.warn({ error }, 'listener for agents'))
+        resolve()
+      })
+    })
+    return agentServer
+  }
+
+  private constructor(parts: AgentServerParts, credentials: Credentials) {
+    const { options, metrics } = parts
+    this.#parts = parts
+    this.#strangers = new Strangers(options, () => metrics.connectionsRefused.inc({ reason: 'too-slow' }))
+    this.#renewAtMs = credentials.renewAtMs
+    this.#ticketPeriod = credentials.ticketPeriod
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      clientTracking: false,
+      maxPayload: maxToDaemonBytes,
+      ...closeTimeout,
+    })
+    this.#server = createServer({
+      ...credentials.tls,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: ['http/1.1'],
+      requestCert: true,
+      // Enrolment has no certificate yet; who may do what is decided below.
+      rejectUnauthorized: false,
+      handshakeTimeout: options.helloTimeoutMs,
+      headersTimeout: options.helloTimeoutMs,
+      requestTimeout: options.helloTimeoutMs,
+      keepAliveTimeout: 1,
+      maxHeaderSize: 8192,
+    })
+    this.#server.on('connection', (socket: Socket) => this.#meet(socket))
+    this.#server.on('tlsClientError', error => {
+      metrics.connectionsRefused.inc({ reason: 'handshake' })
+      parts.logger.debug({ error }, 'TLS handshake failed')
+    })
+    this.#server.on('request', (request, response) => void this.#answer(request, response))
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    this.#renewal = setInterval(() => void this.#renewIfDue(), Math.min(minuteMs, options.serverCertificateMs / 10))
+    this.#renewal.unref()
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Nobody new is let in. Connections of agents are whose who have them. */
+  async close(): Promise<void> {
+    clearInterval(this.#renewal)
+    this.#strangers.close()
+    await new Promise<void>(resolve => this.#server.close(() => resolve()))
+  }
+
+  #meet(socket: Socket): void {
+    if (this.#strangers.admit(socket)) return
+    this.#parts.metrics.connectionsRefused.inc({ reason: 'too-many' })
+    socket.destroy()
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = randomUUID()
+    try {
+      const { method, url } = request
+      if (url !== enrolPath) throw new ApiError(404, 'NotFound', 'Cannot find the path: this listener is for agents')
+      if (method !== 'POST') throw new ApiError(405, 'MethodNotAllowed', `Cannot serve ${method}: expected POST`)
+      const answer = await this.#enrol(request)
+      send(response, 201, 'application/json; charset=utf-8', answer)
+    } catch (error) {
+      const refusal = asApiError(error)
+      if (refusal.status >= 500) this.#parts.logger.error({ error, requestId }, 'enrolment failed')
+      const { retryAfterSeconds } = refusal.details
+      if (retryAfterSeconds !== undefined) response.setHeader('retry-after', String(retryAfterSeconds))
+      send(response, refusal.status, problemContentType, problemDocument(refusal, requestId))
+    }
+  }
+
+  async #enrol(request: IncomingMessage) {
+    const { enrolment, metrics, logger } = this.#parts
+    const source = request.socket.remoteAddress ?? ''
+    try {
+      const answer = await enrolment.enrol(await readBody(request), source)
+      metrics.enrolments.inc({ outcome: 'enrolled' })
+      logger.info({ agent: answer.agentId, source }, 'agent enrolled')
+      return answer
+    } catch (error) {
+      const { status, code, message } = asApiError(error)
+      const outcome = status >= 500 ? 'failed' : status === 429 ? 'throttled' : 'refused'
+      metrics.enrolments.inc({ outcome })
+      logger.warn({ source, code }, message)
+      throw error
+    }
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => {})
+    const sourceAddress = request.socket.remoteAddress ?? ''
+    if (request.url !== pushPath) {
+      refuse(socket, new ApiError(404, 'NotFound', 'Cannot find the path: this listener is for agents'))
+      return
+    }
+    const judged = this.#judge(socket as TLSSocket)
+    if (judged.kind === 'refused') {
+      const { reason, message } = judged
+      this.#parts.metrics.connectionsRefused.inc({ reason })
+      this.#parts.logger.warn({ source: sourceAddress, reason }, message)
+      refuse(socket, new ApiError(401, reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', message, { details: { reason } }))
+      return
+    }
+    const { agentId, serialNumber, notAfterMs } = judged
+    this.#webSockets.handleUpgrade(request, socket, head, webSocket => {
+      this.#strangers.release(socket as TLSSocket)
+      this.#parts.onAgent(webSocket, { agentId, serialNumber, notAfterMs, sourceAddress })
+    })
+  }
+
+  #judge(socket: TLSSocket): Judgement {
+    const { authority, world } = this.#parts
+    return judgeCertificate(socket.getPeerX509Certificate(), { authority, world, nowMs: Date.now() })
+  }
+
+  /** Connections that stand keep what they were made with. */
+  async #renewIfDue(): Promise<void> {
+    const nowMs = Date.now()
+    if (nowMs < this.#renewAtMs && ticketPeriodAt(nowMs) === this.#ticketPeriod) return
+    try {
+      const { tls, renewAtMs, ticketPeriod } = await makeCredentials(this.#parts)
+      this.#server.setSecureContext(tls)
+      this.#renewAtMs = renewAtMs
+      this.#ticketPeriod = ticketPeriod
+      this.#parts.logger.info('certificate of the listener for agents renewed')
+    } catch (error) {
+      this.#parts.logger.error({ error }, 'certificate of the listener for agents was not renewed')
+    }
+  }
+}
+
+interface Credentials {
+  readonly tls: {
+    readonly key: string
+    readonly cert: string
+    readonly ca: string
+    readonly ticketKeys: Buffer
+    readonly sessionTimeout: number
+    readonly sessionIdContext: string
+  }
+  /** Milliseconds since 1970. */
+  readonly renewAtMs: number
+  readonly ticketPeriod: number
+}
+
+/** Tickets are good in every daemon of this CA, and after a restart. */
+async function makeCredentials({ authority, options }: AgentServerParts): Promise<Credentials> {
+  const nowMs = Date.now()
+  const ticketPeriod = ticketPeriodAt(nowMs)
+  const { certificate, privateKey } = await authority.issueServerCertificate(options.serverCertificateMs, nowMs)
+  return {
+    tls: {
+      key: privateKey,
+      // With the CA's: an agent that enrols finds there what its token pins.
+      cert: `${certificate}${authority.certificate}`,
+      ca: authority.certificate,
+      ticketKeys: authority.ticketKeys(ticketPeriod),
+      sessionTimeout: ticketPeriodMs / 1000,
+      // Else it is made from the command line, and no ticket is good in another process.
+      sessionIdContext: 'ringwall',
+    },
+    renewAtMs: nowMs + options.serverCertificateMs / 2,
+    ticketPeriod,
+  }
+}
+
+function ticketPeriodAt(nowMs: number): number {
+  return Math.floor(nowMs / ticketPeriodMs)
+}
+
+/** @throws {ApiError} 413 */
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxToDaemonBytes) {
+      throw new ApiError(413, 'RequestTooLarge', `Cannot read the request: expected at most ${maxToDaemonBytes} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function send(response: ServerResponse, status: number, contentType: string, body: unknown): void {
+  response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store', connection: 'close' })
+  response.end(`${JSON.stringify(body)}\n`)
+}
+
+function refuse(socket: Duplex, error: ApiError): void {
+  const body = `${JSON.stringify(problemDocument(error, randomUUID()))}\n`
+  const head = [
+    `HTTP/1.1 ${error.status} ${error.status === 401 ? 'Unauthorized' : 'Not Found'}`,
+    `Content-Type: ${problemContentType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}

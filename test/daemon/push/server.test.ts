@@ -1,0 +1,267 @@
+/** Who is let in and who is not, over real TLS. */
+import assert from 'node:assert/strict'
+import { connect as connectTcp } from 'node:net'
+import { describe, test } from 'node:test'
+import { connect } from 'node:tls'
+import { openAuthority } from '../../../daemon/pki/authority.ts'
+import { revokeAgent } from '../../../daemon/pki/enrolment.ts'
+import { makeInstance, put } from '../../support/documents.ts'
+import { FakeAgent, type FakeCredentials, makeKeyPair, post } from '../../support/fake-agent.ts'
+import { MemoryStore } from '../../support/memory-store.ts'
+import { PushHost } from '../../support/push-host.ts'
+
+const dayMs = 24 * 3600 * 1000
+
+/** A certificate of this host's CA, for a new key, that the agent's document lists. */
+async function certify(host: PushHost, agentId: string, validMs = dayMs, nowMs = Date.now()): Promise<FakeCredentials> {
+  const keys = makeKeyPair()
+  const key = Buffer.from(keys.publicKey, 'base64url')
+  const { certificate, serialNumber, notAfterMs } = await host.authority.issueAgentCertificate(agentId, key, validMs, nowMs)
+  await host.change('agent', agentId, { certificates: [{ serialNumber, notAfterMs }] })
+  return { agentId, privateKey: keys.privateKey, certificate, caCertificate: host.authority.certificate }
+}
+
+describe('the listener for agents', () => {
+  test('lets an enrolled agent in', async () => {
+    await using host = await PushHost.start()
+    const agent = await FakeAgent.connect(host.port, await host.enrol())
+    assert.equal((await agent.next('snapshot')).storeId, host.store.id)
+    await agent.close()
+  })
+
+  interface Row {
+    readonly name: string
+    readonly reason: string
+    /** The agent of the credentials given is enrolled and good. */
+    readonly with: (host: PushHost, good: FakeCredentials) => Promise<FakeCredentials | null>
+  }
+
+  const rows: readonly Row[] = [
+    { name: 'no certificate', reason: 'no-certificate', with: async () => null },
+    {
+      name: 'a certificate of another CA, for an agent that there is',
+      reason: 'wrong-authority',
+      async with(host, { agentId }) {
+        const keys = makeKeyPair()
+        const other = await openAuthority(new MemoryStore())
+        const key = Buffer.from(keys.publicKey, 'base64url')
+        const { certificate } = await other.issueAgentCertificate(agentId, key, dayMs, Date.now())
+        return { agentId, privateKey: keys.privateKey, certificate, caCertificate: host.authority.certificate }
+      },
+    },
+    {
+      name: 'a certificate that has ended',
+      reason: 'expired',
+      with: (host, { agentId }) => certify(host, agentId, dayMs, Date.now() - 2 * dayMs),
+    },
+    {
+      name: 'a certificate that has not begun',
+      reason: 'not-yet-valid',
+      with: (host, { agentId }) => certify(host, agentId, dayMs, Date.now() + dayMs),
+    },
+    {
+      name: 'a certificate for servers',
+      reason: 'wrong-usage',
+      async with(host, { agentId }) {
+        const { certificate, privateKey } = await host.authority.issueServerCertificate(dayMs, Date.now())
+        const { createPrivateKey } = await import('node:crypto')
+        return { agentId, privateKey: createPrivateKey(privateKey), certificate, caCertificate: host.authority.certificate }
+      },
+    },
+    {
+      name: 'a certificate of an agent that was deleted',
+      reason: 'unknown-agent',
+      async with(host, good) {
+        await host.commit({ key: `agent/${good.agentId}`, value: null })
+        return good
+      },
+    },
+    {
+      name: 'a certificate of an agent that was revoked',
+      reason: 'revoked',
+      async with(host, good) {
+        await host.commit(put('agent', revokeAgent(host.world.get('agent', good.agentId)!, Date.now())))
+        return good
+      },
+    },
+    {
+      name: 'a certificate that was replaced',
+      reason: 'unlisted',
+      async with(host, good) {
+        await certify(host, good.agentId)
+        return good
+      },
+    },
+  ]
+  for (const { name, reason, with: prepare } of rows) {
+    test(`refuses ${name}`, async () => {
+      await using host = await PushHost.start()
+      const credentials = await prepare(host, await host.enrol())
+      await assert.rejects(FakeAgent.connect(host.port, credentials), error => {
+        const [, status, body = ''] = /^(\d+) (.*)/s.exec((error as Error).message) ?? []
+        assert.equal(status, '401')
+        assert.partialDeepStrictEqual(JSON.parse(body), { status: 401, code: reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', reason })
+        return true
+      })
+      assert.equal(await host.metric(`ringwall_daemon_connections_refused_total{reason="${reason}"}`), 1)
+    })
+  }
+
+  test('speaks nothing older than TLS 1.3', async () => {
+    await using host = await PushHost.start()
+    await assert.rejects(
+      FakeAgent.connect(host.port, await host.enrol(), { tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } }),
+      { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' },
+    )
+  })
+
+  test('presents a certificate for servers, and the CA that signed it', async () => {
+    await using host = await PushHost.start()
+    const socket = connect({ host: '127.0.0.1', port: host.port, rejectUnauthorized: false })
+    await new Promise(resolve => socket.once('secureConnect', resolve))
+    const leaf = socket.getPeerX509Certificate()!
+    const { issuerCertificate } = socket.getPeerCertificate(true)
+    socket.destroy()
+    assert.ok(host.authority.hasSigned(leaf))
+    assert.deepEqual(leaf.keyUsage, ['1.3.6.1.5.5.7.3.1'])
+    const fingerprint = Buffer.from(issuerCertificate.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
+    assert.equal(fingerprint, host.authority.fingerprint)
+  })
+
+  test('answers any other path with 404', async () => {
+    await using host = await PushHost.start()
+    assert.partialDeepStrictEqual(await post(host.port, '{}', '/v1/else'), { status: 404, body: { code: 'NotFound' } })
+  })
+
+  test('cuts an agent off at once when it is revoked, and lets it in no more', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const agent = await FakeAgent.connect(host.port, credentials)
+    await agent.next('snapshot')
+    await host.commit(put('agent', revokeAgent(host.world.get('agent', credentials.agentId)!, Date.now())))
+    assert.equal((await agent.next('goodbye')).code, 'revoked')
+    await agent.until(({ closed }) => closed)
+    assert.equal(host.push.agentStatus(credentials.agentId)?.state, 'revoked')
+    await assert.rejects(FakeAgent.connect(host.port, credentials), /^Error: 401 .*"reason":"revoked"/)
+  })
+
+  test('cuts off an agent that had not said hello yet when it says it', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const agent = await FakeAgent.connect(host.port, credentials, { hello: false })
+    await host.commit(put('agent', revokeAgent(host.world.get('agent', credentials.agentId)!, Date.now())))
+    agent.hello()
+    assert.equal((await agent.next('goodbye')).code, 'revoked')
+    assert.deepEqual(agent.updates, [])
+  })
+
+  test('lets the newer of two connections of one agent stand', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const first = await FakeAgent.connect(host.port, credentials)
+    await first.next('snapshot')
+    const second = await FakeAgent.connect(host.port, credentials)
+    assert.equal((await first.next('goodbye')).code, 'replaced')
+    await second.next('snapshot')
+    const { agentId } = credentials
+    await host.commit(put('instance', makeInstance({ id: 'i-1', agentId })))
+    await second.until(({ view }) => view.objects.has('instance/i-1'))
+    assert.equal(first.view.objects.has('instance/i-1'), false)
+  })
+
+  test('says goodbye when it stops', async () => {
+    const host = await PushHost.start()
+    const agent = await FakeAgent.connect(host.port, await host.enrol())
+    await agent.next('snapshot')
+    await host.push.close()
+    assert.equal((await agent.next('goodbye')).code, 'stopping')
+  })
+})
+
+describe('a session ticket', () => {
+  test('makes coming back cheap, after a restart of the daemon too', async () => {
+    const first = await PushHost.start()
+    const credentials = await first.enrol()
+    const agent = await FakeAgent.connect(first.port, credentials)
+    await agent.until(({ session }) => session !== undefined)
+    const port = first.port
+    await first.push.close()
+    await using second = await PushHost.start({ store: first.store, port })
+    const back = await FakeAgent.connect(second.port, credentials, { session: agent.session })
+    await back.next('snapshot')
+    assert.ok(back.resumed)
+  })
+
+  test('lets in nobody whose agent was revoked since', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const agent = await FakeAgent.connect(host.port, credentials)
+    await agent.until(({ session }) => session !== undefined)
+    await host.commit(put('agent', revokeAgent(host.world.get('agent', credentials.agentId)!, Date.now())))
+    await assert.rejects(FakeAgent.connect(host.port, credentials, { session: agent.session }), /"reason":"revoked"/)
+  })
+
+  test('lets in nobody whose certificate has ended since', async context => {
+    await using host = await PushHost.start()
+    const { agentId } = await host.enrol()
+    const credentials = await certify(host, agentId, dayMs)
+    const agent = await FakeAgent.connect(host.port, credentials)
+    await agent.until(({ session }) => session !== undefined)
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 2 * dayMs })
+    await assert.rejects(FakeAgent.connect(host.port, credentials, { session: agent.session }), /"reason":"expired"/)
+  })
+
+  test('of a connection without a certificate is none', async () => {
+    await using host = await PushHost.start()
+    const ticket = await new Promise<Buffer>(resolve => {
+      const socket = connect({ host: '127.0.0.1', port: host.port, rejectUnauthorized: false })
+      socket.once('session', session => {
+        socket.destroy()
+        resolve(session)
+      })
+    })
+    await assert.rejects(FakeAgent.connect(host.port, null, { session: ticket }), /"reason":"no-certificate"/)
+  })
+})
+
+describe('strangers', () => {
+  test('that say nothing are let go', async () => {
+    await using host = await PushHost.start({ options: { helloTimeoutMs: 50 } })
+    for (const open of [connectTcp, connect] as const) {
+      const socket = open({ host: '127.0.0.1', port: host.port, ...(open === connect && { rejectUnauthorized: false }) })
+      socket.on('error', () => {})
+      await new Promise(resolve => socket.once('close', resolve))
+    }
+    const agent = await FakeAgent.connect(host.port, await host.enrol(), { hello: false })
+    assert.equal((await agent.next('goodbye')).code, 'protocol')
+    await agent.until(({ closed }) => closed)
+  })
+
+  test('are so many from one address; agents do not count', async () => {
+    await using host = await PushHost.start({ options: { maxStrangersPerAddress: 2 } })
+    const agents: FakeAgent[] = []
+    for (let count = 0; count < 3; count += 1) agents.push(await FakeAgent.connect(host.port, await host.enrol()))
+    const open = () => connect({ host: '127.0.0.1', port: host.port, rejectUnauthorized: false })
+    const strangers = [open(), open()]
+    await Promise.all(strangers.map(socket => new Promise(resolve => socket.once('secureConnect', resolve))))
+    const third = open()
+    await new Promise(resolve => third.once('error', resolve))
+    assert.equal(await host.metric('ringwall_daemon_connections_refused_total{reason="too-many"}'), 1)
+    // One that leaves makes room.
+    const gone = strangers.pop()!
+    gone.end()
+    await new Promise(resolve => gone.once('close', resolve))
+    let admitted = false
+    while (!admitted) {
+      const next = open()
+      next.on('error', () => {})
+      admitted = await new Promise(resolve => {
+        next.once('secureConnect', () => resolve(true))
+        next.once('close', () => resolve(false))
+      })
+      strangers.push(next)
+    }
+    for (const socket of strangers) socket.destroy()
+    for (const agent of agents) assert.equal(agent.closed, false)
+  })
+})
