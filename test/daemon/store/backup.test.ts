@@ -171,6 +171,18 @@ const unreadable: readonly Unreadable[] = [
     expected: /^corrupt .*: the file is damaged \(.+\); take another backup$/,
   },
   {
+    // Where no entry is: what is read of it is whole.
+    name: 'with a torn page of history',
+    prepare(path) {
+      const database = new DatabaseSync(path)
+      const leaf = database.prepare("SELECT pgoffset FROM dbstat WHERE name = 'changes' AND pagetype = 'leaf' LIMIT 1")
+      const { pgoffset } = leaf.get() as { pgoffset: number }
+      database.close()
+      writeFileSync(path, readFileSync(path).fill(0xa5, pgoffset, pgoffset + 64))
+    },
+    expected: /^corrupt .*: the file is damaged \(.+\); take another backup$/,
+  },
+  {
     name: 'of a newer version',
     prepare(path) {
       const database = new DatabaseSync(path)

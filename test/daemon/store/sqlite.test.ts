@@ -263,7 +263,7 @@ describe('the lock', () => {
       console.log('open')
       process.stdin.resume()
     `)
-    await once(holder.stdout, 'data')
+    await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit').then(() => assert.fail('it ended'))])
     await assert.rejects(openSqliteStore(path), ({ kind, message }: StoreError) => {
       assert.equal(kind, 'busy')
       assert.ok(message.startsWith(`Cannot open store "${path}": another process has it open (pid ${holder.pid}, "`))
@@ -465,6 +465,27 @@ describe('a commit', () => {
       await store.close()
     })
   }
+
+  test('that SQLite refuses halfway leaves nothing, and the next one is made', async () => {
+    await makeStore()
+    const migrations = join(folder, 'migrations')
+    cpSync(join(import.meta.dirname, '../../../daemon/store/migrations'), migrations, { recursive: true })
+    // FAIL, unlike ABORT, keeps what the statement and the transaction have done so far.
+    const trigger = `CREATE TRIGGER refuse BEFORE INSERT ON changes WHEN new.key = 'refused' BEGIN
+      SELECT RAISE(FAIL, 'refused by the test');
+    END;`
+    writeFileSync(join(migrations, '002-trigger.sql'), trigger)
+    const store = await openSqliteStore(path, { migrations })
+    const before = await store.list('')
+    const heard: number[] = []
+    await store.watch(41, ({ revision }) => void heard.push(revision))
+    const writes = ['a/1', 'a/100', 'refused'].map(key => ({ key, value: 'new' }))
+    await assert.rejects(store.commit({ writes }), { kind: 'unusable', message: /refused by the test/ })
+    assert.deepEqual([await store.list(''), await store.history(41, 1), heard], [before, [], []])
+    assert.deepEqual(await store.commit({ writes: writes.slice(0, 2) }), { kind: 'committed', revision: 41 })
+    assert.deepEqual([(await store.get('a/100'))!.value, heard], ['new', [41]])
+    await store.close()
+  })
 
   test('takes text that is hard to store', async () => {
     const store = await openSqliteStore(path)
