@@ -11,6 +11,7 @@ import { measureAgent } from './agent.ts'
 import { measureCompile } from './compile.ts'
 import { measureLoad } from './load.ts'
 import { measurePackets } from './packets.ts'
+import { measureStore } from './store.ts'
 import { type Depth, printSection, type Section } from './table.ts'
 
 const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Section[]>>> = {
@@ -18,7 +19,10 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   compile: measureCompile,
   load: measureLoad,
   agent: measureAgent,
+  store: measureStore,
 }
+/** Those that need no namespaces. */
+const rootless: ReadonlySet<string> = new Set(['compile', 'store'])
 
 const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true })
 const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
@@ -42,8 +46,7 @@ if (positionals.length === 0 && !values.quick) {
 
 /** One that cannot run here says why, in the results too; the others go on. */
 async function measureOrSkip(name: string, depth: Depth): Promise<readonly Section[]> {
-  const needsRoot = name !== 'compile'
-  if (needsRoot && process.getuid?.() !== 0) return [skipped(name, 'needs root, for network namespaces')]
+  if (!rootless.has(name) && process.getuid?.() !== 0) return [skipped(name, 'needs root, for network namespaces')]
   try {
     return await benchmarks[name]!(depth)
   } catch (error) {

@@ -74,7 +74,8 @@ export interface Store {
   /** Every entry whose key begins with the prefix; all for an empty one. */
   list(prefix: string): Promise<Listing>
   /**
-   * @throws {StoreError} `full`, `corrupt` or `closed`; nothing of it was done then
+   * @throws {StoreError} `full`, `corrupt` or `closed`; nothing of it was done then. `unusable`: the disk failed, and
+   * whether it is stored shows when the store is opened again
    */
   commit(request: CommitRequest): Promise<CommitResult>
   /**
