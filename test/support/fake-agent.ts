@@ -210,6 +210,11 @@ export class FakeAgent {
     return this.#said.splice(find(), 1)[0] as Extract<ToAgent, { type: Type }>
   }
 
+  /** Hears nothing more, and answers no ping. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   /** As a host does that loses power. */
   break(): void {
     this.#socket.terminate()

@@ -1,5 +1,6 @@
 /** Who is let in and who is not, over real TLS. */
 import assert from 'node:assert/strict'
+import { createPrivateKey } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { describe, test } from 'node:test'
 import { connect } from 'node:tls'
@@ -64,7 +65,6 @@ describe('the listener for agents', () => {
       reason: 'wrong-usage',
       async with(host, { agentId }) {
         const { certificate, privateKey } = await host.authority.issueServerCertificate(dayMs, Date.now())
-        const { createPrivateKey } = await import('node:crypto')
         return { agentId, privateKey: createPrivateKey(privateKey), certificate, caCertificate: host.authority.certificate }
       },
     },
@@ -111,7 +111,7 @@ describe('the listener for agents', () => {
     await using host = await PushHost.start()
     await assert.rejects(
       FakeAgent.connect(host.port, await host.enrol(), { tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } }),
-      { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' },
+      /alert protocol version/,
     )
   })
 
@@ -119,8 +119,8 @@ describe('the listener for agents', () => {
     await using host = await PushHost.start()
     const socket = connect({ host: '127.0.0.1', port: host.port, rejectUnauthorized: false })
     await new Promise(resolve => socket.once('secureConnect', resolve))
-    const leaf = socket.getPeerX509Certificate()!
     const { issuerCertificate } = socket.getPeerCertificate(true)
+    const leaf = socket.getPeerX509Certificate()!
     socket.destroy()
     assert.ok(host.authority.hasSigned(leaf))
     assert.deepEqual(leaf.keyUsage, ['1.3.6.1.5.5.7.3.1'])
@@ -227,8 +227,8 @@ describe('a session ticket', () => {
 describe('strangers', () => {
   test('that say nothing are let go', async () => {
     await using host = await PushHost.start({ options: { helloTimeoutMs: 50 } })
-    for (const open of [connectTcp, connect] as const) {
-      const socket = open({ host: '127.0.0.1', port: host.port, ...(open === connect && { rejectUnauthorized: false }) })
+    const where = { host: '127.0.0.1', port: host.port }
+    for (const socket of [connectTcp(where), connect({ ...where, rejectUnauthorized: false })]) {
       socket.on('error', () => {})
       await new Promise(resolve => socket.once('close', resolve))
     }

@@ -1,0 +1,301 @@
+/** The conversation of daemon and agent, and what the daemon says of it. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { CompactedError } from '../../../daemon/store/store.ts'
+import { hostReport, makeEniDoc, makeGroup, makeInstance, makeRuleDoc, put } from '../../support/documents.ts'
+import { FakeAgent, type FakeCredentials } from '../../support/fake-agent.ts'
+import { PushHost, type PushHostOptions } from '../../support/push-host.ts'
+
+interface Scene extends AsyncDisposable {
+  readonly host: PushHost
+  /** Serve i-1 and i-2, whose ENIs are in sg-db; sg-db lets sg-app in. */
+  readonly one: FakeCredentials
+  readonly two: FakeCredentials
+  /** Serves i-3, whose ENI is in sg-other. */
+  readonly other: FakeCredentials
+}
+
+async function setScene(options: PushHostOptions = {}): Promise<Scene> {
+  const host = await PushHost.start(options)
+  const [one, two, other] = [await host.enrol(), await host.enrol(), await host.enrol()]
+  await host.commit(
+    put('instance', makeInstance({ id: 'i-1', agentId: one.agentId })),
+    put('instance', makeInstance({ id: 'i-2', agentId: two.agentId })),
+    put('instance', makeInstance({ id: 'i-3', agentId: other.agentId })),
+    put('instance', makeInstance({ id: 'i-app' })),
+    put('eni', makeEniDoc({ id: 'eni-1', instanceId: 'i-1', addresses: ['198.18.0.1'], securityGroupIds: ['sg-db'] })),
+    put('eni', makeEniDoc({ id: 'eni-2', instanceId: 'i-2', addresses: ['198.18.0.2'], securityGroupIds: ['sg-db'] })),
+    put('eni', makeEniDoc({ id: 'eni-3', instanceId: 'i-3', addresses: ['198.18.0.3'], securityGroupIds: ['sg-other'] })),
+    put('eni', makeEniDoc({ id: 'eni-4', instanceId: 'i-app', addresses: ['198.18.0.4'], securityGroupIds: ['sg-app'] })),
+    put('group', makeGroup({ id: 'sg-db', rules: [makeRuleDoc({ id: 'sgr-1', sourceGroupId: 'sg-app' })] })),
+    put('group', makeGroup({ id: 'sg-app' })),
+    put('group', makeGroup({ id: 'sg-other' })),
+  )
+  return { host, one, two, other, [Symbol.asyncDispose]: () => host.push.close() }
+}
+
+/** An instance joins sg-app, which the agents of sg-db must hear of. */
+const join = (host: PushHost, address = '198.18.0.9') =>
+  host.commit(put('eni', makeEniDoc({ id: `eni-${address}`, instanceId: 'i-app', addresses: [address], securityGroupIds: ['sg-app'] })))
+
+const inSync = (host: PushHost, { agentId }: FakeCredentials) => host.push.agentStatus(agentId)?.state === 'in-sync'
+
+async function turnsUntil(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate)
+}
+
+describe('a change', () => {
+  test('reaches the agents that see it, and no other', async () => {
+    await using scene = await setScene()
+    const { host, one, two, other } = scene
+    const agents = await Promise.all([one, two, other].map(credentials => FakeAgent.connect(host.port, credentials)))
+    await Promise.all(agents.map(agent => agent.next('snapshot')))
+    const revision = await join(host)
+    const status = await host.push.awaitEnforced(revision, 10_000)
+    assert.deepEqual(status, { revision, state: 'enforced', agents: 2, enforced: 2, behind: [] })
+    assert.deepEqual(agents.map(({ updates }) => updates.length), [2, 2, 1])
+    const { members } = await agents[0]!.next('delta')
+    assert.deepEqual(members, [{ id: 'sg-app', add: ['198.18.0.9'], remove: [] }])
+    assert.equal(await host.metric('ringwall_daemon_push_duration_seconds_count'), 2)
+  })
+
+  test('that nobody sees is in force at once', async () => {
+    await using scene = await setScene()
+    const revision = await scene.host.commit(put('group', makeGroup({ id: 'sg-new' })))
+    assert.partialDeepStrictEqual(await scene.host.push.status(revision), { state: 'enforced', agents: 0 })
+  })
+
+  test('would touch the agents that it does touch', async () => {
+    await using scene = await setScene()
+    const { host, one, two } = scene
+    const value = makeEniDoc({ id: 'eni-5', instanceId: 'i-app', addresses: ['198.18.0.5'], securityGroupIds: ['sg-app'] })
+    const touched = host.push.agentsTouchedBy([{ key: 'eni/eni-5', before: null, value }])
+    assert.deepEqual(touched, [one.agentId, two.agentId].sort())
+  })
+
+  test('names those behind it: away, hanging and refusing', async () => {
+    await using scene = await setScene()
+    const { host, one, two } = scene
+    const hanging = await FakeAgent.connect(host.port, one, { answers: false })
+    const { revision: first } = await hanging.next('snapshot')
+    hanging.enforce(first)
+    await turnsUntil(() => inSync(host, one))
+    const revision = await join(host)
+    await hanging.next('delta')
+    const state = async (id: string) => (await host.push.status(revision)).behind.find(({ agentId }) => agentId === id)
+    assert.partialDeepStrictEqual(await state(one.agentId), { state: 'behind', error: null, hostName: 'host-1' })
+    assert.partialDeepStrictEqual(await state(two.agentId), { state: 'away' })
+    const message = 'Error: No such file\n^^^'
+    hanging.say({ type: 'refused', revision, error: { kind: 'not-found', message }, retryInMs: 250 })
+    await turnsUntil(() => host.push.agentStatus(one.agentId)?.state === 'refusing')
+    assert.partialDeepStrictEqual(await state(one.agentId), { state: 'refusing', error: 'Error: No such file ^^^' })
+    hanging.enforce(revision)
+    await turnsUntil(() => inSync(host, one))
+    assert.equal(host.push.agentStatus(one.agentId)?.lastError, null)
+    assert.partialDeepStrictEqual(await host.push.status(revision), { state: 'pending', agents: 2, enforced: 1 })
+  })
+
+  test('is waited for until the time is over, or the last agent has it, or is no agent any more', async () => {
+    await using scene = await setScene()
+    const { host, one, two } = scene
+    await FakeAgent.connect(host.port, one)
+    await turnsUntil(() => inSync(host, one))
+    const revision = await join(host)
+    assert.partialDeepStrictEqual(await host.push.awaitEnforced(revision, 1), { state: 'pending', agents: 2 })
+    const progress: { agents: number; enforced: number }[] = []
+    const waiting = host.push.awaitEnforced(revision, 60_000, { onProgress: step => progress.push(step) })
+    await host.commit({ key: `agent/${two.agentId}`, value: null })
+    assert.deepEqual(await waiting, { revision, state: 'enforced', agents: 1, enforced: 1, behind: [] })
+  })
+
+  test('tells its progress', async () => {
+    await using scene = await setScene()
+    const { host, one, two } = scene
+    const revision = await join(host)
+    const seen = new Set<number>()
+    const waiting = host.push.awaitEnforced(revision, 60_000, { onProgress: ({ agents, enforced }) => seen.add(agents * 10 + enforced) })
+    await FakeAgent.connect(host.port, one)
+    await turnsUntil(() => seen.has(21))
+    await FakeAgent.connect(host.port, two)
+    await waiting
+  })
+
+  test('of before the start is looked up in the history, until that is gone', async () => {
+    await using scene = await setScene()
+    const { host, one, two } = scene
+    const revision = await join(host)
+    await host.push.close()
+    await using restarted = await PushHost.start({ store: host.store })
+    const { behind, ...counts } = await restarted.push.status(revision)
+    assert.deepEqual(counts, { revision, state: 'pending', agents: 2, enforced: 0 })
+    assert.deepEqual(behind.map(({ agentId }) => agentId).sort(), [one.agentId, two.agentId].sort())
+    await FakeAgent.connect(restarted.port, one)
+    await FakeAgent.connect(restarted.port, two)
+    assert.partialDeepStrictEqual(await restarted.push.awaitEnforced(revision, 60_000), { state: 'enforced', enforced: 2 })
+    await host.store.compact(revision + 1)
+    await assert.rejects(restarted.push.status(revision), CompactedError)
+    await assert.rejects(restarted.push.status(host.store.head() + 1), { code: 'InvalidRevision.NotFound' })
+  })
+})
+
+describe('an agent', () => {
+  test('that comes back is told what it missed', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const first = await FakeAgent.connect(host.port, one)
+    await first.next('snapshot')
+    first.break()
+    await turnsUntil(() => host.push.agentStatus(one.agentId)?.state === 'away')
+    await join(host)
+    assert.equal(host.push.agentStatus(one.agentId)?.behind, true)
+    const back = await FakeAgent.connect(host.port, one, { view: first.view })
+    const { members, set } = await back.next('delta')
+    assert.deepEqual({ members, set }, { members: [{ id: 'sg-app', add: ['198.18.0.9'], remove: [] }], set: [] })
+  })
+
+  test('that comes back and missed nothing is told that', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const first = await FakeAgent.connect(host.port, one)
+    await first.next('snapshot')
+    const position = first.view.position
+    await first.close()
+    const back = await FakeAgent.connect(host.port, one, { view: first.view, enforced: position, answers: false })
+    assert.partialDeepStrictEqual(await back.next('delta'), { set: [], remove: [], members: [] })
+    assert.equal(inSync(host, one), true)
+  })
+
+  test('that is slow gets one update for all that has happened meanwhile', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one, { answers: false })
+    const { revision } = await agent.next('snapshot')
+    for (const last of [11, 12, 13, 14]) await join(host, `198.18.0.${last}`)
+    agent.enforce(revision)
+    const { members } = await agent.next('delta')
+    assert.deepEqual(members[0]?.add, ['198.18.0.11', '198.18.0.12', '198.18.0.13', '198.18.0.14'])
+    assert.equal(agent.updates.length, 2)
+  })
+
+  test('that has not answered in time is let go, and comes back', async () => {
+    await using scene = await setScene({ options: { answerTimeoutMs: 20, heartbeatMs: 150 } })
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one, { answers: false })
+    assert.equal((await agent.next('goodbye')).code, 'unanswered')
+    const back = await FakeAgent.connect(host.port, one, { view: agent.view })
+    await back.next('delta')
+    await turnsUntil(() => inSync(host, one))
+  })
+
+  test('that changes hands takes its instances’ view with it', async () => {
+    await using scene = await setScene()
+    const { host, one, other } = scene
+    const [left, right] = [await FakeAgent.connect(host.port, one), await FakeAgent.connect(host.port, other)]
+    await Promise.all([left.next('snapshot'), right.next('snapshot')])
+    const revision = await host.change('instance', 'i-1', { agentId: other.agentId })
+    assert.partialDeepStrictEqual(await host.push.awaitEnforced(revision, 60_000), { agents: 2, enforced: 2 })
+    assert.deepEqual([...left.view.objects.keys()], ['settings/fleet'])
+    assert.ok(right.view.objects.has('members/sg-app'))
+  })
+
+  test('cannot say that it enforces what it was not told', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one, { answers: false })
+    const { revision } = await agent.next('snapshot')
+    agent.enforce(revision + 1)
+    assert.equal((await agent.next('goodbye')).code, 'bad-message')
+    const liar = await FakeAgent.connect(host.port, one, { answers: false, enforced: { storeId: host.store.id, revision: revision + 1000 } })
+    await liar.next('snapshot')
+    assert.equal(host.push.agentStatus(one.agentId)?.enforcedRevision, null)
+  })
+
+  test('with a view of another store does not answer for this one', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one, { answers: false, enforced: { storeId: 'another', revision: 5 } })
+    agent.enforce(1)
+    const { revision } = await agent.next('snapshot')
+    agent.enforce(2)
+    agent.enforce(revision)
+    await turnsUntil(() => inSync(host, one))
+    assert.equal(host.push.agentStatus(one.agentId)?.enforcedRevision, revision)
+    assert.equal(agent.closed, false)
+  })
+
+  test('that reports of its host other things than before has them stored, once', async () => {
+    await using scene = await setScene({ options: { reportIntervalMs: 30 } })
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one)
+    await agent.next('snapshot')
+    const head = host.store.head()
+    const reports = ['6.1', '6.2', '6.3'].map(kernel => ({ ...hostReport, kernel }))
+    for (const report of [hostReport, ...reports]) agent.say({ type: 'report', report })
+    await turnsUntil(() => host.world.get('agent', one.agentId)?.report?.kernel === '6.3')
+    assert.equal(host.store.head(), head + 2)
+    assert.equal(agent.updates.length, 1)
+    const [commit] = await host.store.history(host.store.head(), 1)
+    assert.partialDeepStrictEqual(commit?.note, { action: 'ringwall:ReportAgent', principal: { kind: 'agent', id: one.agentId } })
+  })
+
+  test('that nobody hears is pinged, and then taken for gone', async () => {
+    await using scene = await setScene({ options: { heartbeatMs: 30 } })
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one)
+    await agent.next('snapshot')
+    // Alive as long as it answers pings, which ws does by itself.
+    const { sinceMs } = host.push.agentStatus(one.agentId)!
+    await new Promise(resolve => setTimeout(resolve, 200))
+    assert.equal(host.push.agentStatus(one.agentId)?.sinceMs, sinceMs)
+    agent.pause()
+    await turnsUntil(() => host.push.agentStatus(one.agentId)?.state === 'away')
+  })
+})
+
+describe('a message that does not fit ends the connection', () => {
+  const hello = { type: 'hello', protocolVersion: 1, report: hostReport, view: null, enforced: null }
+  const rows: Readonly<Record<string, { readonly say: unknown; readonly code?: string }>> = {
+    'no JSON': { say: 'x' },
+    'no object': { say: [1] },
+    'of no type': { say: { kind: 'hello' } },
+    'of a type of JavaScript’s own': { say: { type: 'constructor' } },
+    'not hello at first': { say: { type: 'enforced', revision: 1, seconds: 0, nftSeconds: 0, enis: [] } },
+    'of another version': { say: { type: 'hello', protocolVersion: 2 }, code: 'protocol' },
+    'with keys that are none': { say: { ...hello, view: { storeId: 'x', revision: 1, keys: [1] } } },
+    'with a revision below nothing': { say: { ...hello, enforced: { storeId: 'x', revision: -1 } } },
+    'with a fraction of a revision': { say: { ...hello, enforced: { storeId: 'x', revision: 1.5 } } },
+    'nested to the bottom': { say: '['.repeat(200_000) },
+    'in binary': { say: Buffer.from('{}') },
+  }
+  for (const [name, { say, code = 'bad-message' }] of Object.entries(rows)) {
+    test(name, async () => {
+      await using host = await PushHost.start()
+      const agent = await FakeAgent.connect(host.port, await host.enrol(), { hello: false })
+      if (Buffer.isBuffer(say) || (typeof say === 'string' && say.length > 1)) agent.sayText(say)
+      else agent.sayAny(say)
+      assert.equal((await agent.next('goodbye')).code, code)
+      await agent.until(({ closed }) => closed)
+    })
+  }
+
+  test('hello again', async () => {
+    await using host = await PushHost.start()
+    const agent = await FakeAgent.connect(host.port, await host.enrol())
+    agent.hello()
+    assert.equal((await agent.next('goodbye')).code, 'bad-message')
+  })
+
+  test('larger than a message may be', async () => {
+    await using host = await PushHost.start()
+    const agent = await FakeAgent.connect(host.port, await host.enrol())
+    agent.sayText('x'.repeat(1024 * 1024 + 1))
+    await agent.until(({ closed }) => closed)
+  })
+
+  test('more of them than anybody has to say', async () => {
+    await using host = await PushHost.start()
+    const agent = await FakeAgent.connect(host.port, await host.enrol())
+    for (let count = 0; count < 150; count += 1) agent.say({ type: 'report', report: hostReport })
+    assert.equal((await agent.next('goodbye')).code, 'bad-message')
+  })
+})
