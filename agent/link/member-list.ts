@@ -33,12 +33,12 @@ export function makeMemberList(addresses: Iterable<string>): MemberList {
  * @returns the same list where nothing changes
  */
 export function changeMembers(list: MemberList, change: MemberChange): MemberList {
-  const remove = change.remove.filter(address => has(list, address))
-  const left = new Set(remove)
-  const add = change.add.filter(address => left.has(address) || !has(list, address))
-  if (add.length + remove.length === 0) return list
-  if (add.length + remove.length > mostInsertions || !list.canonical) {
-    const kept = allMembers(list).filter(address => !left.has(address))
+  // Sets: an address that is said twice must not take its neighbour with it.
+  const remove = new Set(change.remove.filter(address => has(list, address)))
+  const add = new Set(change.add.filter(address => remove.has(address) || !has(list, address)))
+  if (add.size + remove.size === 0) return list
+  if (add.size + remove.size > mostInsertions || !list.canonical) {
+    const kept = allMembers(list).filter(address => !remove.has(address))
     return makeMemberList([...kept, ...add])
   }
   const next = { ip: [...list.ip], ip6: [...list.ip6] }
@@ -47,7 +47,7 @@ export function changeMembers(list: MemberList, change: MemberChange): MemberLis
     addresses.splice(placeOf(addresses, address), 1)
   }
   for (const address of add) insert(next[familyOf(address)], address)
-  return { ...next, canonical: add.every(address => parseAddress(address) === address) }
+  return { ...next, canonical: [...add].every(address => parseAddress(address) === address) }
 }
 
 /** @returns the list itself where it has all of them */
