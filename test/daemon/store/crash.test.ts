@@ -69,12 +69,14 @@ async function killWriters(
 /** Revisions end with a line end; a last line without one was not acknowledged. */
 const lastRevision = (printed: readonly string[]) => Number(printed.findLast(line => /^\d+$/.test(line)) ?? 0)
 
-async function checkStore(path: string, acknowledged: number, replay: Replay): Promise<void> {
+/** @param killed  how many writers since something was acknowledged */
+async function checkStore(path: string, acknowledged: number, killed: number, replay: Replay): Promise<void> {
   const store = await openSqliteStore(path)
   try {
     const { revision, entries } = await store.list('')
-    const one = 'the commit that was under way, and no other, may be there without having been acknowledged'
-    assert.ok(revision === acknowledged || revision === acknowledged + 1, `${revision}, not ${acknowledged}: ${one}`)
+    const told = `${revision}, not ${acknowledged}`
+    assert.ok(revision >= acknowledged, `${told}: an acknowledged commit is lost`)
+    assert.ok(revision <= acknowledged + killed, `${told}: one a writer, that under way, may be there unacknowledged`)
     replay.advance(revision)
     assertReplayed(entries, replay)
     const history = await store.history(Math.max(store.oldest(), revision - 100), 200)
@@ -115,47 +117,60 @@ describe('a writer that is killed', () => {
     const replay = new Replay()
     let acknowledged = 0
     let written = 0
+    /** Each may have made one commit that it did not come to acknowledge. */
+    let killed = 0
     await killWriters(
       150,
-      30,
+      60,
       folder,
       () => `commit ${path}`,
       async printed => {
-        acknowledged = Math.max(replay.head, lastRevision(printed))
-        await checkStore(path, acknowledged, replay)
-        written += printed.length
+        killed += 1
+        if (printed.length > 0) {
+          const first = Number(printed[0])
+          assert.ok(first > acknowledged && first <= acknowledged + killed, `${first} follows ${acknowledged}`)
+          acknowledged = lastRevision(printed)
+          killed = 1
+          written += printed.length
+        }
+        // Most times the next writer finds what the kill has left; closing it here would tidy up.
+        if (random.chance(0.7)) return
+        await checkStore(path, acknowledged, killed, replay)
+        acknowledged = replay.head
+        killed = 0
       },
     )
+    await checkStore(path, acknowledged, killed, replay)
     assert.ok(written > 150, 'hardly anything was written')
   })
 
-  test('30 times while it makes a store leaves a store or none', async () => {
+  test('20 times while it makes a store leaves a store or none', async () => {
     let path = ''
     await killWriters(
-      30,
+      20,
       12,
       folder,
       () => {
         path = join(mkdtempSync(join(folder, 'new-')), 'store.db')
         return `commit ${path}`
       },
-      async printed => checkStore(path, lastRevision(printed), new Replay()),
+      async printed => checkStore(path, lastRevision(printed), 1, new Replay()),
     )
   })
 
-  test('30 times while it makes backups leaves whole ones or none', async () => {
+  test('20 times while it makes backups leaves whole ones or none', async () => {
     const path = join(folder, 'backed-up.db')
     const backups = join(folder, 'backups')
     mkdirSync(backups)
     const replay = new Replay()
     let made = 0
     await killWriters(
-      30,
-      60,
+      20,
+      50,
       folder,
       () => `backup ${path} ${backups}`,
       async printed => {
-        await checkStore(path, Math.max(replay.head, lastRevision(printed)), replay)
+        await checkStore(path, Math.max(replay.head, lastRevision(printed)), 1, replay)
         const found = readdirSync(backups).filter(name => name.endsWith('.backup'))
         const promised = printed.filter(line => line.endsWith('.backup'))
         assert.deepEqual(
