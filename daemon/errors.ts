@@ -1,5 +1,5 @@
 /** What the API says when it refuses; RFC 9457 is made of it in app.ts. */
-import type { Problem } from '../rules-compiler/validate/problem.ts'
+import { makeProblem, type Problem, type ProblemCode, type ProblemOptions } from '../rules-compiler/validate/problem.ts'
 
 /** One fault of a request. */
 export interface FieldError {
@@ -9,6 +9,12 @@ export interface FieldError {
   readonly field: string
   readonly message: string
   readonly value?: unknown
+}
+
+/** A fault in the words of the policy's own checks: `Cannot <action> "<value>": expected …`, on one line. */
+export function fieldError(code: ProblemCode, field: string, options: ProblemOptions): FieldError {
+  const { message, value } = makeProblem(code, field, options)
+  return { code, field, message, value }
 }
 
 export interface ApiErrorOptions {
@@ -76,14 +82,16 @@ export function notFound(kind: NamedKind, id: string, field?: string): ApiError 
  * @param fieldOf  the request's field for a problem's path; null for one that is none of the request's doing
  */
 export function invalid(problems: readonly Problem[], fieldOf: (path: string) => string): ApiError {
-  const errors = problems.map(({ code, path, message, value }) => ({ code, field: fieldOf(path), message, value }))
-  const limit = problems.every(({ code }) => code === 'limit')
+  return refused(problems.map(({ code, path, message, value }) => ({ code, field: fieldOf(path), message, value })))
+}
+
+/** Refuses a body with everything that is wrong in it, at least one fault; named by what all of them have in common. */
+export function refused(errors: readonly FieldError[]): ApiError {
   const [first] = errors
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
-  return new ApiError(
-    limit ? 403 : 400,
-    limit ? 'LimitExceeded' : 'InvalidParameter',
-    `${first?.field}: ${first?.message}${more}`,
-    { errors },
-  )
+  const message = `${first?.field || 'the request'}: ${first?.message}${more}`
+  const codes = new Set(errors.map(({ code }) => code))
+  const [only = ''] = codes.size === 1 ? codes : []
+  if (only === 'limit') return new ApiError(403, 'LimitExceeded', message, { errors })
+  return new ApiError(400, only.endsWith('.NotFound') ? only : 'InvalidParameter', message, { errors })
 }

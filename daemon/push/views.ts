@@ -1,6 +1,7 @@
 /** What an agent is told: which objects, and what they say. Pure over the world. */
 import { type ViewKey, type ViewKind, type ViewObject, viewKey } from '../../wire/view.ts'
 import { type Documents, type GroupDoc, type RuleDoc, settingsId } from '../model/documents.ts'
+import { fileRule } from '../model/file-rule.ts'
 import type { World } from '../state/world.ts'
 
 export const settingsKey: ViewKey = viewKey('settings', settingsId)
@@ -107,7 +108,7 @@ export function eniObject(eni: Documents['eni']): ViewObject {
 
 export function groupObject(group: GroupDoc): ViewObject {
   const { id, type, innerAccessPolicy } = group
-  const rules = group.rules.map(({ createdAtMs: _, ...rule }) => rule as Readonly<Record<string, string | number>>)
+  const rules = group.rules.map(rule => fileRule(group, rule))
   return { kind: 'group', id, value: { id, type, ...networkOf(group), innerAccessPolicy, rules } }
 }
 

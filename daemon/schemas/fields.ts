@@ -26,6 +26,17 @@ export function nameField(description: string) {
   return Type.String({ description, minLength: 1, maxLength: 128, pattern: printable })
 }
 
+/** A name of a group or a prefix list, as the published API takes it. */
+export function groupNameField(description: string) {
+  const rules = 'A letter, then letters, digits, ":", "_", "." and "-"; 2 to 128 in all, and not http:// or https://.'
+  return Type.String({
+    description: `${description} ${rules}`,
+    minLength: 2,
+    maxLength: 128,
+    pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{Nd}:_.-]*$',
+  })
+}
+
 export function descriptionField(of: string) {
   return Type.String({ description: `What the ${of} is for.`, minLength: 1, maxLength: 512, pattern: printable })
 }

@@ -41,7 +41,8 @@ function description(of: string) {
   return Type.String({ description: `What the ${of} is for.`, minLength: 1, maxLength: 512 })
 }
 
-const rule = Type.Object(
+/** One rule; `readRule` reads by it. */
+export const ruleSchema = Type.Object(
   {
     id: Type.Optional(id('Name of the rule, `sgr-…`. Left out, it is made from the content of the rule.')),
     direction: Type.Enum(['ingress', 'egress'], { description: 'What comes to the ENI, or what leaves it.' }),
@@ -129,7 +130,7 @@ const securityGroup = Type.Object(
           'The private addresses of all ENIs in the group, on this host or any other. Those of the file’s own ENIs need not be repeated.',
       }),
     ),
-    rules: Type.Optional(Type.Array(rule, { description: 'The rules of the group; their order means nothing.' })),
+    rules: Type.Optional(Type.Array(ruleSchema, { description: 'The rules of the group; their order means nothing.' })),
   },
   { ...exact, description: 'A security group.' },
 )
@@ -277,7 +278,7 @@ export const policySchema = Type.Object(
 /** A policy file as `readShape` gives it: right in shape, not yet checked for what its parts say of each other. */
 export type PolicyFile = Type.Static<typeof policySchema>
 export type FileGroup = Type.Static<typeof securityGroup>
-export type FileRule = Type.Static<typeof rule>
+export type FileRule = Type.Static<typeof ruleSchema>
 export type FileEni = Type.Static<typeof eni>
 export type FilePrefixList = Type.Static<typeof prefixList>
 export type FileSettings = Type.Static<typeof settings>

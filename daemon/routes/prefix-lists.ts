@@ -1,0 +1,125 @@
+/** `/v1/prefix-lists` */
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import { idParam } from '../schemas/fields.ts'
+import {
+  associationSchema,
+  createPrefixListSchema,
+  modifyPrefixListSchema,
+  prefixListSchema,
+} from '../schemas/prefix-lists.ts'
+import {
+  createPrefixList,
+  deletePrefixList,
+  groupsUsing,
+  modifyPrefixList,
+  showAssociation,
+  showPrefixList,
+} from '../services/prefix-lists.ts'
+import { mayRead, visible, writable } from '../services/principal.ts'
+import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { type Api, addReadRoute, addWriteRoute } from './route.ts'
+
+const tag = 'Prefix lists'
+const url = '/v1/prefix-lists'
+const listUrl = `${url}/:prefixListId`
+const params = Type.Object({ prefixListId: idParam('The prefix list.') })
+const answer = Type.Object({ prefixList: prefixListSchema })
+const etag = 'prefixList'
+const subject = ({ prefixListId }: { prefixListId: string }) => ({ kind: 'prefixList', id: prefixListId }) as const
+
+export function addPrefixListRoutes(app: FastifyInstance, api: Api): void {
+  addReadRoutes(app, api)
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url,
+    summary: 'Make a prefix list',
+    tag,
+    action: 'ecs:CreatePrefixList',
+    body: createPrefixListSchema,
+    status: 201,
+    answer,
+    etag,
+    plan: (world, { principal, body, nowMs }) => createPrefixList({ world, principal, nowMs }, body),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'PATCH',
+    url: listUrl,
+    summary: 'Change a prefix list',
+    description: 'Rules that name it match the new blocks at once. Every such rule must be allowed to name them.',
+    tag,
+    action: 'ecs:ModifyPrefixList',
+    params,
+    body: modifyPrefixListSchema,
+    answer,
+    etag,
+    subject,
+    plan: (world, { principal, params: { prefixListId }, body }) =>
+      modifyPrefixList(world, writable(world, principal, 'prefixList', prefixListId), body),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'DELETE',
+    url: listUrl,
+    summary: 'Delete a prefix list',
+    description: 'Refused while rules name it.',
+    tag,
+    action: 'ecs:DeletePrefixList',
+    params,
+    answer: Type.Object({ prefixListId: Type.String() }),
+    subject,
+    plan: (world, { principal, params: { prefixListId } }) =>
+      deletePrefixList(world, writable(world, principal, 'prefixList', prefixListId)),
+  })
+}
+
+function addReadRoutes(app: FastifyInstance, api: Api): void {
+  addListRoute(app, api, {
+    url,
+    summary: 'List prefix lists',
+    tag,
+    item: prefixListSchema,
+    idField: 'prefixListId',
+    filters: {
+      accountId: fieldFilter('accountId', 'Lists of this account.'),
+      prefixListName: wildcardFilter('prefixListName', 'Lists of this name.'),
+      addressFamily: fieldFilter('addressFamily', 'IPv4 or IPv6.'),
+    },
+    sortFields: ['prefixListName', 'createTime'],
+    hasTags: true,
+    *items(world, { principal }) {
+      for (const list of world.all('prefixList')) {
+        if (mayRead(principal, list.accountId))
+          yield showPrefixList(world, list, world.revisionOf('prefixList', list.id))
+      }
+    },
+  })
+
+  addReadRoute(app, api, {
+    url: listUrl,
+    summary: 'Read a prefix list',
+    tag,
+    params,
+    answer,
+    etag,
+    read(world, { principal, params: { prefixListId } }) {
+      const list = visible(world, principal, 'prefixList', prefixListId)
+      return { prefixList: showPrefixList(world, list, world.revisionOf('prefixList', list.id)) }
+    },
+  })
+
+  addListRoute(app, api, {
+    url: `${listUrl}/associations`,
+    summary: 'List the security groups with rules that name a prefix list',
+    tag,
+    params,
+    item: associationSchema,
+    idField: 'securityGroupId',
+    items(world, { principal, params: { prefixListId } }) {
+      visible(world, principal, 'prefixList', prefixListId)
+      return groupsUsing(world, prefixListId).map(group => showAssociation(group, prefixListId))
+    },
+  })
+}

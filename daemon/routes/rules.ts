@@ -1,0 +1,105 @@
+/** `/v1/security-groups/{securityGroupId}/rules` */
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import { idParam } from '../schemas/fields.ts'
+import { authorizeSchema, modifyRuleSchema, permissionSchema, revokeSchema } from '../schemas/rules.ts'
+import { showPermission } from '../services/permissions.ts'
+import { type Principal, visible, writable } from '../services/principal.ts'
+import { authorize, deleteRule, type GroupCall, modifyRule, revoke } from '../services/rules.ts'
+import type { World } from '../state/world.ts'
+import { addListRoute, fieldFilter } from './listing.ts'
+import { type Api, addWriteRoute } from './route.ts'
+import { groupParams, groupSubject } from './security-groups.ts'
+
+const tag = 'Rules'
+const url = '/v1/security-groups/:securityGroupId/rules'
+const ruleUrl = `${url}/:securityGroupRuleId`
+const ruleParams = Type.Object({ ...groupParams.properties, securityGroupRuleId: idParam('The rule.') })
+const permissions = Type.Array(permissionSchema)
+
+interface RuleInput {
+  readonly principal: Principal
+  readonly params: { readonly securityGroupId: string }
+  readonly nowMs: number
+}
+
+function callFor(world: World, { principal, params, nowMs }: RuleInput): GroupCall {
+  return { world, principal, group: writable(world, principal, 'group', params.securityGroupId), nowMs }
+}
+
+export function addRuleRoutes(app: FastifyInstance, api: Api): void {
+  addListRoute(app, api, {
+    url,
+    summary: 'List the rules of a security group',
+    tag,
+    params: groupParams,
+    item: permissionSchema,
+    idField: 'securityGroupRuleId',
+    filters: {
+      direction: fieldFilter('direction', 'ingress or egress.'),
+      policy: fieldFilter('policy', 'accept or drop.'),
+      ipProtocol: {
+        description: 'Rules that name this protocol.',
+        matches: ({ ipProtocol }, text) => ipProtocol === text.toLowerCase(),
+      },
+    },
+    sortFields: ['priority', 'createTime'],
+    items(world, { principal, params: { securityGroupId } }) {
+      return visible(world, principal, 'group', securityGroupId).rules.map(showPermission)
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url,
+    summary: 'Add rules to a security group',
+    description: 'All or none. A rule that is there already is answered as it is.',
+    tag,
+    action: 'ecs:AuthorizeSecurityGroup',
+    params: groupParams,
+    body: authorizeSchema,
+    answer: Type.Object({ permissions }),
+    subject: groupSubject,
+    plan: (world, input) => authorize(callFor(world, input), input.body),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'PATCH',
+    url: ruleUrl,
+    summary: 'Change a rule',
+    description: 'null clears a field. The rule keeps its id, and must not become the same as another.',
+    tag,
+    action: 'ecs:ModifySecurityGroupRule',
+    params: ruleParams,
+    body: modifyRuleSchema,
+    answer: Type.Object({ permission: permissionSchema }),
+    subject: groupSubject,
+    plan: (world, input) => modifyRule(callFor(world, input), input.params.securityGroupRuleId, input.body),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'DELETE',
+    url: ruleUrl,
+    summary: 'Take a rule out of a security group',
+    tag,
+    action: 'ecs:RevokeSecurityGroup',
+    params: ruleParams,
+    answer: Type.Object({ securityGroupRuleId: Type.String() }),
+    subject: groupSubject,
+    plan: (world, input) => deleteRule(callFor(world, input), input.params.securityGroupRuleId),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: `${url}/revoke`,
+    summary: 'Take rules out of a security group, by id or by what they say',
+    description: 'By id each must be there; of what is given by content, what is not there is left alone.',
+    tag,
+    action: 'ecs:RevokeSecurityGroup',
+    params: groupParams,
+    body: revokeSchema,
+    answer: Type.Object({ revoked: permissions }),
+    subject: groupSubject,
+    plan: (world, input) => revoke(callFor(world, input), input.body),
+  })
+}

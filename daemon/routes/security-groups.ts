@@ -1,0 +1,202 @@
+/** `/v1/security-groups` and `/v1/security-group-templates` */
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import { idParam } from '../schemas/fields.ts'
+import {
+  cloneGroupSchema,
+  createGroupSchema,
+  defaultGroupSchema,
+  type GroupTypeWord,
+  groupWithRulesSchema,
+  memberSchema,
+  modifyGroupSchema,
+  referencesSchema,
+  securityGroupSchema,
+  templatesSchema,
+} from '../schemas/security-groups.ts'
+import { exportRule } from '../services/permissions.ts'
+import { mayRead, visible, writable } from '../services/principal.ts'
+import {
+  cloneGroup,
+  createGroup,
+  deleteGroup,
+  groupTypeOf,
+  listMembers,
+  modifyGroup,
+  provideDefaultGroup,
+  showGroup,
+  showGroupWithRules,
+  showReferences,
+} from '../services/security-groups.ts'
+import { servicePorts, templateNames, templates } from '../services/templates.ts'
+import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { type Api, addReadRoute, addWriteRoute } from './route.ts'
+
+const tag = 'Security groups'
+export const groupParams = Type.Object({ securityGroupId: idParam('The security group.') })
+export const groupSubject = ({ securityGroupId }: { securityGroupId: string }) =>
+  ({ kind: 'group', id: securityGroupId }) as const
+
+export function addSecurityGroupRoutes(app: FastifyInstance, api: Api): void {
+  addReadRoutes(app, api)
+  addMakingRoutes(app, api)
+
+  addWriteRoute(app, api, {
+    method: 'PATCH',
+    url: '/v1/security-groups/:securityGroupId',
+    summary: 'Change a security group',
+    tag,
+    action: 'ecs:ModifySecurityGroupAttribute',
+    params: groupParams,
+    body: modifyGroupSchema,
+    answer: Type.Object({ securityGroup: securityGroupSchema }),
+    etag: 'securityGroup',
+    subject: groupSubject,
+    plan(world, { principal, params, body, nowMs }) {
+      const group = writable(world, principal, 'group', params.securityGroupId)
+      return modifyGroup({ world, principal, group, nowMs }, body)
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'DELETE',
+    url: '/v1/security-groups/:securityGroupId',
+    summary: 'Delete a security group',
+    description: 'Refused while network interfaces are in it or rules of other groups name it.',
+    tag,
+    action: 'ecs:DeleteSecurityGroup',
+    params: groupParams,
+    answer: Type.Object({ securityGroupId: Type.String() }),
+    subject: groupSubject,
+    plan(world, { principal, params, nowMs }) {
+      const group = writable(world, principal, 'group', params.securityGroupId)
+      return deleteGroup({ world, principal, group, nowMs })
+    },
+  })
+}
+
+function addReadRoutes(app: FastifyInstance, api: Api): void {
+  addListRoute(app, api, {
+    url: '/v1/security-groups',
+    summary: 'List security groups',
+    tag,
+    item: securityGroupSchema,
+    idField: 'securityGroupId',
+    filters: {
+      accountId: fieldFilter('accountId', 'Groups of this account.'),
+      securityGroupName: wildcardFilter('securityGroupName', 'Groups of this name.'),
+      vpcId: fieldFilter('vpcId', 'Groups in this VPC; empty for those in none that has a name.'),
+      networkType: fieldFilter('networkType', 'vpc or classic.'),
+      securityGroupType: {
+        description: 'normal (or basic), or enterprise (or advanced).',
+        schema: createGroupSchema.properties.securityGroupType,
+        matches: ({ securityGroupType }, text) => groupTypeOf(securityGroupType) === groupTypeOf(text as GroupTypeWord),
+      },
+    },
+    sortFields: ['securityGroupName', 'createTime'],
+    hasTags: true,
+    *items(world, { principal }) {
+      for (const group of world.all('group')) {
+        if (mayRead(principal, group.accountId)) yield showGroup(world, group, world.revisionOf('group', group.id))
+      }
+    },
+  })
+
+  addReadRoute(app, api, {
+    url: '/v1/security-groups/:securityGroupId',
+    summary: 'Read a security group and its rules',
+    tag,
+    params: groupParams,
+    answer: groupWithRulesSchema,
+    etag: 'securityGroup',
+    read(world, { principal, params: { securityGroupId } }) {
+      const group = visible(world, principal, 'group', securityGroupId)
+      return showGroupWithRules(world, group, world.revisionOf('group', group.id))
+    },
+  })
+
+  addReadRoute(app, api, {
+    url: '/v1/security-groups/:securityGroupId/references',
+    summary: 'Which rules of other groups name a security group',
+    tag,
+    params: groupParams,
+    answer: referencesSchema,
+    read(world, { principal, params: { securityGroupId } }) {
+      return showReferences({ world, principal, group: visible(world, principal, 'group', securityGroupId) })
+    },
+  })
+
+  addListRoute(app, api, {
+    url: '/v1/security-groups/:securityGroupId/members',
+    summary: 'List the network interfaces in a security group',
+    tag,
+    params: groupParams,
+    item: memberSchema,
+    idField: 'networkInterfaceId',
+    items(world, { principal, params: { securityGroupId } }) {
+      return listMembers({ world, principal, group: visible(world, principal, 'group', securityGroupId) })
+    },
+  })
+
+  addReadRoute(app, api, {
+    url: '/v1/security-group-templates',
+    summary: 'Templates of groups, and services by name',
+    tag,
+    answer: templatesSchema,
+    read: () => ({
+      templates: templateNames.map(template => ({ template, permissions: templates[template].map(exportRule) })),
+      services: [...servicePorts].map(([service, port]) => ({
+        service,
+        ipProtocol: 'tcp' as const,
+        portRange: `${port}/${port}`,
+      })),
+    }),
+  })
+}
+
+function addMakingRoutes(app: FastifyInstance, api: Api): void {
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: '/v1/security-groups',
+    summary: 'Make a security group',
+    tag,
+    action: 'ecs:CreateSecurityGroup',
+    body: createGroupSchema,
+    status: 201,
+    answer: groupWithRulesSchema,
+    etag: 'securityGroup',
+    plan: (world, { principal, body, nowMs }) => createGroup({ world, principal, nowMs }, body),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: '/v1/security-groups/default',
+    summary: 'The default group of an account and network, made if there is none',
+    tag,
+    action: 'ecs:CreateSecurityGroup',
+    body: defaultGroupSchema,
+    answer: groupWithRulesSchema,
+    etag: 'securityGroup',
+    plan: (world, { principal, body, nowMs }) => provideDefaultGroup({ world, principal, nowMs }, body),
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: '/v1/security-groups/:securityGroupId/clone',
+    summary: 'Copy a security group with its rules',
+    description:
+      'What is left out is as in the original. Every rule must be allowed in the type and network of the copy; rules that name the original itself name the copy.',
+    tag,
+    action: 'ecs:CreateSecurityGroup',
+    params: groupParams,
+    body: cloneGroupSchema,
+    status: 201,
+    answer: groupWithRulesSchema,
+    etag: 'securityGroup',
+    subject: groupSubject,
+    plan(world, { principal, params, body, nowMs }) {
+      const group = visible(world, principal, 'group', params.securityGroupId)
+      return cloneGroup({ world, principal, group, nowMs }, body)
+    },
+  })
+}

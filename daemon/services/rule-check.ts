@@ -1,0 +1,212 @@
+/** Whether rules may stand in a group: the policy's own checks, asked about the group and what its rules name. */
+
+import type { Problem } from '../../rules-compiler/validate/problem.ts'
+import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
+import { readRule } from '../../rules-compiler/validate/read-rule.ts'
+import { type FieldError, notFound, refused } from '../errors.ts'
+import type { GroupDoc, PrefixListDoc, RuleDoc, RuleFields } from '../model/documents.ts'
+import { type FileRuleText, fileRule, ruleFieldsOf } from '../model/file-rule.ts'
+import { networkKey, type World } from '../state/world.ts'
+import type { Asked, AskedRule } from './permissions.ts'
+import { mayRead, type Principal } from './principal.ts'
+
+export interface RuleCheck {
+  readonly world: World
+  readonly principal: Principal
+  /** As it will be, with the rules that stay; faults of those are nobody's now. */
+  readonly group: GroupDoc
+  readonly asked: Asked
+  /** How the request calls a field of the group; as the group does where left out. */
+  readonly groupField?: (field: string) => string
+}
+
+export interface CheckedRule {
+  readonly fields: RuleFields
+  /** Equal for rules that are the same rule. */
+  readonly content: string
+}
+
+/**
+ * The rules asked for in canonical form, in their order, each also where another is the same.
+ * @throws {ApiError} 400 or 403 with everything that is wrong
+ */
+export function checkRules(check: RuleCheck): readonly CheckedRule[] {
+  const { world, group, asked } = check
+  const references = asked.rules.map(rule => findReference(rule, check))
+  const problems = problemsOf(check, references)
+  const errors = [
+    ...asked.errors,
+    ...references.flatMap(({ error }) => (error === null ? [] : [error])),
+    ...problems.flatMap(problem => errorsOf(problem, check)),
+  ]
+  if (errors.length > 0) throw refused(withoutRepetitions(errors))
+  return asked.rules.map(({ fields }) => {
+    const { rule, content } = readRule(fields, group.id)!
+    const named = rule.peer.kind === 'group' && rule.peer.groupId !== group.id ? rule.peer.groupId : null
+    const owner = named === null ? group.accountId : world.get('group', named)!.accountId
+    return { fields: ruleFieldsOf(rule, owner === group.accountId ? null : owner), content }
+  })
+}
+
+/**
+ * The contents of the rules asked for, in their order, as far as they are rules at all: what they name need not be there.
+ * @throws {ApiError} 400 with everything that is wrong
+ */
+export function readRules(group: GroupDoc, asked: Asked): readonly string[] {
+  const { problems } = checkPolicy({
+    apiVersion: 'ringwall/v1',
+    securityGroups: [{ ...fileGroup(group), rules: asked.rules.map(({ fields }) => said(fields, group)) }],
+  })
+  const isOfRule = ({ code }: Problem) => code !== 'unknown-reference' && code !== 'limit'
+  const found = problems
+    .filter(isOfRule)
+    .flatMap(problem => errorsOf(problem, { group: { ...group, rules: [] }, asked }))
+  const errors = withoutRepetitions([...asked.errors, ...found])
+  if (errors.length > 0) throw refused(errors)
+  return asked.rules.map(({ fields }) => readRule(fields, group.id)!.content)
+}
+
+const contents = new WeakMap<RuleDoc, string>()
+
+/** The content of a stored rule, to tell whether another is the same. */
+export function contentOf(rule: RuleDoc): string {
+  const known = contents.get(rule)
+  if (known !== undefined) return known
+  const { createdAtMs: _, ...fields } = rule
+  const { content } = readRule(fields, '')!
+  contents.set(rule, content)
+  return content
+}
+
+/** What a rule names by id; nothing where that is not there for who asks, and then the error says so. */
+interface Reference {
+  readonly group: GroupDoc | null
+  readonly prefixList: PrefixListDoc | null
+  readonly error: FieldError | null
+}
+
+const noReference: Reference = { group: null, prefixList: null, error: null }
+
+function findReference({ fields, tell }: AskedRule, { world, principal, group }: RuleCheck): Reference {
+  const side = fields.direction === 'egress' ? 'dest' : 'source'
+  const groupId = fields[`${side}GroupId`]
+  const prefixListId = fields[`${side}PrefixListId`]
+  if (groupId !== undefined) {
+    const owner = fields[`${side}GroupOwnerAccount`] ?? fields[`${side}GroupOwnerId`] ?? group.accountId
+    const named = groupId === group.id ? group : world.get('group', String(groupId))
+    if (named !== undefined && named.accountId === owner && isNameable(named, group, principal)) {
+      return { ...noReference, group: named }
+    }
+    return { ...noReference, error: tell(referenceError('group', String(groupId), `${side}GroupId`)) }
+  }
+  if (prefixListId !== undefined) {
+    const named = world.get('prefixList', String(prefixListId))
+    if (named?.accountId === group.accountId) return { ...noReference, prefixList: named }
+    return { ...noReference, error: tell(referenceError('prefixList', String(prefixListId), `${side}PrefixListId`)) }
+  }
+  return noReference
+}
+
+/** Of a group that he may not read one learns only that it can be named, so not either that it is in another network. */
+function isNameable(named: GroupDoc, group: GroupDoc, principal: Principal): boolean {
+  return mayRead(principal, named.accountId) || networkKey(named) === networkKey(group)
+}
+
+function referenceError(kind: 'group' | 'prefixList', id: string, field: string): FieldError {
+  return notFound(kind, id.slice(0, 64), field).errors[0]!
+}
+
+function problemsOf({ world, group, asked }: RuleCheck, references: readonly Reference[]): readonly Problem[] {
+  const present = group.rules.map(rule => findNamed(world, rule))
+  const rules = [
+    ...group.rules.map(rule => fileRule(group, rule)),
+    ...asked.rules.map(({ fields }) => said(fields, group)),
+  ]
+  return checkGroup(world, { group, rules, references: [...present, ...references] })
+}
+
+/**
+ * What is wrong with the rules of a group once a prefix list that they name is another.
+ * @returns errors in the words of the rule
+ */
+export function faultsWithList(
+  world: World,
+  group: GroupDoc,
+  list: PrefixListDoc,
+): readonly { readonly rule: RuleDoc; readonly error: FieldError }[] {
+  const rules = group.rules.filter(rule => rule.sourcePrefixListId === list.id || rule.destPrefixListId === list.id)
+  const references = [{ ...noReference, prefixList: list }]
+  const problems = checkGroup(world, { group, rules: rules.map(rule => fileRule(group, rule)), references })
+  return problems.flatMap(({ code, path, message, value }) => {
+    const { ruleIndex, field } = placeOf(path)
+    const rule = rules[Number(ruleIndex)]
+    return rule === undefined ? [] : [{ rule, error: { code, field, message, value } }]
+  })
+}
+
+interface GroupFile {
+  readonly group: GroupDoc
+  readonly rules: readonly FileRuleText[]
+  /** What the rules name, each as often as it is named. */
+  readonly references: readonly Reference[]
+}
+
+function checkGroup(world: World, { group, rules, references }: GroupFile): readonly Problem[] {
+  const groups = new Map(references.flatMap(({ group: named }) => (named === null ? [] : [[named.id, named]])))
+  const lists = new Map(
+    references.flatMap(({ prefixList }) => (prefixList === null ? [] : [[prefixList.id, prefixList]])),
+  )
+  groups.delete(group.id)
+  return checkPolicy({
+    apiVersion: 'ringwall/v1',
+    securityGroups: [{ ...fileGroup(group), rules }, ...[...groups.values()].map(fileGroup)],
+    prefixLists: [...lists.values()].map(({ id, entries }) => ({ id, entries: entries.map(({ cidr }) => cidr) })),
+    settings: { limits: world.settings.limits },
+  }).problems
+}
+
+/** What a stored rule names is there: whoever deletes it is refused. */
+function findNamed(world: World, rule: RuleDoc): Reference {
+  const groupId = rule.sourceGroupId ?? rule.destGroupId
+  const prefixListId = rule.sourcePrefixListId ?? rule.destPrefixListId
+  return {
+    group: groupId === undefined ? null : (world.get('group', String(groupId)) ?? null),
+    prefixList: prefixListId === undefined ? null : (world.get('prefixList', String(prefixListId)) ?? null),
+    error: null,
+  }
+}
+
+/** Everything of a group but its rules, in the words of a policy file. */
+export function fileGroup({ id, accountId, type, networkType, vpcId }: GroupDoc) {
+  return { id, type, networkType, ...(vpcId !== null && { vpcId }), ownerAccount: accountId }
+}
+
+/** In a VPC `internet`, the default, says nothing; rules that were read here say it. */
+function said(fields: FileRuleText, { networkType }: GroupDoc): FileRuleText {
+  const { nicType, ...rest } = fields
+  const namesGroup = fields.sourceGroupId !== undefined || fields.destGroupId !== undefined
+  return networkType === 'vpc' && nicType === 'internet' && !namesGroup ? rest : fields
+}
+
+function errorsOf(
+  { code, path, message, value }: Problem,
+  { group, asked, groupField = field => field }: Pick<RuleCheck, 'group' | 'asked' | 'groupField'>,
+): readonly FieldError[] {
+  const { ruleIndex, field } = placeOf(path)
+  if (ruleIndex === undefined) return [{ code, field: groupField(field), message, value }]
+  const rule = asked.rules[Number(ruleIndex) - group.rules.length]
+  // That a reference leads nowhere was told before, in words that say what may be named.
+  if (rule === undefined || code === 'unknown-reference') return []
+  return [rule.tell({ code, field, message, value })]
+}
+
+/** Where a problem of the group is: in which of its rules, if in one, and in which field. */
+function placeOf(path: string): { readonly ruleIndex: string | undefined; readonly field: string } {
+  const [, ruleIndex, field = ''] = /^securityGroups\[0\](?:\.rules\[(\d+)\])?\.?(.*)$/.exec(path) ?? []
+  return { ruleIndex, field }
+}
+
+/** A permission of several objects is several rules, with the same faults but for those of the objects. */
+function withoutRepetitions(errors: readonly FieldError[]): readonly FieldError[] {
+  return [...new Map(errors.map(error => [`${error.field} ${error.message}`, error])).values()]
+}
