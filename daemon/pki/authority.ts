@@ -5,6 +5,7 @@
 import 'reflect-metadata'
 import { createPrivateKey, hkdfSync, randomBytes, webcrypto, X509Certificate } from 'node:crypto'
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
@@ -13,7 +14,6 @@ import {
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
-  AuthorityKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { type AuthorityDoc, authorityId, keyOf } from '../model/documents.ts'
@@ -90,7 +90,12 @@ export class Authority {
   }
 
   /** @param publicKey  SubjectPublicKeyInfo in DER, P-256 */
-  async issueAgentCertificate(agentId: string, publicKey: Buffer, validMs: number, nowMs: number): Promise<IssuedCertificate> {
+  async issueAgentCertificate(
+    agentId: string,
+    publicKey: Buffer,
+    validMs: number,
+    nowMs: number,
+  ): Promise<IssuedCertificate> {
     const key = await webcrypto.subtle.importKey('spki', publicKey, ecdsa, true, ['verify'])
     return this.#issue(`CN=${agentId}`, key, { notBeforeMs: nowMs - clockToleranceMs, notAfterMs: nowMs + validMs }, [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth], true),
@@ -188,5 +193,7 @@ function makeSerialNumber(): string {
 
 async function exportPrivateKey(key: webcrypto.CryptoKey): Promise<string> {
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key))
-  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' }).toString()
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+    .export({ type: 'pkcs8', format: 'pem' })
+    .toString()
 }

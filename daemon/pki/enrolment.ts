@@ -9,7 +9,7 @@ import { type EnrolAnswer, type EnrolRequest, formatEnrolmentToken, proofText } 
 import type { HostReport } from '../../wire/messages.ts'
 import { ApiError } from '../errors.ts'
 import { isSecret, makeSecret } from '../http/authenticate.ts'
-import { type AgentDoc, type EnrolmentDoc, type InstanceDoc, keyOf, type Kind } from '../model/documents.ts'
+import { type AgentDoc, type EnrolmentDoc, type InstanceDoc, type Kind, keyOf } from '../model/documents.ts'
 import type { NotedPrincipal } from '../model/note.ts'
 import { firstFault, hostReportSchema, knownReport, parse } from '../push/messages.ts'
 import { sourceKey, Throttle } from '../push/throttle.ts'
@@ -309,7 +309,11 @@ function readEnrolRequest(body: string): EnrolRequest {
 function provenKey(publicKey: string, proof: string, purpose: string): Buffer {
   const key = parsePublicKey(publicKey)
   if (key === null) {
-    throw new ApiError(400, 'InvalidParameter', 'publicKey: expected an ECDSA key on P-256, SubjectPublicKeyInfo in DER, base64url')
+    throw new ApiError(
+      400,
+      'InvalidParameter',
+      'publicKey: expected an ECDSA key on P-256, SubjectPublicKeyInfo in DER, base64url',
+    )
   }
   const signature = Buffer.from(proof, 'base64url')
   const text = Buffer.from(proofText(purpose, publicKey))

@@ -44,18 +44,25 @@ export function judgeCertificate(certificate: X509Certificate | undefined, parts
     return refuse('wrong-authority', 'expected a certificate that this daemon has signed')
   }
   if (certificate.validFromDate.getTime() > nowMs) {
-    return refuse('not-yet-valid', `the certificate begins at ${certificate.validFromDate.toISOString()}: check the clocks`)
+    return refuse(
+      'not-yet-valid',
+      `the certificate begins at ${certificate.validFromDate.toISOString()}: check the clocks`,
+    )
   }
   const notAfterMs = certificate.validToDate.getTime()
   if (notAfterMs <= nowMs) {
-    return refuse('expired', `the certificate ended at ${certificate.validToDate.toISOString()}: enrol again with a new token`)
+    return refuse(
+      'expired',
+      `the certificate ended at ${certificate.validToDate.toISOString()}: enrol again with a new token`,
+    )
   }
   if (certificate.ca || !certificate.keyUsage?.includes(clientAuth)) {
     return refuse('wrong-usage', 'expected a certificate for TLS clients')
   }
   const agentId = commonName(certificate)
   const agent = world.get('agent', agentId)
-  if (agent === undefined) return refuse('unknown-agent', `there is no agent "${agentId}": enrol again with a new token`)
+  if (agent === undefined)
+    return refuse('unknown-agent', `there is no agent "${agentId}": enrol again with a new token`)
   if (agent.status === 'revoked') {
     return refuse('revoked', `agent "${agentId}" was revoked: enrol again with a new token`)
   }

@@ -70,7 +70,10 @@ export interface AgentRecord {
   waiters: Set<EnforcementWaiter> | null
 }
 
-export function makeRecord(id: string, { revision, nowMs }: { readonly revision: number; readonly nowMs: number }): AgentRecord {
+export function makeRecord(
+  id: string,
+  { revision, nowMs }: { readonly revision: number; readonly nowMs: number },
+): AgentRecord {
   return {
     id,
     hostName: '',

@@ -70,7 +70,11 @@ export interface WaitOptions {
 }
 
 /** Resolves when none of them is behind the revision, after the timeout, or when the signal says so. */
-export function untilEnforced(revision: number, concerned: readonly AgentRecord[], options: WaitOptions): Promise<void> {
+export function untilEnforced(
+  revision: number,
+  concerned: readonly AgentRecord[],
+  options: WaitOptions,
+): Promise<void> {
   const { timeoutMs, onProgress, signal } = options
   const remaining = new Set(concerned.filter(record => record.standing === 'active' && !hasInForce(record, revision)))
   const agents = concerned.filter(({ standing }) => standing === 'active').length

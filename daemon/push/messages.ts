@@ -9,7 +9,8 @@ import type { HostReport, ToDaemon } from '../../wire/messages.ts'
 export type Read<T> = { readonly value: T } | { readonly fault: string }
 
 /** No control, bidirectional or invisible characters. */
-const printablePattern = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]*$'
+const printablePattern =
+  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]*$'
 
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: printablePattern })
 const revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -52,10 +53,9 @@ const schemas = {
     revision,
     seconds,
     nftSeconds: seconds,
-    enis: Type.Array(
-      Type.Object({ id: text(64), state: Type.Enum(['enforced', 'device-missing', 'no-group']) }),
-      { maxItems: 4096 },
-    ),
+    enis: Type.Array(Type.Object({ id: text(64), state: Type.Enum(['enforced', 'device-missing', 'no-group']) }), {
+      maxItems: 4096,
+    }),
   }),
   refused: Type.Object({
     type: Type.Literal('refused'),
@@ -122,7 +122,14 @@ function onlyKnown(message: ToDaemon): ToDaemon {
 }
 
 /** What is stored of a report. */
-export function knownReport({ hostName, kernel, agentVersion, nftVersion, capabilities, devices }: HostReport): HostReport {
+export function knownReport({
+  hostName,
+  kernel,
+  agentVersion,
+  nftVersion,
+  capabilities,
+  devices,
+}: HostReport): HostReport {
   return {
     hostName,
     kernel,

@@ -13,7 +13,14 @@ import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { World } from '../state/world.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
 import type { AgentRecord } from './agent-record.ts'
-import { ChangeLog, type ChangeLogOptions, enforcementOf, tellWaiters, untilEnforced, type WaitOptions } from './changes.ts'
+import {
+  ChangeLog,
+  type ChangeLogOptions,
+  enforcementOf,
+  tellWaiters,
+  untilEnforced,
+  type WaitOptions,
+} from './changes.ts'
 import { heldOf } from './delta.ts'
 import { Encoder } from './encoder.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -194,7 +201,11 @@ export class Push implements EnforcementBoard, SessionListener {
     if (known !== undefined) return known
     const { store, world } = this.#parts
     if (revision < 1 || revision > store.head()) {
-      throw new ApiError(404, 'InvalidRevision.NotFound', `Cannot find revision ${revision}: expected 1 to ${store.head()}`)
+      throw new ApiError(
+        404,
+        'InvalidRevision.NotFound',
+        `Cannot find revision ${revision}: expected 1 to ${store.head()}`,
+      )
     }
     const [commit] = await store.history(revision, 1)
     if (commit === undefined) throw new CompactedError(revision, store.oldest())

@@ -3,7 +3,15 @@ import type { EniState } from '../../wire/messages.ts'
 import { type AgentDoc, parseKey } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 import type { Commit } from '../store/store.ts'
-import { type AgentError, type AgentRecord, type AgentState, agentStates, hasInForce, makeRecord, stateOf } from './agent-record.ts'
+import {
+  type AgentError,
+  type AgentRecord,
+  type AgentState,
+  agentStates,
+  hasInForce,
+  makeRecord,
+  stateOf,
+} from './agent-record.ts'
 
 export interface AgentStatus {
   readonly agentId: string
@@ -66,7 +74,8 @@ export class AgentRegistry {
         record.hostName = doc.hostName
         record.standing = doc.status
         // Enrolled again: the host may be another, with nothing in its kernel.
-        if (!wasActive && doc.status === 'active') Object.assign(record, { enforced: null, relevant: revision, lastError: null, enis: [] })
+        if (!wasActive && doc.status === 'active')
+          Object.assign(record, { enforced: null, relevant: revision, lastError: null, enis: [] })
       }
       this.look(record)
       if (wasActive && record.standing !== 'active') gone.push(record)

@@ -24,7 +24,11 @@ export class Reports {
   }
 
   /** @param known  what is stored, if anything */
-  offer(agentId: string, report: HostReport, { known, sourceAddress }: { readonly known: HostReport | null; readonly sourceAddress: string }): void {
+  offer(
+    agentId: string,
+    report: HostReport,
+    { known, sourceAddress }: { readonly known: HostReport | null; readonly sourceAddress: string },
+  ): void {
     const pause = this.#pauses.get(agentId)
     if (pause !== undefined) {
       pause.next = { report, sourceAddress }

@@ -35,6 +35,8 @@ export interface AgentServerParts {
 const minuteMs = 60_000
 /** Tickets live as long as the keys they are sealed with: a week, the most that TLS 1.3 allows (RFC 8446, 4.6.1). */
 const ticketPeriodMs = 7 * 24 * 3600 * 1000
+/** Connections that the kernel keeps until they are accepted: a fleet comes back at once. */
+const backlog = 4096
 /** A close frame that nobody answers ends the connection after this; an option that ws's types do not know yet. */
 const closeTimeout = { closeTimeout: 1000 }
 
@@ -48,12 +50,15 @@ export class AgentServer {
   #ticketPeriod: number
 
   /** @throws {Error} with the system's `code` where it cannot listen */
-  static async listen(parts: AgentServerParts, where: { readonly host: string; readonly port: number }): Promise<AgentServer> {
+  static async listen(
+    parts: AgentServerParts,
+    where: { readonly host: string; readonly port: number },
+  ): Promise<AgentServer> {
     const agentServer = new AgentServer(parts, await makeCredentials(parts))
     await new Promise<void>((resolve, reject) => {
       const server = agentServer.#server
       server.once('error', reject)
-      server.listen(where, () => {
+      server.listen({ ...where, backlog }, () => {
         server.off('error', reject)
         // A connection that cannot be accepted (no descriptor left) is that client's trouble, not a reason to end.
         server.on('error', error => parts.logger.warn({ error }, 'listener for agents'))
@@ -163,7 +168,10 @@ export class AgentServer {
       const { reason, message } = judged
       this.#parts.metrics.connectionsRefused.inc({ reason })
       this.#parts.logger.warn({ source: sourceAddress, reason }, message)
-      refuse(socket, new ApiError(401, reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', message, { details: { reason } }))
+      refuse(
+        socket,
+        new ApiError(401, reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', message, { details: { reason } }),
+      )
       return
     }
     const { agentId, serialNumber, notAfterMs } = judged

@@ -54,7 +54,11 @@ export class AgentSession implements Link {
   #left: number
   #countedMs: number = performance.now()
 
-  constructor(socket: WebSocket, { agentId, serialNumber, notAfterMs, sourceAddress }: SessionIdentity, parts: SessionParts) {
+  constructor(
+    socket: WebSocket,
+    { agentId, serialNumber, notAfterMs, sourceAddress }: SessionIdentity,
+    parts: SessionParts,
+  ) {
     this.agentId = agentId
     this.serialNumber = serialNumber
     this.notAfterMs = notAfterMs

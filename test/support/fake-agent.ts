@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
 import { request } from 'node:https'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { type EnrolAnswer, parseEnrolmentToken, proofText } from '../../wire/enrolment.ts'
 import {
@@ -85,34 +85,42 @@ export async function enrolFake(port: number, token: string): Promise<FakeCreden
   return { agentId, privateKey: keys.privateKey, certificate, caCertificate }
 }
 
+export interface FakeUpdate {
+  readonly type: 'snapshot' | 'delta'
+  readonly revision: number
+  readonly bytes: number
+}
+
 export interface FakeOptions {
   /** Default: it answers each update at once. */
   readonly answers?: boolean
   readonly tls?: ConnectionOptions
   readonly report?: HostReport
   /** What it holds already; goes on with it. */
-  readonly view?: ViewCopy
+  readonly view?: ViewCopy | undefined
   readonly enforced?: Position | null
   /** Says hello when it is connected. Default: true. */
   readonly hello?: boolean
   /** The ticket of a connection before. */
   readonly session?: Buffer | undefined
   /** Told of every update once it is answered. */
-  readonly onUpdate?: (revision: number) => void
-  /** Applies updates to a copy of the view; without it only the revision is looked at. Default: true. */
-  readonly keepsView?: boolean
+  readonly onUpdate?: (update: FakeUpdate) => void
+  /** Keeps all messages for `next`. Default: true. */
+  readonly remembers?: boolean
 }
 
 export class FakeAgent {
   readonly view: ViewCopy
   /** Updates that came, oldest first: kinds and revisions. */
-  readonly updates: { readonly type: 'snapshot' | 'delta'; readonly revision: number; readonly bytes: number }[] = []
+  readonly updates: FakeUpdate[] = []
   /** The TLS session was resumed. */
   resumed = false
   /** The newest ticket. */
   session: Buffer | undefined
   goodbye: Extract<ToAgent, { type: 'goodbye' }> | null = null
   closed = false
+  /** That the daemon sent. */
+  pings = 0
   readonly #socket: WebSocket
   readonly #options: FakeOptions
   readonly #said: ToAgent[] = []
@@ -170,6 +178,10 @@ export class FakeAgent {
       this.resumed = below.isSessionReused()
     })
     socket.on('message', data => this.#hear((data as Buffer).toString(), (data as Buffer).length))
+    socket.on('ping', () => {
+      this.pings += 1
+      this.#notify()
+    })
     socket.on('close', () => {
       this.closed = true
       this.#notify()
@@ -226,17 +238,17 @@ export class FakeAgent {
   }
 
   #hear(text: string, bytes: number): void {
-    const { answers = true, keepsView = true, onUpdate } = this.#options
+    const { answers = true, remembers = true, onUpdate } = this.#options
     const message = JSON.parse(text) as ToAgent
     if (message.type === 'goodbye') this.goodbye = message
     if (message.type === 'snapshot' || message.type === 'delta') {
       const { type, revision } = message
-      if (keepsView) this.view.apply(message)
-      this.updates.push({ type, revision, bytes })
+      this.view.apply(message)
+      if (remembers) this.updates.push({ type, revision, bytes })
       if (answers) this.enforce(revision)
-      onUpdate?.(revision)
+      onUpdate?.({ type, revision, bytes })
     }
-    if (keepsView) this.#said.push(message)
+    if (remembers) this.#said.push(message)
     this.#notify()
   }
 

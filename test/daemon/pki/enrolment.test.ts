@@ -46,7 +46,12 @@ describe('enrolment', () => {
     const { agentId, certificate } = await host.enrol({ instanceIds: ['i-1'], newInstance })
     const { serialNumber } = new X509Certificate(certificate)
     const agent = host.world.get('agent', agentId)
-    assert.partialDeepStrictEqual(agent, { hostName: 'host-1', status: 'active', report: hostReport, certificates: [{ serialNumber }] })
+    assert.partialDeepStrictEqual(agent, {
+      hostName: 'host-1',
+      status: 'active',
+      report: hostReport,
+      certificates: [{ serialNumber }],
+    })
     const instances = [...host.world.all('instance')]
     assert.deepEqual(
       instances.map(({ name, agentId: served, instanceType }) => ({ name, served, instanceType })),
@@ -89,9 +94,15 @@ describe('enrolment', () => {
   test('refuses a token that is over, and one that was deleted', async () => {
     await using host = await PushHost.start()
     const token = await host.token({ nowMs: Date.now() - 2000, validMs: 1000 })
-    assert.partialDeepStrictEqual(await post(host.port, enrolBody(token, makeKeyPair())), { status: 401, body: { code: 'EnrolmentTokenExpired' } })
+    assert.partialDeepStrictEqual(await post(host.port, enrolBody(token, makeKeyPair())), {
+      status: 401,
+      body: { code: 'EnrolmentTokenExpired' },
+    })
     await host.commit({ key: `enrolment/${parseEnrolmentToken(token)!.id}`, value: null })
-    assert.partialDeepStrictEqual(await post(host.port, enrolBody(token, makeKeyPair())), { status: 401, body: { code: 'InvalidEnrolmentToken' } })
+    assert.partialDeepStrictEqual(await post(host.port, enrolBody(token, makeKeyPair())), {
+      status: 401,
+      body: { code: 'InvalidEnrolmentToken' },
+    })
   })
 
   test('refuses a token whose instance, account or agent is gone', async () => {
@@ -113,13 +124,20 @@ describe('enrolment', () => {
   const wrongs: Readonly<Record<string, (token: string) => Readonly<Record<string, unknown>>>> = {
     'a proof by another key': token => ({ proof: prove(parseEnrolmentToken(token)!.id, other) }),
     'a proof for another purpose': () => ({ publicKey: other.publicKey, proof: prove('enrol-other', other) }),
-    'a key on another curve': token => ({ publicKey: p384.publicKey, proof: prove(parseEnrolmentToken(token)!.id, p384) }),
+    'a key on another curve': token => ({
+      publicKey: p384.publicKey,
+      proof: prove(parseEnrolmentToken(token)!.id, p384),
+    }),
     'a key of another kind': () => ({ publicKey: rsa.toString('base64url') }),
     'a key that is none': () => ({ publicKey: 'AAAA' }),
     'no report': () => ({ report: null }),
     'a host name with control characters': () => ({ report: { ...hostReport, hostName: 'a\u001b[2J' } }),
-    'more devices than a host has': () => ({ report: { ...hostReport, devices: Array(4097).fill(hostReport.devices[0]) } }),
-    'a capability named as JavaScript’s own': () => ({ report: { ...hostReport, capabilities: JSON.parse('{"__proto__":"x"}') } }),
+    'more devices than a host has': () => ({
+      report: { ...hostReport, devices: Array(4097).fill(hostReport.devices[0]) },
+    }),
+    'a capability named as JavaScript’s own': () => ({
+      report: { ...hostReport, capabilities: JSON.parse('{"__proto__":"x"}') },
+    }),
   }
   for (const [name, wrong] of Object.entries(wrongs)) {
     test(`refuses ${name}, and the token stays good`, async () => {

@@ -25,8 +25,14 @@ async function setScene(options: PushHostOptions = {}): Promise<Scene> {
     put('instance', makeInstance({ id: 'i-app' })),
     put('eni', makeEniDoc({ id: 'eni-1', instanceId: 'i-1', addresses: ['198.18.0.1'], securityGroupIds: ['sg-db'] })),
     put('eni', makeEniDoc({ id: 'eni-2', instanceId: 'i-2', addresses: ['198.18.0.2'], securityGroupIds: ['sg-db'] })),
-    put('eni', makeEniDoc({ id: 'eni-3', instanceId: 'i-3', addresses: ['198.18.0.3'], securityGroupIds: ['sg-other'] })),
-    put('eni', makeEniDoc({ id: 'eni-4', instanceId: 'i-app', addresses: ['198.18.0.4'], securityGroupIds: ['sg-app'] })),
+    put(
+      'eni',
+      makeEniDoc({ id: 'eni-3', instanceId: 'i-3', addresses: ['198.18.0.3'], securityGroupIds: ['sg-other'] }),
+    ),
+    put(
+      'eni',
+      makeEniDoc({ id: 'eni-4', instanceId: 'i-app', addresses: ['198.18.0.4'], securityGroupIds: ['sg-app'] }),
+    ),
     put('group', makeGroup({ id: 'sg-db', rules: [makeRuleDoc({ id: 'sgr-1', sourceGroupId: 'sg-app' })] })),
     put('group', makeGroup({ id: 'sg-app' })),
     put('group', makeGroup({ id: 'sg-other' })),
@@ -36,7 +42,12 @@ async function setScene(options: PushHostOptions = {}): Promise<Scene> {
 
 /** An instance joins sg-app, which the agents of sg-db must hear of. */
 const join = (host: PushHost, address = '198.18.0.9') =>
-  host.commit(put('eni', makeEniDoc({ id: `eni-${address}`, instanceId: 'i-app', addresses: [address], securityGroupIds: ['sg-app'] })))
+  host.commit(
+    put(
+      'eni',
+      makeEniDoc({ id: `eni-${address}`, instanceId: 'i-app', addresses: [address], securityGroupIds: ['sg-app'] }),
+    ),
+  )
 
 const inSync = (host: PushHost, { agentId }: FakeCredentials) => host.push.agentStatus(agentId)?.state === 'in-sync'
 
@@ -53,7 +64,10 @@ describe('a change', () => {
     const revision = await join(host)
     const status = await host.push.awaitEnforced(revision, 10_000)
     assert.deepEqual(status, { revision, state: 'enforced', agents: 2, enforced: 2, behind: [] })
-    assert.deepEqual(agents.map(({ updates }) => updates.length), [2, 2, 1])
+    assert.deepEqual(
+      agents.map(({ updates }) => updates.length),
+      [2, 2, 1],
+    )
     const { members } = await agents[0]!.next('delta')
     assert.deepEqual(members, [{ id: 'sg-app', add: ['198.18.0.9'], remove: [] }])
     assert.equal(await host.metric('ringwall_daemon_push_duration_seconds_count'), 2)
@@ -68,7 +82,12 @@ describe('a change', () => {
   test('would touch the agents that it does touch', async () => {
     await using scene = await setScene()
     const { host, one, two } = scene
-    const value = makeEniDoc({ id: 'eni-5', instanceId: 'i-app', addresses: ['198.18.0.5'], securityGroupIds: ['sg-app'] })
+    const value = makeEniDoc({
+      id: 'eni-5',
+      instanceId: 'i-app',
+      addresses: ['198.18.0.5'],
+      securityGroupIds: ['sg-app'],
+    })
     const touched = host.push.agentsTouchedBy([{ key: 'eni/eni-5', before: null, value }])
     assert.deepEqual(touched, [one.agentId, two.agentId].sort())
   })
@@ -113,7 +132,9 @@ describe('a change', () => {
     const { host, one, two } = scene
     const revision = await join(host)
     const seen = new Set<number>()
-    const waiting = host.push.awaitEnforced(revision, 60_000, { onProgress: ({ agents, enforced }) => seen.add(agents * 10 + enforced) })
+    const waiting = host.push.awaitEnforced(revision, 60_000, {
+      onProgress: ({ agents, enforced }) => seen.add(agents * 10 + enforced),
+    })
     await FakeAgent.connect(host.port, one)
     await turnsUntil(() => seen.has(21))
     await FakeAgent.connect(host.port, two)
@@ -131,7 +152,10 @@ describe('a change', () => {
     assert.deepEqual(behind.map(({ agentId }) => agentId).sort(), [one.agentId, two.agentId].sort())
     await FakeAgent.connect(restarted.port, one)
     await FakeAgent.connect(restarted.port, two)
-    assert.partialDeepStrictEqual(await restarted.push.awaitEnforced(revision, 60_000), { state: 'enforced', enforced: 2 })
+    assert.partialDeepStrictEqual(await restarted.push.awaitEnforced(revision, 60_000), {
+      state: 'enforced',
+      enforced: 2,
+    })
     await host.store.compact(revision + 1)
     await assert.rejects(restarted.push.status(revision), CompactedError)
     await assert.rejects(restarted.push.status(host.store.head() + 1), { code: 'InvalidRevision.NotFound' })
@@ -205,7 +229,10 @@ describe('an agent', () => {
     const { revision } = await agent.next('snapshot')
     agent.enforce(revision + 1)
     assert.equal((await agent.next('goodbye')).code, 'bad-message')
-    const liar = await FakeAgent.connect(host.port, one, { answers: false, enforced: { storeId: host.store.id, revision: revision + 1000 } })
+    const liar = await FakeAgent.connect(host.port, one, {
+      answers: false,
+      enforced: { storeId: host.store.id, revision: revision + 1000 },
+    })
     await liar.next('snapshot')
     assert.equal(host.push.agentStatus(one.agentId)?.enforcedRevision, null)
   })
@@ -213,7 +240,10 @@ describe('an agent', () => {
   test('with a view of another store does not answer for this one', async () => {
     await using scene = await setScene()
     const { host, one } = scene
-    const agent = await FakeAgent.connect(host.port, one, { answers: false, enforced: { storeId: 'another', revision: 5 } })
+    const agent = await FakeAgent.connect(host.port, one, {
+      answers: false,
+      enforced: { storeId: 'another', revision: 5 },
+    })
     agent.enforce(1)
     const { revision } = await agent.next('snapshot')
     agent.enforce(2)
@@ -235,7 +265,10 @@ describe('an agent', () => {
     assert.equal(host.store.head(), head + 2)
     assert.equal(agent.updates.length, 1)
     const [commit] = await host.store.history(host.store.head(), 1)
-    assert.partialDeepStrictEqual(commit?.note, { action: 'ringwall:ReportAgent', principal: { kind: 'agent', id: one.agentId } })
+    assert.partialDeepStrictEqual(commit?.note, {
+      action: 'ringwall:ReportAgent',
+      principal: { kind: 'agent', id: one.agentId },
+    })
   })
 
   test('that nobody hears is pinged, and then taken for gone', async () => {
@@ -245,7 +278,7 @@ describe('an agent', () => {
     await agent.next('snapshot')
     // Alive as long as it answers pings, which ws does by itself.
     const { sinceMs } = host.push.agentStatus(one.agentId)!
-    await new Promise(resolve => setTimeout(resolve, 200))
+    await agent.until(({ pings }) => pings >= 6)
     assert.equal(host.push.agentStatus(one.agentId)?.sinceMs, sinceMs)
     agent.pause()
     await turnsUntil(() => host.push.agentStatus(one.agentId)?.state === 'away')

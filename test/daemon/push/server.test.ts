@@ -17,7 +17,12 @@ const dayMs = 24 * 3600 * 1000
 async function certify(host: PushHost, agentId: string, validMs = dayMs, nowMs = Date.now()): Promise<FakeCredentials> {
   const keys = makeKeyPair()
   const key = Buffer.from(keys.publicKey, 'base64url')
-  const { certificate, serialNumber, notAfterMs } = await host.authority.issueAgentCertificate(agentId, key, validMs, nowMs)
+  const { certificate, serialNumber, notAfterMs } = await host.authority.issueAgentCertificate(
+    agentId,
+    key,
+    validMs,
+    nowMs,
+  )
   await host.change('agent', agentId, { certificates: [{ serialNumber, notAfterMs }] })
   return { agentId, privateKey: keys.privateKey, certificate, caCertificate: host.authority.certificate }
 }
@@ -65,7 +70,12 @@ describe('the listener for agents', () => {
       reason: 'wrong-usage',
       async with(host, { agentId }) {
         const { certificate, privateKey } = await host.authority.issueServerCertificate(dayMs, Date.now())
-        return { agentId, privateKey: createPrivateKey(privateKey), certificate, caCertificate: host.authority.certificate }
+        return {
+          agentId,
+          privateKey: createPrivateKey(privateKey),
+          certificate,
+          caCertificate: host.authority.certificate,
+        }
       },
     },
     {
@@ -100,7 +110,11 @@ describe('the listener for agents', () => {
       await assert.rejects(FakeAgent.connect(host.port, credentials), error => {
         const [, status, body = ''] = /^(\d+) (.*)/s.exec((error as Error).message) ?? []
         assert.equal(status, '401')
-        assert.partialDeepStrictEqual(JSON.parse(body), { status: 401, code: reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', reason })
+        assert.partialDeepStrictEqual(JSON.parse(body), {
+          status: 401,
+          code: reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized',
+          reason,
+        })
         return true
       })
       assert.equal(await host.metric(`ringwall_daemon_connections_refused_total{reason="${reason}"}`), 1)
