@@ -225,7 +225,6 @@ export class DaemonLink {
   }
 
   #refuse(fault: string): void {
-    this.#needsSnapshot = true
     this.#leave('malformed', `${unusable}: ${fault}`)
   }
 
@@ -279,6 +278,8 @@ export class DaemonLink {
       return
     }
     const { metrics, log } = this.#options
+    // Whatever was to follow from it is missing: the daemon is asked for all there is.
+    if (reason === 'malformed') this.#needsSnapshot = true
     this.#failures = hadBegunWell ? 1 : this.#failures + 1
     metrics.reconnects.inc({ reason })
     this.#setStatus({ connected: false, reason: message })

@@ -43,7 +43,7 @@ export async function makeAuthority(options: Partial<IssueOptions> = {}): Promis
     ...validity(options),
     extensions: [new BasicConstraintsExtension(true, 0, true)],
   })
-  return { certificate: made.toString('pem'), privateKey }
+  return { certificate: `${made.toString('pem')}\n`, privateKey }
 }
 
 /** @param publicKey  SubjectPublicKeyInfo in DER, base64url. @returns PEM */
@@ -64,7 +64,7 @@ export async function certify(authority: TestAuthority, publicKey: string, optio
       ...(usage.length === 0 ? [] : [new ExtendedKeyUsageExtension(usage, true)]),
     ],
   })
-  return made.toString('pem')
+  return `${made.toString('pem')}\n`
 }
 
 /** With a key of its own. */

@@ -1,0 +1,469 @@
+/** The connection to the daemon, over real mutual TLS; the clock is moved by hand. */
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Registry } from 'prom-client'
+import type { Credentials } from '../../../agent/link/credentials.ts'
+import { DaemonLink, type DaemonLinkOptions } from '../../../agent/link/daemon.ts'
+import { Identity } from '../../../agent/link/identity.ts'
+import { makeKey } from '../../../agent/link/keys.ts'
+import { createLinkMetrics } from '../../../agent/link/metrics.ts'
+import { createLogger } from '../../../common/log.ts'
+import type { HostReport, ToAgent } from '../../../wire/messages.ts'
+import { certify, type IssueOptions, issue, makeAuthority } from '../../support/certificates.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { type ScriptedDaemon, type ScriptedDaemonOptions, startScriptedDaemon } from '../../support/scripted-daemon.ts'
+import { smallView } from '../../support/view-objects.ts'
+
+const report: HostReport = {
+  hostName: 'web-1',
+  kernel: '6.18.0',
+  agentVersion: '0.1.0',
+  nftVersion: '1.0.6',
+  capabilities: {},
+  devices: [],
+}
+const held = { storeId: 's', revision: 7, keys: ['settings/fleet'] }
+const delta = (revision: number): ToAgent => ({
+  type: 'delta',
+  storeId: 's',
+  revision,
+  set: [],
+  remove: [],
+  members: [],
+})
+const snapshot: ToAgent = { type: 'snapshot', storeId: 's', revision: 8, objects: smallView() }
+
+let folder: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ringwall-link-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+interface LinkOptions {
+  readonly onUpdate?: DaemonLinkOptions['onUpdate']
+  readonly onAddresses?: DaemonLinkOptions['onAddresses']
+  readonly credentials?: Partial<Credentials>
+  readonly certificate?: Partial<IssueOptions>
+}
+
+/** A link to the daemon, begun, with what it did. */
+async function linkTo(daemon: ScriptedDaemon, options: LinkOptions = {}) {
+  const { privateKey, publicKey } = makeKey()
+  const certificate = await certify(daemon.authority, publicKey, {
+    usage: 'client',
+    subject: 'CN=agent-1',
+    ...options.certificate,
+  })
+  const credentials: Credentials = {
+    daemonUrl: daemon.url,
+    agentId: 'agent-1',
+    privateKey,
+    certificate,
+    caCertificate: daemon.authority.certificate,
+    ...options.credentials,
+  }
+  const clock = new HandClock()
+  const registry = new Registry()
+  const lines: { readonly level: string; readonly msg: string; readonly cause?: string; readonly reason?: string }[] =
+    []
+  const log = createLogger('test', 'info', { write: line => lines.push(JSON.parse(line)) })
+  const identity = new Identity(folder, credentials)
+  const updates: string[] = []
+  const link = new DaemonLink({
+    identity,
+    log,
+    metrics: createLinkMetrics(registry, () => identity.expiresAtMs),
+    hello: () => ({ report, view: held, enforced: { storeId: 's', revision: 6 } }),
+    onUpdate:
+      options.onUpdate ??
+      (update => {
+        updates.push(`${update.type} ${update.revision}`)
+        return null
+      }),
+    onAddresses: options.onAddresses ?? (async () => {}),
+    lastAddresses: [],
+    clock,
+  })
+  link.start()
+  const sample = async (name: string) => {
+    const line = (await registry.metrics()).split('\n').find(each => each.startsWith(`ringwall_agent_link_${name} `))
+    return Number(line?.split(' ').at(-1))
+  }
+  return { link, clock, lines, updates, sample, identity, [Symbol.asyncDispose]: () => link.close() }
+}
+
+test('it says hello with what it holds, and hands on what comes', async () => {
+  await using daemon = await startScriptedDaemon()
+  await using agent = await linkTo(daemon)
+  const connection = await daemon.connection()
+  const hello = await connection.next('hello')
+  assert.deepEqual(hello, {
+    type: 'hello',
+    protocolVersion: 1,
+    report,
+    view: held,
+    enforced: { storeId: 's', revision: 6 },
+  })
+  assert.equal(agent.link.status.connected, true)
+  assert.equal(await agent.sample('connected'), 1)
+  connection.send(delta(8))
+  connection.send(snapshot)
+  agent.link.send({ type: 'report', report })
+  await connection.next('report')
+  connection.send({ type: 'goodbye', code: 'stopping', message: 'bye' })
+  await connection.closed
+  assert.deepEqual(agent.updates, ['delta 8', 'snapshot 8'])
+  assert.equal(await agent.sample('messages_total{type="delta"}'), 1)
+  assert.equal(await agent.sample('messages_total{type="report"}'), 1)
+})
+
+test('it tells where it will go before it goes', async () => {
+  await using daemon = await startScriptedDaemon()
+  const { promise: way, resolve: free } = Promise.withResolvers<void>()
+  const asked: (readonly string[])[] = []
+  const onAddresses = (addresses: readonly string[]) => {
+    asked.push(addresses)
+    return way
+  }
+  await using agent = await linkTo(daemon, { onAddresses })
+  assert.equal(agent.link.status.connected, false)
+  free()
+  await daemon.connection()
+  assert.deepEqual(asked, [['127.0.0.1']])
+})
+
+describe('it comes back', () => {
+  test('after a break, by its ticket, later each time', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    const resumed: boolean[] = []
+    for (const waitMs of [100, 200, 400, 800]) {
+      const connection = await daemon.connection()
+      await connection.next('hello')
+      resumed.push(connection.resumed)
+      connection.drop()
+      await agent.clock.waitsFor(waitMs)
+      assert.equal(agent.link.status.connected, false)
+      agent.clock.advance(waitMs)
+    }
+    assert.deepEqual(resumed, [false, true, true, true])
+    assert.equal(await agent.sample('reconnects_total{reason="closed"}'), 4)
+  })
+
+  test('soon again after a connection that had lived', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    for (const waitMs of [100, 200]) {
+      ;(await daemon.connection()).drop()
+      await agent.clock.waitsFor(waitMs)
+      agent.clock.advance(waitMs)
+    }
+    const connection = await daemon.connection()
+    await connection.next('hello')
+    agent.clock.advance(10_000)
+    connection.drop()
+    await agent.clock.waitsFor(100)
+  })
+
+  test('where nobody listens, and says so once', async () => {
+    const daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    await (await daemon.connection()).next('hello')
+    await daemon[Symbol.asyncDispose]()
+    for (const waitMs of [100, 200, 400, 800]) {
+      await agent.clock.waitsFor(waitMs)
+      agent.clock.advance(waitMs)
+    }
+    await agent.clock.waitsFor(1600)
+    const warned = agent.lines.filter(({ level }) => level === 'warn').map(({ cause }) => cause)
+    assert.deepEqual(warned, ['closed', 'unreachable'])
+    assert.equal(await agent.sample('reconnects_total{reason="unreachable"}'), 4)
+    assert.match(agent.link.status.reason ?? '', /ECONNREFUSED/)
+  })
+
+  test('from a daemon that says goodbye', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    for (const [code, waitMs] of [
+      ['stopping', 100],
+      ['replaced', 200],
+      ['a-code-of-later', 400],
+    ] as const) {
+      const connection = await daemon.connection()
+      await connection.next('hello')
+      connection.send(JSON.stringify({ type: 'goodbye', code, message: 'words' }))
+      await agent.clock.waitsFor(waitMs)
+      assert.match(agent.link.status.reason ?? '', new RegExp(`the daemon says: words \\(${code}\\)`))
+      agent.clock.advance(waitMs)
+    }
+    assert.equal(await agent.sample('reconnects_total{reason="goodbye"}'), 3)
+  })
+
+  test('from one that turns it away', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway({ status: 401, body: { detail: 'not you', code: 'unlisted' } })
+    await using agent = await linkTo(daemon)
+    await agent.clock.waitsFor(100)
+    assert.equal(agent.link.status.reason, 'the daemon says: not you (unlisted)')
+    daemon.turnAway(null)
+    agent.clock.advance(100)
+    await (await daemon.connection()).next('hello')
+  })
+})
+
+describe('heartbeats', () => {
+  test('keep a connection on which nothing else is heard', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    const connection = await daemon.connection()
+    await connection.next('hello')
+    for (let times = 0; times < 4; times += 1) {
+      agent.clock.advance(30_000)
+      connection.ping()
+      // What was sent after the ping has come, so the ping has.
+      connection.send(delta(8 + times))
+      while (agent.updates.length <= times) await new Promise(setImmediate)
+    }
+    assert.equal(agent.link.status.connected, true)
+  })
+
+  test('that fail to come end it after 45 s', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    const connection = await daemon.connection()
+    await connection.next('hello')
+    connection.freeze()
+    agent.clock.advance(44_999)
+    assert.equal(agent.link.status.connected, true)
+    agent.clock.advance(1)
+    assert.equal(agent.link.status.connected, false)
+    assert.equal(agent.link.status.reason, 'nothing was heard for 45 s')
+    assert.equal(await agent.sample('reconnects_total{reason="silent"}'), 1)
+  })
+})
+
+describe('what it cannot use is answered by asking for all there is', () => {
+  const rows: readonly {
+    name: string
+    sent: string | Buffer
+    onUpdate?: DaemonLinkOptions['onUpdate']
+    says: RegExp
+  }[] = [
+    { name: 'no JSON', sent: '{"type":', says: /cannot be used: Cannot read it: expected JSON/ },
+    { name: 'another shape', sent: '{"type":"delta"}', says: /cannot be used: Cannot read "storeId": expected text/ },
+    { name: 'a binary message', sent: Buffer.from([1, 2, 3]), says: /cannot be used: a binary message/ },
+    {
+      name: 'an update that does not fit',
+      sent: JSON.stringify(delta(9)),
+      onUpdate: () => 'it does not fit',
+      says: /cannot be used: it does not fit/,
+    },
+    {
+      name: 'an update that trips it up',
+      sent: JSON.stringify(delta(9)),
+      onUpdate: () => {
+        throw new Error('oh')
+      },
+      says: /by a fault of Ringwall's own: oh/,
+    },
+  ]
+  for (const { name, sent, onUpdate, says } of rows) {
+    test(name, async () => {
+      await using daemon = await startScriptedDaemon()
+      await using agent = await linkTo(daemon, onUpdate === undefined ? {} : { onUpdate })
+      const first = await daemon.connection()
+      assert.deepEqual((await first.next('hello')).view, held)
+      first.send(sent)
+      await agent.clock.waitsFor(100)
+      assert.match(agent.link.status.reason ?? '', says)
+      assert.equal(await agent.sample('reconnects_total{reason="malformed"}'), 1)
+      agent.clock.advance(100)
+      const second = await daemon.connection()
+      assert.equal((await second.next('hello')).view, null)
+    })
+  }
+
+  test('a delta is no answer to that', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    const first = await daemon.connection()
+    await first.next('hello')
+    first.send('{}')
+    await agent.clock.waitsFor(100)
+    agent.clock.advance(100)
+    const second = await daemon.connection()
+    await second.next('hello')
+    second.send(delta(9))
+    await agent.clock.waitsFor(200)
+    agent.clock.advance(200)
+    const third = await daemon.connection()
+    assert.equal((await third.next('hello')).view, null)
+    third.send(snapshot)
+    third.send(delta(10))
+    agent.link.send({ type: 'report', report })
+    while (agent.updates.length < 2) await new Promise(setImmediate)
+    assert.deepEqual(agent.updates, ['snapshot 8', 'delta 10'])
+    third.drop()
+    await agent.clock.waitsFor(400)
+    agent.clock.advance(400)
+    assert.deepEqual((await (await daemon.connection()).next('hello')).view, held)
+  })
+})
+
+describe('a revoked agent does not come back', () => {
+  test('when it is told so', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon)
+    const connection = await daemon.connection()
+    await connection.next('hello')
+    connection.send({ type: 'goodbye', code: 'revoked', message: 'agent-1 was revoked' })
+    await connection.closed
+    assert.deepEqual([agent.link.status.connected, agent.link.status.revoked], [false, true])
+    assert.deepEqual(agent.clock.waits, [])
+    assert.equal(agent.lines.at(-1)?.level, 'error')
+  })
+
+  test('when it is turned away for it', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway({ status: 401, body: { title: 'Unauthorized', detail: 'agent-1 was revoked', code: 'revoked' } })
+    await using agent = await linkTo(daemon)
+    while (!agent.link.status.revoked) await new Promise(setImmediate)
+    assert.deepEqual(agent.clock.waits, [])
+    assert.match(agent.link.status.reason ?? '', /agent-1 was revoked/)
+  })
+})
+
+describe('it goes to nobody', () => {
+  const impostors: readonly { name: string; server: ScriptedDaemonOptions['server'] }[] = [
+    { name: 'that has the certificate of an agent', server: { usage: 'client' } },
+    { name: 'that has a certificate for nothing', server: { usage: 'none' } },
+    {
+      name: 'whose certificate has run out',
+      server: { fromMs: Date.now() - 7_200_000, untilMs: Date.now() - 3_600_000 },
+    },
+  ]
+  for (const { name, server } of impostors) {
+    test(name, async () => {
+      await using daemon = await startScriptedDaemon({ server: server! })
+      await using agent = await linkTo(daemon)
+      await agent.clock.waitsFor(100)
+      assert.equal(agent.lines.at(-1)?.cause, 'untrusted')
+      assert.equal(agent.link.status.connected, false)
+    })
+  }
+
+  test('of another CA', async () => {
+    await using daemon = await startScriptedDaemon()
+    const { certificate: caCertificate } = await makeAuthority()
+    await using agent = await linkTo(daemon, { credentials: { caCertificate } })
+    await agent.clock.waitsFor(100)
+    assert.equal(agent.lines.at(-1)?.cause, 'untrusted')
+  })
+
+  test('with a key that is none', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon, { credentials: { privateKey: 'torn' } })
+    await agent.clock.waitsFor(100)
+    assert.equal(agent.lines.at(-1)?.cause, 'untrusted')
+  })
+
+  test('whose name leads nowhere', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon, { credentials: { daemonUrl: 'https://ringwall.invalid:8444' } })
+    await agent.clock.waitsFor(100)
+    assert.equal(agent.lines.at(-1)?.cause, 'unresolvable')
+  })
+})
+
+describe('the certificate', () => {
+  const hourMs = 3_600_000
+  /** Half of its life is over in 20 s. */
+  const nearHalf = () => ({ fromMs: Date.now() - hourMs, untilMs: Date.now() + hourMs + 40_000 })
+
+  test('is renewed at half of its life, and the new one used at once', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon, { certificate: nearHalf() })
+    const connection = await daemon.connection()
+    await connection.next('hello')
+    const before = agent.identity.credentials
+    agent.clock.advance(17_000)
+    assert.deepEqual(connection.queue, [])
+    agent.clock.advance(4_000)
+    const { publicKey } = await connection.next('renew')
+    const certificate = await daemon.certifyAgent(publicKey)
+    connection.send({ type: 'renewed', certificate })
+    await agent.clock.waitsFor(100)
+    agent.clock.advance(100)
+    const next = await daemon.connection()
+    await next.next('hello')
+    assert.notEqual(next.serialNumber, connection.serialNumber)
+    assert.equal(next.resumed, false, 'a session of the old certificate would go on with it')
+    const kept = JSON.parse(await readFile(join(folder, 'credentials.json'), 'utf8'))
+    assert.deepEqual(kept, { ...before, certificate, privateKey: agent.identity.credentials.privateKey })
+    assert.notEqual(kept.privateKey, before.privateKey)
+  })
+
+  test('is asked for again where no answer comes', async () => {
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon, {
+      certificate: { fromMs: Date.now() - 9 * hourMs, untilMs: Date.now() + 5 * hourMs },
+    })
+    const connection = await daemon.connection()
+    const first = await connection.next('renew')
+    for (let minutes = 0; minutes < 60; minutes += 0.5) {
+      agent.clock.advance(30_000)
+      connection.ping()
+      connection.send(delta(8))
+      const count = agent.updates.length
+      while (agent.updates.length === count) await new Promise(setImmediate)
+    }
+    const second = await connection.next('renew')
+    assert.notEqual(second.publicKey, first.publicKey)
+  })
+
+  const bad: readonly { name: string; of: (daemon: ScriptedDaemon, publicKey: string) => Promise<string> }[] = [
+    { name: 'for another key', of: async ({ authority }) => (await issue(authority, { usage: 'client' })).certificate },
+    {
+      name: 'of another CA',
+      of: async (_, publicKey) => certify(await makeAuthority(), publicKey, { usage: 'client' }),
+    },
+    { name: 'for servers', of: async ({ authority }, publicKey) => certify(authority, publicKey, { usage: 'server' }) },
+    { name: 'that is none', of: async () => 'nonsense' },
+  ]
+  for (const { name, of } of bad) {
+    test(`in use stays where the new one is one ${name}`, async () => {
+      await using daemon = await startScriptedDaemon()
+      await using agent = await linkTo(daemon, {
+        certificate: { fromMs: Date.now() - 9 * hourMs, untilMs: Date.now() + 5 * hourMs },
+      })
+      const connection = await daemon.connection()
+      const before = agent.identity.credentials
+      const { publicKey } = await connection.next('renew')
+      connection.send({ type: 'renewed', certificate: await of(daemon, publicKey) })
+      while (!agent.lines.some(({ level }) => level === 'error')) await new Promise(setImmediate)
+      assert.equal(agent.identity.credentials, before)
+      assert.equal(agent.link.status.connected, true)
+    })
+  }
+
+  test('in use stays where the disk refuses the new one', async () => {
+    const file = join(folder, 'a-file')
+    await writeFile(file, '')
+    await using daemon = await startScriptedDaemon()
+    const { privateKey, publicKey } = makeKey()
+    const certificate = await daemon.certifyAgent(publicKey)
+    const identity = new Identity(file, {
+      daemonUrl: daemon.url,
+      agentId: 'agent-1',
+      privateKey,
+      certificate,
+      caCertificate: daemon.authority.certificate,
+    })
+    const asked = identity.askRenewal()
+    await assert.rejects(identity.takeRenewed(await daemon.certifyAgent(asked.publicKey)), { code: 'EEXIST' })
+    assert.equal(identity.credentials.certificate, certificate)
+  })
+})
