@@ -34,6 +34,8 @@ export interface AgentConnection {
   readonly resumed: boolean
   /** The next message of a type; those of other types are passed over. @throws {Error} if none comes within 10 s */
   next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
+  /** The next message, whatever it is. */
+  any(): Promise<ToDaemon>
   /** Everything said and not asked for yet. */
   readonly queue: readonly ToDaemon[]
   /** Text is sent as it is. */
@@ -164,6 +166,7 @@ function makeConnection(webSocket: WebSocket, socket: TLSSocket, serialNumber: s
     serialNumber,
     resumed: socket.isSessionReused(),
     next: async type => (await inbox.take(message => message.type === type)) as never,
+    any: () => inbox.take(() => true),
     queue: inbox.items,
     send: message =>
       webSocket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { describe, mock, test } from 'node:test'
+import { type Kept, LastGood } from '../../agent/last-good.ts'
+import { createLogger } from '../../common/log.ts'
+import { makeEni, makeIr } from '../support/ir.ts'
+
+const ir = makeIr(makeEni([]))
+const kept = (text: string, also?: Kept['also']): Kept => ({ ir, text: () => text, ...(also && { also }) })
+
+function lastGood(options: { readonly spacingMs?: number; readonly write?: (text: string) => Promise<void> } = {}) {
+  const written: string[] = []
+  const lines: string[] = []
+  const store = new LastGood({
+    log: createLogger('test', 'info', { write: line => lines.push(JSON.parse(line).msg) }),
+    stateDir: {
+      readPolicyText: async () => null,
+      async write(text) {
+        await options.write?.(text)
+        written.push(text)
+      },
+    },
+    spacingMs: options.spacingMs ?? 0,
+  })
+  return { store, written, lines }
+}
+
+describe('what stands in the kernel', () => {
+  test('is written at once, and what comes meanwhile later and together', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { store, written } = lastGood({ spacingMs: 1000 })
+      store.note(kept('1'))
+      while (written.length === 0) await new Promise(setImmediate)
+      for (const text of ['2', '3', '4']) store.note(kept(text))
+      mock.timers.tick(900)
+      await new Promise(setImmediate)
+      assert.deepEqual(written, ['1'])
+      mock.timers.tick(100)
+      while (written.length === 1) await new Promise(setImmediate)
+      assert.deepEqual(written, ['1', '4'])
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  test('is written when the agent stops, whatever the spacing', async () => {
+    const { store, written } = lastGood({ spacingMs: 3_600_000 })
+    store.note(kept('1'))
+    store.note(kept('2'))
+    store.note(kept('3'))
+    await store.settled()
+    assert.deepEqual(written, ['1', '3'])
+  })
+
+  test('is written once', async () => {
+    const { store, written } = lastGood()
+    const same = kept('1')
+    store.note(same)
+    store.note(same)
+    await store.settled()
+    store.note(same)
+    await store.settled()
+    assert.deepEqual(written, ['1'])
+  })
+
+  test('goes with what belongs to it, after it', async () => {
+    const order: string[] = []
+    const { store } = lastGood({ write: async text => void order.push(`policy ${text}`) })
+    store.note(kept('1', async text => void order.push(`view of ${text}`)))
+    await store.settled()
+    assert.deepEqual(order, ['policy 1', 'view of 1'])
+  })
+
+  test('that cannot be written, or what belongs to it, is tried again the next time', async () => {
+    let isFull = true
+    const { store, written, lines } = lastGood()
+    const also = async () => {
+      if (isFull) throw new Error('ENOSPC')
+    }
+    const same = kept('1', also)
+    store.note(same)
+    await store.settled()
+    isFull = false
+    store.note(same)
+    await store.settled()
+    assert.deepEqual(written, ['1', '1'])
+    assert.deepEqual(lines, ['cannot keep the last good state; what is in force stays'])
+  })
+})
