@@ -14,7 +14,19 @@ import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { Note } from './model/note.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
-import type { Api } from './routes/route.ts'
+import { addAgentRoutes } from './routes/agents.ts'
+import { addAuditRoutes } from './routes/audit.ts'
+import { addBackupRoutes } from './routes/backup.ts'
+import { addChangeRoutes } from './routes/changes.ts'
+import { addInstanceRoutes } from './routes/instances.ts'
+import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
+import { addPrefixListRoutes } from './routes/prefix-lists.ts'
+import { type Api, localSocket, sourceAddressOf } from './routes/route.ts'
+import { addRuleFileRoutes } from './routes/rule-files.ts'
+import { addRuleRoutes } from './routes/rules.ts'
+import { addSecurityGroupRoutes } from './routes/security-groups.ts'
+import { addSettingsRoutes } from './routes/settings.ts'
+import { addTokenRoutes } from './routes/tokens.ts'
 import { everyAccount, mayRead } from './services/principal.ts'
 
 export interface AppOptions {
@@ -73,6 +85,18 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   countRequests(app, metrics)
   await app.register(async routes => {
     addAccountRoutes(routes, api)
+    await addBackupRoutes(routes, api)
+    addAuditRoutes(routes, api)
+    addChangeRoutes(routes, api)
+    addAgentRoutes(routes, api)
+    addSettingsRoutes(routes, api)
+    addTokenRoutes(routes, api)
+    addSecurityGroupRoutes(routes, api)
+    addRuleRoutes(routes, api)
+    addRuleFileRoutes(routes, api)
+    addPrefixListRoutes(routes, api)
+    addNetworkInterfaceRoutes(routes, api)
+    addInstanceRoutes(routes, api)
   })
   addOpenRoutes(app, options)
   return app
@@ -100,7 +124,11 @@ function answerFaults(app: FastifyInstance, { log, onRefused }: AppOptions): voi
   app.setNotFoundHandler((request, reply) =>
     sendProblem(
       reply,
-      new ApiError(404, 'NotFound', `Cannot find ${request.method} ${request.url.split('?')[0]}: see /docs for what there is`),
+      new ApiError(
+        404,
+        'NotFound',
+        `Cannot find ${request.method} ${request.url.split('?')[0]}: see /docs for what there is`,
+      ),
       request,
     ),
   )
@@ -121,7 +149,7 @@ function noteRefused(request: FastifyRequest, error: ApiError, onRefused: AppOpt
   if (action === undefined || (request.query as { dryRun?: unknown }).dryRun === true) return
   const { kind, id, name } = request.principal ?? { kind: 'token', id: '', name: 'unknown' }
   onRefused({
-    note: { action, principal: { kind, id, name }, sourceAddress: request.ip, requestId: request.id },
+    note: { action, principal: { kind, id, name }, sourceAddress: sourceAddressOf(request), requestId: request.id },
     method: request.method,
     url: request.url,
     status: error.status,
@@ -155,7 +183,7 @@ async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: A
   await app.register(rateLimit, {
     global: true,
     timeWindow: 60_000,
-    keyGenerator: request => known(request) ?? request.ip,
+    keyGenerator: request => known(request) ?? sourceAddressOf(request),
     max: request => (known(request) === null ? Math.ceil(requestsPerMinute / 10) : requestsPerMinute),
     errorResponseBuilder: (_request, { after }) =>
       new ApiError(429, 'Throttling', `Cannot answer so many requests: try again in ${after}`),
@@ -190,11 +218,15 @@ function addOpenRoutes(app: FastifyInstance, { metrics, api }: AppOptions): void
   app.get('/health', { config, schema }, async () => ({ healthy: true, revision: api.world.revision }))
   app.get('/openapi.json', { config, schema }, async () => app.swagger())
   app.get('/metrics', { config, schema }, async (request, reply) => {
-    if (!isLoopback(request.ip)) {
+    if (!isFromThisMachine(sourceAddressOf(request))) {
       const principal = authenticate(api.world, request.headers.authorization, api.now())
-      if (!mayRead(principal, everyAccount)) throw new ApiError(403, 'Forbidden', 'Cannot show metrics: expected read on "*"')
+      if (!mayRead(principal, everyAccount))
+        throw new ApiError(403, 'Forbidden', 'Cannot show metrics: expected read on "*"')
     }
-    return reply.header('content-type', metrics.registry.contentType).serializer(String).send(await metrics.registry.metrics())
+    return reply
+      .header('content-type', metrics.registry.contentType)
+      .serializer(String)
+      .send(await metrics.registry.metrics())
   })
 }
 
@@ -202,7 +234,10 @@ const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
 loopback.addAddress('::1', 'ipv6')
 
-/** Without a password it is for this machine alone. */
 export function isLoopback(address: string): boolean {
   return loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}
+
+function isFromThisMachine(sourceAddress: string): boolean {
+  return sourceAddress === localSocket || isLoopback(sourceAddress)
 }

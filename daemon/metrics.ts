@@ -46,7 +46,7 @@ export function createMetrics(world: () => World | null) {
   for (const outcome of ['committed', 'conflict', 'failed']) commits.inc({ outcome }, 0)
   const auditFailures = new Counter({
     name: 'ringwall_daemon_audit_failures_total',
-    help: 'Times the audit file could not be written. Above 0 writes are missing from it until the daemon starts again.',
+    help: 'Times the audit file could not be written. A rise means that its disk is full or refuses; what was done is added when it can be written again.',
     registers,
   })
   new Gauge({

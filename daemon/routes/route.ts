@@ -5,10 +5,14 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
+import type { AuditLog } from '../audit/audit-log.ts'
 import { ApiError } from '../errors.ts'
 import type { NamedKind } from '../errors.ts'
+import type { Backups } from '../services/backups.ts'
+import type { History } from '../services/changes.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Call, Executor, Outcome, Plan, Subject } from '../services/executor.ts'
+import type { Fleet } from '../services/fleet.ts'
 import { rulesTouchedBy } from '../services/preview.ts'
 import { mayRead, type Principal } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
@@ -33,6 +37,10 @@ export interface Api {
   readonly world: World
   readonly executor: Executor
   readonly board: EnforcementBoard
+  readonly fleet: Fleet
+  readonly store: History
+  readonly audit: Pick<AuditLog, 'search' | 'acted'>
+  readonly backups: Backups
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -240,11 +248,18 @@ function callOf(
     principal: request.principal,
     action,
     requestId: request.id,
-    sourceAddress: request.ip,
+    sourceAddress: sourceAddressOf(request),
     dryRun,
     ifMatch: readIfMatch(request.headers['if-match']),
     idempotency: key === undefined ? null : { key, fingerprint: fingerprintOf(request) },
   }
+}
+
+/** What stands for the address of a client that came by a Unix socket. */
+export const localSocket = 'local socket'
+
+export function sourceAddressOf({ ip }: FastifyRequest): string {
+  return ip ?? localSocket
 }
 
 function readIfMatch(header: string | undefined): number | null {

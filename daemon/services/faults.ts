@@ -33,10 +33,14 @@ export class Faults {
       return lookUp()
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      const { status, code, message, errors } = error
-      this.add({ status, code }, errors[0] ?? { code, field, message })
+      this.addError(error, field)
       return undefined
     }
+  }
+
+  /** @param field  for an error that says none itself */
+  addError({ status, code, message, errors }: ApiError, field = ''): void {
+    this.add({ status, code }, errors[0] ?? { code, field, message })
   }
 
   /** @throws {ApiError} of the kind that all faults are; where they differ, the request is just wrong */

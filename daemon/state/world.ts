@@ -60,6 +60,11 @@ export class World {
     for (const { doc } of this.#documents[kind].values()) yield doc
   }
 
+  /** The same with their ids, which not every document has in itself. */
+  *entries<K extends Kind>(kind: K): Generator<readonly [id: string, doc: Documents[K]]> {
+    for (const [id, { doc }] of this.#documents[kind]) yield [id, doc]
+  }
+
   count(kind: Kind): number {
     return this.#documents[kind].size
   }

@@ -8,14 +8,17 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { createLogger } from '../../common/log.ts'
 import { createApp, type RefusedWrite } from '../../daemon/app.ts'
+import { AuditLog } from '../../daemon/audit/audit-log.ts'
 import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
+import { openTransferFolder } from '../../daemon/services/backups.ts'
 import type { EnforcementBoard } from '../../daemon/services/enforcement.ts'
 import { Executor } from '../../daemon/services/executor.ts'
+import type { Fleet } from '../../daemon/services/fleet.ts'
 import { World } from '../../daemon/state/world.ts'
-import { openSqliteStore } from '../../daemon/store/sqlite.ts'
-import type { Store } from '../../daemon/store/store.ts'
+import { readBackup } from '../../daemon/store/backup.ts'
+import { openSqliteStore, type SqliteStore } from '../../daemon/store/sqlite.ts'
 
 export const accountId = '1000000000000000'
 export const otherAccountId = '2000000000000000'
@@ -29,7 +32,10 @@ export interface Answer {
 
 export interface TestApi extends AsyncDisposable {
   readonly app: FastifyInstance
-  readonly store: Store
+  readonly store: SqliteStore
+  readonly audit: AuditLog
+  /** Of the store and everything else. */
+  readonly folder: string
   readonly world: World
   readonly refused: readonly RefusedWrite[]
   /** With write on everything. */
@@ -52,28 +58,65 @@ const noAgents: EnforcementBoard = {
   agentsTouchedBy: () => [],
 }
 
-/** @param options.accounts  that exist from the beginning; the two of this module where left out */
-export async function startApi({
-  accounts = [accountId, otherAccountId],
-  now = Date.now,
-}: {
+const noFleet: Fleet = {
+  statusOf: () => undefined,
+  agentUrl: 'https://daemon.example:7443',
+  caFingerprint: 'A'.repeat(43),
+}
+
+export interface TestApiOptions {
+  /** Accounts there are from the beginning; the two of this module where left out. */
   readonly accounts?: readonly string[]
   readonly now?: () => number
-} = {}): Promise<TestApi> {
-  const folder = await mkdtemp(join(tmpdir(), 'ringwall-api-'))
-  const store = await openSqliteStore(join(folder, 'store.db'))
+  readonly requestsPerMinute?: number
+  readonly fleet?: Partial<Fleet>
+  readonly board?: EnforcementBoard
+  /** Of a store that is there already, and stays. */
+  readonly folder?: string
+}
+
+export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const { accounts = [accountId, otherAccountId], now = Date.now, requestsPerMinute = 1_000_000 } = options
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'ringwall-api-')))
+  const store = await openSqliteStore(join(folder, 'store.db'), { now })
   const world = new World(await store.list(''))
-  await store.watch(world.revision + 1, commit => world.apply(commit))
+  const log = createLogger('ringwall-daemon', 'error', { write: line => void process.stderr.write(line) })
+  const metrics = createMetrics(() => world)
+  const audit = await AuditLog.open({
+    folder: join(folder, 'audit'),
+    store,
+    log,
+    failures: metrics.auditFailures,
+    now,
+  })
+  await store.watch(world.revision + 1, commit => {
+    world.apply(commit)
+    audit.committed(commit)
+  })
   const executor = new Executor({ store, world, now })
+  const transferFolder = join(folder, 'transfer')
+  await openTransferFolder(transferFolder)
   const refused: RefusedWrite[] = []
   const app = await createApp({
-    api: { world, executor, board: noAgents, now },
-    log: createLogger('ringwall-daemon', 'error', { write: line => void process.stderr.write(line) }),
-    metrics: createMetrics(() => world),
+    api: {
+      world,
+      executor,
+      board: options.board ?? noAgents,
+      fleet: { ...noFleet, ...options.fleet },
+      store,
+      audit,
+      backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },
+      now,
+    },
+    log,
+    metrics,
     version: 'test',
     tls: null,
-    requestsPerMinute: 1_000_000,
-    onRefused: each => refused.push(each),
+    requestsPerMinute,
+    onRefused(each) {
+      refused.push(each)
+      audit.refused(each)
+    },
   })
   await app.ready()
   await store.commit({
@@ -95,6 +138,8 @@ export async function startApi({
   return {
     app,
     store,
+    audit,
+    folder,
     world,
     refused,
     token,
@@ -109,13 +154,15 @@ export async function startApi({
       } as InjectOptions)
       const isJson = /json/.test(String(answer.headers['content-type']))
       const parsed = isJson ? answer.json() : answer.body
-      if (answer.statusCode < 300 && isJson && parsed.dryRun !== true) checkAnswer(app, method, url, answer.statusCode, parsed)
+      if (answer.statusCode < 300 && isJson && parsed.dryRun !== true)
+        checkAnswer(app, method, url, answer.statusCode, parsed)
       return { status: answer.statusCode, headers: answer.headers, body: parsed }
     },
     async [Symbol.asyncDispose]() {
       await app.close()
+      await audit.close()
       await store.close()
-      await rm(folder, { recursive: true })
+      if (options.folder === undefined) await rm(folder, { recursive: true })
     },
   }
 }

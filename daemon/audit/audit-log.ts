@@ -1,0 +1,211 @@
+/**
+ * The audit log: every write, done or refused, one JSON object a line. What was done is taken from the store's history,
+ * from the last line's revision on: so nothing is lost between a commit and its line, whoever is killed in between and
+ * however long the disk was full, and nothing stands there twice.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '../../common/log.ts'
+import type { RefusedWrite } from '../app.ts'
+import type { Note } from '../model/note.ts'
+import { type Commit, CompactedError, type Store } from '../store/store.ts'
+import { type AuditEvent, eventOfAct, eventOfCommit, eventOfRefusal, lineOf, type UnplacedEvent } from './event.ts'
+import { type AuditPage, type SearchOptions, searchFiles } from './search.ts'
+import { AuditWriter } from './writer.ts'
+
+export interface AuditLogOptions {
+  /** Of its own, made where it is not there: `audit.jsonl` and the files before it, `audit.jsonl.1` and so on. */
+  readonly folder: string
+  readonly store: Pick<Store, 'history' | 'head' | 'oldest'>
+  readonly log: Logger
+  /** Counts attempts to write that failed. */
+  readonly failures: { inc(): void }
+  /** 64 MiB where left out. */
+  readonly maxBytes?: number
+  /** Files kept besides the one that is written; 10 where left out. */
+  readonly keptFiles?: number
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+interface Waiting {
+  readonly event: UnplacedEvent
+  /** It comes after this commit. */
+  readonly head: number
+}
+
+const pageSize = 256
+/** Refusals that wait for the disk; what comes after them is counted. */
+const maxWaiting = 1000
+/** As much as is written at once, or a single line. */
+const appendBytes = 64 * 1024
+const retryMs = 5000
+
+export class AuditLog {
+  readonly #options: AuditLogOptions
+  readonly #path: string
+  readonly #now: () => number
+  readonly #writer: AuditWriter
+  /** Every commit up to here has its line, or needs none. */
+  #covered = 0
+  readonly #waiting: Waiting[] = []
+  #dropped = 0
+  #isFailing = false
+  #isAsked = false
+  #writing: Promise<void> = Promise.resolve()
+  #retry: NodeJS.Timeout | null = null
+
+  /**
+   * Opens the log and adds what it lacks.
+   * @throws {NodeJS.ErrnoException} where the folder cannot be made, or what is there cannot be read
+   */
+  static async open(options: AuditLogOptions): Promise<AuditLog> {
+    await mkdir(options.folder, { recursive: true, mode: 0o700 })
+    const audit = new AuditLog(options)
+    await audit.#begin()
+    return audit
+  }
+
+  private constructor(options: AuditLogOptions) {
+    const { folder, maxBytes = 64 * 1024 * 1024, keptFiles = 10, now = Date.now } = options
+    this.#options = options
+    this.#path = join(folder, 'audit.jsonl')
+    this.#now = now
+    this.#writer = new AuditWriter({ path: this.#path, maxBytes, keptFiles })
+  }
+
+  /** To be told of each commit; it is read from the history when its turn comes. */
+  committed(_commit: Commit): void {
+    this.#ask()
+  }
+
+  /** Requests that were over the rate limit are none of the log's: it could be flooded with them. */
+  refused(refused: RefusedWrite): void {
+    if (refused.status !== 429) this.#wait(eventOfRefusal(refused, this.#now()))
+  }
+
+  /** Notes what was done without a commit: a backup, say. */
+  acted(note: Note, detail: string): void {
+    this.#wait(eventOfAct(note, detail, this.#now()))
+  }
+
+  search(options: SearchOptions): Promise<AuditPage> {
+    return searchFiles(this.#path, options)
+  }
+
+  /** When all that it was told of stands in the file, or the attempt has failed. */
+  async settled(): Promise<void> {
+    await this.#writing
+  }
+
+  async close(): Promise<void> {
+    this.#ask()
+    await this.#writing
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    await this.#writer.close()
+  }
+
+  async #begin(): Promise<void> {
+    const { store, log } = this.#options
+    const { revision, repair } = await this.#writer.begin()
+    if (repair !== null) log.warn({ path: this.#path, repair }, 'the last line of the audit log was torn')
+    if (revision > store.head()) {
+      log.warn(
+        { revision, head: store.head() },
+        'the audit log is ahead of the store: an older state was put in its place',
+      )
+    }
+    this.#covered = Math.min(revision, store.head())
+    this.#ask()
+    await this.#writing
+  }
+
+  #wait(event: UnplacedEvent): void {
+    if (this.#waiting.length < maxWaiting) this.#waiting.push({ event, head: this.#options.store.head() })
+    else this.#dropped += 1
+    this.#ask()
+  }
+
+  /** One attempt runs at a time, and one more follows it if there was something new meanwhile. */
+  #ask(): void {
+    if (this.#isAsked) return
+    this.#isAsked = true
+    this.#writing = this.#writing.then(() => {
+      this.#isAsked = false
+      return this.#attempt()
+    })
+  }
+
+  async #attempt(): Promise<void> {
+    const { log, failures, store } = this.#options
+    try {
+      while (this.#waiting.length > 0 || this.#dropped > 0 || this.#covered < store.head()) await this.#writeSome()
+      if (this.#isFailing) log.info({ revision: this.#covered }, 'the audit log is complete again')
+      this.#isFailing = false
+    } catch (error) {
+      failures.inc()
+      if (!this.#isFailing) log.error({ error }, 'cannot write the audit log; tried again until it can')
+      this.#isFailing = true
+      this.#retry ??= setTimeout(() => {
+        this.#retry = null
+        this.#ask()
+      }, retryMs).unref()
+    }
+  }
+
+  /** Commits up to what waits first, or that, in the order of things. */
+  async #writeSome(): Promise<void> {
+    const { store } = this.#options
+    const [first] = this.#waiting
+    const until = first?.head ?? store.head()
+    if (this.#covered < until) return this.#writeCommits(until)
+    const due = this.#waiting.filter(({ head }) => head <= this.#covered)
+    const events = due.map(({ event }) => event)
+    const dropped = this.#dropped
+    if (dropped > 0 && due.length === this.#waiting.length)
+      events.push(this.#gap(`${dropped} refused requests are missing`))
+    await this.#writer.append(events.map(event => lineOf({ ...event, revision: this.#covered })).join(''))
+    this.#waiting.splice(0, due.length)
+    if (events.length > due.length) this.#dropped -= dropped
+  }
+
+  async #writeCommits(until: number): Promise<void> {
+    const commits = await this.#historyAfter(this.#covered)
+    if (commits === null) return
+    let lines = ''
+    let covered = this.#covered
+    for (const commit of commits) {
+      if (commit.revision > until || lines.length > appendBytes) break
+      const event = eventOfCommit(commit)
+      if (event !== null) lines += lineOf(event)
+      covered = commit.revision
+    }
+    if (covered === this.#covered) throw new Error(`Cannot read revision ${covered + 1} from the store's history`)
+    if (lines !== '') await this.#writer.append(lines)
+    this.#covered = covered
+  }
+
+  /** @returns null where it was compacted, which is noted and passed over */
+  async #historyAfter(covered: number): Promise<readonly Commit[] | null> {
+    const { store } = this.#options
+    try {
+      return await store.history(covered + 1, pageSize)
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error
+      const last = error.oldest - 1
+      const event: AuditEvent = {
+        ...this.#gap(`revisions ${covered + 1} to ${last} are missing: the store has forgotten them`),
+        revision: last,
+      }
+      await this.#writer.append(lineOf(event))
+      this.#covered = last
+      return null
+    }
+  }
+
+  #gap(detail: string): UnplacedEvent {
+    const principal = { kind: 'system', id: 'daemon', name: 'daemon' } as const
+    const note: Note = { action: 'ringwall:AuditGap', principal, sourceAddress: null, requestId: 'audit' }
+    return eventOfAct(note, detail, this.#now())
+  }
+}

@@ -1,0 +1,68 @@
+/** What of a document a commit changed, without what nobody may read. */
+import type { Change } from '../store/store.ts'
+
+export interface ChangedFields {
+  readonly key: string
+  /** The fields that differ, as they were; null: there was no such object. */
+  readonly before: Fields | null
+  /** As they are since; null: it was deleted. */
+  readonly after: Fields | null
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Hashes of secrets and private keys: whoever reads the log needs neither. */
+const secretFields: ReadonlySet<string> = new Set(['secretSha256', 'privateKey'])
+
+export function differenceOf({ key, before, value }: Change): ChangedFields {
+  const [old, now] = [before as Fields | null, value as Fields | null]
+  if (old === null || now === null) return { key, before: withoutSecrets(old), after: withoutSecrets(now) }
+  const names = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter(name => isShown(name, old, now))
+  const sides = names.map(name => [name, ...sidesOf(old[name], now[name])] as const)
+  return {
+    key,
+    before: Object.fromEntries(sides.map(([name, was]) => [name, was])),
+    after: Object.fromEntries(sides.map(([name, , is]) => [name, is])),
+  }
+}
+
+function withoutSecrets(fields: Fields | null): Fields | null {
+  if (fields === null) return null
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !secretFields.has(name)))
+}
+
+function isShown(name: string, old: Fields, now: Fields): boolean {
+  return !secretFields.has(name) && JSON.stringify(old[name]) !== JSON.stringify(now[name])
+}
+
+/** Lists of objects that have a name of their own (rules, entries, devices) by what came, went and changed in them. */
+function sidesOf(old: unknown, now: unknown): readonly [unknown, unknown] {
+  const [oldByName, nowByName] = [byName(old), byName(now)]
+  if (oldByName === null || nowByName === null) return [old ?? null, now ?? null]
+  const removed = [...oldByName].filter(([name]) => !nowByName.has(name)).map(([, item]) => item)
+  const added = [...nowByName].filter(([name]) => !oldByName.has(name)).map(([, item]) => item)
+  const changed = [...nowByName.keys()].filter(
+    name => oldByName.has(name) && JSON.stringify(oldByName.get(name)) !== JSON.stringify(nowByName.get(name)),
+  )
+  return [
+    { removed, changed: changed.map(name => oldByName.get(name)) },
+    { added, changed: changed.map(name => nowByName.get(name)) },
+  ]
+}
+
+/** @returns null where it is no list of objects with names that differ */
+function byName(list: unknown): ReadonlyMap<string, unknown> | null {
+  if (!Array.isArray(list)) return null
+  const named = list.map(item => [nameOf(item), item] as const)
+  if (named.some(([name]) => name === null)) return null
+  const map = new Map(named as (readonly [string, unknown])[])
+  return map.size === list.length ? map : null
+}
+
+const nameFields = ['id', 'cidr', 'serialNumber', 'name'] as const
+
+function nameOf(item: unknown): string | null {
+  if (typeof item !== 'object' || item === null) return null
+  const field = nameFields.find(name => typeof (item as Fields)[name] === 'string')
+  return field === undefined ? null : String((item as Fields)[field])
+}

@@ -1,0 +1,150 @@
+/** `/v1/agents` and `/v1/enrolment-tokens` */
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import { agentSchema, createEnrolmentTokenSchema, enrolmentTokenSchema } from '../schemas/agents.ts'
+import { idParam } from '../schemas/fields.ts'
+import {
+  createEnrolment,
+  deleteAgent,
+  deleteEnrolment,
+  findAgent,
+  revokeAgent,
+  showAgent,
+  showEnrolment,
+} from '../services/fleet.ts'
+import { everyAccount, requireRead, requireWrite } from '../services/principal.ts'
+import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { type Api, addReadRoute, addWriteRoute } from './route.ts'
+
+const tag = 'Agents'
+const params = Type.Object({ agentId: idParam('The agent.') })
+const answer = Type.Object({ agent: agentSchema })
+const subject = ({ agentId }: { agentId: string }) => ({ kind: 'agent', id: agentId }) as const
+
+export function addAgentRoutes(app: FastifyInstance, api: Api): void {
+  const { fleet } = api
+
+  addListRoute(app, api, {
+    url: '/v1/agents',
+    summary: 'List agents',
+    tag,
+    item: agentSchema,
+    idField: 'agentId',
+    filters: {
+      state: fieldFilter('state', 'Agents in this state.'),
+      hostName: wildcardFilter('hostName', 'Agents on hosts of this name.'),
+    },
+    sortFields: ['hostName', 'createTime'],
+    *items(world, { principal }) {
+      requireRead(principal, everyAccount)
+      for (const agent of world.all('agent')) yield showAgent(world, agent, fleet.statusOf(agent.id))
+    },
+  })
+
+  addReadRoute(app, api, {
+    url: '/v1/agents/:agentId',
+    summary: 'Read an agent',
+    tag,
+    params,
+    answer,
+    etag: 'agent',
+    read(world, { principal, params: { agentId } }) {
+      requireRead(principal, everyAccount)
+      return { agent: showAgent(world, findAgent(world, agentId), fleet.statusOf(agentId)) }
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: '/v1/agents/:agentId/revoke',
+    summary: 'Revoke an agent',
+    description:
+      'It is cut off at once and cannot come back without a new enrolment token. What stands in its kernel stays in force.',
+    tag,
+    action: 'ringwall:RevokeAgent',
+    params,
+    answer,
+    etag: 'agent',
+    subject,
+    plan(world, { principal, params: { agentId }, nowMs }) {
+      requireWrite(principal, everyAccount)
+      const { agent, key } = revokeAgent(world, agentId, nowMs)
+      return {
+        writes: [{ key, value: agent }],
+        body: revisionOf => ({
+          agent: { ...showAgent(world, agent, undefined), revision: revisionOf('agent', agentId) },
+        }),
+      }
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'DELETE',
+    url: '/v1/agents/:agentId',
+    summary: 'Delete an agent',
+    description: 'Only one that is revoked or was never connected. Its instances are without agent then.',
+    tag,
+    action: 'ringwall:DeleteAgent',
+    params,
+    answer: Type.Object({ agentId: Type.String() }),
+    subject,
+    plan(world, { principal, params: { agentId } }) {
+      requireWrite(principal, everyAccount)
+      return deleteAgent(world, agentId)
+    },
+  })
+
+  addEnrolmentRoutes(app, api)
+}
+
+function addEnrolmentRoutes(app: FastifyInstance, api: Api): void {
+  addListRoute(app, api, {
+    url: '/v1/enrolment-tokens',
+    summary: 'List enrolment tokens',
+    tag,
+    item: enrolmentTokenSchema,
+    idField: 'enrolmentTokenId',
+    sortFields: ['createTime'],
+    *items(world, { principal }) {
+      requireRead(principal, everyAccount)
+      for (const token of world.all('enrolment')) yield showEnrolment(token, world.revisionOf('enrolment', token.id))
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'POST',
+    url: '/v1/enrolment-tokens',
+    summary: 'Make a token with which one host becomes an agent, once',
+    description: 'The answer is the only place where `token` is ever shown.',
+    tag,
+    action: 'ringwall:CreateEnrolmentToken',
+    query: Type.Object({ dryRun: Type.Optional(Type.Boolean()) }),
+    body: createEnrolmentTokenSchema,
+    status: 201,
+    answer: Type.Object({
+      enrolmentToken: enrolmentTokenSchema,
+      token: Type.String(),
+      joinCommand: Type.String({ description: 'To be run on the host, as root.' }),
+    }),
+    isSecret: true,
+    plan(world, { principal, body, nowMs, query: { dryRun = false } }) {
+      requireWrite(principal, everyAccount)
+      return createEnrolment(world, { body, fleet: api.fleet, nowMs, dryRun })
+    },
+  })
+
+  addWriteRoute(app, api, {
+    method: 'DELETE',
+    url: '/v1/enrolment-tokens/:enrolmentTokenId',
+    summary: 'Delete an enrolment token',
+    tag,
+    action: 'ringwall:DeleteEnrolmentToken',
+    params: Type.Object({ enrolmentTokenId: idParam('The enrolment token.') }),
+    answer: Type.Object({ enrolmentTokenId: Type.String() }),
+    subject: ({ enrolmentTokenId }) => ({ kind: 'enrolment', id: enrolmentTokenId }),
+    plan(world, { principal, params: { enrolmentTokenId } }) {
+      requireWrite(principal, everyAccount)
+      return deleteEnrolment(world, enrolmentTokenId)
+    },
+  })
+}
