@@ -16,12 +16,43 @@ export interface CommandGroup {
 
 export const commandGroups: readonly CommandGroup[] = [
   {
-    title: 'Look, without changing anything:',
+    title: 'Speak to the control daemon:',
     commands: {
-      compile: {
-        summary: 'print the nftables ruleset of a policy file',
-        load: () => import('./commands/compile.ts'),
+      sg: { summary: 'security groups, and who is in them', load: () => import('./commands/sg.ts') },
+      rule: { summary: 'rules of security groups', load: () => import('./commands/rule.ts') },
+      'prefix-list': { summary: 'named lists of CIDR blocks', load: () => import('./commands/prefix-list.ts') },
+      instance: { summary: 'hosts and the virtual machines on them', load: () => import('./commands/instance.ts') },
+      eni: { summary: 'network interfaces, where groups are enforced', load: () => import('./commands/eni.ts') },
+      account: { summary: 'owners of all other objects', load: () => import('./commands/account.ts') },
+    },
+  },
+  {
+    title: 'Look after the control daemon and its fleet:',
+    commands: {
+      context: { summary: 'which daemon commands speak to', load: () => import('./commands/context.ts') },
+      token: { summary: 'API tokens: who may ask, and for what', load: () => import('./commands/token.ts') },
+      change: { summary: 'what was written, and where it is in force', load: () => import('./commands/change.ts') },
+      audit: { summary: 'who did what, and who was refused', load: () => import('./commands/audit.ts') },
+      health: { summary: 'report risky and pointless rules of the fleet', load: () => import('./commands/health.ts') },
+      limits: { summary: 'how far each limit is used', load: () => import('./commands/limits.ts') },
+      settings: { summary: 'what holds for the whole fleet', load: () => import('./commands/settings.ts') },
+      backup: { summary: 'the whole state, into a file and back', load: () => import('./commands/backup.ts') },
+    },
+  },
+  {
+    title: 'Run the services:',
+    commands: {
+      daemon: { summary: 'run the control daemon', load: () => import('./commands/daemon.ts') },
+      agent: {
+        summary: 'stay, and keep the kernel in agreement with a policy file',
+        load: () => import('./commands/agent.ts'),
       },
+    },
+  },
+  {
+    title: 'Look at policy files and packets, without changing anything:',
+    commands: {
+      compile: { summary: 'print the nftables ruleset of a policy file', load: () => import('./commands/compile.ts') },
       explain: { summary: 'say what decides about a packet', load: () => import('./commands/explain.ts') },
       analyze: { summary: 'report risky and pointless rules', load: () => import('./commands/analyze.ts') },
       show: { summary: 'show what is in force, with counters', load: () => import('./commands/show.ts') },
@@ -33,10 +64,6 @@ export const commandGroups: readonly CommandGroup[] = [
       apply: { summary: 'load a policy file into the kernel', load: () => import('./commands/apply.ts') },
       confirm: { summary: 'keep what "apply --confirm" has put in force', load: () => import('./commands/confirm.ts') },
       flush: { summary: "remove all that is Ringwall's from the kernel", load: () => import('./commands/flush.ts') },
-      agent: {
-        summary: 'stay, and keep the kernel in agreement with a policy file',
-        load: () => import('./commands/agent.ts'),
-      },
     },
   },
   {
@@ -45,6 +72,15 @@ export const commandGroups: readonly CommandGroup[] = [
       lab: {
         summary: 'try it: hosts, agents and real traffic on this machine',
         load: () => import('./commands/lab.ts'),
+      },
+    },
+  },
+  {
+    title: 'Work faster:',
+    commands: {
+      completion: {
+        summary: 'make a shell complete commands, ids and names',
+        load: () => import('./commands/completion.ts'),
       },
     },
   },

@@ -12,11 +12,14 @@ export interface Command {
   readonly summary: string
   /** The whole help text, ending in a newline. */
   readonly usage: string
+  /** The help text for what was typed so far; `usage` where left out. */
+  helpFor?(args: readonly string[]): string
   /**
    * @param args  what was typed after the name
-   * @returns the exit code: 0 done, 1 done with a finding the caller asked to fail on, 2 bad input
+   * @returns the exit code: one of those below
    * @throws {UsageError} if the arguments are wrong
    * @throws {InputError} if a file says something wrong
+   * @throws {OperationError} if the daemon refuses, or cannot be asked
    */
   run(args: readonly string[], io: Io): Promise<number>
 }
@@ -45,12 +48,32 @@ export class InputError extends Error {
   }
 }
 
+/** It cannot be done, for a reason that is told in lines; the first says what, the others what to do next. */
+export class OperationError extends Error {
+  readonly lines: readonly string[]
+  readonly exitCode: number
+
+  constructor(lines: readonly string[], exitCode: number, cause?: unknown) {
+    super(lines.join('\n'), cause === undefined ? {} : { cause })
+    this.lines = lines
+    this.exitCode = exitCode
+  }
+}
+
+/** 0 is done; 1 failed, or a finding the caller asked to fail on. */
+export const exitFailed = 1
 export const exitBadInput = 2
+/** The change is stored, but did not stand in every kernel in the time to wait. */
+export const exitNotInForce = 3
+/** The daemon refused. */
+export const exitRefused = 4
+/** The daemon cannot be reached. */
+export const exitNotReachable = 5
 
 /** Runs a command, or prints its usage where that is asked for; wrong arguments and wrong input become lines on stderr and exit code 2, nothing on stdout. */
 export async function runCommand(command: Command, args: readonly string[], io: Io): Promise<number> {
   if (asksForHelp(args)) {
-    io.stdout.write(command.usage)
+    io.stdout.write(command.helpFor?.(args) ?? command.usage)
     return 0
   }
   try {
@@ -63,6 +86,10 @@ export async function runCommand(command: Command, args: readonly string[], io: 
     if (error instanceof InputError) {
       for (const fault of error.faults) io.stderr.write(`${fault}\n`)
       return exitBadInput
+    }
+    if (error instanceof OperationError) {
+      for (const line of error.lines) io.stderr.write(`${line}\n`)
+      return error.exitCode
     }
     throw error
   }

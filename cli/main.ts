@@ -6,8 +6,10 @@ import { commandGroups, listedCommands } from './command-list.ts'
 
 const exitBadCommandLine = 2
 
+const nameWidth = Math.max(...[...listedCommands.keys()].map(({ length }) => length))
+
 const groupTexts = commandGroups.map(({ title, commands }) => {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}\n`)
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(nameWidth)}  ${summary}\n`)
   return `${title}\n${lines.join('')}`
 })
 
@@ -17,7 +19,8 @@ usage: ringwall COMMAND [ARGUMENTS]
 
 ${groupTexts.join('\n')}
 "ringwall help COMMAND" or "ringwall COMMAND --help" says more about one; "ringwall --version" prints the version.
-Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad input.
+Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad input; 3 stored, but not in force
+everywhere in time; 4 the daemon refused; 5 the daemon cannot be reached.
 `
 
 for (const output of [process.stdout, process.stderr]) {
@@ -42,7 +45,7 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
       io.stderr.write(helpText)
       return exitBadCommandLine
     case 'help':
-      if (args[0] !== undefined) return runNamed(args[0], ['--help'], io)
+      if (args[0] !== undefined) return runNamed(args[0], [...args.slice(1), '--help'], io)
       io.stdout.write(helpText)
       return 0
     case '--help':

@@ -16,14 +16,17 @@ test('--help, -h and help name every command once', async () => {
   assert.equal(stderr, '')
   for (const [name, { summary }] of listedCommands) {
     const line = stdout.split('\n').filter(text => text.startsWith(`  ${name} `))
-    assert.deepEqual(line, [`  ${name.padEnd(9)} ${summary}`])
+    assert.deepEqual(line, [`  ${name.padEnd(11)}  ${summary}`])
   }
   assert.equal((await runRingwall(['-h'])).stdout, stdout)
   assert.equal((await runRingwall(['help'])).stdout, stdout)
 })
 
 test('every command file is listed, under its own name, with its own summary and a help text that fits', async () => {
-  const files = readdirSync(join(ringwallCommand, '..', 'cli', 'commands')).map(file => file.replace(/\.ts$/, ''))
+  const files = readdirSync(join(ringwallCommand, '..', 'cli', 'commands'))
+    .map(file => file.replace(/\.ts$/, ''))
+    // The words of "agent" that are an operator's.
+    .filter(file => file !== 'operate-agents')
   assert.deepEqual([...listedCommands.keys()].sort(), files.sort())
   for (const [name, { summary, load }] of listedCommands) {
     const { command } = await load()

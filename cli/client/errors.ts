@@ -1,0 +1,112 @@
+/** What can go wrong between a command and the daemon: one line each on stderr, then what to do next. */
+import { exitNotReachable, exitRefused, OperationError } from '../command.ts'
+
+/** RFC 9457, as docs/api.md has it; of another server's answer there may be less. */
+export interface Problem {
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly requestId: string | null
+  readonly errors: readonly { readonly field: string; readonly message: string }[]
+  /** Lists of ids by field name: `networkInterfaceIds`. */
+  readonly heldBy: Readonly<Record<string, readonly string[]>>
+}
+
+/** The daemon answered, and not as was asked. */
+export class RefusedError extends OperationError {
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(linesOf(problem), problem.status < 500 ? exitRefused : 1)
+    this.name = 'RefusedError'
+    this.problem = problem
+  }
+}
+
+export type ConnectionFault = 'not-sent' | 'broken'
+
+/** No answer came. `not-sent`: the daemon cannot have seen the request. */
+export class UnreachableError extends OperationError {
+  readonly fault: ConnectionFault
+
+  constructor(fault: ConnectionFault, lines: readonly string[], cause?: unknown) {
+    super(lines, exitNotReachable, cause)
+    this.name = 'UnreachableError'
+    this.fault = fault
+  }
+}
+
+/** @param body  the answer's text, JSON or not */
+export function readProblem(status: number, body: string): Problem {
+  const read = parseObject(body)
+  const errors = Array.isArray(read.errors) ? read.errors : []
+  return {
+    status,
+    code: textOr(read.code, ''),
+    detail: textOr(read.detail, `the daemon answered ${status}, and not in the form of Ringwall's API`),
+    requestId: typeof read.requestId === 'string' ? read.requestId : null,
+    errors: errors.filter(isFieldError),
+    heldBy: (read.heldBy ?? {}) as Problem['heldBy'],
+  }
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+function textOr(value: unknown, otherwise: string): string {
+  return typeof value === 'string' && value !== '' ? value : otherwise
+}
+
+function isFieldError(value: unknown): value is Problem['errors'][number] {
+  const { field, message } = (value ?? {}) as Record<string, unknown>
+  return typeof field === 'string' && typeof message === 'string'
+}
+
+function linesOf(problem: Problem): string[] {
+  const { errors, detail, heldBy } = problem
+  const said = errors.length === 0 ? [detail] : errors.map(({ field, message }) => lineOf(field, message))
+  const holders = Object.entries(heldBy)
+    .filter(([, ids]) => ids.length > 0)
+    .map(([field, ids]) => `Held by ${holderNames[field] ?? field}: ${ids.join(', ')}`)
+  return [...said, ...holders, ...adviceOn(problem)]
+}
+
+/** Of the fields of a body; those of a line of a CSV file are named as they stand. */
+function lineOf(field: string, message: string): string {
+  return message.startsWith(`${field}:`) || field === '' ? message : `${field}: ${message}`
+}
+
+const holderNames: Readonly<Record<string, string>> = {
+  networkInterfaceIds: 'network interfaces',
+  securityGroupIds: 'security groups',
+  instanceIds: 'instances',
+  prefixListIds: 'prefix lists',
+}
+
+function adviceOn({ status, code, requestId, heldBy }: Problem): string[] {
+  if (status === 401) {
+    return ['Give a token that is valid: ringwall context add NAME --url URL --token-file FILE, or set RINGWALL_TOKEN.']
+  }
+  if (code === 'Forbidden') return ['"ringwall context show" says what your token may do.']
+  if (code === 'LimitExceeded')
+    return ['"ringwall limits" shows the limits and their use; "ringwall settings set" changes them.']
+  if (status === 412) return ['It was changed meanwhile: look at it again, then repeat with the revision it has now.']
+  if (status === 409 && (heldBy.networkInterfaceIds ?? []).length > 0) {
+    return ['"ringwall sg leave" and "ringwall eni detach" take interfaces out of a group.']
+  }
+  if (status === 409 && (heldBy.securityGroupIds ?? []).length > 0) {
+    return ['"ringwall rule remove" takes away the rules that name it.']
+  }
+  if (status === 503) return ['Nothing was stored. Try again when the daemon is well: its log says more.']
+  if (status >= 500)
+    return [
+      requestId === null ? 'The daemon’s log says more.' : `The daemon’s log says more, under request ${requestId}.`,
+    ]
+  return []
+}

@@ -1,0 +1,104 @@
+/** Which daemon a command speaks to, and with which token: flags first, then the environment, then the contexts. */
+import { readFile } from 'node:fs/promises'
+import { isIPv4 } from 'node:net'
+import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { UsageError } from '../command.ts'
+import type { Endpoint } from './connection.ts'
+import { type Context, contextsPath, readContexts } from './contexts.ts'
+
+export const defaultUrl = 'http://127.0.0.1:9480'
+/** Where a daemon leaves the token of its first start, for root on its own host. */
+export const firstTokenPath = '/var/lib/ringwall-daemon/first-token'
+
+export interface TargetFlags {
+  readonly context?: string | undefined
+  readonly url?: string | undefined
+  readonly token?: string | undefined
+}
+
+export interface Target extends Endpoint {
+  /** Name of the context; null where there is none. */
+  readonly context: string | null
+  readonly accountId: string | null
+  /** Where the token comes from, for people; null without token. */
+  readonly tokenSource: string | null
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** @throws {UsageError} for a context that is not there or a URL that is none; {InputError} for a torn file */
+export async function findTarget(flags: TargetFlags, env: Environment): Promise<Target> {
+  const chosen = await chooseContext(flags, env)
+  const ofEnvironment = flags.context === undefined ? env.RINGWALL_URL || undefined : undefined
+  const url = readUrl(flags.url ?? ofEnvironment ?? chosen?.context.url ?? defaultUrl)
+  // A token that was given for one daemon is never sent to another.
+  const stored = chosen !== null && readUrl(chosen.context.url).href === url.href ? chosen.context : null
+  const { token, source } = await findToken(flags, env, { stored, url })
+  if (token !== null) requirePrivacy(url)
+  return {
+    url,
+    token,
+    tokenSource: source,
+    context: chosen?.name ?? null,
+    ca: stored?.ca ?? null,
+    fingerprint: stored?.fingerprint ?? null,
+    accountId: stored?.accountId ?? null,
+  }
+}
+
+async function chooseContext(flags: TargetFlags, env: Environment) {
+  const { current, byName } = await readContexts(contextsPath(env))
+  const name = flags.context ?? (env.RINGWALL_CONTEXT || current)
+  if (name === null) return null
+  return { name, context: requireContext(byName, name) }
+}
+
+/** @throws {UsageError} that says what there is */
+export function requireContext(byName: ReadonlyMap<string, Context>, name: string): Context {
+  const context = byName.get(name)
+  if (context !== undefined) return context
+  const nearest = nearestWord(name, [...byName.keys()])
+  const known = byName.size === 0 ? 'make one with "ringwall context add"' : `expected ${[...byName.keys()].join(', ')}`
+  throw new UsageError(`no such context "${name}"; ${nearest === null ? known : `did you mean "${nearest}"?`}`)
+}
+
+async function findToken(
+  flags: TargetFlags,
+  env: Environment,
+  { stored, url }: { readonly stored: Context | null; readonly url: URL },
+): Promise<{ readonly token: string | null; readonly source: string | null }> {
+  if (flags.token !== undefined) return { token: checkToken(flags.token, '--token'), source: '--token' }
+  if (flags.context !== undefined && stored?.token) return { token: stored.token, source: 'the context' }
+  if (env.RINGWALL_TOKEN) return { token: checkToken(env.RINGWALL_TOKEN, 'RINGWALL_TOKEN'), source: 'RINGWALL_TOKEN' }
+  if (stored?.token) return { token: stored.token, source: 'the context' }
+  if (url.href !== new URL(defaultUrl).href) return { token: null, source: null }
+  try {
+    return { token: checkToken(await readFile(firstTokenPath, 'utf8'), firstTokenPath), source: firstTokenPath }
+  } catch {
+    return { token: null, source: null }
+  }
+}
+
+/** Anything else could not stand in a header, or is something else than a token. @throws {UsageError} */
+export function checkToken(text: string, from: string): string {
+  const token = text.trim()
+  if (/^rwt_[a-z0-9-]{1,64}_[\w-]{43}$/.test(token)) return token
+  throw new UsageError(`${from} has no API token, expected rwt_ID_SECRET as "ringwall token create" prints it`)
+}
+
+/** @throws {UsageError} */
+export function readUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '')
+    return url
+  throw new UsageError(`URL is "${text}", expected http://HOST:PORT or https://HOST:PORT`)
+}
+
+/** @throws {UsageError} where a token would cross a network in the clear */
+export function requirePrivacy({ protocol, hostname, origin }: URL): void {
+  const isOfThisMachine = /^(localhost|\[::1\])$/.test(hostname) || (isIPv4(hostname) && hostname.startsWith('127.'))
+  if (protocol === 'https:' || isOfThisMachine) return
+  throw new UsageError(
+    `will not send a token to ${origin} in the clear, expected https:// for anything but this machine`,
+  )
+}

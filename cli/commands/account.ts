@@ -1,0 +1,60 @@
+/** `ringwall account`: who owns groups, prefix lists and instances. */
+import { descriptionFlag, nameFlag } from '../operate/flags.ts'
+import { accounts } from '../operate/kinds.ts'
+import { nounCommand } from '../operate/noun-command.ts'
+import {
+  bodyOf,
+  changed,
+  deleteVerb,
+  listVerb,
+  made,
+  newBodyOf,
+  newId,
+  requireChange,
+  showVerb,
+} from '../operate/objects.ts'
+import { pathOf, resources } from '../operate/resources.ts'
+import { verb } from '../operate/verb.ts'
+
+const modifyFlags = { name: { ...nameFlag, help: 'name for people' }, description: descriptionFlag } as const
+
+export const command = nounCommand({
+  name: 'account',
+  summary: 'owners of all other objects',
+  verbs: [
+    listVerb(accounts),
+    showVerb(accounts),
+    verb({
+      name: 'create',
+      summary: 'make an account',
+      effect: 'makes',
+      words: [{ name: 'NAME', help: 'name for people' }],
+      flags: {
+        id: { takes: 'text', value: 'ID', help: 'the id it shall have, 16 digits; made by the daemon if left out' },
+        description: descriptionFlag,
+      },
+      async run({ daemon, words: [name], flags }) {
+        const body = { ...newId('account', flags.id), name, ...newBodyOf(flags, { description: 'description' }) }
+        return made('account', await daemon.write({ method: 'POST', path: resources.account.path, body }))
+      },
+    }),
+    verb({
+      name: 'modify',
+      summary: 'change what an account is called',
+      effect: 'changes',
+      words: [accounts.word],
+      flags: modifyFlags,
+      async run({ daemon, words: [text = ''], flags }) {
+        const id = await daemon.idOf('account', text)
+        const body = bodyOf(flags, { name: 'name', description: 'description' })
+        requireChange(body, modifyFlags)
+        return changed(
+          'account',
+          id,
+          await daemon.write({ method: 'PATCH', path: pathOf(resources.account, id), body }),
+        )
+      },
+    }),
+    deleteVerb(accounts, { summary: 'delete an account that owns nothing' }),
+  ],
+})

@@ -1,0 +1,84 @@
+/** `ringwall audit`: who did what, and who was refused. */
+import { UsageError } from '../command.ts'
+import { nounCommand } from '../operate/noun-command.ts'
+import { moreLine } from '../operate/objects.ts'
+import { readDuration } from '../operate/parse.ts'
+import type { Shown } from '../operate/resources.ts'
+import { verb } from '../operate/verb.ts'
+import { tableLines } from '../output/table.ts'
+import { listText, timeText, valueText } from '../output/values.ts'
+
+const summary = 'who did what, and who was refused'
+
+export const command = nounCommand({
+  name: 'audit',
+  summary,
+  verbs: [
+    verb({
+      name: '',
+      summary,
+      effect: 'looks',
+      words: [],
+      flags: {
+        action: { takes: 'text', value: 'ACTION', help: 'only this one, ecs:AuthorizeSecurityGroup' },
+        principal: { takes: 'text', value: 'ID', help: 'only what this token did, by its id' },
+        outcome: { takes: 'choice', choices: ['done', 'refused'], help: 'only what ended so' },
+        object: { takes: 'text', value: 'KEY', help: 'only what concerns this object, group/sg-web' },
+        since: { takes: 'text', value: 'TIME', help: 'not before: 15m, 2h, 7d ago, or 2026-11-26T20:40Z' },
+        until: { takes: 'text', value: 'TIME', help: 'not after: the same' },
+        request: { takes: 'text', value: 'ID', help: 'only this request' },
+        limit: { takes: 'number', value: 'N', range: [1, 10_000], help: 'how many at most; 50 if left out' },
+      },
+      details: 'Newest first. "--json" shows each object before and after.',
+      examples: [
+        'ringwall audit --since 1h',
+        'ringwall audit --object group/sg-web --action ecs:AuthorizeSecurityGroup',
+      ],
+      async run({ daemon, flags }) {
+        const { limit = 50 } = flags
+        const query = {
+          action: flags.action,
+          principalId: flags.principal,
+          outcome: flags.outcome,
+          key: flags.object,
+          since: flags.since && readMoment('since', flags.since),
+          until: flags.until && readMoment('until', flags.until),
+          requestId: flags.request,
+        }
+        const page = await daemon.client.list<Shown>('/v1/audit', query, limit)
+        return {
+          answer: page,
+          text: width =>
+            page.items.length === 0
+              ? ['Nothing of this kind was written or refused.']
+              : [...tableLines(columns, page.items, width), ...moreLine(page, 'event')],
+        }
+      },
+    }),
+  ],
+})
+
+const columns = [
+  { heading: 'TIME', isWhole: true, cell: (item: Shown) => timeText(item.time as string) },
+  { heading: 'BY', cell: ({ principal }: Shown) => valueText((principal as Shown | undefined)?.name) },
+  { heading: 'FROM', cell: (item: Shown) => valueText(item.sourceAddress) },
+  { heading: 'ACTION', isWhole: true, cell: (item: Shown) => valueText(item.action) },
+  { heading: 'OUTCOME', cell: outcomeText },
+  { heading: 'REVISION', cell: (item: Shown) => valueText(item.revision) },
+  { heading: 'OBJECTS', cell: (item: Shown) => listText(item.objects as string[]) },
+  { heading: 'DETAIL', isOptional: true, cell: (item: Shown) => valueText(item.detail) },
+]
+
+/** What was refused says why. */
+function outcomeText({ outcome, code }: Shown): string {
+  return typeof code === 'string' ? `${valueText(outcome)}: ${code}` : valueText(outcome)
+}
+
+/** A moment in ISO 8601, from one or from how long ago it was. @throws {UsageError} */
+function readMoment(flag: string, text: string): string {
+  if (/^\d+[smhd]$/.test(text)) return new Date(Date.now() - readDuration(flag, text) * 1000).toISOString()
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(time))
+    throw new UsageError(`--${flag} is "${text}", expected 15m, 2h, 7d or a time such as 2026-11-26T20:40Z`)
+  return new Date(time).toISOString()
+}

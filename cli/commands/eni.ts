@@ -1,0 +1,162 @@
+/** `ringwall eni`: network interfaces, where groups are enforced. */
+
+import { parseAddress } from '../../rules-compiler/address/cidr.ts'
+import { UsageError } from '../command.ts'
+import type { Daemon } from '../operate/daemon.ts'
+import { descriptionFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
+import { enis, groupWord } from '../operate/kinds.ts'
+import { nounCommand } from '../operate/noun-command.ts'
+import {
+  bodyOf,
+  changed,
+  changedTags,
+  deleteVerb,
+  listVerb,
+  made,
+  newBodyOf,
+  newId,
+  readTags,
+  requireChange,
+  said,
+  showVerb,
+} from '../operate/objects.ts'
+import { pathOf, resources } from '../operate/resources.ts'
+import { type Verb, verb } from '../operate/verb.ts'
+
+const bindingFlags = {
+  device: { takes: 'text', value: 'NAME', help: "the kernel's name of the device, eth0" },
+  mac: { takes: 'text', value: 'MAC', help: 'its MAC address, by which the agent finds it whatever it is called' },
+  address: { takes: 'list', value: 'ADDRESS', help: 'a private address, IPv4 or IPv6; may be repeated' },
+  group: { takes: 'list', value: 'GROUP', names: 'group', help: 'a security group; may be repeated' },
+  'nic-type': { takes: 'choice', choices: ['internet', 'intranet'], help: 'classic networks: which rules it obeys' },
+} as const
+
+const modifyFlags = {
+  ...bindingFlags,
+  address: { ...bindingFlags.address, help: 'its private addresses from now on; may be repeated' },
+  group: { ...bindingFlags.group, help: 'its groups from now on; may be repeated' },
+  placement: {
+    takes: 'choice',
+    choices: ['host', 'guest'],
+    help: "host: the machine's own; guest: the host's end of a guest's",
+  },
+  description: descriptionFlag,
+  tag: tagFlag,
+  untag: untagFlag,
+} as const
+
+const names = {
+  description: 'description',
+  device: 'device',
+  mac: 'macAddress',
+  'nic-type': 'nicType',
+  placement: 'placement',
+} as const
+
+export const command = nounCommand({
+  name: 'eni',
+  summary: 'network interfaces, where groups are enforced',
+  verbs: [
+    listVerb(enis),
+    showVerb(enis),
+    verb({
+      name: 'register',
+      summary: 'make a network interface known',
+      effect: 'makes',
+      words: [{ name: 'ID', isOptional: true, help: 'the id it shall have, eni-…; made by the daemon if left out' }],
+      flags: {
+        instance: {
+          takes: 'text',
+          value: 'INSTANCE',
+          names: 'instance',
+          help: 'the instance it belongs to, by id or name; needed',
+        },
+        ...bindingFlags,
+        guest: { takes: 'nothing', help: "the device is the host's end of a guest's interface" },
+        secondary: { takes: 'nothing', help: "not the instance's primary interface" },
+        ...networkFlags,
+        description: descriptionFlag,
+        tag: tagFlag,
+      },
+      details: `With --device alone, MAC address and addresses are what the agent has reported of the device. Without
+--group it is in the account's default group.`,
+      examples: ['ringwall eni register --instance i-web1 --device eth0 --group sg-web'],
+      async run({ daemon, words: [id], flags }) {
+        if (flags.instance === undefined) throw new UsageError('missing --instance')
+        const tags = readTags(flags.tag)
+        const body = {
+          ...newId('eni', id),
+          instanceId: await daemon.idOf('instance', flags.instance),
+          ...newBodyOf(flags, { ...names, network: 'networkType', vpc: 'vpcId' }),
+          ...(flags.guest && { placement: 'guest' }),
+          ...(flags.secondary && { type: 'Secondary' }),
+          ...addressFields(flags.address),
+          ...(await groupFields(daemon, flags.group)),
+          ...(tags !== undefined && { tags }),
+        }
+        return made('eni', await daemon.write({ method: 'POST', path: resources.eni.path, body }))
+      },
+    }),
+    verb({
+      name: 'modify',
+      summary: 'change a network interface',
+      effect: 'changes',
+      words: [enis.word],
+      flags: modifyFlags,
+      async run({ daemon, words: [text = ''], flags }) {
+        const id = await daemon.idOf('eni', text)
+        const { ifRevision, ...tags } = await changedTags(daemon, 'eni', id, flags)
+        const body = {
+          ...bodyOf(flags, names),
+          ...(flags.address !== undefined && {
+            privateIpAddresses: [],
+            ipv6Addresses: [],
+            ...addressFields(flags.address),
+          }),
+          ...(await groupFields(daemon, flags.group)),
+          ...tags,
+        }
+        requireChange(body, modifyFlags)
+        return changed(
+          'eni',
+          id,
+          await daemon.write({ method: 'PATCH', path: pathOf(resources.eni, id), body, ifRevision }),
+        )
+      },
+    }),
+    deleteVerb(enis, { summary: 'forget a network interface' }),
+    membershipVerb('attach', 'put a network interface into a security group', 'join', 'is in'),
+    membershipVerb('detach', 'take a network interface out of a security group', 'leave', 'is out of'),
+  ],
+})
+
+function membershipVerb(name: string, summary: string, route: 'join' | 'leave', outcome: string): Verb {
+  return verb({
+    name,
+    summary,
+    effect: 'changes',
+    words: [enis.word, groupWord],
+    flags: {},
+    async run({ daemon, words: [eniText = '', groupText = ''] }) {
+      const eniId = await daemon.idOf('eni', eniText)
+      const groupId = await daemon.idOf('group', groupText)
+      const path = pathOf(resources.group, groupId, route)
+      const answer = await daemon.write({ method: 'POST', path, body: { networkInterfaceIds: [eniId] } })
+      return said(answer, `${eniId} ${outcome} ${groupId}`)
+    },
+  })
+}
+
+/** Each family in its own field. @throws {UsageError} */
+function addressFields(addresses: readonly string[] | undefined) {
+  if (addresses === undefined) return {}
+  for (const text of addresses) {
+    if (parseAddress(text) === null) throw new UsageError(`--address is "${text}", expected an IPv4 or IPv6 address`)
+  }
+  const [ipv4, ipv6] = [addresses.filter(text => !text.includes(':')), addresses.filter(text => text.includes(':'))]
+  return { ...(ipv4.length > 0 && { privateIpAddresses: ipv4 }), ...(ipv6.length > 0 && { ipv6Addresses: ipv6 }) }
+}
+
+async function groupFields(daemon: Daemon, groups: readonly string[] | undefined) {
+  return groups === undefined ? {} : { securityGroupIds: await daemon.idsOf('group', groups) }
+}

@@ -1,0 +1,221 @@
+/** `ringwall rule`: rules of security groups, in words that read aloud. */
+
+import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { exitRefused, OperationError, UsageError } from '../command.ts'
+import { type Daemon, requireId } from '../operate/daemon.ts'
+import { descriptionFlag } from '../operate/flags.ts'
+import { groupWord, ruleColumns } from '../operate/kinds.ts'
+import { nounCommand } from '../operate/noun-command.ts'
+import { requireChange, said } from '../operate/objects.ts'
+import { pathOf, resources } from '../operate/resources.ts'
+import {
+  directions,
+  type FindPeer,
+  localChange,
+  type Permission,
+  peerChange,
+  readRule,
+  readService,
+  readVerdict,
+  ruleWords,
+  sourcePortChange,
+  verdictWords,
+} from '../operate/rule-words.ts'
+import { verb, type Word } from '../operate/verb.ts'
+import { tableLines } from '../output/table.ts'
+import { count } from '../output/values.ts'
+
+const nicFlag = {
+  takes: 'choice',
+  choices: ['internet', 'intranet'],
+  help: 'classic networks: which interfaces the rule is for',
+} as const
+
+const ruleFlags = {
+  priority: { takes: 'number', value: 'N', range: [1, 100], help: '1 is strongest, 100 weakest; 1 if left out' },
+  description: { ...descriptionFlag, help: 'what it is for' },
+  'from-port': { takes: 'text', value: 'PORTS', help: 'source ports, 1024-65535; any if left out' },
+  local: { takes: 'text', value: 'CIDR', help: "narrows the interface's own side" },
+  'nic-type': nicFlag,
+} as const
+
+const modifyFlags = {
+  priority: { takes: 'number', value: 'N', range: [1, 100], help: '1 is strongest, 100 weakest' },
+  verdict: { takes: 'choice', choices: ['allow', 'accept', 'deny', 'drop'], help: 'what happens to what matches' },
+  what: { takes: 'text', value: 'SERVICE', help: 'protocol and ports, as in add' },
+  peer: { takes: 'text', value: 'PEER', help: 'one peer, as in add' },
+  'from-port': { takes: 'text', value: 'PORTS', help: 'source ports; an empty text for any' },
+  local: { takes: 'text', value: 'CIDR', help: "narrows the interface's own side; an empty text takes that away" },
+  description: descriptionFlag,
+} as const
+
+const words: readonly Word[] = [
+  groupWord,
+  { name: 'DIRECTION', choices: directions, help: 'what comes to the interface, or what leaves it' },
+  { name: 'VERDICT', choices: verdictWords, help: 'deny and drop are silent' },
+  {
+    name: 'SERVICE',
+    help: 'tcp/443, tcp/8000-8100, udp/53, icmp, icmpv6, gre, all, or a service such as ssh; several with commas',
+  },
+  { name: 'from|to', choices: ['from', 'to'], help: '"from" for ingress, "to" for egress' },
+  { name: 'PEER', isMany: true, help: 'addresses, groups, prefix lists, any; several with commas' },
+]
+
+const peers = `A peer is told by its form:
+  203.0.113.0/24, 2001:db8::/32   a block of addresses, or one address
+  sg-app, "app servers"           the members of a group, by id or name
+  sg-app@1234567890123456         a group of another account
+  pl-office                       a prefix list
+  any, any-ipv4, any-ipv6         everybody; any is two rules, one for each family
+Each service and each peer becomes a rule. Rules that differ in nothing but the description are one rule: adding
+it again changes nothing.`
+
+const ruleWord: Word = { name: 'RULE', help: 'id of the rule, sgr-…' }
+
+export const command = nounCommand({
+  name: 'rule',
+  summary: 'rules of security groups',
+  details: 'ringwall rule add sg-web ingress allow tcp/443 from 0.0.0.0/0,sg-app --priority 1',
+  verbs: [
+    verb({
+      name: 'list',
+      summary: 'list the rules of a security group',
+      effect: 'looks',
+      words: [groupWord],
+      flags: {
+        direction: { takes: 'choice', choices: directions, help: 'only those of this direction' },
+        verdict: { takes: 'choice', choices: ['accept', 'drop'], help: 'only those with this verdict' },
+        protocol: {
+          takes: 'choice',
+          choices: ['all', 'tcp', 'udp', 'icmp', 'icmpv6', 'gre'],
+          help: 'only those for this protocol',
+        },
+        sort: {
+          takes: 'choice',
+          choices: ['priority', '-priority', 'createTime', '-createTime'],
+          help: 'order; with "-" downwards',
+        },
+      },
+      async run({ daemon, words: [text = ''], flags }) {
+        const id = await daemon.idOf('group', text)
+        const { direction, verdict, protocol, sort } = flags
+        const query = { direction, policy: verdict, ipProtocol: protocol, sort }
+        const page = await daemon.client.list<Permission>(pathOf(resources.group, id, 'rules'), query)
+        const isFiltered = direction !== undefined || verdict !== undefined || protocol !== undefined
+        const none = isFiltered
+          ? `${id} has no such rules.`
+          : `${id} has no rules. Add one: ringwall rule add ${id} ingress allow tcp/443 from 0.0.0.0/0`
+        return {
+          answer: page,
+          text: width => (page.items.length === 0 ? [none] : tableLines(ruleColumns, page.items, width)),
+        }
+      },
+    }),
+    verb({
+      name: 'add',
+      summary: 'add rules to a security group, all or none of them',
+      effect: 'changes',
+      words,
+      flags: ruleFlags,
+      details: peers,
+      examples: [
+        'ringwall rule add sg-web ingress allow tcp/443 from 0.0.0.0/0,sg-app,pl-office --priority 1',
+        'ringwall rule add sg-web ingress allow http,https from any',
+        'ringwall rule add sg-db egress deny all to 0.0.0.0/0 --priority 100',
+      ],
+      async run({ daemon, words: [text = '', ...typed], flags }) {
+        const find = finderOf(daemon)
+        const permissions = await readRule(typed, flags, find)
+        const id = await daemon.idOf('group', text)
+        const answer = await daemon.write({
+          method: 'POST',
+          path: pathOf(resources.group, id, 'rules'),
+          body: { permissions },
+        })
+        return said(answer, `${id} has ${count(permissions.length, 'rule')}`, ruleLines(answer.permissions))
+      },
+    }),
+    verb({
+      name: 'modify',
+      summary: 'change one rule',
+      effect: 'changes',
+      words: [groupWord, ruleWord],
+      flags: modifyFlags,
+      async run({ daemon, words: [text = '', ruleText = ''], flags }) {
+        const ruleId = requireRuleId(ruleText)
+        const id = await daemon.idOf('group', text)
+        const { direction } = await findRule(daemon, id, ruleId)
+        const body = {
+          ...(flags.priority !== undefined && { priority: flags.priority }),
+          ...(flags.verdict !== undefined && { policy: readVerdict(flags.verdict) }),
+          ...(flags.what !== undefined && readService(flags.what)),
+          ...(flags.peer !== undefined && (await peerChange(direction, flags.peer, finderOf(daemon)))),
+          ...(flags['from-port'] !== undefined && sourcePortChange(flags['from-port'])),
+          ...(flags.local !== undefined && localChange(direction, flags.local)),
+          ...(flags.description !== undefined && { description: flags.description === '' ? null : flags.description }),
+        }
+        requireChange(body, modifyFlags)
+        const answer = await daemon.write({ method: 'PATCH', path: pathOf(resources.group, id, 'rules', ruleId), body })
+        return said(answer, `Changed rule ${ruleId} of ${id}`)
+      },
+    }),
+    verb({
+      name: 'remove',
+      summary: 'take rules away: by their ids, or by the words they were added with',
+      effect: 'changes',
+      words: [
+        groupWord,
+        { name: 'RULE', isMany: true, help: 'ids, sgr-…, or DIRECTION VERDICT SERVICE from|to PEER… as in add' },
+      ],
+      flags: ruleFlags,
+      examples: [
+        'ringwall rule remove sg-web sgr-4b2c9e0d7f31',
+        'ringwall rule remove sg-web ingress allow tcp/443 from 0.0.0.0/0 --priority 1',
+      ],
+      async run({ daemon, words: [text = '', ...typed], flags }) {
+        const body = /^sgr-/.test(typed[0] ?? '')
+          ? { securityGroupRuleIds: typed.map(requireRuleId) }
+          : { permissions: await readRule(requireWords(typed), flags, finderOf(daemon)) }
+        const id = await daemon.idOf('group', text)
+        const path = pathOf(resources.group, id, 'rules', 'revoke')
+        const answer = await daemon.write({ method: 'POST', path, body })
+        const revoked = (answer.revoked ?? []) as readonly unknown[]
+        if (revoked.length === 0) return said(answer, `${id} has no such rule`)
+        return said(answer, `Removed ${count(revoked.length, 'rule')} of ${id}`, ruleLines(revoked))
+      },
+    }),
+  ],
+})
+
+function finderOf(daemon: Daemon): FindPeer {
+  return (kind, text) => daemon.idOf(kind, text)
+}
+
+function requireRuleId(text: string): string {
+  return requireId('RULE', text, /^[A-Za-z][\w.-]*$/, 'the id of a rule, as "ringwall rule list" shows it')
+}
+
+/** @throws {UsageError} where the words are too few for a rule */
+function requireWords(typed: readonly string[]): readonly string[] {
+  if (typed.length >= 5) return typed
+  throw new UsageError(
+    `"${typed.join(' ')}" is no rule, expected ids (sgr-…) or DIRECTION VERDICT SERVICE from|to PEER`,
+  )
+}
+
+async function findRule(daemon: Daemon, groupId: string, ruleId: string): Promise<Permission> {
+  const { items } = await daemon.client.list<Permission>(pathOf(resources.group, groupId, 'rules'))
+  const rule = items.find(({ securityGroupRuleId }) => securityGroupRuleId === ruleId)
+  if (rule !== undefined) return rule
+  const nearest = nearestWord(
+    ruleId,
+    items.flatMap(({ securityGroupRuleId = '' }) => securityGroupRuleId),
+  )
+  const hint = nearest === null ? `see "ringwall rule list ${groupId}"` : `did you mean "${nearest}"?`
+  throw new OperationError([`no such rule "${ruleId}" in ${groupId}; ${hint}`], exitRefused)
+}
+
+function ruleLines(permissions: unknown): string[] {
+  const rules = (permissions ?? []) as readonly Permission[]
+  return rules.map(rule => `  ${rule.securityGroupRuleId ?? ''}  ${ruleWords(rule)}`)
+}

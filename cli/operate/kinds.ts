@@ -1,0 +1,353 @@
+/** Columns and fields of every kind of object, and the flags its list is filtered by. */
+import type { Column } from '../output/table.ts'
+import { listText, tagsText, timeText, valueText } from '../output/values.ts'
+import type { Kind } from './objects.ts'
+import type { Shown } from './resources.ts'
+import { localOfPermission, type Permission, peerOfPermission, portsText, serviceText } from './rule-words.ts'
+import type { Flag, Word } from './verb.ts'
+
+function text(field: string): (item: Shown) => string {
+  return item => valueText(item[field])
+}
+
+function time(field: string): (item: Shown) => string {
+  return item => timeText(item[field] as string | null)
+}
+
+function list(...fields: readonly string[]): (item: Shown) => string {
+  return item => listText(fields.flatMap(field => (item[field] ?? []) as string[]))
+}
+
+const tags = (item: Shown) => tagsText(item.tags as Record<string, string>)
+
+function id(heading: string, field: string): Column<Shown> {
+  return { heading, isWhole: true, cell: text(field) }
+}
+
+function fields(...rows: readonly (readonly [string, (item: Shown) => string])[]): Kind['fields'] {
+  return item => rows.map(([name, cell]) => [name, cell(item)])
+}
+
+function filter(parameter: string, flag: Flag) {
+  return { parameter, flag }
+}
+
+function nameFilter(parameter: string) {
+  return filter(parameter, { takes: 'text', value: 'NAME', help: 'only those of this name; "*" stands for any text' })
+}
+
+/** The words of policy files; the API takes both. */
+function groupType({ securityGroupType }: Shown): string {
+  return { normal: 'basic', enterprise: 'advanced' }[String(securityGroupType)] ?? valueText(securityGroupType)
+}
+
+export const groupWord: Word = { name: 'GROUP', names: 'group', help: 'id or name of the security group' }
+
+export const groups: Kind = {
+  kind: 'group',
+  plural: 'security groups',
+  word: groupWord,
+  hasTags: true,
+  hasAccount: true,
+  columns: [
+    id('GROUP', 'securityGroupId'),
+    { heading: 'NAME', cell: text('securityGroupName') },
+    { heading: 'ACCOUNT', isWhole: true, cell: text('accountId') },
+    { heading: 'TYPE', cell: groupType },
+    { heading: 'NETWORK', cell: item => (item.networkType === 'classic' ? 'classic' : valueText(item.vpcId) || 'vpc') },
+    { heading: 'INNER', cell: text('innerAccessPolicy') },
+    { heading: 'RULES', cell: text('ruleCount') },
+    { heading: 'ENIS', cell: text('networkInterfaceCount') },
+    { heading: 'TAGS', isOptional: true, cell: tags },
+    { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
+  ],
+  fields: fields(
+    ['group', text('securityGroupId')],
+    ['name', text('securityGroupName')],
+    ['description', text('description')],
+    ['account', text('accountId')],
+    ['type', groupType],
+    ['network', text('networkType')],
+    ['VPC', text('vpcId')],
+    ['inner access', text('innerAccessPolicy')],
+    ['default group', text('isDefault')],
+    ['rules', text('ruleCount')],
+    ['interfaces', text('networkInterfaceCount')],
+    ['instances', text('ecsCount')],
+    ['tags', tags],
+    ['made', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: {
+    name: nameFilter('securityGroupName'),
+    vpc: filter('vpcId', { takes: 'text', value: 'VPC', help: 'only those of this VPC' }),
+    network: filter('networkType', {
+      takes: 'choice',
+      choices: ['vpc', 'classic'],
+      help: 'only those of this kind of network',
+    }),
+    type: filter('securityGroupType', {
+      takes: 'choice',
+      choices: ['basic', 'advanced'],
+      help: 'only those of this type',
+    }),
+  },
+  sortFields: ['securityGroupName', 'createTime'],
+}
+
+export const ruleColumns: readonly Column<Permission>[] = [
+  { heading: 'RULE', isWhole: true, cell: rule => rule.securityGroupRuleId ?? '' },
+  { heading: 'DIRECTION', cell: rule => rule.direction },
+  { heading: 'VERDICT', cell: rule => rule.policy },
+  { heading: 'WHAT', cell: serviceText },
+  { heading: 'PEER', cell: rule => `${rule.direction === 'ingress' ? 'from' : 'to'} ${peerOfPermission(rule)}` },
+  { heading: 'SOURCE PORTS', isOptional: true, cell: rule => portsText(rule.sourcePortRange) },
+  { heading: 'OWN SIDE', isOptional: true, cell: localOfPermission },
+  { heading: 'PRIORITY', cell: rule => String(rule.priority) },
+  { heading: 'NIC', isOptional: true, cell: rule => (rule.nicType === 'intranet' ? 'intranet' : '') },
+  { heading: 'DESCRIPTION', isOptional: true, cell: rule => rule.description ?? '' },
+]
+
+export const prefixLists: Kind = {
+  kind: 'prefixList',
+  plural: 'prefix lists',
+  word: { name: 'LIST', names: 'prefixList', help: 'id or name of the prefix list' },
+  hasTags: true,
+  hasAccount: true,
+  columns: [
+    id('LIST', 'prefixListId'),
+    { heading: 'NAME', cell: text('prefixListName') },
+    { heading: 'ACCOUNT', isWhole: true, cell: text('accountId') },
+    { heading: 'FAMILY', cell: text('addressFamily') },
+    {
+      heading: 'ENTRIES',
+      cell: item => `${((item.entries ?? []) as unknown[]).length} of ${valueText(item.maxEntries)}`,
+    },
+    { heading: 'RULES', cell: text('associationCount') },
+    { heading: 'TAGS', isOptional: true, cell: tags },
+    { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
+  ],
+  fields: fields(
+    ['list', text('prefixListId')],
+    ['name', text('prefixListName')],
+    ['description', text('description')],
+    ['account', text('accountId')],
+    ['family', text('addressFamily')],
+    ['entries at most', text('maxEntries')],
+    ['named by', text('associationCount')],
+    ['tags', tags],
+    ['made', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: {
+    name: nameFilter('prefixListName'),
+    family: filter('addressFamily', {
+      takes: 'choice',
+      choices: ['IPv4', 'IPv6'],
+      help: 'only those of this address family',
+    }),
+  },
+  sortFields: ['prefixListName', 'createTime'],
+}
+
+export const instances: Kind = {
+  kind: 'instance',
+  plural: 'instances',
+  word: { name: 'INSTANCE', names: 'instance', help: 'id or name of the instance' },
+  hasTags: true,
+  hasAccount: true,
+  columns: [
+    id('INSTANCE', 'instanceId'),
+    { heading: 'NAME', cell: text('instanceName') },
+    { heading: 'ACCOUNT', isWhole: true, cell: text('accountId') },
+    { heading: 'TYPE', cell: text('instanceType') },
+    { heading: 'AGENT', isWhole: true, cell: text('agentId') },
+    { heading: 'ENIS', cell: list('networkInterfaceIds') },
+    { heading: 'SMTP', isOptional: true, cell: item => (item.smtpUnblocked === true ? 'open' : '') },
+    { heading: 'TAGS', isOptional: true, cell: tags },
+    { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
+  ],
+  fields: fields(
+    ['instance', text('instanceId')],
+    ['name', text('instanceName')],
+    ['description', text('description')],
+    ['account', text('accountId')],
+    ['type', text('instanceType')],
+    ['agent', text('agentId')],
+    ['interfaces', list('networkInterfaceIds')],
+    ['SMTP unblocked', text('smtpUnblocked')],
+    ['tags', tags],
+    ['made', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: {
+    name: nameFilter('instanceName'),
+    type: filter('instanceType', { takes: 'text', value: 'TYPE', help: 'only those of this instance type' }),
+    agent: filter('agentId', { takes: 'text', value: 'AGENT', names: 'agent', help: 'only those this agent serves' }),
+    group: filter('securityGroupId', {
+      takes: 'text',
+      value: 'GROUP',
+      names: 'group',
+      help: 'only those with an interface in this group',
+    }),
+  },
+  sortFields: ['instanceName', 'createTime'],
+}
+
+export const enis: Kind = {
+  kind: 'eni',
+  plural: 'network interfaces',
+  word: { name: 'ENI', names: 'eni', help: 'id of the network interface, or one of its addresses' },
+  hasTags: true,
+  hasAccount: true,
+  columns: [
+    id('ENI', 'networkInterfaceId'),
+    { heading: 'INSTANCE', isWhole: true, cell: text('instanceId') },
+    { heading: 'DEVICE', cell: text('device') },
+    { heading: 'MAC', isWhole: true, cell: text('macAddress') },
+    { heading: 'PLACEMENT', cell: text('placement') },
+    { heading: 'ADDRESSES', cell: list('privateIpAddresses', 'ipv6Addresses') },
+    { heading: 'GROUPS', cell: list('securityGroupIds') },
+    { heading: 'NIC', isOptional: true, cell: item => (item.networkType === 'classic' ? valueText(item.nicType) : '') },
+    { heading: 'TAGS', isOptional: true, cell: tags },
+    { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
+  ],
+  fields: fields(
+    ['ENI', text('networkInterfaceId')],
+    ['description', text('description')],
+    ['account', text('accountId')],
+    ['instance', text('instanceId')],
+    ['type', text('type')],
+    ['network', text('networkType')],
+    ['VPC', text('vpcId')],
+    ['device', text('device')],
+    ['MAC address', text('macAddress')],
+    ['placement', text('placement')],
+    ['addresses', list('privateIpAddresses', 'ipv6Addresses')],
+    ['groups', list('securityGroupIds')],
+    ['NIC type', text('nicType')],
+    ['tags', tags],
+    ['made', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: {
+    instance: filter('instanceId', {
+      takes: 'text',
+      value: 'INSTANCE',
+      names: 'instance',
+      help: 'only those of this instance',
+    }),
+    group: filter('securityGroupId', {
+      takes: 'text',
+      value: 'GROUP',
+      names: 'group',
+      help: 'only those in this group',
+    }),
+    agent: filter('agentId', { takes: 'text', value: 'AGENT', names: 'agent', help: 'only those this agent serves' }),
+    vpc: filter('vpcId', { takes: 'text', value: 'VPC', help: 'only those of this VPC' }),
+    address: filter('address', { takes: 'text', value: 'ADDRESS', help: 'only the one with this address' }),
+    mac: filter('macAddress', { takes: 'text', value: 'MAC', help: 'only those with this MAC address' }),
+  },
+  sortFields: ['createTime'],
+}
+
+export const accounts: Kind = {
+  kind: 'account',
+  plural: 'accounts',
+  word: { name: 'ACCOUNT', names: 'account', help: 'id or name of the account' },
+  columns: [
+    id('ACCOUNT', 'accountId'),
+    { heading: 'NAME', cell: text('name') },
+    { heading: 'MADE', isWhole: true, cell: time('createTime') },
+    { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
+  ],
+  fields: fields(
+    ['account', text('accountId')],
+    ['name', text('name')],
+    ['description', text('description')],
+    ['made', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: { name: nameFilter('name') },
+  sortFields: ['name', 'createTime'],
+}
+
+/** Of a token or of whoever asks: `write *`, `read 1000000000000000`. */
+export function scopesText(item: Shown): string {
+  const scopes = (item.scopes ?? []) as readonly { readonly accountId: string; readonly access: string }[]
+  return scopes.map(({ accountId, access }) => `${access} ${accountId === '*' ? 'all' : accountId}`).join(', ')
+}
+
+export const tokens: Kind = {
+  kind: 'token',
+  plural: 'API tokens',
+  word: { name: 'TOKEN', names: 'token', help: 'id or name of the token' },
+  columns: [
+    id('TOKEN', 'tokenId'),
+    { heading: 'NAME', cell: text('name') },
+    { heading: 'MAY', cell: scopesText },
+    { heading: 'MADE', isWhole: true, cell: time('createTime') },
+    { heading: 'EXPIRES', isWhole: true, cell: item => timeText(item.expireTime as string | null) || 'never' },
+  ],
+  fields: fields(['token', text('tokenId')], ['name', text('name')], ['may', scopesText]),
+}
+
+export const agents: Kind = {
+  kind: 'agent',
+  plural: 'agents',
+  word: { name: 'AGENT', names: 'agent', help: 'id of the agent, or the name of its host' },
+  columns: [
+    id('AGENT', 'agentId'),
+    { heading: 'HOST', cell: text('hostName') },
+    { heading: 'STATE', cell: text('state') },
+    { heading: 'SINCE', isWhole: true, cell: time('since') },
+    { heading: 'ENFORCED', cell: text('enforcedRevision') },
+    { heading: 'RELEVANT', cell: text('relevantRevision') },
+    { heading: 'INSTANCES', cell: list('instanceIds') },
+    { heading: 'ERROR', isOptional: true, cell: text('lastError') },
+  ],
+  fields: fields(
+    ['agent', text('agentId')],
+    ['host', text('hostName')],
+    ['state', text('state')],
+    ['since', time('since')],
+    ['last error', text('lastError')],
+    ['enforced revision', text('enforcedRevision')],
+    ['relevant revision', text('relevantRevision')],
+    ['instances', list('instanceIds')],
+    ['certificate until', time('certificateExpireTime')],
+    ['agent version', text('agentVersion')],
+    ['kernel', text('kernel')],
+    ['nft', text('nftVersion')],
+    ['capabilities', text('capabilities')],
+    ['joined', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: {
+    state: filter('state', {
+      takes: 'choice',
+      choices: ['in-sync', 'behind', 'refusing', 'away', 'revoked'],
+      help: 'only those in this state',
+    }),
+    host: filter('hostName', { takes: 'text', value: 'HOST', help: 'only those on hosts of this name' }),
+  },
+  sortFields: ['hostName', 'createTime'],
+}
+
+export const invitations: Kind = {
+  kind: 'invitation',
+  plural: 'enrolment tokens',
+  word: { name: 'INVITATION', names: 'invitation', help: 'id of the enrolment token' },
+  columns: [
+    id('INVITATION', 'enrolmentTokenId'),
+    { heading: 'AGENT', isOptional: true, isWhole: true, cell: text('agentId') },
+    { heading: 'INSTANCES', cell: list('instanceIds') },
+    { heading: 'NEW INSTANCE', isOptional: true, cell: text('newInstance') },
+    { heading: 'MADE', isWhole: true, cell: time('createTime') },
+    { heading: 'EXPIRES', isWhole: true, cell: time('expireTime') },
+    { heading: 'USED BY', isOptional: true, isWhole: true, cell: text('usedByAgentId') },
+  ],
+  fields: fields(['invitation', text('enrolmentTokenId')]),
+}
+
+export const kinds: readonly Kind[] = [groups, prefixLists, instances, enis, accounts, tokens, agents, invitations]

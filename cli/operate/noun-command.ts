@@ -1,0 +1,114 @@
+/** A noun as a command: reads the arguments, finds the daemon, runs the verb and tells what came of it. */
+import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { Client } from '../client/client.ts'
+import { Connection } from '../client/connection.ts'
+import { contextsPath, isReadByOthers } from '../client/contexts.ts'
+import { findTarget } from '../client/target.ts'
+import { type Command, exitFailed, type Io, UsageError } from '../command.ts'
+import { confirmed, isTerminal, StatusLine, widthOf } from '../output/terminal.ts'
+import { Daemon } from './daemon.ts'
+import { type Enforcement, enforcementExit, enforcementLines } from './enforcement.ts'
+import type { CommonValues } from './flags.ts'
+import { nounHelp, verbHelp } from './help.ts'
+import { type Parsed, parseVerb } from './parse.ts'
+import { previewLines } from './preview.ts'
+import type { Shown } from './resources.ts'
+import { type Call, type LocalCall, NotConfirmed, type Noun, type Result, type Verb } from './verb.ts'
+
+export interface NounCommand extends Command {
+  readonly noun: Noun
+}
+
+export function nounCommand(noun: Noun): NounCommand {
+  return {
+    name: noun.name,
+    summary: noun.summary,
+    usage: nounHelp(noun),
+    noun,
+    helpFor(args) {
+      const verb = noun.verbs.find(({ name }) => name === '' || name === args.find(arg => !arg.startsWith('-')))
+      return verb === undefined ? nounHelp(noun) : verbHelp(noun, verb)
+    },
+    run: (args, io) => runNoun(noun, args, io),
+  }
+}
+
+/** @throws {UsageError | InputError | OperationError} */
+export async function runNoun(
+  noun: Noun,
+  args: readonly string[],
+  io: Io,
+  env: Call['env'] = process.env,
+): Promise<number> {
+  const [only] = noun.verbs
+  if (only?.name === '') return runVerb(only, args, io, env)
+  const [name, ...rest] = args
+  const verb = noun.verbs.find(each => each.name === name)
+  if (verb !== undefined) return runVerb(verb, rest, io, env)
+  const names = noun.verbs.map(each => each.name)
+  if (name === undefined || name.startsWith('-')) throw new UsageError(`missing VERB, expected ${names.join(', ')}`)
+  const nearest = nearestWord(name, names)
+  throw new UsageError(
+    `unknown verb "${name}", ${nearest === null ? `expected ${names.join(', ')}` : `did you mean "${nearest}"?`}`,
+  )
+}
+
+async function runVerb(verb: Verb, args: readonly string[], io: Io, env: Call['env']): Promise<number> {
+  const parsed = parseVerb(verb, args)
+  const flags = parsed.flags as CommonValues
+  const call: LocalCall = {
+    ...(parsed as Parsed & Pick<Call, 'flags'>),
+    io,
+    env,
+    confirm: question => confirm(question, flags, io),
+  }
+  try {
+    const result = verb.effect === 'local' ? await verb.run(call as Call) : await withDaemon(verb, call)
+    return tell(result, flags, io)
+  } catch (error) {
+    if (!(error instanceof NotConfirmed)) throw error
+    io.stderr.write('Nothing was changed.\n')
+    return exitFailed
+  }
+}
+
+async function withDaemon(verb: Verb, call: LocalCall): Promise<Result> {
+  const { io, env } = call
+  const flags = call.flags as CommonValues
+  const target = await findTarget(flags, env)
+  if (target.context !== null && (await isReadByOthers(contextsPath(env)))) {
+    io.stderr.write(`warning: others may read the tokens of "${contextsPath(env)}"; chmod 600 it\n`)
+  }
+  const status = new StatusLine(io.stderr)
+  const connection = new Connection(target)
+  const client = new Client(connection, {
+    onPause: seconds => io.stderr.write(`The daemon asks for a pause of ${seconds} s.\n`),
+  })
+  try {
+    const daemon = new Daemon({ client, target, flags, status, showsProgress: isTerminal(io.stderr) })
+    return await verb.run({ ...call, daemon })
+  } finally {
+    status.clear()
+    connection.close()
+  }
+}
+
+/** Where nobody sits at a terminal, the command itself was the decision. */
+async function confirm(question: string, flags: CommonValues, io: Io): Promise<void> {
+  if (flags.yes === true || flags['dry-run'] === true || !isTerminal(io.stdin)) return
+  if (!(await confirmed(question, io))) throw new NotConfirmed()
+}
+
+function tell({ answer, text, exitCode = 0 }: Result, flags: CommonValues, io: Io): number {
+  const { dryRun = false, enforcement } = (answer ?? {}) as Shown & { enforcement?: Enforcement; dryRun?: boolean }
+  const waited = flags.wait !== undefined && enforcement !== undefined ? enforcement : null
+  if (flags.json === true) {
+    io.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
+  } else {
+    const width = widthOf(io.stdout)
+    const lines = dryRun === true ? previewLines(answer as Shown) : text(width)
+    for (const line of [...lines, ...(waited === null ? [] : enforcementLines(waited, width))])
+      io.stdout.write(`${line}\n`)
+  }
+  return waited === null ? exitCode : enforcementExit(waited)
+}

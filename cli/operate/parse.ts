@@ -1,0 +1,104 @@
+/** A verb's words and flags from the command line. */
+import type { ParseArgsConfig } from 'node:util'
+import { choiceFlag, numberFlag, parseArguments } from '../arguments.ts'
+import { UsageError } from '../command.ts'
+import { commonFlags } from './flags.ts'
+import type { Flag, Flags, Verb, Word } from './verb.ts'
+
+export interface Parsed {
+  readonly words: readonly string[]
+  readonly flags: Readonly<Record<string, unknown>>
+}
+
+export function flagsOf(verb: Verb): Flags {
+  return { ...verb.flags, ...commonFlags[verb.effect] }
+}
+
+/** @throws {UsageError} that names the flag or the word */
+export function parseVerb(verb: Verb, args: readonly string[]): Parsed {
+  const known = flagsOf(verb)
+  const { values, positionals } = parseArguments(withLoneValues(args, known), optionsOf(known))
+  checkWords(verb.words, positionals)
+  const given = values as Readonly<Record<string, string | boolean | readonly string[] | undefined>>
+  return {
+    words: positionals,
+    flags: Object.fromEntries(Object.entries(known).map(([name, flag]) => [name, readFlag(name, flag, given[name])])),
+  }
+}
+
+function optionsOf(flags: Flags): NonNullable<ParseArgsConfig['options']> {
+  return Object.fromEntries(
+    Object.entries(flags).map(([name, { takes }]) => [
+      name,
+      takes === 'nothing' ? { type: 'boolean' } : { type: 'string', multiple: takes === 'list' },
+    ]),
+  )
+}
+
+/** `--wait` and `--wait 30`: node knows no flag that may have a value. Whatever is no short number is another word. */
+function withLoneValues(args: readonly string[], flags: Flags): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length
+  const joined: string[] = []
+  for (let index = 0; index < args.length; index += 1) {
+    const arg = args[index]!
+    const flag = index < end && arg.startsWith('--') ? flags[arg.slice(2)] : undefined
+    if (flag?.takes !== 'optional-number') {
+      joined.push(arg)
+      continue
+    }
+    const next = args[index + 1]
+    const hasValue = next !== undefined && /^\d{1,4}$/.test(next)
+    joined.push(`${arg}=${hasValue ? next : flag.alone}`)
+    if (hasValue) index += 1
+  }
+  return joined
+}
+
+/** @throws {UsageError} for a word too few or too many */
+function checkWords(words: readonly Word[], given: readonly string[]): void {
+  const missing = words[given.length]
+  if (missing !== undefined && missing.isOptional !== true)
+    throw new UsageError(`missing ${missing.name}, ${missing.help}`)
+  for (const [index, text] of given.entries()) {
+    const word = words[index] ?? (words.at(-1)?.isMany === true ? words.at(-1) : undefined)
+    if (word === undefined) throw new UsageError(`unexpected argument "${text}"`)
+    if (text === '') throw new UsageError(`${word.name} is empty, expected ${word.help}`)
+    if (word.choices !== undefined && !word.choices.includes(text)) {
+      throw new UsageError(`${word.name} is "${text}", expected ${word.choices.join(', ')}`)
+    }
+  }
+}
+
+function readFlag(name: string, flag: Flag, given: string | boolean | readonly string[] | undefined): unknown {
+  if (flag.takes === 'nothing') return given === true
+  if (given === undefined) return undefined
+  if (flag.takes === 'list') {
+    return (given as readonly string[])
+      .flatMap(text => text.split(',').map(each => each.trim()))
+      .filter(each => each !== '')
+  }
+  const text = given as string
+  switch (flag.takes) {
+    case 'text':
+      return text
+    case 'choice':
+      return choiceFlag(name, text, flag.choices)
+    case 'number':
+    case 'optional-number':
+      return numberFlag(name, text, flag.range)
+    case 'duration':
+      return readDuration(name, text)
+    default:
+      return flag satisfies never
+  }
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** @throws {UsageError} */
+export function readDuration(name: string, text: string): number {
+  const [, number, unit = ''] = /^([1-9]\d{0,6})([smhd])$/.exec(text) ?? []
+  if (number === undefined)
+    throw new UsageError(`--${name} is "${text}", expected a duration such as 90s, 15m, 2h or 7d`)
+  return Number(number) * unitSeconds[unit]!
+}

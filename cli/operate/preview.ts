@@ -1,0 +1,89 @@
+/** What --dry-run says: the changes, the agents that would hear of them, and the rules that would act otherwise. */
+import { count, valueText } from '../output/values.ts'
+import type { Shown } from './resources.ts'
+import { type Permission, ruleWords } from './rule-words.ts'
+
+interface Change {
+  readonly key: string
+  readonly before: Shown | null
+  readonly after: Shown | null
+}
+
+interface TouchedRule {
+  readonly securityGroupId: string
+  readonly securityGroupRuleId: string
+  readonly effect: string
+}
+
+export function previewLines(answer: Shown): string[] {
+  const changes = (answer.changes ?? []) as readonly Change[]
+  const agents = (answer.agents ?? []) as readonly string[]
+  const rules = (answer.rules ?? []) as readonly TouchedRule[]
+  if (changes.length === 0) return ['Nothing would change.']
+  return [
+    'Nothing was stored. It would',
+    ...changes.flatMap(changeLines),
+    agents.length === 0
+      ? 'No agent would hear of it.'
+      : `${count(agents.length, 'agent')} would hear of it: ${agents.join(', ')}`,
+    ...(rules.length === 0 ? [] : [`${count(rules.length, 'rule')} would act otherwise:`]),
+    ...rules.map(({ securityGroupId, securityGroupRuleId, effect }) => {
+      return `  ${securityGroupRuleId} of ${securityGroupId}: ${effects[effect] ?? effect}`
+    }),
+  ]
+}
+
+const effects: Readonly<Record<string, string>> = {
+  added: 'added',
+  removed: 'removed',
+  changed: 'changed',
+  'members-changed': 'matches other addresses',
+}
+
+function changeLines({ key, before, after }: Change): string[] {
+  const [kind = '', id = ''] = key.split(/\/(.*)/)
+  const name = `${kindNames[kind] ?? kind} ${id}`
+  if (after === null) return [`  delete ${name}`]
+  if (before === null) return [`  make ${name}`, ...fieldsOf({}, after)]
+  return [`  change ${name}`, ...fieldsOf(before, after)]
+}
+
+const kindNames: Readonly<Record<string, string>> = {
+  account: 'account',
+  group: 'security group',
+  prefixList: 'prefix list',
+  instance: 'instance',
+  eni: 'network interface',
+  agent: 'agent',
+  enrolment: 'enrolment token',
+  token: 'API token',
+  settings: 'settings',
+}
+
+function fieldsOf(before: Shown, after: Shown): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(field => {
+    const [was, is] = [before[field], after[field]]
+    if (JSON.stringify(was) === JSON.stringify(is) || hidden.has(field)) return []
+    if (Array.isArray(was ?? []) && Array.isArray(is ?? []))
+      return itemsOf(field, (was ?? []) as unknown[], (is ?? []) as unknown[])
+    const [from, to] = [valueText(was) || '-', valueText(is) || '-']
+    return from === to ? [] : [`    ${field}: ${from} -> ${to}`]
+  })
+}
+
+/** Is the object's name, or the moment of a trial. */
+const hidden: ReadonlySet<string> = new Set(['id', 'createdAtMs'])
+
+function itemsOf(field: string, before: readonly unknown[], after: readonly unknown[]): string[] {
+  const known = (items: readonly unknown[]) => new Set(items.map(item => JSON.stringify(item)))
+  const [old, now] = [known(before), known(after)]
+  return [
+    ...before.filter(item => !now.has(JSON.stringify(item))).map(item => `    ${field}: - ${itemText(item)}`),
+    ...after.filter(item => !old.has(JSON.stringify(item))).map(item => `    ${field}: + ${itemText(item)}`),
+  ]
+}
+
+function itemText(item: unknown): string {
+  const isRule = typeof item === 'object' && item !== null && 'direction' in item && 'ipProtocol' in item
+  return isRule ? ruleWords(item as Permission) : valueText(item)
+}

@@ -1,0 +1,130 @@
+/** The kinds of objects that commands name, and where the API has them. */
+
+export type ResourceKind =
+  | 'account'
+  | 'group'
+  | 'prefixList'
+  | 'instance'
+  | 'eni'
+  | 'agent'
+  | 'token'
+  | 'invitation'
+  | 'context'
+
+/** An object as the API shows it. */
+export type Shown = Readonly<Record<string, unknown>>
+
+export interface Resource {
+  /** For people: `security group`. */
+  readonly noun: string
+  readonly path: string
+  readonly idField: string
+  /** The field that people may say instead of the id; null where there is none, or one of several. */
+  readonly nameField: string | null
+  /** The query parameter that finds an object by its name; null where all must be looked through. */
+  readonly nameFilter: string | null
+  /** The field that has the object where an answer has one. */
+  readonly answerField: string
+  /** Whether one can be read by its id. */
+  readonly hasPage: boolean
+  /** Whole: an id in a path must not lead elsewhere. */
+  readonly idForm: RegExp
+  /** What to do where there is none. */
+  readonly whenNone: string
+}
+
+export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resource>> = {
+  account: {
+    noun: 'account',
+    path: '/v1/accounts',
+    idField: 'accountId',
+    nameField: 'name',
+    nameFilter: 'name',
+    answerField: 'account',
+    hasPage: true,
+    idForm: /^\d{16}$/,
+    whenNone: 'Make one: ringwall account create NAME',
+  },
+  group: {
+    noun: 'security group',
+    path: '/v1/security-groups',
+    idField: 'securityGroupId',
+    nameField: 'securityGroupName',
+    nameFilter: 'securityGroupName',
+    answerField: 'securityGroup',
+    hasPage: true,
+    idForm: /^sg-[\w.-]+$/,
+    whenNone: 'Make one: ringwall sg create sg-web',
+  },
+  prefixList: {
+    noun: 'prefix list',
+    path: '/v1/prefix-lists',
+    idField: 'prefixListId',
+    nameField: 'prefixListName',
+    nameFilter: 'prefixListName',
+    answerField: 'prefixList',
+    hasPage: true,
+    idForm: /^pl-[\w.-]+$/,
+    whenNone: 'Make one: ringwall prefix-list create pl-office --add 203.0.113.0/24',
+  },
+  instance: {
+    noun: 'instance',
+    path: '/v1/instances',
+    idField: 'instanceId',
+    nameField: 'instanceName',
+    nameFilter: 'instanceName',
+    answerField: 'instance',
+    hasPage: true,
+    idForm: /^i-[\w.-]+$/,
+    whenNone: 'Let a host join ("ringwall agent invite --new-instance"), or make one: ringwall instance register',
+  },
+  eni: {
+    noun: 'network interface',
+    path: '/v1/network-interfaces',
+    idField: 'networkInterfaceId',
+    nameField: null,
+    nameFilter: 'address',
+    answerField: 'networkInterface',
+    hasPage: true,
+    idForm: /^eni-[\w.-]+$/,
+    whenNone: 'Register one: ringwall eni register --instance i-web1 --device eth0 --group sg-web',
+  },
+  agent: {
+    noun: 'agent',
+    path: '/v1/agents',
+    idField: 'agentId',
+    nameField: 'hostName',
+    nameFilter: 'hostName',
+    answerField: 'agent',
+    hasPage: true,
+    idForm: /^agent-[\w.-]+$/,
+    whenNone: 'Let a host join: ringwall agent invite',
+  },
+  token: {
+    noun: 'API token',
+    path: '/v1/tokens',
+    idField: 'tokenId',
+    nameField: 'name',
+    nameFilter: 'name',
+    answerField: 'apiToken',
+    hasPage: false,
+    idForm: /^token-[\w.-]+$/,
+    whenNone: 'Make one: ringwall token create NAME --account ID --read',
+  },
+  invitation: {
+    noun: 'enrolment token',
+    path: '/v1/enrolment-tokens',
+    idField: 'enrolmentTokenId',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'enrolmentToken',
+    hasPage: false,
+    idForm: /^enrol-[\w.-]+$/,
+    whenNone: 'Make one: ringwall agent invite',
+  },
+}
+
+/** A path below a resource; ids come from people. */
+export function pathOf(resource: Resource, id: string, ...rest: readonly string[]): string {
+  return [resource.path, ...[id, ...rest].map(encodeURIComponent)].join('/')
+}
