@@ -3,8 +3,6 @@
  * from the last line's revision on: so nothing is lost between a commit and its line, whoever is killed in between and
  * however long the disk was full, and nothing stands there twice.
  */
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Logger } from '../../common/log.ts'
 import type { RefusedWrite } from '../app.ts'
 import type { Note } from '../model/note.ts'
@@ -14,12 +12,12 @@ import { type AuditPage, type SearchOptions, searchFiles } from './search.ts'
 import { AuditWriter } from './writer.ts'
 
 export interface AuditLogOptions {
-  /** Of its own, made where it is not there: `audit.jsonl` and the files before it, `audit.jsonl.1` and so on. */
-  readonly folder: string
+  /** Of the file that is written, in a folder that exists; older ones stand beside it, `audit.jsonl.1` and so on. */
+  readonly path: string
   readonly store: Pick<Store, 'history' | 'head' | 'oldest'>
   readonly log: Logger
   /** Counts attempts to write that failed. */
-  readonly failures: { inc(): void }
+  readonly metrics: { readonly auditFailures: { inc(): void } }
   /** 64 MiB where left out. */
   readonly maxBytes?: number
   /** Files kept besides the one that is written; 10 where left out. */
@@ -41,9 +39,18 @@ const maxWaiting = 1000
 const appendBytes = 64 * 1024
 const retryMs = 5000
 
+/**
+ * Opens the log and adds what it lacks.
+ * @throws {NodeJS.ErrnoException} where what is there cannot be read
+ */
+export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  const audit = new AuditLog(options)
+  await audit.begin()
+  return audit
+}
+
 export class AuditLog {
   readonly #options: AuditLogOptions
-  readonly #path: string
   readonly #now: () => number
   readonly #writer: AuditWriter
   /** Every commit up to here has its line, or needs none. */
@@ -55,23 +62,11 @@ export class AuditLog {
   #writing: Promise<void> = Promise.resolve()
   #retry: NodeJS.Timeout | null = null
 
-  /**
-   * Opens the log and adds what it lacks.
-   * @throws {NodeJS.ErrnoException} where the folder cannot be made, or what is there cannot be read
-   */
-  static async open(options: AuditLogOptions): Promise<AuditLog> {
-    await mkdir(options.folder, { recursive: true, mode: 0o700 })
-    const audit = new AuditLog(options)
-    await audit.#begin()
-    return audit
-  }
-
-  private constructor(options: AuditLogOptions) {
-    const { folder, maxBytes = 64 * 1024 * 1024, keptFiles = 10, now = Date.now } = options
+  constructor(options: AuditLogOptions) {
+    const { path, maxBytes = 64 * 1024 * 1024, keptFiles = 10, now = Date.now } = options
     this.#options = options
-    this.#path = join(folder, 'audit.jsonl')
     this.#now = now
-    this.#writer = new AuditWriter({ path: this.#path, maxBytes, keptFiles })
+    this.#writer = new AuditWriter({ path, maxBytes, keptFiles })
   }
 
   /** To be told of each commit; it is read from the history when its turn comes. */
@@ -90,7 +85,7 @@ export class AuditLog {
   }
 
   search(options: SearchOptions): Promise<AuditPage> {
-    return searchFiles(this.#path, options)
+    return searchFiles(this.#options.path, options)
   }
 
   /** When all that it was told of stands in the file, or the attempt has failed. */
@@ -105,10 +100,11 @@ export class AuditLog {
     await this.#writer.close()
   }
 
-  async #begin(): Promise<void> {
+  /** Once, before anything else. */
+  async begin(): Promise<void> {
     const { store, log } = this.#options
     const { revision, repair } = await this.#writer.begin()
-    if (repair !== null) log.warn({ path: this.#path, repair }, 'the last line of the audit log was torn')
+    if (repair !== null) log.warn({ path: this.#options.path, repair }, 'the last line of the audit log was torn')
     if (revision > store.head()) {
       log.warn(
         { revision, head: store.head() },
@@ -137,13 +133,13 @@ export class AuditLog {
   }
 
   async #attempt(): Promise<void> {
-    const { log, failures, store } = this.#options
+    const { log, metrics, store } = this.#options
     try {
       while (this.#waiting.length > 0 || this.#dropped > 0 || this.#covered < store.head()) await this.#writeSome()
       if (this.#isFailing) log.info({ revision: this.#covered }, 'the audit log is complete again')
       this.#isFailing = false
     } catch (error) {
-      failures.inc()
+      metrics.auditFailures.inc()
       if (!this.#isFailing) log.error({ error }, 'cannot write the audit log; tried again until it can')
       this.#isFailing = true
       this.#retry ??= setTimeout(() => {

@@ -8,7 +8,7 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { createLogger } from '../../common/log.ts'
 import { createApp, type RefusedWrite } from '../../daemon/app.ts'
-import { AuditLog } from '../../daemon/audit/audit-log.ts'
+import { type AuditLog, openAuditLog } from '../../daemon/audit/audit-log.ts'
 import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
@@ -82,11 +82,11 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const world = new World(await store.list(''))
   const log = createLogger('ringwall-daemon', 'error', { write: line => void process.stderr.write(line) })
   const metrics = createMetrics(() => world)
-  const audit = await AuditLog.open({
-    folder: join(folder, 'audit'),
+  const audit = await openAuditLog({
+    path: join(folder, 'audit.jsonl'),
     store,
     log,
-    failures: metrics.auditFailures,
+    metrics,
     now,
   })
   await store.watch(world.revision + 1, commit => {
