@@ -1,4 +1,5 @@
 /** Reading a command's arguments; whatever is wrong with them names the flag. */
+import { isIP } from 'node:net'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { UsageError } from './command.ts'
 
@@ -49,4 +50,18 @@ export function numberFlag(flag: string, value: string, [first, last]: readonly 
   const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN
   if (number >= first && number <= last) return number
   throw new UsageError(`--${flag} is "${value}", expected a number from ${first} to ${last}`)
+}
+
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+/** @throws {UsageError} if the value is not ADDRESS:PORT, an IPv6 address in brackets */
+export function addressFlag(flag: string, value: string): Endpoint {
+  const [, address, port] = /^\[?([^[\]]+)\]?:(\d+)$/.exec(value) ?? []
+  if (address === undefined || port === undefined || isIP(address) === 0) {
+    throw new UsageError(`--${flag} is "${value}", expected ADDRESS:PORT such as 127.0.0.1:9469`)
+  }
+  return { address, port: numberFlag(flag, port, [0, 65_535]) }
 }

@@ -1,0 +1,151 @@
+/** The control daemon, put together: read it to see how the process works. */
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from '../common/log.ts'
+import { version } from '../common/version.ts'
+import { createApp, isLoopback } from './app.ts'
+import { openAuditLog } from './audit/audit-log.ts'
+import { firstStart } from './first-start.ts'
+import { startHousekeeping } from './housekeeping.ts'
+import { createMetrics } from './metrics.ts'
+import { openAuthority } from './pki/authority.ts'
+import { Push } from './push/push.ts'
+import { openTransferFolder } from './services/backups.ts'
+import { Executor } from './services/executor.ts'
+import { sweepIdempotency } from './services/idempotency.ts'
+import { World } from './state/world.ts'
+import { readBackup } from './store/backup.ts'
+import { measureCommits } from './store/measured.ts'
+import { openSqliteStore } from './store/sqlite.ts'
+
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export interface DaemonOptions {
+  /** Made where it is missing; for its owner alone. */
+  readonly dataDir: string
+  /** Of the REST API. */
+  readonly listen: ListenAddress
+  /** PEM, of the REST API; null where it is served without. */
+  readonly tls: { readonly certificate: string; readonly key: string } | null
+  readonly agentListen: { readonly address: string; readonly port: number }
+  /** How agents reach the daemon; null: by the host's name and the port it listens on. */
+  readonly agentUrl: string | null
+  readonly hostName: string
+  readonly requestsPerMinute: number
+  readonly log: Logger
+}
+
+export interface Daemon {
+  /** Answers what is under way, says goodbye to agents, and closes the store. */
+  stop(): Promise<void>
+}
+
+/**
+ * @throws {StoreError} if the store cannot be opened
+ * @throws {Error} if it cannot listen, or would serve tokens over plain HTTP to other machines
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { dataDir, listen, tls, log } = options
+  if (listen.kind === 'tcp' && tls === null && !isLoopback(listen.address)) {
+    throw new Error(
+      `Cannot serve the API on "${listen.address}" without TLS: expected a loopback address, or --tls-certificate and --tls-key`,
+    )
+  }
+  const now = Date.now
+  const stops: (() => Promise<void> | void)[] = []
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    let world: World | null = null
+    const metrics = createMetrics(() => world)
+    const store = measureCommits(await openSqliteStore(join(dataDir, 'store.db')), metrics)
+    stops.unshift(() => store.close())
+    const authority = await openAuthority(store)
+    world = new World(await store.list(''))
+    const state = world
+
+    const push = await Push.start({
+      store,
+      world,
+      authority,
+      logger: log,
+      registry: metrics.registry,
+      host: options.agentListen.address,
+      port: options.agentListen.port,
+    })
+    stops.unshift(() => push.close())
+    const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
+    stops.unshift(() => audit.close())
+    const watch = await store.watch(world.revision + 1, commit => {
+      const impact = push.impactOf(commit.changes)
+      state.apply(commit)
+      push.committed(commit, impact)
+      audit.committed(commit)
+    })
+    stops.unshift(() => watch.close())
+    const housekeeping = startHousekeeping({ store, world, log, now, sweep: sweepIdempotency })
+    stops.unshift(() => housekeeping.close())
+
+    const transferFolder = join(dataDir, 'transfer')
+    await openTransferFolder(transferFolder)
+    const tokenFile = join(dataDir, 'first-token')
+    const token = await firstStart(store, world, { tokenFile, nowMs: now() })
+    const agentUrl = options.agentUrl ?? `https://${options.hostName}:${push.port}`
+    const app = await createApp({
+      api: {
+        world,
+        executor: new Executor({ store, world, now }),
+        board: push,
+        fleet: { statusOf: id => push.agentStatus(id), agentUrl, caFingerprint: authority.fingerprint },
+        store,
+        audit,
+        backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },
+        now,
+      },
+      log,
+      metrics,
+      version,
+      tls,
+      requestsPerMinute: options.requestsPerMinute,
+      onRefused: refused => audit.refused(refused),
+    })
+    stops.unshift(() => app.close())
+    await listenOn(app, listen)
+    log.info({ address: options.agentListen.address, port: push.port, agentUrl }, 'agents are served')
+    log.info(whereServed(app, listen, tls !== null), 'the REST API is served')
+    if (token !== null) {
+      log.info({ token, tokenFile }, 'first start: this token may do everything; it is not shown again')
+    }
+  } catch (error) {
+    for (const stop of stops) await stop()
+    throw error
+  }
+  return {
+    async stop() {
+      for (const stop of stops) await stop()
+      log.info('the daemon stops; agents keep what they enforce')
+    },
+  }
+}
+
+async function listenOn(app: FastifyInstance, listen: ListenAddress): Promise<void> {
+  if (listen.kind === 'tcp') {
+    await app.listen({ host: listen.address, port: listen.port })
+    return
+  }
+  // A socket file outlives the process that made it. The store's lock says that nobody else is at work here.
+  await rm(listen.path, { force: true })
+  await app.listen({ path: listen.path })
+  await chmod(listen.path, 0o600)
+}
+
+function whereServed(app: FastifyInstance, listen: ListenAddress, isTls: boolean) {
+  if (listen.kind === 'unix') return { socket: listen.path }
+  const { port } = app.server.address() as AddressInfo
+  const host = listen.address.includes(':') ? `[${listen.address}]` : listen.address
+  const url = `http${isTls ? 's' : ''}://${host}:${port}`
+  return { address: listen.address, port, api: `${url}/v1`, docs: `${url}/docs` }
+}

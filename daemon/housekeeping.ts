@@ -1,0 +1,59 @@
+/** What the daemon does by itself now and then: history is not kept for ever, nor are answers for repetitions. */
+import type { Logger } from '../common/log.ts'
+import type { Note } from './model/note.ts'
+import type { World } from './state/world.ts'
+import type { Store, Write } from './store/store.ts'
+
+export interface HousekeepingOptions {
+  readonly store: Store
+  readonly world: World
+  readonly log: Logger
+  readonly now: () => number
+  /** Deletions of idempotency documents whose time is over. */
+  readonly sweep: (world: World, nowMs: number) => readonly Write[]
+}
+
+const everyMs = 600_000
+/** Agents that were away for fewer commits than this come back by a delta. */
+const keptRevisions = 100_000
+
+export interface Housekeeping {
+  runNow(): Promise<void>
+  close(): Promise<void>
+}
+
+export function startHousekeeping({ store, world, log, now, sweep }: HousekeepingOptions): Housekeeping {
+  let running: Promise<void> = Promise.resolve()
+
+  async function run(): Promise<void> {
+    try {
+      const oldest = store.head() - keptRevisions
+      if (oldest > store.oldest()) await store.compact(oldest)
+      const writes = sweep(world, now())
+      if (writes.length > 0) await store.commit({ writes, note })
+    } catch (error) {
+      log.warn({ error }, 'cannot tidy the store; tried again later')
+    }
+  }
+
+  const runNow = () => {
+    running = running.then(run)
+    return running
+  }
+  const timer = setInterval(runNow, everyMs)
+  timer.unref()
+  return {
+    runNow,
+    close() {
+      clearInterval(timer)
+      return running
+    },
+  }
+}
+
+const note: Note = {
+  action: 'ringwall:Housekeeping',
+  principal: { kind: 'system', id: 'daemon', name: 'daemon' },
+  sourceAddress: null,
+  requestId: 'housekeeping',
+}
