@@ -55,6 +55,7 @@ const wayFreeMs = 2_000
 const reportDelayMs = 250
 /** Of many faults the first say enough; the log has all of them. */
 const mostFaultsTold = 10
+const mostMessageLength = 4_000
 
 export class DaemonSource implements Source {
   readonly #options: DaemonSourceOptions
@@ -69,6 +70,7 @@ export class DaemonSource implements Source {
   #links: readonly Link[] = []
   #report: HostReport | null = null
   #reportTimer: NodeJS.Timeout | undefined
+  #enisTimer: NodeJS.Timeout | undefined
   #memory: LinkMemory = { daemonAddresses: [], deviceNames: {} }
   #writingMemory: Promise<void> = Promise.resolve()
   #guessedBefore = ''
@@ -124,7 +126,10 @@ export class DaemonSource implements Source {
       if (this.#current?.ir == null) return
       const { error, retryInMs } = outcome
       this.#refusal = {
-        error: { kind: error instanceof NftError ? error.kind : 'unknown', message: error.message },
+        error: {
+          kind: error instanceof NftError ? error.kind : 'unknown',
+          message: error.message.slice(0, mostMessageLength),
+        },
         retryInMs,
       }
       this.#answerRefused()
@@ -136,9 +141,9 @@ export class DaemonSource implements Source {
     this.#metrics.enforcedRevision.set(made.image.revision)
     this.#lastGood.note(made.kept)
     if (outcome.policy !== this.#current?.ir) return
-    const isNews = this.#owedSinceMs !== null || this.#toldRefused || this.#eniText() !== this.#enisTold
     this.#refusal = null
-    if (isNews) this.#answerEnforced(outcome)
+    if (this.#owedSinceMs !== null || this.#toldRefused) this.#answerEnforced(outcome)
+    else if (this.#eniText() !== this.#enisTold) this.#tellEnisSoon(outcome)
   }
 
   noteLinks(links: readonly Link[]): void {
@@ -173,6 +178,7 @@ export class DaemonSource implements Source {
 
   async close(): Promise<void> {
     clearTimeout(this.#reportTimer)
+    clearTimeout(this.#enisTimer)
     await this.#addressWatch?.close()
     await this.#link?.close()
   }
@@ -287,6 +293,15 @@ export class DaemonSource implements Source {
     })
   }
 
+  /** Devices come and go faster than the daemon wants to hear of it. */
+  #tellEnisSoon(outcome: { readonly seconds: number; readonly nftSeconds: number }): void {
+    this.#enisTimer ??= setTimeout(() => {
+      this.#enisTimer = undefined
+      const stands = this.#refusal === null && this.#enforced !== null && this.#enforced === this.#current?.ir
+      if (stands && this.#owedSinceMs === null && this.#eniText() !== this.#enisTold) this.#answerEnforced(outcome)
+    }, reportDelayMs)
+  }
+
   #answerRefused(): void {
     const position = this.#view.position
     if (position === null || this.#refusal === null) return
@@ -372,5 +387,5 @@ export class DaemonSource implements Source {
 
 function inShort(faults: readonly string[]): string {
   const more = faults.length > mostFaultsTold ? `; and ${faults.length - mostFaultsTold} more` : ''
-  return `${faults.slice(0, mostFaultsTold).join('; ')}${more}`
+  return `${faults.slice(0, mostFaultsTold).join('; ')}${more}`.slice(0, mostMessageLength)
 }

@@ -93,6 +93,8 @@ export class DaemonLink {
   #failures = 0
   /** The TLS ticket of the last connection: coming back by it costs the daemon no signature. */
   #session: Buffer | undefined
+  /** An update has come on this connection: before that there is nothing to answer, and hello said what stands. */
+  #hasUpdate = false
   /** The view that is held does not fit what the daemon sends: it is asked for all of it. */
   #needsSnapshot = false
   #lastTold = ''
@@ -120,7 +122,8 @@ export class DaemonLink {
 
   /** Lost where there is no connection: the next hello says what there is to say. */
   send(message: ToDaemon): void {
-    if (!this.#status.connected) return
+    const isAnswer = message.type === 'enforced' || message.type === 'refused'
+    if (!this.#status.connected || (isAnswer && !this.#hasUpdate)) return
     this.#options.metrics.messages.inc({ type: message.type })
     this.#connection?.send(JSON.stringify(message))
   }
@@ -171,6 +174,7 @@ export class DaemonLink {
 
   #greet(): void {
     this.#setStatus({ connected: true, reason: null })
+    this.#hasUpdate = false
     this.#lastTold = ''
     this.#options.log.info({ daemon: this.#daemon.url }, 'connected to the daemon')
     const { report, view, enforced } = this.#options.hello()
@@ -197,6 +201,7 @@ export class DaemonLink {
     switch (message.type) {
       case 'snapshot':
       case 'delta': {
+        this.#hasUpdate = true
         const unexpected = this.#needsSnapshot && message.type === 'delta'
         const fault = unexpected
           ? 'Cannot apply a delta: no view was said to be held'

@@ -12,6 +12,7 @@ export interface NftFacts {
 
 /** The first by index; a host with more guests than this is told of in part, so that a message stays within its bounds. */
 const mostDevices = 2_000
+const mostAddresses = 64
 
 /** @throws {Error} if the devices cannot be listed */
 export async function makeHostReport({ nftVersion, capabilities }: NftFacts): Promise<HostReport> {
@@ -21,9 +22,23 @@ export async function makeHostReport({ nftVersion, capabilities }: NftFacts): Pr
     kernel: release(),
     agentVersion: agentVersion(),
     nftVersion,
-    capabilities,
-    devices: devices.slice(0, mostDevices),
+    capabilities: Object.fromEntries(Object.entries(capabilities).map(([name, how]) => [asKey(name), how])),
+    devices: devices.slice(0, mostDevices).map(device => ({
+      ...device,
+      name: printable(device.name),
+      addresses: device.addresses.slice(0, mostAddresses),
+    })),
   }
+}
+
+/** `ct timeout policy` is `ct-timeout-policy` on the wire, where keys are words. */
+function asKey(feature: string): string {
+  return feature.replaceAll(' ', '-')
+}
+
+/** The kernel lets a name have any bytes but a few (dev_valid_name, net/core/dev.c); this goes to operators' terminals. */
+function printable(name: string): string {
+  return name.replace(/\p{C}/gu, '?')
 }
 
 function agentVersion(): string {

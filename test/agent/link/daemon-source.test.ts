@@ -16,7 +16,7 @@ import { compile } from '../../../rules-compiler/nft/compile.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import type { ToAgent, ToDaemon } from '../../../wire/messages.ts'
 import type { ViewObject } from '../../../wire/view.ts'
-import { type AgentConnection, Inbox, type ScriptedDaemon, startScriptedDaemon } from '../../support/scripted-daemon.ts'
+import { Inbox, type ScriptedDaemon, startScriptedDaemon } from '../../support/scripted-daemon.ts'
 import { acceptPort, eniObject, groupObject, smallView } from '../../support/view-objects.ts'
 
 let folder: string
@@ -115,7 +115,7 @@ describe('an update is answered', () => {
     const connection = await daemon.connection()
     const hello = await connection.next('hello')
     assert.deepEqual([hello.view, hello.enforced], [null, null])
-    assert.deepEqual(hello.report.capabilities, { 'ct tuple': 'json' })
+    assert.deepEqual(hello.report.capabilities, { 'ct-tuple': 'json' })
     const objects = [...smallView(), eniObject('eni-bare', { device: 'tap0', addresses: [], securityGroupIds: [] })]
     connection.send(
       snapshot(5, [
