@@ -1,6 +1,6 @@
 /** The health report: what an operator should look at in a policy that is valid. */
 import type { Policy } from '../model/policy.ts'
-import { type Context, makeContexts } from './contexts.ts'
+import { makeContexts } from './contexts.ts'
 import { type Finding, findingKinds, severities } from './finding.ts'
 import { analyzeGroups } from './group-findings.ts'
 import { analyzeRules } from './rule-findings.ts'
@@ -12,21 +12,22 @@ import { analyzeRules } from './rule-findings.ts'
  * taken out, one or all at once, without changing a verdict.
  */
 export function analyze(policy: Policy): readonly Finding[] {
-  const contexts = makeContexts(policy)
-  const ofRules = contexts.flatMap(context =>
-    (['ingress', 'egress'] as const).flatMap(direction => analyzeRules(policy, context, direction)),
-  )
-  return [...mergeFindings(ofRules, contexts), ...analyzeGroups(policy)].sort(compareFindings)
+  const findings: Finding[] = []
+  /** At how many sets of groups each rule is. */
+  const places = new Map<string, number>()
+  for (const context of makeContexts(policy)) {
+    for (const direction of ['ingress', 'egress'] as const) {
+      findings.push(...analyzeRules(policy, context, direction))
+      for (const { groupId, id } of context.eni[direction].rules) {
+        places.set(ruleKey(groupId, id), (places.get(ruleKey(groupId, id)) ?? 0) + 1)
+      }
+    }
+  }
+  return [...mergeFindings(findings, places), ...analyzeGroups(policy)].sort(compareFindings)
 }
 
 /** One finding for what was found of one rule at several sets of groups; ENIs are named where it is not all of them. */
-function mergeFindings(findings: readonly Finding[], contexts: readonly Context[]): readonly Finding[] {
-  const places = new Map<string, number>()
-  for (const { eni } of contexts) {
-    for (const { groupId, id } of [...eni.ingress.rules, ...eni.egress.rules]) {
-      places.set(ruleKey(groupId, id), (places.get(ruleKey(groupId, id)) ?? 0) + 1)
-    }
-  }
+function mergeFindings(findings: readonly Finding[], places: ReadonlyMap<string, number>): readonly Finding[] {
   const alike = Map.groupBy(findings, ({ kind, groupId, ruleIds }) => ruleKey(kind, groupId, ...ruleIds))
   return [...alike.values()].map(same => {
     const first = same[0]!

@@ -1,5 +1,5 @@
 /** Where rules meet: the sets of groups that ENIs have, and each group alone that no ENI has. */
-import type { Eni, NicType, Policy, SecurityGroup } from '../model/policy.ts'
+import type { Eni, Instance, NicType, Policy, SecurityGroup } from '../model/policy.ts'
 import type { EniIr } from '../policy/ir.ts'
 import { resolvePolicy } from '../policy/resolve.ts'
 
@@ -10,23 +10,49 @@ export interface Context {
   readonly eni: EniIr
 }
 
-/** Every set of groups once, in the order of ENIs, then groups that no ENI has in the order of the policy. */
-export function makeContexts(policy: Policy): readonly Context[] {
+/**
+ * Every set of groups once, in the order of ENIs, then groups that no ENI has in the order of the policy. One after the
+ * other: of a large fleet all of them together would fill the memory.
+ */
+export function* makeContexts(policy: Policy): Generator<Context> {
   const enis = [...policy.interfaces].sort((a, b) => (a.id < b.id ? -1 : 1))
   const sets = Map.groupBy(
     enis.filter(eni => eni.securityGroupIds.length > 0),
     eni => `${[...eni.securityGroupIds].sort().join(' ')} ${eni.nicType}`,
   )
+  const instances = new Map(policy.instances.map(instance => [instance.id, instance]))
+  const resolve = makeResolver(policy)
+  for (const set of sets.values()) {
+    const eni = set[0]!
+    yield { eniIds: set.map(({ id }) => id), eni: resolve(eni, instances.get(eni.instanceId)!) }
+  }
   const attached = new Set(enis.flatMap(eni => eni.securityGroupIds))
-  const lonely = policy.securityGroups.filter(group => !attached.has(group.id)).flatMap(makeEnis)
-  const resolved = new Map(resolvePolicy(policy).enis.map(eni => [eni.id, eni]))
-  return [
-    ...[...sets.values()].map(set => ({ eniIds: set.map(eni => eni.id), eni: resolved.get(set[0]!.id)! })),
-    ...resolvePolicy({ ...policy, instances: [imaginary], interfaces: lonely }).enis.map(eni => ({ eniIds: [], eni })),
-  ]
+  for (const group of policy.securityGroups) {
+    if (attached.has(group.id)) continue
+    for (const eni of makeEnis(group)) yield { eniIds: [], eni: resolve(eni, imaginary) }
+  }
 }
 
-const imaginary = { id: 'imaginary', instanceType: null, smtpUnblocked: true } as const
+/** Resolves an ENI with the part of the policy that decides there, without members: nothing here asks for them. */
+function makeResolver(policy: Policy): (eni: Eni, instance: Instance) => EniIr {
+  const groups = new Map(policy.securityGroups.map(group => [group.id, { ...group, members: [] }]))
+  const lists = new Map(policy.prefixLists.map(list => [list.id, list]))
+  return (eni, instance) => {
+    const peers = eni.securityGroupIds.flatMap(id => groups.get(id)!.rules.map(({ peer }) => peer))
+    const groupIds = peers.flatMap(peer => (peer.kind === 'group' ? [peer.groupId] : []))
+    const listIds = peers.flatMap(peer => (peer.kind === 'prefixList' ? [peer.prefixListId] : []))
+    const part: Policy = {
+      instances: [instance],
+      interfaces: [eni],
+      securityGroups: [...new Set([...eni.securityGroupIds, ...groupIds])].map(id => groups.get(id)!),
+      prefixLists: [...new Set(listIds)].map(id => lists.get(id)!),
+      settings: policy.settings,
+    }
+    return resolvePolicy(part).enis[0]!
+  }
+}
+
+const imaginary: Instance = { id: 'imaginary', instanceType: null, smtpUnblocked: true }
 
 /** Classic rules are for one kind of interface each, so a classic group is looked at from both. */
 function makeEnis(group: SecurityGroup): readonly Eni[] {

@@ -50,10 +50,21 @@ function pickPeer(groups: readonly SecurityGroup[], span: AddressSpan, groupId: 
     const members = groups.find(group => group.id === groupId)?.members ?? []
     return members.find(address => spanContains(span, address)) ?? null
   }
-  const members = new Set(groups.flatMap(group => group.members))
+  const members = membersOfAll(groups)
   const isNobody = (address: string) => !members.has(address)
   const known = knownPeers.find(address => spanContains(span, address) && isNobody(address))
   return known ?? addressesIn(span, members.size + 1).find(isNobody) ?? firstOf(span)
+}
+
+/** Asked for every finding of a policy, whose groups are the same list each time. */
+const membersByGroups = new WeakMap<readonly SecurityGroup[], ReadonlySet<string>>()
+
+function membersOfAll(groups: readonly SecurityGroup[]): ReadonlySet<string> {
+  const known = membersByGroups.get(groups)
+  if (known !== undefined) return known
+  const members = new Set(groups.flatMap(group => group.members))
+  membersByGroups.set(groups, members)
+  return members
 }
 
 function firstOf(span: AddressSpan): string {
