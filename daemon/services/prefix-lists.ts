@@ -146,10 +146,7 @@ function readEntries(
     const cidr = blockOf(text, addressFamily)
     if (cidr === null) {
       const expected = `an ${addressFamily} address or CIDR block`
-      errors.push({
-        ...makeProblem('invalid-value', field, { action: 'read CIDR block', value: text, expected }),
-        field,
-      })
+      errors.push(fieldError('invalid-value', field, { action: 'read CIDR block', value: text, expected }))
     } else if (entries.has(cidr.text)) {
       const expected = `each block once, and this is ${cidr.text}`
       errors.push(fieldError('duplicate', field, { action: 'use a second time', value: text, expected }))
