@@ -1,67 +1,89 @@
-/** The agents of the lab: one real `ringwall agent` process in each host that has ENIs. */
-import { closeSync, openSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+/** The agents of the lab: one real `ringwall agent` process in each host that has ENIs, enrolled with a token. */
+import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { type AgentHost, agentHosts } from './fleet.ts'
+import type { Control } from './control.ts'
+import type { AgentHost, Fleet } from './fleet.ts'
+import { endOf, launcher, logOf, startLogged } from './launcher.ts'
+import type { Namespace } from './netns.ts'
 import type { Network } from './network.ts'
-import { type PolicyChange, policyText } from './policies.ts'
-import type { Peers } from './traffic.ts'
+import { instanceId } from './policies.ts'
 
-const launcher = join(import.meta.dirname, '..', 'ringwall')
-const metricsPort = 9469
-const readyTimeoutMs = 20_000
-const pollMs = 50
+/** For the slowest of many on a loaded machine. */
+const readyTimeoutMs = 120_000
+const pollMs = 100
+/** Starting a process takes a core for half a second: more at once than this only make each slower. */
+const startedAtOnce = 4
 
-export interface AgentFiles {
-  readonly policy: string
-  readonly log: string
-  readonly stateDir: string
-}
-
-export function agentFiles(folder: string, host: AgentHost): AgentFiles {
-  const inFolder = (name: string) => join(folder, name)
-  return { policy: inFolder(`${host}.yaml`), log: inFolder(`${host}.log`), stateDir: inFolder(`${host}.state`) }
-}
-
-export async function writePolicy(folder: string, host: AgentHost, change: PolicyChange = {}): Promise<void> {
-  await writeFile(agentFiles(folder, host).policy, policyText(host, change))
+export interface HostWithAgent {
+  readonly name: string
+  readonly namespace: Namespace
+  /** What the agent will serve. */
+  readonly instanceIds: readonly string[]
 }
 
 /**
- * Starts all agents and waits until every one says that its ruleset stands in the kernel.
- * @throws {Error} with the end of its log if one does not within 20 s
+ * Enrols and starts all agents, and waits until every one has what it must enforce in its kernel.
+ * @throws {Error} with the end of its log if one does not in time
  */
-export async function startAgents(folder: string, network: Network, peers: Peers): Promise<void> {
-  await Promise.all(
-    agentHosts.map(async host => {
-      const { policy, log, stateDir } = agentFiles(folder, host)
-      await writePolicy(folder, host)
-      const address = `127.0.0.1:${metricsPort}`
-      const args = ['agent', '--policy', policy, '--metrics-address', address, '--state-dir', stateDir]
-      const output = openSync(log, 'a')
-      const agent = network.get(host)!.spawn(launcher, args, { stdio: ['ignore', output, output] })
-      closeSync(output)
-      const deadline = performance.now() + readyTimeoutMs
-      while (!(await isInForce(host, peers))) {
-        if (agent.exitCode === null && agent.signalCode === null && performance.now() < deadline)
-          await setTimeout(pollMs)
-        else throw new Error(`The agent of ${host} is not in force; the end of ${log}:\n${endOf(log)}`)
-      }
-    }),
-  )
+export async function startAgents(
+  { agentHosts, enis }: Fleet,
+  { folder, network, control }: { readonly folder: string; readonly network: Network; readonly control: Control },
+): Promise<void> {
+  const hosts = agentHosts.map((name: AgentHost): HostWithAgent => {
+    const instanceIds = enis.filter(eni => eni.host === name).map(({ owner }) => instanceId(owner))
+    return { name, namespace: network.get(name)!, instanceIds }
+  })
+  await startAgentsOn(hosts, { folder, control })
 }
 
-/** Whether the agent says that its policy stands in the kernel; false where it does not answer yet. */
-export async function isInForce(host: AgentHost, peers: Peers): Promise<boolean> {
-  try {
-    const { status, body } = await peers.get(host)!.httpGet('127.0.0.1', metricsPort, '/health')
-    return status === 200 && (JSON.parse(body) as { inForce?: boolean }).inForce === true
-  } catch {
-    return false
+/** The same for any hosts. @returns the processes, keyed by the host's name */
+export async function startAgentsOn(
+  hosts: readonly HostWithAgent[],
+  { folder, control }: { readonly folder: string; readonly control: Control },
+): Promise<ReadonlyMap<string, ChildProcess>> {
+  const waiting = [...hosts]
+  const running = new Map<string, ChildProcess>()
+  const startNext = async (): Promise<void> => {
+    for (let host = waiting.shift(); host !== undefined; host = waiting.shift()) {
+      await enrol(host, folder, control)
+      running.set(host.name, startAgent(host, folder))
+    }
+  }
+  await Promise.all(Array.from({ length: startedAtOnce }, startNext))
+  await allInSync(running, folder, control)
+  return running
+}
+
+async function enrol({ name, namespace, instanceIds }: HostWithAgent, folder: string, control: Control): Promise<void> {
+  const { token } = await control.call<{ token: string }>('POST', '/v1/enrolment-tokens', { instanceIds })
+  const args = ['agent', 'join', control.agentUrl, '--token', token, '--state-dir', stateDirOf(folder, name)]
+  await namespace.run(launcher, args)
+}
+
+/** Of a host that has enrolled. */
+export function startAgent(
+  { name, namespace }: Pick<HostWithAgent, 'name' | 'namespace'>,
+  folder: string,
+): ChildProcess {
+  return startLogged(namespace, ['agent', '--state-dir', stateDirOf(folder, name)], logOf(folder, name))
+}
+
+async function allInSync(running: ReadonlyMap<string, ChildProcess>, folder: string, control: Control): Promise<void> {
+  const deadline = performance.now() + readyTimeoutMs
+  for (;;) {
+    const { totalCount } = await control.call<{ totalCount: number }>('GET', '/v1/agents?state=in-sync&maxResults=1')
+    if (totalCount === running.size) return
+    const dead = [...running].find(([, agent]) => agent.exitCode !== null || agent.signalCode !== null)
+    if (dead !== undefined) throw new Error(`The agent of ${dead[0]} ended:\n${endOf(logOf(folder, dead[0]))}`)
+    if (performance.now() > deadline) {
+      const { items } = await control.call<{ items: unknown[] }>('GET', '/v1/agents')
+      throw new Error(`${totalCount} of ${running.size} agents are in sync; all of them: ${JSON.stringify(items)}`)
+    }
+    await setTimeout(pollMs)
   }
 }
 
-function endOf(log: string): string {
-  return readFileSync(log, 'utf8').split('\n').slice(-15).join('\n')
+export function stateDirOf(folder: string, name: string): string {
+  return join(folder, `${name}.state`)
 }

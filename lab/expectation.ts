@@ -3,9 +3,9 @@ import type { Family } from '../rules-compiler/address/cidr.ts'
 import { protocolNumbers } from '../rules-compiler/address/protocol.ts'
 import type { Direction, RuleVerdict } from '../rules-compiler/model/policy.ts'
 import { evaluate, type Reason } from '../rules-compiler/policy/evaluate.ts'
-import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import type { Packet } from '../rules-compiler/policy/packet.ts'
-import { type AgentHost, type Attempt, addresses, enis, type HostName } from './fleet.ts'
+import { type Attempt, addresses, addressesOf, type Fleet, type HostName } from './fleet.ts'
+import type { HostPolicies } from './policies.ts'
 
 export interface Expectation {
   readonly verdict: RuleVerdict
@@ -16,14 +16,17 @@ export interface Expectation {
 }
 
 /** The ENIs between a host and the router, nearest to the host first. */
-const enisOutwards: Readonly<Partial<Record<HostName, readonly string[]>>> = {
-  web: ['eni-web'],
-  app: ['eni-app'],
-  db: ['eni-db'],
-  guesthost: ['eni-guesthost'],
-  guest: ['eni-guest', 'eni-guesthost'],
-  conthost: ['eni-conthost'],
-  container: ['eni-conthost'],
+function enisOutwards(host: HostName): readonly string[] {
+  switch (host) {
+    case 'outside':
+      return []
+    case 'guest':
+      return ['eni-guest', 'eni-guesthost']
+    case 'container':
+      return ['eni-conthost']
+    default:
+      return [`eni-${host}`]
+  }
 }
 
 /** An ephemeral port as any client could have; no rule of the lab asks for source ports. */
@@ -31,16 +34,21 @@ const clientPort = 40_000
 
 /**
  * The first drop on the way decides; where there is none, what accepted last.
- * @param irs  policy IR of every host with an agent
  */
-export function expectationOf(attempt: Attempt, family: Family, irs: ReadonlyMap<AgentHost, PolicyIr>): Expectation {
+export function expectationOf(
+  attempt: Attempt,
+  family: Family,
+  { enis, policies }: { readonly enis: Fleet['enis']; readonly policies: HostPolicies },
+): Expectation {
   const way: readonly (readonly [string, Direction])[] = [
-    ...(enisOutwards[attempt.from] ?? []).map(id => [id, 'egress'] as const),
-    ...(enisOutwards[attempt.to] ?? []).toReversed().map(id => [id, 'ingress'] as const),
+    ...enisOutwards(attempt.from).map(id => [id, 'egress'] as const),
+    ...enisOutwards(attempt.to)
+      .toReversed()
+      .map(id => [id, 'ingress'] as const),
   ]
   let expectation: Expectation = { verdict: 'accept', decidedBy: 'no ENI on the way', eniId: null }
   for (const [eniId, direction] of way) {
-    const ir = irs.get(enis.find(({ id }) => id === eniId)!.host)!
+    const ir = policies.get(enis.find(({ id }) => id === eniId)!.host)!
     const { verdict, reason } = evaluate(ir, packetOf(attempt, family, eniId, direction))
     expectation = { verdict, decidedBy: reasonText(reason, direction), eniId }
     if (verdict === 'drop') break
@@ -51,8 +59,8 @@ export function expectationOf(attempt: Attempt, family: Family, irs: ReadonlyMap
 /** As it stands on the wire: a container's source is the host's, by source NAT; a published port is not yet changed. */
 function packetOf(attempt: Attempt, family: Family, eniId: string, direction: Direction): Packet {
   const { from, as, to, service } = attempt
-  const sender = from === 'container' ? addresses.conthost : (as?.addresses ?? addresses[from])
-  const ends = { eniId, direction, source: sender[family], destination: addresses[to][family] }
+  const sender = from === 'container' ? addresses.conthost : (as?.addresses ?? addressesOf(from))
+  const ends = { eniId, direction, source: sender[family], destination: addressesOf(to)[family] }
   if (service.protocol !== 'ping') {
     const protocol = protocolNumbers[service.protocol]
     return { ...ends, protocol, sourcePort: clientPort, destinationPort: service.port }

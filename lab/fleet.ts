@@ -3,16 +3,18 @@
  *
  *     outside ──┐                       ┌── web
  *   (Internet)  ├──────── router ───────┼── app
- *               │                       └── db
+ *               │            │          ├── db
+ *               │         control       └── host-1, host-2, … as many as asked for
  *   guest ── guesthost ──┤
  *   container ── conthost ─┘   port 8080 of conthost is published to port 80 of the container by DNAT
  *
- * Every host is a network namespace; web, app, db, guesthost and conthost run an agent with a policy file of their own.
+ * Every host is a network namespace. The control daemon runs in `control`; web, app, db, guesthost, conthost and the
+ * further hosts run an agent each, which has enrolled there.
  */
 import type { Family } from '../rules-compiler/address/cidr.ts'
 import type { Placement, RuleVerdict } from '../rules-compiler/model/policy.ts'
 
-export const hostNames = [
+const baseHosts = [
   'router',
   'outside',
   'web',
@@ -22,8 +24,11 @@ export const hostNames = [
   'guest',
   'conthost',
   'container',
+  'control',
 ] as const
-export type HostName = (typeof hostNames)[number]
+/** One of as many further hosts as are asked for; all are alike. */
+export type FurtherHost = `host-${number}`
+export type HostName = (typeof baseHosts)[number] | FurtherHost
 export type Addresses = Readonly<Record<Family, string>>
 
 /** The near part of the address where a host's subnet ends, and the /24 and /64 it lies in. */
@@ -46,7 +51,7 @@ function link(upstream: HostName, downstream: HostName, addressesOf: (host: numb
   }
 }
 
-export const links: readonly Link[] = [
+const baseLinks: readonly Link[] = [
   link('router', 'outside', outsideSubnet, [66]),
   link('router', 'web', subnet(1)),
   link('router', 'app', subnet(2)),
@@ -55,11 +60,40 @@ export const links: readonly Link[] = [
   link('guesthost', 'guest', subnet(5), [99]),
   link('router', 'conthost', subnet(6)),
   link('conthost', 'container', subnet(7)),
+  link('router', 'control', subnet(8)),
 ]
 
+/** Everybody's first addresses; a further host's follow from its number. */
 export const addresses = Object.fromEntries(
-  links.map(({ downstream }) => [downstream.host, downstream.addresses[0]!]),
-) as Readonly<Record<Exclude<HostName, 'router'>, Addresses>>
+  baseLinks.map(({ downstream }) => [downstream.host, downstream.addresses[0]!]),
+) as Readonly<Record<Exclude<HostName, 'router' | FurtherHost>, Addresses>>
+
+/** Their subnets are numbered from here, so that there is room for that many of them. */
+const firstFurtherSubnet = 20
+export const mostFurtherHosts = 200
+
+function furtherHosts(count: number): readonly FurtherHost[] {
+  return Array.from({ length: count }, (_, index) => `host-${index + 1}` as const)
+}
+
+function furtherSubnet(host: FurtherHost): (host: number) => Addresses {
+  return subnet(firstFurtherSubnet + Number(host.slice('host-'.length)) - 1)
+}
+
+function furtherLink(host: FurtherHost): Link {
+  return link('router', host, furtherSubnet(host))
+}
+
+export function addressesOf(host: Exclude<HostName, 'router'>): Addresses {
+  return isFurther(host) ? furtherSubnet(host)(2) : addresses[host]
+}
+
+function isFurther(host: HostName): host is FurtherHost {
+  return host.startsWith('host-')
+}
+
+/** Where agents reach the control daemon. */
+export const agentPort = 9443
 
 /** Second addresses: a client of the Internet that a rule bans, and one a guest has no right to. */
 export const bannedAddress = outsideSubnet(66)
@@ -76,15 +110,15 @@ export interface LabEni {
   readonly host: AgentHost
   readonly device: string
   readonly placement: Placement
-  /** Whose addresses the ENI has. */
-  readonly addressesOf: keyof typeof addresses
+  /** Whose addresses the ENI has; its instance is called after it. */
+  readonly owner: Exclude<HostName, 'router'>
   readonly groupIds: readonly string[]
 }
 
-export const agentHosts = ['web', 'app', 'db', 'guesthost', 'conthost'] as const
-export type AgentHost = (typeof agentHosts)[number]
+const baseAgentHosts = ['web', 'app', 'db', 'guesthost', 'conthost'] as const
+export type AgentHost = (typeof baseAgentHosts)[number] | FurtherHost
 
-export const enis: readonly LabEni[] = [
+const baseEnis: readonly LabEni[] = [
   eni('eni-web', 'web', ['sg-web']),
   eni('eni-app', 'app', ['sg-app', 'sg-ops']),
   eni('eni-db', 'db', ['sg-db']),
@@ -94,42 +128,49 @@ export const enis: readonly LabEni[] = [
     host: 'guesthost',
     device: 'to-guest',
     placement: 'guest',
-    addressesOf: 'guest',
+    owner: 'guest',
     groupIds: ['sg-guest', 'sg-ops'],
   },
   eni('eni-conthost', 'conthost', ['sg-containers']),
 ]
 
 function eni(id: string, host: AgentHost, groupIds: readonly string[]): LabEni {
-  return { id, host, device: 'eth0', placement: 'host', addressesOf: host, groupIds }
+  return { id, host, device: 'eth0', placement: 'host', owner: host, groupIds }
 }
 
-/** A rule in the words of a policy file. */
-export type RuleInFile = Readonly<Record<string, string | number>>
+function furtherEni(host: FurtherHost): LabEni {
+  return eni(`eni-${host}`, host, ['sg-fleet'])
+}
+
+/** The one instance an administrator let send mail to the Internet. */
+export const smtpUnblockedOwner = 'app'
+
+/** A rule in the words of a policy file, with a name that this lab calls it by. */
+export type LabRule = Readonly<Record<string, string | number>> & { readonly name: string }
 
 const accept = { direction: 'ingress', policy: 'accept' }
 const ban = { direction: 'ingress', policy: 'drop', priority: 1, ipProtocol: 'all' }
 
-/** One rule for each family, told apart by the end of the id. */
-function fromAnywhere(id: string, rule: RuleInFile): RuleInFile[] {
+/** One rule for each family, told apart by the end of the name. */
+function fromAnywhere(name: string, rule: Omit<LabRule, 'name'>): LabRule[] {
   return [
-    { id: `${id}-v4`, ...accept, ...rule, sourceCidrIp: '0.0.0.0/0' },
-    { id: `${id}-v6`, ...accept, ...rule, ipv6SourceCidrIp: '::/0' },
+    { name: `${name}-v4`, ...accept, ...rule, sourceCidrIp: '0.0.0.0/0' },
+    { name: `${name}-v6`, ...accept, ...rule, ipv6SourceCidrIp: '::/0' },
   ]
 }
 
-function fromGroup(id: string, sourceGroupId: string, port: number): RuleInFile {
-  return { id, ...accept, ipProtocol: 'tcp', portRange: `${port}/${port}`, sourceGroupId }
+function fromGroup(name: string, sourceGroupId: string, port: number): LabRule {
+  return { name, ...accept, ipProtocol: 'tcp', portRange: `${port}/${port}`, sourceGroupId }
 }
 
 /** The rules that the last part of the lab takes away while sessions they accept are open. */
-export const httpsRuleIds = ['sgr-web-https-v4', 'sgr-web-https-v6'] as const
+export const httpsRuleNames = ['web-https-v4', 'web-https-v6'] as const
 
 export interface LabGroup {
   readonly id: string
   readonly description: string
   readonly innerAccessPolicy: RuleVerdict
-  readonly rules: readonly RuleInFile[]
+  readonly rules: readonly LabRule[]
 }
 
 export const groups: readonly LabGroup[] = [
@@ -138,29 +179,29 @@ export const groups: readonly LabGroup[] = [
     description: 'web servers: open to the Internet, one client banned',
     innerAccessPolicy: 'drop',
     rules: [
-      { id: 'sgr-web-ban-v4', ...ban, sourceCidrIp: bannedAddress.ip },
-      { id: 'sgr-web-ban-v6', ...ban, ipv6SourceCidrIp: bannedAddress.ip6 },
-      ...fromAnywhere('sgr-web-http', { priority: 10, ipProtocol: 'tcp', portRange: '80/80' }),
-      ...fromAnywhere('sgr-web-https', { priority: 10, ipProtocol: 'tcp', portRange: '443/443' }),
-      ...fromAnywhere('sgr-web-quic', { priority: 10, ipProtocol: 'udp', portRange: '443/443' }),
-      { id: 'sgr-web-ping-v4', ...accept, priority: 10, ipProtocol: 'icmp', sourceCidrIp: '0.0.0.0/0' },
-      { id: 'sgr-web-ping-v6', ...accept, priority: 10, ipProtocol: 'icmpv6', ipv6SourceCidrIp: '::/0' },
+      { name: 'web-ban-v4', ...ban, sourceCidrIp: bannedAddress.ip },
+      { name: 'web-ban-v6', ...ban, ipv6SourceCidrIp: bannedAddress.ip6 },
+      ...fromAnywhere('web-http', { priority: 10, ipProtocol: 'tcp', portRange: '80/80' }),
+      ...fromAnywhere('web-https', { priority: 10, ipProtocol: 'tcp', portRange: '443/443' }),
+      ...fromAnywhere('web-quic', { priority: 10, ipProtocol: 'udp', portRange: '443/443' }),
+      { name: 'web-ping-v4', ...accept, priority: 10, ipProtocol: 'icmp', sourceCidrIp: '0.0.0.0/0' },
+      { name: 'web-ping-v6', ...accept, priority: 10, ipProtocol: 'icmpv6', ipv6SourceCidrIp: '::/0' },
     ],
   },
   {
     id: 'sg-app',
     description: 'application servers: for the web servers only',
     innerAccessPolicy: 'drop',
-    rules: [fromGroup('sgr-app-from-web', 'sg-web', 8080)],
+    rules: [fromGroup('app-from-web', 'sg-web', 8080)],
   },
   {
     id: 'sg-db',
     description: 'databases: for the application servers only, and they begin nothing themselves',
     innerAccessPolicy: 'drop',
     rules: [
-      fromGroup('sgr-db-from-app', 'sg-app', 5432),
-      { id: 'sgr-db-out-v4', direction: 'egress', policy: 'drop', ipProtocol: 'all', destCidrIp: '0.0.0.0/0' },
-      { id: 'sgr-db-out-v6', direction: 'egress', policy: 'drop', ipProtocol: 'all', ipv6DestCidrIp: '::/0' },
+      fromGroup('db-from-app', 'sg-app', 5432),
+      { name: 'db-out-v4', direction: 'egress', policy: 'drop', ipProtocol: 'all', destCidrIp: '0.0.0.0/0' },
+      { name: 'db-out-v6', direction: 'egress', policy: 'drop', ipProtocol: 'all', ipv6DestCidrIp: '::/0' },
     ],
   },
   {
@@ -169,14 +210,14 @@ export const groups: readonly LabGroup[] = [
     innerAccessPolicy: 'drop',
     rules: [
       {
-        id: 'sgr-uplink-guests-v4',
+        name: 'uplink-guests-v4',
         ...accept,
         ipProtocol: 'all',
         sourceCidrIp: '0.0.0.0/0',
         destCidrIp: '198.18.5.0/24',
       },
       {
-        id: 'sgr-uplink-guests-v6',
+        name: 'uplink-guests-v6',
         ...accept,
         ipProtocol: 'all',
         ipv6SourceCidrIp: '::/0',
@@ -188,7 +229,7 @@ export const groups: readonly LabGroup[] = [
     id: 'sg-guest',
     description: 'a small web site on a guest',
     innerAccessPolicy: 'drop',
-    rules: fromAnywhere('sgr-guest-http', { ipProtocol: 'tcp', portRange: '80/80' }),
+    rules: fromAnywhere('guest-http', { ipProtocol: 'tcp', portRange: '80/80' }),
   },
   {
     id: 'sg-ops',
@@ -200,12 +241,18 @@ export const groups: readonly LabGroup[] = [
     id: 'sg-containers',
     description: 'a container host whose published port is for the web servers only',
     innerAccessPolicy: 'drop',
-    rules: [fromGroup('sgr-containers-from-web', 'sg-web', publishedPort.port)],
+    rules: [fromGroup('containers-from-web', 'sg-web', publishedPort.port)],
+  },
+  {
+    id: 'sg-fleet',
+    description: 'further hosts: each other by inner access, and the application servers by ssh',
+    innerAccessPolicy: 'accept',
+    rules: [fromGroup('fleet-ssh-from-app', 'sg-app', 22)],
   },
 ]
 
 export type Service = { readonly protocol: 'tcp' | 'udp'; readonly port: number } | { readonly protocol: 'ping' }
-type Sender = Exclude<HostName, 'router'>
+type Sender = Exclude<HostName, 'router' | 'control'>
 
 export interface Attempt {
   readonly from: Sender
@@ -220,7 +267,7 @@ export interface Attempt {
 const banned = { label: 'banned client', addresses: bannedAddress }
 const forged = { label: 'forged source', addresses: forgedAddress }
 
-export const attempts: readonly Attempt[] = [
+const baseAttempts: readonly Attempt[] = [
   attempt('outside', 'web', tcp(443), 'accept'),
   attempt('outside', 'web', tcp(80), 'accept'),
   attempt('outside', 'web', udp(443), 'accept'),
@@ -259,6 +306,15 @@ export const attempts: readonly Attempt[] = [
   attempt('container', 'db', tcp(5432), 'drop'),
 ]
 
+/** Between further hosts that stand next to each other, and to each from those who may and who may not. */
+function furtherAttempts(hosts: readonly FurtherHost[]): readonly Attempt[] {
+  return hosts.flatMap((host, index) => [
+    attempt('app', host, tcp(22), 'accept'),
+    attempt('outside', host, tcp(22), 'drop'),
+    ...(index === 0 ? [] : [attempt(hosts[index - 1]!, host, tcp(9000), 'accept')]),
+  ])
+}
+
 function attempt(from: Sender, to: Sender, service: Service, must: RuleVerdict, as: Attempt['as'] = null): Attempt {
   return { from, as, to, service, must }
 }
@@ -269,4 +325,25 @@ function tcp(port: number): Service {
 
 function udp(port: number): Service {
   return { protocol: 'udp', port }
+}
+
+/** What one lab is made of. */
+export interface Fleet {
+  readonly hosts: readonly HostName[]
+  readonly links: readonly Link[]
+  readonly agentHosts: readonly AgentHost[]
+  readonly enis: readonly LabEni[]
+  readonly attempts: readonly Attempt[]
+}
+
+/** @param furtherCount  hosts beside those that the lab's story is about; 0 to `mostFurtherHosts` */
+export function makeFleet(furtherCount: number): Fleet {
+  const further = furtherHosts(furtherCount)
+  return {
+    hosts: [...baseHosts, ...further],
+    links: [...baseLinks, ...further.map(furtherLink)],
+    agentHosts: [...baseAgentHosts, ...further],
+    enis: [...baseEnis, ...further.map(furtherEni)],
+    attempts: [...baseAttempts, ...furtherAttempts(further)],
+  }
 }

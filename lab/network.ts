@@ -3,10 +3,9 @@ import { type Family, families } from '../rules-compiler/address/cidr.ts'
 import {
   type Addresses,
   addresses,
+  type Fleet,
   type HostName,
-  hostNames,
   type Link,
-  links,
   publishedPort,
   routedBehind,
 } from './fleet.ts'
@@ -17,12 +16,10 @@ export type Network = ReadonlyMap<HostName, Namespace>
 const prefixLengths: Readonly<Record<Family, number>> = { ip: 24, ip6: 64 }
 
 /** @param stack  disposes of the namespaces */
-export async function buildNetwork(stack: AsyncDisposableStack): Promise<Network> {
-  const namespaces = await Promise.all(
-    hostNames.map(async host => [host, stack.use(await createNamespace(host))] as const),
-  )
+export async function buildNetwork({ hosts, links }: Fleet, stack: AsyncDisposableStack): Promise<Network> {
+  const namespaces = await Promise.all(hosts.map(async host => [host, stack.use(await createNamespace(host))] as const))
   const network = new Map(namespaces)
-  await Promise.all(hostNames.map(host => forwardAndTrustSources(network.get(host)!)))
+  await Promise.all(hosts.map(host => forwardAndTrustSources(network.get(host)!)))
   await Promise.all(links.map(link => joinHosts(link, network)))
   await Promise.all(routedBehind.map(({ through, ...blocks }) => routeBehind(through, blocks, network)))
   await publishPort(network.get(publishedPort.host)!)

@@ -1,51 +1,50 @@
-/** The policy file of each host: its own ENIs, and all groups with the addresses of their members. */
-import { stringify } from 'yaml'
+/**
+ * What each host's policy must come to, made from the lab's own data and not from the daemon's answers: what traffic is
+ * judged by when it is said to be as expected.
+ */
 import { families } from '../rules-compiler/address/cidr.ts'
-import type { Policy } from '../rules-compiler/model/policy.ts'
-import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
-import { type AgentHost, addresses, enis, groups } from './fleet.ts'
+import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
+import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
+import { checkPolicy } from '../rules-compiler/validate/read-policy.ts'
+import { type AgentHost, addressesOf, type Fleet, groups, type LabEni, smtpUnblockedOwner } from './fleet.ts'
 
-/** Rules the file leaves out, by id; everything else stays as it is. */
-export interface PolicyChange {
-  readonly withoutRules?: readonly string[]
-}
+export type HostPolicies = ReadonlyMap<AgentHost, PolicyIr>
 
-export function policyText(host: AgentHost, { withoutRules = [] }: PolicyChange = {}): string {
-  const ownEnis = enis.filter(eni => eni.host === host)
-  const file = {
-    apiVersion: 'ringwall/v1',
-    instances: ownEnis.map(({ addressesOf }) => ({
-      id: `i-${addressesOf}`,
-      // The one instance an administrator let send mail to the Internet.
-      ...(addressesOf === 'app' ? { smtpUnblocked: true } : {}),
-    })),
-    interfaces: ownEnis.map(({ id, device, placement, addressesOf, groupIds }) => ({
-      id,
-      instanceId: `i-${addressesOf}`,
-      device,
-      placement,
-      addresses: families.map(family => addresses[addressesOf][family]),
-      securityGroupIds: groupIds,
-    })),
-    securityGroups: groups.map(({ id, description, innerAccessPolicy, rules }) => ({
-      id,
-      description,
-      innerAccessPolicy,
-      members: membersOf(id),
-      rules: rules.filter(rule => !withoutRules.includes(String(rule.id))),
-    })),
-  }
-  return stringify(file, { lineWidth: 120 })
+export function hostPolicies(fleet: Fleet): HostPolicies {
+  return new Map(fleet.agentHosts.map(host => [host, hostPolicy(fleet, host)]))
 }
 
 /** @throws {Error} naming the first fault, which would be one of the lab itself */
-export function readLabPolicy(text: string): Policy {
-  const { policy, problems } = readPolicy(text)
+function hostPolicy({ enis }: Fleet, host: AgentHost): PolicyIr {
+  const ownEnis = enis.filter(eni => eni.host === host)
+  const { policy, problems } = checkPolicy({
+    apiVersion: 'ringwall/v1',
+    instances: ownEnis.map(({ owner }) => ({ id: instanceId(owner), smtpUnblocked: owner === smtpUnblockedOwner })),
+    interfaces: ownEnis.map(({ id, device, placement, owner, groupIds }) => ({
+      id,
+      instanceId: instanceId(owner),
+      device,
+      placement,
+      addresses: bothAddresses(owner),
+      securityGroupIds: groupIds,
+    })),
+    securityGroups: groups.map(({ id, description, innerAccessPolicy, rules }) => {
+      const named = rules.map(({ name, ...rule }) => ({ id: name, ...rule }))
+      return { id, description, innerAccessPolicy, members: membersOf(id, enis), rules: named }
+    }),
+  })
   if (policy === null) throw new Error(`The lab wrote a policy with a fault: ${JSON.stringify(problems[0])}`)
-  return policy
+  return resolvePolicy(policy)
 }
 
-function membersOf(groupId: string): string[] {
-  const inGroup = enis.filter(({ groupIds }) => groupIds.includes(groupId))
-  return inGroup.flatMap(({ addressesOf }) => families.map(family => addresses[addressesOf][family]))
+export function instanceId(owner: LabEni['owner']): string {
+  return `i-${owner}`
+}
+
+export function bothAddresses(owner: LabEni['owner']): string[] {
+  return families.map(family => addressesOf(owner)[family])
+}
+
+function membersOf(groupId: string, enis: readonly LabEni[]): string[] {
+  return enis.filter(({ groupIds }) => groupIds.includes(groupId)).flatMap(({ owner }) => bothAddresses(owner))
 }

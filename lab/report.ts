@@ -1,10 +1,10 @@
-/** What the lab prints: hosts, groups, the table of traffic, the revocation. Each function gives lines of text. */
+/** What the lab prints: hosts, groups, the table of traffic, what becomes of changes. Each function gives lines of text. */
 import type { Family } from '../rules-compiler/address/cidr.ts'
 import type { PolicyIr, RuleIr } from '../rules-compiler/policy/ir.ts'
 import { ruleText } from '../rules-compiler/policy/rule-text.ts'
 import type { Expectation } from './expectation.ts'
-import { type Attempt, addresses, enis, groups } from './fleet.ts'
-import type { Network } from './network.ts'
+import { type Attempt, addressesOf, type Fleet, groups, type LabEni } from './fleet.ts'
+import type { Membership } from './membership.ts'
 import type { Revocation } from './revocation.ts'
 import type { Outcome } from './traffic.ts'
 
@@ -15,12 +15,12 @@ export interface TrafficRow {
   readonly seen: Readonly<Record<Family, Outcome>>
 }
 
-export function hostLines(network: Network): string[] {
-  const rows = [...network.keys()].flatMap(host => {
+export function hostLines({ hosts, enis }: Fleet): string[] {
+  const rows = hosts.flatMap(host => {
     if (host === 'router') return []
-    const { ip, ip6 } = addresses[host]
+    const { ip, ip6 } = addressesOf(host)
     const own = enis.filter(eni => eni.host === host)
-    const first = own[0] === undefined ? 'no agent' : eniText(own[0])
+    const first = own[0] === undefined ? (host === 'control' ? 'the control daemon' : 'no agent') : eniText(own[0])
     return [[host, ip, ip6, first], ...own.slice(1).map(eni => ['', '', '', eniText(eni)])]
   })
   return table(['host', 'IPv4', 'IPv6', 'ENI (device, placement): groups'], rows)
@@ -61,14 +61,28 @@ export function asExpected({ attempt, expected, seen }: TrafficRow): boolean {
 export function revocationLines(revocations: readonly Revocation[]): string[] {
   return revocations.map(revocation => {
     const { family, cutAfterMs, otherAsked, otherAnswered } = revocation
-    const cut = cutAfterMs === null ? 'was NOT cut' : `cut ${Math.round(cutAfterMs)} ms after the file was written`
+    const cut = cutAfterMs === null ? 'was NOT cut' : `cut ${Math.round(cutAfterMs)} ms after the request`
     const name = family === 'ip' ? 'IPv4' : 'IPv6'
     const mark = revokedAsPromised(revocation) ? '' : '  <-- NOT AS EXPECTED'
     return `${name}: session to port 443 ${cut}; session to port 80 goes on, ${otherAnswered} of ${otherAsked} messages answered${mark}`
   })
 }
 
-/** SPEC.md section 4: cut within one second, and nothing lost where the session is still allowed. */
+export function membershipLines(membership: Membership): string[] {
+  const { reachedBefore, joinMs, agents, reachedAsMember, leaveMs, cutWhenLeft } = membership
+  const mark = membershipAsPromised(membership) ? '' : '  <-- NOT AS EXPECTED'
+  return [
+    `before:  web ${reachedBefore ? 'reaches' : 'does not reach'} port 5432 of db`,
+    `joined:  in force on ${agents} agents after ${Math.round(joinMs)} ms; web ${reachedAsMember ? 'is let in' : 'is NOT let in'}`,
+    `left:    in force after ${Math.round(leaveMs)} ms; its open session ${cutWhenLeft ? 'is cut' : 'is NOT cut'}${mark}`,
+  ]
+}
+
+export function membershipAsPromised({ reachedBefore, reachedAsMember, cutWhenLeft }: Membership): boolean {
+  return !reachedBefore && reachedAsMember && cutWhenLeft
+}
+
+/** Cut within one second, and nothing lost where the session is still allowed. */
 export function revokedAsPromised({ cutAfterMs, otherAsked, otherAnswered }: Revocation): boolean {
   return cutAfterMs !== null && cutAfterMs < 1000 && otherAsked > 0 && otherAnswered === otherAsked
 }
@@ -85,7 +99,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
   )
 }
 
-function eniText({ id, device, placement, groupIds }: (typeof enis)[number]): string {
+function eniText({ id, device, placement, groupIds }: LabEni): string {
   return `${id} (${device}, ${placement}): ${groupIds.join(', ')}`
 }
 

@@ -1,29 +1,30 @@
 /**
- * The lab's last part: two TCP sessions from the Internet to the web server are open, the rules that accepted one of
- * them are taken out of the policy file, and that session is cut while the other goes on.
+ * Rules are taken away over REST: two TCP sessions from the Internet to the web server are open, the rules that accepted
+ * one of them are revoked, and that session is cut while the other goes on.
  */
 import { setTimeout } from 'node:timers/promises'
 import { type Family, families } from '../rules-compiler/address/cidr.ts'
-import { writePolicy } from './agents.ts'
+import type { Control } from './control.ts'
 import type { Conversation } from './conversation.ts'
-import { addresses, httpsRuleIds } from './fleet.ts'
+import { addresses, httpsRuleNames } from './fleet.ts'
+import type { RuleIds } from './set-up.ts'
 import type { Peers } from './traffic.ts'
 
 export interface Revocation {
   readonly family: Family
-  /** From the write of the policy file to the last message of the revoked session; null where it was never cut. */
+  /** From the request to the last message of the revoked session; null where it was never cut. */
   readonly cutAfterMs: number | null
   /** Messages of the other session in that time and after, and how many of them were answered. */
   readonly otherAsked: number
   readonly otherAnswered: number
 }
 
-/** SPEC.md section 4 promises a second; a session that lives longer than this is taken for not cut. */
+/** The promise is one second; a session that lives longer than this is taken for not cut. */
 const giveUpMs = 5000
 const silenceMs = 700
 const paceMs = 10
 
-export async function demonstrateRevocation(folder: string, peers: Peers): Promise<Revocation[]> {
+export async function demonstrateRevocation(control: Control, ruleIds: RuleIds, peers: Peers): Promise<Revocation[]> {
   const open = (family: Family, port: number) => peers.get('outside')!.connectTcp(addresses.web[family], port)
   const sessions = await Promise.all(
     families.map(async family => ({ family, revoked: await open(family, 443), other: await open(family, 80) })),
@@ -37,12 +38,14 @@ export async function demonstrateRevocation(folder: string, peers: Peers): Promi
     const [lastHeard, counts] = await watch(revoked, other)
     return { family, lastHeard, ...counts }
   })
-  const writtenAt = performance.now()
-  await writePolicy(folder, 'web', { withoutRules: httpsRuleIds })
+  const askedAt = performance.now()
+  await control.call('POST', '/v1/security-groups/sg-web/rules/revoke', {
+    securityGroupRuleIds: httpsRuleNames.map(name => ruleIds.get(name)),
+  })
   const seen = await Promise.all(watching)
   return seen.map(({ lastHeard, ...rest }) => ({
     ...rest,
-    cutAfterMs: lastHeard === null ? null : Math.max(0, lastHeard - writtenAt),
+    cutAfterMs: lastHeard === null ? null : Math.max(0, lastHeard - askedAt),
   }))
 }
 

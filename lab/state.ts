@@ -1,11 +1,10 @@
 /**
- * The folder of a running lab: policy files, logs, and `lab.json`, by which `ringwall lab shell` and `lab status` find
+ * The folder of a running lab: the state and logs of daemon and agents, and `lab.json`, by which `ringwall lab shell` and `lab status` find
  * it from another terminal. Its name carries pid and start time of the lab, so that a later run knows what was left.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { HostName } from './fleet.ts'
 import { startTime } from './netns.ts'
 import type { Network } from './network.ts'
 
@@ -14,7 +13,10 @@ export interface LabState {
   readonly pid: number
   readonly folder: string
   /** Name of the namespace of each host. */
-  readonly namespaces: Readonly<Record<HostName, string>>
+  readonly namespaces: Readonly<Record<string, string>>
+  /** How `ringwall` commands and a browser reach the daemon from this machine. */
+  readonly url: string
+  readonly token: string
 }
 
 const folderPrefix = 'ringwall-lab-'
@@ -27,9 +29,11 @@ export function makeLabFolder(): string {
   return folder
 }
 
-export function writeLabState(folder: string, network: Network): void {
+export function writeLabState(folder: string, network: Network, { url, token }: Pick<LabState, 'url' | 'token'>): void {
   const namespaces = Object.fromEntries([...network].map(([host, { name }]) => [host, name]))
-  writeFileSync(join(folder, stateFile), JSON.stringify({ pid: process.pid, folder, namespaces }))
+  const state: LabState = { pid: process.pid, folder, namespaces, url, token }
+  // The token is for whoever runs the lab, in a folder that is his alone.
+  writeFileSync(join(folder, stateFile), JSON.stringify(state), { mode: 0o600 })
 }
 
 /** Labs running on this machine, of this user. */

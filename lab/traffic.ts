@@ -2,7 +2,7 @@
 import { type Family, families } from '../rules-compiler/address/cidr.ts'
 import type { RuleVerdict } from '../rules-compiler/model/policy.ts'
 import { type Peer, startPeer } from './conversation.ts'
-import { type Attempt, addresses, attempts, type HostName, hostNames, publishedPort } from './fleet.ts'
+import { type Attempt, addressesOf, type Fleet, type HostName, publishedPort } from './fleet.ts'
 import type { Network } from './network.ts'
 
 export type Peers = ReadonlyMap<HostName, Peer>
@@ -19,14 +19,14 @@ export interface Seen {
 /** Long enough for a loaded machine where an answer is expected, and for what is sent once where none is. */
 const patienceMs = { accept: 5000, drop: 1000 } as const
 
-/** One peer on every host but the router, listening on every port that some attempt asks for. */
-export async function startPeers(network: Network, stack: AsyncDisposableStack): Promise<Peers> {
-  const hosts = hostNames.filter(host => host !== 'router')
+/** One peer on every host but the router and the daemon's, listening on every port that some attempt asks for. */
+export async function startPeers(fleet: Fleet, network: Network, stack: AsyncDisposableStack): Promise<Peers> {
+  const hosts = fleet.hosts.filter(host => host !== 'router' && host !== 'control')
   const peers = new Map<HostName, Peer>(
     await Promise.all(hosts.map(async host => [host, stack.use(await startPeer(network.get(host)!))] as const)),
   )
   await Promise.all(
-    listeners().map(async ({ host, protocol, port }) => {
+    listeners(fleet.attempts).map(async ({ host, protocol, port }) => {
       const peer = peers.get(host)!
       await (protocol === 'tcp' ? peer.listenTcp(port) : peer.listenUdp(port))
     }),
@@ -38,7 +38,11 @@ export async function startPeers(network: Network, stack: AsyncDisposableStack):
  * Every attempt in both families, all at once.
  * @param expected  what should become of an attempt: decides only how long silence is waited for
  */
-export async function tryAll(peers: Peers, expected: (attempt: Attempt) => RuleVerdict): Promise<Seen[]> {
+export async function tryAll(
+  attempts: readonly Attempt[],
+  peers: Peers,
+  expected: (attempt: Attempt) => RuleVerdict,
+): Promise<Seen[]> {
   return Promise.all(
     attempts.flatMap(attempt =>
       families.map(async family => {
@@ -52,7 +56,7 @@ export async function tryAll(peers: Peers, expected: (attempt: Attempt) => RuleV
 async function tryOnce(attempt: Attempt, family: Family, peers: Peers, timeoutMs: number): Promise<Outcome> {
   const { from, as, to, service } = attempt
   const peer = peers.get(from)!
-  const address = addresses[to][family]
+  const address = addressesOf(to)[family]
   const options = { timeoutMs, ...(as === null ? {} : { localAddress: as.addresses[family] }) }
   if (service.protocol === 'ping') return (await peer.ping(address, options)) ? 'accept' : 'drop'
   try {
@@ -75,7 +79,7 @@ interface Listener {
   readonly port: number
 }
 
-function listeners(): Listener[] {
+function listeners(attempts: readonly Attempt[]): Listener[] {
   const wanted = attempts.flatMap(({ to, service }): Listener[] => {
     if (service.protocol === 'ping') return []
     const published = to === publishedPort.host && service.port === publishedPort.port

@@ -2,30 +2,34 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { delimiter, join } from 'node:path'
-import type { HostName } from '../../lab/fleet.ts'
+import { mostFurtherHosts } from '../../lab/fleet.ts'
 import { runLab } from '../../lab/lab.ts'
 import { table } from '../../lab/report.ts'
 import { type LabState, runningLabs } from '../../lab/state.ts'
 import { numberFlag, parseArguments } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
 
-const usage = `usage: ringwall lab [--once]
+const usage = `usage: ringwall lab [--once] [--hosts N]
        ringwall lab status
+       ringwall lab env [--lab PID]
        ringwall lab shell HOST [--lab PID] [-- COMMAND…]
 
-Builds nine hosts as network namespaces, starts a real agent on five of them, tries real connections
-over IPv4 and IPv6, and prints what the policies demand beside what was seen. Then it takes a rule away
-under an open session. Nothing outside its namespaces is touched. Needs root.
+Builds ten hosts as network namespaces, starts a control daemon in one of them and a real agent in five,
+which enrol with one-time tokens; tells the daemon over REST what is to be enforced; tries real connections
+over IPv4 and IPv6, and prints what the policies demand beside what was seen. Then an instance joins a group
+and leaves it, and rules are revoked under open sessions. Nothing outside its namespaces is touched. Needs root.
 
 On a terminal the lab then stays up for playing, until Ctrl-C. Elsewhere, and with --once, it ends:
 exit code 0 if all was as expected, 1 otherwise.
 
-  status         the running labs: hosts, namespaces, whether a ruleset stands, policy files
+  --hosts N      N further hosts with an agent each, up to 200; some 100 MB of memory for each
+  status         the running labs: hosts, namespaces, whether a ruleset stands, logs, the daemon's address
+  env            prints settings for a shell, so that "ringwall sg list" and the like speak to the lab's daemon
   shell HOST     a shell, or COMMAND, in a host of a running lab
   --lab PID      which lab, where several run
 `
 
-const options = { once: { type: 'boolean' }, lab: { type: 'string' } } as const
+const options = { once: { type: 'boolean' }, hosts: { type: 'string', default: '0' }, lab: { type: 'string' } } as const
 const projectFolder = join(import.meta.dirname, '..', '..')
 
 export const command: Command = {
@@ -38,14 +42,17 @@ export const command: Command = {
     switch (action) {
       case undefined: {
         const stay = values.once !== true && process.stdin.isTTY && process.stdout.isTTY
-        return (await runLab({ stay, print: line => io.stdout.write(`${line}\n`) })) ? 0 : 1
+        const furtherHosts = numberFlag('hosts', values.hosts, [0, mostFurtherHosts])
+        return (await runLab({ stay, furtherHosts, print: line => io.stdout.write(`${line}\n`) })) ? 0 : 1
       }
       case 'status':
         return printStatus(io)
+      case 'env':
+        return printEnvironment(chooseLab(values.lab), io)
       case 'shell':
         return runIn(chooseLab(values.lab), host, words, io)
       default:
-        throw new UsageError(`unknown action "${action}", expected status or shell`)
+        throw new UsageError(`unknown action "${action}", expected status, env or shell`)
     }
   },
 }
@@ -53,14 +60,19 @@ export const command: Command = {
 function printStatus(io: Io): number {
   const labs = runningLabs()
   if (labs.length === 0) io.stdout.write('No lab is running. Start one with: ringwall lab\n')
-  for (const { pid, folder, namespaces } of labs) {
+  for (const { pid, folder, namespaces, url } of labs) {
     const rows = Object.entries(namespaces).map(([host, name]) => {
       const standing = enter(name, ['nft', '-t', 'list', 'table', 'inet', 'ringwall']).status === 0
       return [host, name, standing ? 'stands' : 'none']
     })
-    io.stdout.write(`lab ${pid}, policy files and logs in ${folder}\n`)
+    io.stdout.write(`lab ${pid}, daemon at ${url}, logs in ${folder}\n`)
     for (const line of table(['host', 'namespace', 'ruleset'], rows)) io.stdout.write(`  ${line}\n`)
   }
+  return 0
+}
+
+function printEnvironment({ url, token }: LabState, io: Io): number {
+  io.stdout.write(`export RINGWALL_URL=${url} RINGWALL_TOKEN=${token}\n`)
   return 0
 }
 
@@ -92,19 +104,15 @@ async function runIn(lab: LabState, host: string | undefined, words: readonly st
   }
   const interactive = words.length === 0
   if (interactive) io.stdout.write(hints(lab, host))
-  const child = spawn(
-    'ip',
-    ['netns', 'exec', lab.namespaces[host as HostName], ...(interactive ? ['bash', '--norc'] : words)],
-    {
-      stdio: 'inherit',
-      env: {
-        ...process.env,
-        PATH: `${projectFolder}${delimiter}${process.env.PATH}`,
-        PS1: `[${host}] \\w # `,
-        RINGWALL_LAB_ONLY: '1',
-      },
+  const child = spawn('ip', ['netns', 'exec', lab.namespaces[host]!, ...(interactive ? ['bash', '--norc'] : words)], {
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      PATH: `${projectFolder}${delimiter}${process.env.PATH}`,
+      PS1: `[${host}] \\w # `,
+      RINGWALL_LAB_ONLY: '1',
     },
-  )
+  })
   const [code] = (await once(child, 'exit')) as [number | null]
   return code ?? 1
 }
@@ -116,6 +124,6 @@ function hints(lab: LabState, host: string): string {
   timeout 2 bash -c '</dev/tcp/198.18.1.2/443' && echo reached
   ringwall show                           what is in force here, with counters
   nft list table inet ringwall            the same as nft sees it
-  ${'$EDITOR'} ${lab.folder}/web.yaml     change the policy of web; the agent there follows
+Changes are the daemon's: from another terminal, eval "$(ringwall lab env)" and ringwall rule add …
 `
 }

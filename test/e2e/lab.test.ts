@@ -5,29 +5,31 @@ import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { attempts, hostNames } from '../../lab/fleet.ts'
+import { makeFleet } from '../../lab/fleet.ts'
 import { runRingwall, startRingwall } from '../support/launcher.ts'
 import { needsKernel } from '../support/requirements.ts'
+
+const further = 2
+const { attempts, hosts } = makeFleet(further)
 
 test('the lab cleans up after one that was killed, sees what the policies say, and leaves nothing', {
   skip: needsKernel,
 }, async () => {
-  const killed = await killOnceBuilt(startRingwall(['lab']))
-  assert.equal(namespacesOf(killed).length, hostNames.length)
+  const killed = await killOnceBuilt(startRingwall(['lab', '--hosts', String(further)]))
+  assert.equal(namespacesOf(killed).length, hosts.length)
 
-  const { exitCode, stdout, stderr } = await runRingwall(['lab'])
+  const { exitCode, stdout, stderr } = await runRingwall(['lab', '--hosts', String(further)])
   assert.equal(exitCode, 0, `${stdout}\n${stderr}`)
   assert.equal(stderr, '')
   assert.deepEqual(namespacesOf(killed), [])
   assert.match(stdout, /^Removed \d+ namespaces that an earlier run left behind\.$/m)
   assert.match(stdout, /^ {2}who +to whom +what +expected +IPv4 seen +IPv6 seen +why$/m)
-  assert.match(
-    stdout,
-    /^ {2}outside +web +tcp 443 +accept +accept +accept +sgr-web-https-v4 \/ sgr-web-https-v6 at eni-web$/m,
-  )
+  assert.match(stdout, /^ {2}outside +web +tcp 443 +accept +accept +accept +web-https-v4 \/ web-https-v6 at eni-web$/m)
   assert.match(stdout, /^ {2}outside +conthost +tcp 8080 +drop +drop +drop +ingress default at eni-conthost$/m)
   assert.match(stdout, new RegExp(`Without Ringwall: ${2 * attempts.length} of ${2 * attempts.length} attempts`))
-  assert.match(stdout, /^ {2}IPv6: session to port 443 cut \d+ ms after the file was written/m)
+  assert.match(stdout, /^ {2}IPv6: session to port 443 cut \d+ ms after the request/m)
+  assert.match(stdout, /^7 agents have enrolled with one-time tokens; all of them are in sync\.$/m)
+  assert.match(stdout, /^ {2}joined: {2}in force on \d+ agents after \d+ ms; web is let in$/m)
   assert.match(stdout, new RegExp(`^${attempts.length} of ${attempts.length} rows as expected`, 'm'))
 
   const [, pid = ''] = /ringwall-lab-(\d+)-/.exec(stdout) ?? []

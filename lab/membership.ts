@@ -1,0 +1,57 @@
+/**
+ * An instance joins a group that a rule of another group names, and leaves it again: what the rule lets in follows,
+ * on another host, without anybody touching the rule.
+ */
+import type { Control } from './control.ts'
+import { addresses } from './fleet.ts'
+import type { Peers } from './traffic.ts'
+
+export interface Membership {
+  readonly reachedBefore: boolean
+  /** From the request until the daemon says that the change is in every kernel concerned. */
+  readonly joinMs: number
+  readonly agents: number
+  readonly reachedAsMember: boolean
+  readonly leaveMs: number
+  /** The session that was open when it left no longer answers. */
+  readonly cutWhenLeft: boolean
+}
+
+const databasePort = 5432
+const shortMs = 700
+
+interface Answer {
+  readonly enforcement: { readonly state: string; readonly agents: number }
+}
+
+/** The web server is let into the database by joining the group of the application servers. */
+export async function demonstrateMembership(control: Control, peers: Peers): Promise<Membership> {
+  const connect = async () => {
+    try {
+      return await peers.get('web')!.connectTcp(addresses.db.ip, databasePort, { timeoutMs: shortMs })
+    } catch {
+      return null
+    }
+  }
+  const change = async (action: 'join' | 'leave') => {
+    const path = `/v1/security-groups/sg-app/${action}?wait=enforced&timeout=10`
+    const begun = performance.now()
+    const { enforcement } = await control.call<Answer>('POST', path, { instanceIds: ['i-web'] })
+    if (enforcement.state !== 'enforced') throw new Error(`Not in force in 10 s: ${JSON.stringify(enforcement)}`)
+    return { agents: enforcement.agents, tookMs: performance.now() - begun }
+  }
+  const before = await connect()
+  const joined = await change('join')
+  const session = await connect()
+  const answered = (await session?.ask('as a member')) ?? false
+  const left = await change('leave')
+  const answeredAfter = (await session?.ask('no longer', shortMs)) ?? true
+  return {
+    reachedBefore: before !== null,
+    joinMs: joined.tookMs,
+    agents: joined.agents,
+    reachedAsMember: answered,
+    leaveMs: left.tookMs,
+    cutWhenLeft: !answeredAfter,
+  }
+}
