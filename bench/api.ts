@@ -1,0 +1,175 @@
+/** Requests a second of the REST API, from another process over loopback. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { Agent, createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { percentile } from './statistics.ts'
+import { type Depth, figure, ratio, type Section } from './table.ts'
+
+const launcher = join(import.meta.dirname, '..', 'ringwall')
+const node = join(import.meta.dirname, '..', 'scripts', 'node')
+const connections = 16
+
+export async function measureApi(depth: Depth): Promise<readonly Section[]> {
+  const seconds = depth === 'quick' ? 1 : 8
+  const folder = await mkdtemp(join(tmpdir(), 'ringwall-bench-'))
+  await using baseline = await startBaseline()
+  await using daemon = await startDaemon(folder)
+  try {
+    await fill(daemon)
+    const rows: (readonly string[])[] = []
+    const bare = await load(baseline, seconds, () => ({ method: 'GET', path: '/' }))
+    for (const [name, requestOf] of requests) {
+      const { perSecond, p50, p99 } = await load(daemon, seconds, requestOf)
+      rows.push([name, figure(perSecond), figure(p50), figure(p99), ratio(perSecond / bare.perSecond)])
+    }
+    rows.push(['bare node:http server', figure(bare.perSecond), figure(bare.p50), figure(bare.p99), '1.00'])
+    return [
+      {
+        heading: `Daemon: REST API, ${connections} connections`,
+        columns: ['request', 'a second', 'p50, ms', 'p99, ms', 'rate against bare node:http'],
+        rows,
+        notes: [
+          'State: 1,000 groups, 100 instances with an ENI each; no agents. Every write is on disk when it is answered. The client is one process on the same cores.',
+        ],
+      },
+    ]
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+interface Target extends AsyncDisposable {
+  readonly port: number
+  readonly token: string | null
+}
+
+interface Question {
+  readonly method: string
+  readonly path: string
+  readonly body?: unknown
+}
+
+const groupCount = 1000
+
+const requests: readonly (readonly [string, (number: number) => Question])[] = [
+  ['read a group', number => ({ method: 'GET', path: `/v1/security-groups/sg-${number % groupCount}` })],
+  ['list 100 of 1,000 groups', () => ({ method: 'GET', path: '/v1/security-groups' })],
+  [
+    'add a rule',
+    number => ({
+      method: 'POST',
+      path: `/v1/security-groups/sg-${number % groupCount}/rules`,
+      body: { permissions: [permission(1 + Math.floor(number / groupCount))] },
+    }),
+  ],
+  [
+    'join a group or leave it',
+    number => ({
+      method: 'POST',
+      path: `/v1/security-groups/sg-1/${Math.floor(number / instanceCount) % 2 === 0 ? 'join' : 'leave'}`,
+      body: { instanceIds: [`i-${number % instanceCount}`] },
+    }),
+  ],
+]
+const instanceCount = 100
+
+function permission(port: number) {
+  return { direction: 'ingress', ipProtocol: 'tcp', portRange: `${port}/${port}`, sourceCidrIp: '198.18.0.0/15' }
+}
+
+async function fill(daemon: Target): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const make = async (path: string, body: unknown) => {
+    const { status } = await ask(daemon, agent, { method: 'POST', path, body })
+    if (status !== 201) throw new Error(`Cannot fill the daemon: ${path} answers ${status}`)
+  }
+  for (let number = 0; number < groupCount; number += 1) {
+    await make('/v1/security-groups', { securityGroupId: `sg-${number}`, innerAccessPolicy: 'drop' })
+  }
+  for (let number = 0; number < instanceCount; number += 1) {
+    await make('/v1/instances', { instanceId: `i-${number}` })
+    await make('/v1/network-interfaces', {
+      networkInterfaceId: `eni-${number}`,
+      instanceId: `i-${number}`,
+      privateIpAddresses: [`198.18.${1 + Math.floor(number / 200)}.${1 + (number % 200)}`],
+      securityGroupIds: ['sg-0'],
+    })
+  }
+  agent.destroy()
+}
+
+/** As many requests at once as connections, the next as soon as one is answered. */
+async function load(target: Target, seconds: number, questionOf: (number: number) => Question) {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const times: number[] = []
+  const until = performance.now() + seconds * 1000
+  let number = 0
+  const begun = performance.now()
+  const client = async () => {
+    while (performance.now() < until) {
+      const question = questionOf(number++)
+      const asked = performance.now()
+      const { status } = await ask(target, agent, question)
+      times.push(performance.now() - asked)
+      if (status >= 300) throw new Error(`${question.method} ${question.path} answers ${status}`)
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, client))
+  const took = (performance.now() - begun) / 1000
+  agent.destroy()
+  return { perSecond: times.length / took, p50: percentile(times, 50), p99: percentile(times, 99) }
+}
+
+function ask({ port, token }: Target, agent: Agent, { method, path, body }: Question): Promise<{ status: number }> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers = {
+      ...(token !== null && { authorization: `Bearer ${token}` }),
+      ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    }
+    const question = request({ host: '127.0.0.1', port, method, path, headers, agent }, response => {
+      response.resume()
+      response.on('end', () => resolve({ status: response.statusCode ?? 0 }))
+    })
+    question.on('error', reject)
+    question.end(text)
+  })
+}
+
+async function startDaemon(folder: string): Promise<Target> {
+  const args = ['--data-dir', join(folder, 'state'), '--listen', '127.0.0.1:0', '--agent-listen', '127.0.0.1:0']
+  const child = spawn(launcher, ['daemon', ...args, '--requests-per-minute', '100000000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const { api, port = 0 } = JSON.parse(line) as { api?: string; port?: number }
+    if (api === undefined) continue
+    child.stdout!.resume()
+    const token = (await readFile(join(folder, 'state', 'first-token'), 'utf8')).trim()
+    return { port, token, [Symbol.asyncDispose]: () => end(child) }
+  }
+  throw new Error('The daemon ended before it listened')
+}
+
+/** In a process of its own as well, so that the client has the same share of the machine. */
+async function startBaseline(): Promise<Target> {
+  const child = spawn(node, [import.meta.filename, 'baseline'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string]
+  return { port: Number(line), token: null, [Symbol.asyncDispose]: () => end(child) }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'close')
+  child.kill('SIGTERM')
+  await ended
+}
+
+if (process.argv[2] === 'baseline' && process.argv[1] === import.meta.filename) {
+  const server = createServer((_question, response) => response.end('{"items":[]}'))
+  server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port))
+}
