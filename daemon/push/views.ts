@@ -14,12 +14,24 @@ export function viewKeysOf(world: World, agentId: string): Set<ViewKey> {
   const keys = new Set<ViewKey>([settingsKey])
   for (const instanceId of world.instancesOfAgent(agentId)) {
     keys.add(viewKey('instance', instanceId))
-    for (const eniId of world.enisOfInstance(instanceId)) {
-      keys.add(viewKey('eni', eniId))
-      for (const groupId of world.get('eni', eniId)?.securityGroupIds ?? []) addGroup(world, groupId, keys)
-    }
+    for (const eniId of world.enisOfInstance(instanceId)) addEni(world, eniId, keys)
   }
   return keys
+}
+
+/** The part of a view that decides about one ENI, whether or not an agent serves it. */
+export function viewKeysOfEni(world: World, eniId: string): Set<ViewKey> {
+  const keys = new Set<ViewKey>([settingsKey])
+  const eni = world.get('eni', eniId)
+  if (eni === undefined) return keys
+  keys.add(viewKey('instance', eni.instanceId))
+  addEni(world, eniId, keys)
+  return keys
+}
+
+function addEni(world: World, eniId: string, keys: Set<ViewKey>): void {
+  keys.add(viewKey('eni', eniId))
+  for (const groupId of world.get('eni', eniId)?.securityGroupIds ?? []) addGroup(world, groupId, keys)
 }
 
 function addGroup(world: World, groupId: string, keys: Set<ViewKey>): void {
