@@ -147,14 +147,14 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       reached(outcome)
       if (outcome.kind === 'unchanged' && outcome.cause === 'policy') log.info('in force already')
       if (outcome.kind !== 'applied') return
-      const { cause, plan, summary, seconds, drifted } = outcome
+      const { cause, plan, summary, seconds, nftSeconds, drifted } = outcome
       const elements = countElements(plan.transactions)
       metrics.transactions.inc({ outcome: 'applied' })
       metrics.transactionDuration.observe(seconds)
       metrics.elementsChanged.inc({ operation: 'add' }, elements.added)
       metrics.elementsChanged.inc({ operation: 'delete' }, elements.deleted)
       metrics.stampsRaised.inc(plan.raised.length)
-      const told = { cause, change: summary, seconds, judgedAgain: plan.raised }
+      const told = { cause, change: summary, seconds, nftSeconds, judgedAgain: plan.raised }
       if (drifted) {
         metrics.driftHealed.inc()
         log.warn(

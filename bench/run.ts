@@ -8,9 +8,11 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { removeStale } from '../lab/netns.ts'
 import { measureAgent } from './agent.ts'
+import { measureApi } from './api.ts'
 import { measureCompile } from './compile.ts'
 import { measureLoad } from './load.ts'
 import { measurePackets } from './packets.ts'
+import { measurePush } from './push.ts'
 import { measureStore } from './store.ts'
 import { type Depth, printSection, type Section } from './table.ts'
 
@@ -20,9 +22,11 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   load: measureLoad,
   agent: measureAgent,
   store: measureStore,
+  api: measureApi,
+  push: measurePush,
 }
 /** Those that need no namespaces. */
-const rootless: ReadonlySet<string> = new Set(['compile', 'store'])
+const rootless: ReadonlySet<string> = new Set(['compile', 'store', 'api'])
 
 const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true })
 const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
