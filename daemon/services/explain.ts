@@ -5,6 +5,7 @@ import { evaluate } from '../../rules-compiler/policy/evaluate.ts'
 import { explainJson, explainText } from '../../rules-compiler/policy/explain.ts'
 import type { Packet } from '../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
+import { formatProblem } from '../../rules-compiler/validate/problem.ts'
 import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
 import { policyDocument } from '../../wire/view.ts'
 import { type FieldError, fieldError, refused } from '../errors.ts'
@@ -20,7 +21,7 @@ export function explainPacket(world: World, principal: Principal, question: Pack
   const objects = [...viewKeysOfEni(world, eni.id)].flatMap(key => viewObject(world, key) ?? [])
   // Which device it is makes no difference to the verdict.
   const { policy, problems } = checkPolicy(policyDocument(objects, { deviceOf: () => 'eth0' }))
-  if (policy === null) throw new Error(`Cannot explain at ${eni.id}: ${problems[0].path}: ${problems[0].message}`)
+  if (policy === null) throw new Error(`Cannot explain at ${eni.id}: ${problems.map(formatProblem).join('; ')}`)
   const ir = resolvePolicy(policy)
   const decision = evaluate(ir, packet)
   const { matchingRules, ...explanation } = explainJson(decision, packet)

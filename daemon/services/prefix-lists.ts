@@ -12,6 +12,7 @@ import {
 } from '../schemas/prefix-lists.ts'
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
+import { firstOf } from './held-by.ts'
 import { newId } from './ids.ts'
 import { accountFor, type Principal } from './principal.ts'
 import { faultsWithList } from './rule-check.ts'
@@ -107,7 +108,8 @@ function faultsOfRules(world: World, changed: PrefixListDoc, added: readonly str
 export function deletePrefixList(world: World, list: PrefixListDoc): Plan<{ prefixListId: string }> {
   const securityGroupIds = groupsUsing(world, list.id).map(({ id }) => id)
   if (securityGroupIds.length > 0) {
-    const message = `Cannot delete prefix list "${list.id}": expected nothing to hold it, but rules of ${securityGroupIds.length} groups name it`
+    const holding = firstOf(securityGroupIds).join(', ')
+    const message = `Cannot delete prefix list "${list.id}": expected nothing to hold it, but there is ${holding}`
     throw new ApiError(409, 'DependencyViolation', message, { details: { heldBy: { securityGroupIds } } })
   }
   return { writes: [{ key: keyOf('prefixList', list.id), value: null }], body: () => ({ prefixListId: list.id }) }

@@ -8,6 +8,7 @@ import type { GroupTypeWord, GroupWithRules, ShownGroup } from '../schemas/secur
 import type { World } from '../state/world.ts'
 import { ensureDefaultGroup } from './default-group.ts'
 import type { Plan } from './executor.ts'
+import { firstOf } from './held-by.ts'
 import { newId } from './ids.ts'
 import { type Asked, type AskedRule, askFor, itemOf, showPermission } from './permissions.ts'
 import { accountFor, mayRead, type Principal } from './principal.ts'
@@ -190,17 +191,14 @@ function heldError(
   const networkInterfaceIds = holders.eni.filter(isShown('eni')).sort()
   const securityGroupIds = holders.group.filter(isShown('group')).sort()
   const hidden = holders.eni.length + holders.group.length - networkInterfaceIds.length - securityGroupIds.length
-  const causes = [
-    ...(networkInterfaceIds.length > 0 ? [`${networkInterfaceIds.length} network interfaces have it`] : []),
-    ...(securityGroupIds.length > 0 ? [`rules of ${securityGroupIds.length} other groups name it`] : []),
-    ...(hidden > 0 ? ['another account uses it'] : []),
+  const holding = [
+    ...firstOf([...networkInterfaceIds, ...securityGroupIds]),
+    ...(hidden > 0 ? ['another account'] : []),
   ]
-  return new ApiError(
-    409,
-    'DependencyViolation',
-    `Cannot delete security group "${group.id}": expected nothing to hold it, but ${causes.join(' and ')}`,
-    { details: { heldBy: { networkInterfaceIds, securityGroupIds } } },
-  )
+  const message = `Cannot delete security group "${group.id}": expected nothing to hold it, but there is ${holding.join(', ')}`
+  return new ApiError(409, 'DependencyViolation', message, {
+    details: { heldBy: { networkInterfaceIds, securityGroupIds } },
+  })
 }
 
 export interface CloneWish extends Pick<NewGroup, 'securityGroupId' | 'accountId' | 'securityGroupName'> {
