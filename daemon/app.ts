@@ -20,6 +20,8 @@ import { addBackupRoutes } from './routes/backup.ts'
 import { addChangeRoutes } from './routes/changes.ts'
 import { addInstanceRoutes } from './routes/instances.ts'
 import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
+import { addExplainRoute } from './routes/explain.ts'
+import { addHealthReportRoute } from './routes/health-report.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
 import { type Api, localSocket, sourceAddressOf } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
@@ -95,6 +97,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addRuleRoutes(routes, api)
     addRuleFileRoutes(routes, api)
     addPrefixListRoutes(routes, api)
+    addHealthReportRoute(routes, api)
+    addExplainRoute(routes, api)
     addNetworkInterfaceRoutes(routes, api)
     addInstanceRoutes(routes, api)
   })
