@@ -11,7 +11,9 @@ import { ringwallCommand } from './ringwall.ts'
 export interface AgentOptions {
   readonly namespace: Namespace
   /** A policy document (JSON is YAML), or the text of the file as it is. */
-  readonly policy: unknown
+  readonly policy?: unknown
+  /** The state directory of an agent that has joined a daemon; it has no policy file then. */
+  readonly linkedIn?: string
   /** Further arguments; metrics are served nowhere unless a flag says otherwise. */
   readonly flags?: readonly string[]
   /** The policy file, for one that a test looks after itself; in a folder of its own where left out. */
@@ -80,9 +82,10 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
   const { namespace, policy, flags = [], prefix = [], awaitInForce = true } = options
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-agent-'))
   const policyPath = options.policyPath ?? join(folder, 'policy.json')
-  if (options.policyPath === undefined) await writeFile(policyPath, textOf(policy))
+  if (options.policyPath === undefined && options.linkedIn === undefined) await writeFile(policyPath, textOf(policy))
   const metrics = flags.includes('--metrics-address') ? [] : ['--metrics-address', 'none']
-  const [program, ...args] = [...prefix, ringwallCommand, 'agent', '--policy', policyPath, ...metrics, ...flags]
+  const source = options.linkedIn === undefined ? ['--policy', policyPath] : ['--state-dir', options.linkedIn]
+  const [program, ...args] = [...prefix, ringwallCommand, 'agent', ...source, ...metrics, ...flags]
   const child = namespace.spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const reader = readLog(child)
   const ended = once(child, 'close') as Promise<[number | null]>

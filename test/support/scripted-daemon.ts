@@ -34,8 +34,8 @@ export interface AgentConnection {
   readonly resumed: boolean
   /** The next message of a type; those of other types are passed over. @throws {Error} if none comes within 10 s */
   next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
-  /** The next message, whatever it is. */
-  any(): Promise<ToDaemon>
+  /** The next message, whatever it is. @throws {Error} if none comes within 10 s */
+  any(options?: WaitOptions): Promise<ToDaemon>
   /** Everything said and not asked for yet. */
   readonly queue: readonly ToDaemon[]
   /** Text is sent as it is. */
@@ -48,7 +48,12 @@ export interface AgentConnection {
   readonly closed: Promise<number>
 }
 
-const waitMs = 10_000
+export interface WaitOptions {
+  /** Null waits for ever; 10 s where left out. */
+  readonly waitMs?: number | null
+}
+
+const defaultWaitMs = 10_000
 
 export type ScriptedDaemon = Awaited<ReturnType<typeof startScriptedDaemon>>
 
@@ -134,7 +139,7 @@ export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
     port,
     url: `https://${address}:${port}`,
     /** The next connection. @throws {Error} if none comes within 10 s */
-    connection: () => connections.take(() => true),
+    connection: (options: WaitOptions = {}) => connections.take(() => true, options),
     /** @param ofAuthority  whose fingerprint it names */
     token(ofAuthority = authority): string {
       const id = `tok-${secrets.size + 1}`
@@ -166,7 +171,7 @@ function makeConnection(webSocket: WebSocket, socket: TLSSocket, serialNumber: s
     serialNumber,
     resumed: socket.isSessionReused(),
     next: async type => (await inbox.take(message => message.type === type)) as never,
-    any: () => inbox.take(() => true),
+    any: (options = {}) => inbox.take(() => true, options),
     queue: inbox.items,
     send: message =>
       webSocket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
@@ -192,12 +197,13 @@ export class Inbox<T> {
     this.#look?.()
   }
 
-  take(matches: (item: T) => boolean): Promise<T> {
+  take(matches: (item: T) => boolean, { waitMs = defaultWaitMs }: WaitOptions = {}): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const giveUp = () => {
         this.#look = null
         reject(new Error(`No such ${this.#what} within ${waitMs} ms; there are ${JSON.stringify(this.items)}`))
-      }, waitMs)
+      }
+      const timer = waitMs === null ? undefined : setTimeout(giveUp, waitMs)
       this.#look = () => {
         const index = this.items.findIndex(matches)
         if (index === -1) return

@@ -1,0 +1,340 @@
+/**
+ * An agent that is led by a daemon, with a real kernel: the daemon is scripted and runs outside the host, at the other
+ * end of the wire that the policy judges.
+ */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import type { ToAgent } from '../../wire/messages.ts'
+import type { ViewObject } from '../../wire/view.ts'
+import { startAgent, type TestAgent } from '../support/agent.ts'
+import { makeAuthority, type TestAuthority } from '../support/certificates.ts'
+import { makeFlakyNft } from '../support/flaky-nft.ts'
+import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
+import { listTable } from '../support/kernel-listing.ts'
+import { needsKernel } from '../support/requirements.ts'
+import { ringwallCommand } from '../support/ringwall.ts'
+import { type DaemonProcess, startDaemonProcess } from '../support/scripted-daemon-process.ts'
+import { eventually, listenForSessions } from '../support/sessions.ts'
+import {
+  acceptGroup,
+  acceptPort,
+  eniObject,
+  groupObject,
+  instanceObject,
+  membersObject,
+  settingsObject,
+} from '../support/view-objects.ts'
+
+const ports = [7000, 7001] as const
+const daemonPort = 8444
+const lateMac = '02:00:00:00:77:01'
+
+let network: HostNetwork
+let authority: TestAuthority
+let hostMac: string
+let folder: string
+
+before(async () => {
+  if (needsKernel !== false) return
+  network = await createHostNetwork()
+  authority = await makeAuthority()
+  for (const port of ports) await listenForSessions(network.peers.host, port)
+  const { stdout } = await network.namespaces.host.run('cat', ['/sys/class/net/eth0/address'])
+  hostMac = stdout.trim()
+})
+after(() => network?.[Symbol.asyncDispose]())
+
+beforeEach(async () => {
+  if (needsKernel !== false) return
+  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  folder = await mkdtemp(join(tmpdir(), 'ringwall-linked-'))
+})
+afterEach(async () => {
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+})
+
+/** An advanced group lets nothing out but what its rules say: not even the way to the daemon. */
+const webGroup = (...accepted: readonly number[]) =>
+  groupObject('sg-web', accepted.map(acceptPort), { type: 'advanced' })
+
+function view(...accepted: readonly number[]): readonly ViewObject[] {
+  return [
+    settingsObject(),
+    instanceObject(),
+    eniObject('eni-host', {
+      macAddress: hostMac,
+      device: null,
+      addresses: [addresses.host.ip],
+      securityGroupIds: ['sg-web'],
+    }),
+    webGroup(...accepted),
+  ]
+}
+
+const snapshot = (revision: number, objects: readonly ViewObject[]): ToAgent => ({
+  type: 'snapshot',
+  storeId: 's',
+  revision,
+  objects,
+})
+const delta = (revision: number, set: readonly ViewObject[]): ToAgent => ({
+  type: 'delta',
+  storeId: 's',
+  revision,
+  set,
+  remove: [],
+  members: [],
+})
+
+const startDaemon = () =>
+  startDaemonProcess(network.namespaces.outside, { address: addresses.outside.ip, port: daemonPort, authority })
+
+function ringwall(...args: readonly string[]) {
+  return network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+}
+
+async function joinDaemon({ url, token }: DaemonProcess): Promise<void> {
+  const { exitCode, stdout, stderr } = await ringwall('agent', 'join', url, '--token', token, '--state-dir', folder)
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stdout, /^Joined https:\/\/198\.18\.0\.9:8444 as agent agent-1\./)
+}
+
+function startLinked(options: { readonly prefix?: readonly string[] } = {}): Promise<TestAgent> {
+  const flags = ['--metrics-address', '127.0.0.1:9469']
+  return startAgent({ namespace: network.namespaces.host, linkedIn: folder, flags, awaitInForce: false, ...options })
+}
+
+async function isAccepted(port: number): Promise<boolean> {
+  try {
+    const conversation = await network.peers.outside.connectTcp(addresses.host.ip, port, { timeoutMs: 300 })
+    await conversation.close()
+    return true
+  } catch (error) {
+    assert.equal((error as Error).message, 'ETIMEDOUT')
+    return false
+  }
+}
+
+async function acceptedPorts(): Promise<readonly number[]> {
+  const accepted = await Promise.all(ports.map(isAccepted))
+  return ports.filter((_, index) => accepted[index])
+}
+
+async function readHealth() {
+  const { status, body } = await network.peers.host.httpGet('127.0.0.1', 9469, '/health')
+  return { status, ...JSON.parse(body) }
+}
+
+const isConnected = (line: { readonly msg: string }) => line.msg === 'connected to the daemon'
+const isCutOff = (line: { readonly msg: string }) => line.msg.startsWith('not connected to the daemon')
+const isRestored = (line: { readonly msg: string }) => line.msg.startsWith('the last view that was in force')
+
+test('what the daemon says is in force, stays when it is gone, and goes on where it was', {
+  skip: needsKernel,
+}, async () => {
+  let daemon = await startDaemon()
+  try {
+    await joinDaemon(daemon)
+    let agent = await startLinked()
+    try {
+      const hello = await daemon.next('hello')
+      assert.deepEqual([hello.view, hello.enforced], [null, null])
+      const eth0 = hello.report.devices.find(({ name }) => name === 'eth0')
+      assert.equal(eth0?.macAddress, hostMac)
+      assert.ok(eth0?.addresses.includes(addresses.host.ip6))
+
+      daemon.send(snapshot(1, view(7000)))
+      const first = await daemon.next('enforced')
+      assert.deepEqual([first.revision, first.enis], [1, [{ id: 'eni-host', state: 'enforced' }]])
+      assert.ok(first.nftSeconds > 0 && first.nftSeconds <= first.seconds)
+      assert.deepEqual(await acceptedPorts(), [7000])
+
+      daemon.send(delta(2, [webGroup(7001)]))
+      assert.equal((await daemon.next('enforced')).revision, 2)
+      assert.deepEqual(await acceptedPorts(), [7001])
+      const { stdout: shown } = await ringwall('show')
+      assert.match(
+        shown,
+        /^Policy from the daemon https:\/\/198\.18\.0\.9:8444, connected since .*, revision 2 in force$/m,
+      )
+
+      // The daemon goes; the policy would not let a new connection to it out, were it not for its exception.
+      await daemon.kill()
+      await agent.line(isCutOff)
+      const inForce = await listTable(network.namespaces.host)
+      assert.deepEqual(await acceptedPorts(), [7001])
+      const away = await readHealth()
+      assert.deepEqual([away.status, away.source.connected, away.source.enforcedRevision], [200, false, 2])
+      daemon = await startDaemon()
+      const { view: held, enforced } = await daemon.next('hello')
+      assert.deepEqual([held?.revision, enforced], [2, { storeId: 's', revision: 2 }])
+      daemon.send(delta(2, []))
+      assert.equal((await daemon.next('enforced')).revision, 2)
+      assert.deepEqual(await listTable(network.namespaces.host), inForce)
+
+      // What stands in the kernel is on disk a second later at most; a stop waits for it.
+      assert.equal(await agent.stop(), 0)
+      await daemon.kill()
+      await network.namespaces.host.run('nft', ['delete', 'table', 'inet', 'ringwall'])
+      assert.deepEqual(await acceptedPorts(), [...ports])
+      agent = await startLinked()
+      await agent.line(isRestored)
+      await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+      assert.equal((await readHealth()).inForce, true)
+
+      await agent.kill()
+      assert.deepEqual(await acceptedPorts(), [7001])
+      agent = await startLinked()
+      daemon = await startDaemon()
+      const resumed = await daemon.next('hello')
+      assert.deepEqual(resumed.view, {
+        storeId: 's',
+        revision: 2,
+        keys: ['settings/fleet', 'instance/i-1', 'eni/eni-host', 'group/sg-web'],
+      })
+      daemon.send(delta(3, [webGroup(7000, 7001)]))
+      assert.equal((await daemon.next('enforced')).revision, 3)
+      assert.deepEqual(await acceptedPorts(), [...ports])
+    } finally {
+      await agent.kill()
+    }
+  } finally {
+    await daemon.kill()
+  }
+})
+
+test('a refusal of the kernel is told, and that it is over', { skip: needsKernel }, async () => {
+  await using daemon = await startDaemon()
+  await using nft = await makeFlakyNft()
+  await joinDaemon(daemon)
+  await using agent = await startLinked({ prefix: nft.prefix })
+  await daemon.next('hello')
+  daemon.send(snapshot(1, view(7000)))
+  await daemon.next('enforced')
+  await nft.behave('refuse')
+  daemon.send(delta(2, [webGroup(7001)]))
+  const refused = await daemon.next('refused')
+  assert.deepEqual([refused.revision, refused.error.kind, refused.retryInMs], [2, 'busy', 250])
+  assert.match(refused.error.message, /Device or resource busy/)
+  assert.deepEqual(await acceptedPorts(), [7000])
+  assert.equal((await readHealth()).status, 503)
+  await nft.behave('well')
+  assert.equal((await daemon.next('enforced')).revision, 2)
+  assert.deepEqual(await acceptedPorts(), [7001])
+  assert.equal((await readHealth()).status, 200)
+  assert.equal(agent.stderr(), '')
+})
+
+test('a view with faults is refused, and what was in force stays', { skip: needsKernel }, async () => {
+  await using daemon = await startDaemon()
+  await joinDaemon(daemon)
+  await using agent = await startLinked()
+  await daemon.next('hello')
+  daemon.send(snapshot(1, view(7000)))
+  await daemon.next('enforced')
+  const before = await listTable(network.namespaces.host)
+  daemon.send(delta(2, [groupObject('sg-web', [acceptGroup('sg-unheard-of')])]))
+  const { error } = await daemon.next('refused')
+  assert.equal(error.kind, 'policy')
+  assert.match(error.message, /sg-unheard-of/)
+  assert.deepEqual(await listTable(network.namespaces.host), before)
+  daemon.send(
+    delta(3, [groupObject('sg-web', [acceptGroup('sg-app')]), membersObject('sg-app', [addresses.outside.ip])]),
+  )
+  assert.equal((await daemon.next('enforced')).revision, 3)
+  assert.deepEqual(await acceptedPorts(), [...ports])
+  assert.equal(agent.stderr(), '')
+})
+
+test('an ENI is the device with its MAC address, whenever that comes and whatever it is called', {
+  skip: needsKernel,
+}, async () => {
+  const { host } = network.namespaces
+  await using daemon = await startDaemon()
+  await joinDaemon(daemon)
+  await using agent = await startLinked()
+  await daemon.next('hello')
+  const late = eniObject('eni-late', { macAddress: lateMac, device: null, addresses: [], securityGroupIds: ['sg-web'] })
+  daemon.send(snapshot(1, [...view(7000), late]))
+  const stateOf = (enis: readonly { readonly id: string; readonly state: string }[]) =>
+    enis.find(({ id }) => id === 'eni-late')?.state
+  assert.equal(stateOf((await daemon.next('enforced')).enis), 'device-missing')
+  await host.run('ip', ['link', 'add', 'late0', 'address', lateMac, 'type', 'veth', 'peer', 'name', 'far0'])
+  try {
+    assert.equal(stateOf((await daemon.next('enforced')).enis), 'enforced')
+    const boundTo = async () => {
+      const { enis } = await readHealth()
+      return enis.find(({ id }: { readonly id: string }) => id === 'eni-late')?.device
+    }
+    assert.equal(await boundTo(), 'late0')
+    const reported = await daemon.next('report')
+    assert.ok(reported.report.devices.some(({ macAddress }) => macAddress === lateMac))
+    await host.run('ip', ['link', 'set', 'late0', 'name', 'late1'])
+    await eventually(async () => assert.equal(await boundTo(), 'late1'))
+    // The address goes to another device: no event of a device's coming or going tells of it.
+    await host.run('ip', ['link', 'set', 'late1', 'address', '02:00:00:00:77:02'])
+    await host.run('ip', ['link', 'add', 'late2', 'type', 'veth', 'peer', 'name', 'far2'])
+    await host.run('ip', ['link', 'set', 'late2', 'address', lateMac])
+    await eventually(async () => assert.equal(await boundTo(), 'late2'))
+  } finally {
+    for (const device of ['late0', 'late1', 'late2'])
+      await host.run('ip', ['link', 'del', device], { allowFailure: true })
+  }
+  assert.equal(agent.stderr(), '')
+})
+
+test('a revoked agent stays, with what was in force, and says so', { skip: needsKernel }, async () => {
+  await using daemon = await startDaemon()
+  await joinDaemon(daemon)
+  await using agent = await startLinked()
+  await agent.line(isConnected)
+  daemon.send(snapshot(1, view(7000)))
+  await daemon.next('enforced')
+  daemon.send({ type: 'goodbye', code: 'revoked', message: 'agent-1 was revoked' })
+  const told = await agent.line(line => line.level === 'error')
+  assert.equal(told.msg, 'the daemon has revoked this agent; what is in force stays, and no change comes any more')
+  assert.deepEqual(await acceptedPorts(), [7000])
+  const health = await readHealth()
+  assert.deepEqual([health.status, health.inForce, health.source.connected], [503, true, false])
+  assert.match(health.problems.join(), /the daemon has revoked this agent; join again/)
+  // What others do to the table is still put right.
+  await network.namespaces.host.run('nft', ['delete', 'table', 'inet', 'ringwall'])
+  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7000]))
+})
+
+test('a host joins once, unless it is forced, and leaves', { skip: needsKernel }, async () => {
+  await using daemon = await startDaemon()
+  await joinDaemon(daemon)
+  const again = await ringwall('agent', 'join', daemon.url, '--token', daemon.token, '--state-dir', folder)
+  assert.deepEqual([again.exitCode, again.stdout], [1, ''])
+  assert.match(again.stderr, /^ringwall: Cannot join: this host has joined a daemon already .*--force/)
+  const used = await ringwall('agent', 'join', daemon.url, '--token', daemon.token, '--state-dir', folder, '--force')
+  assert.match(used.stderr, /the daemon says: the token was used already \(InvalidToken\)/)
+
+  const agent = await startLinked()
+  await daemon.next('hello')
+  daemon.send(snapshot(1, view(7000)))
+  await daemon.next('enforced')
+  const whileRunning = await ringwall('agent', 'leave', '--state-dir', folder)
+  assert.match(whileRunning.stderr, /^ringwall: Cannot leave: the agent runs \(pid \d+\); stop it first/)
+  const second = await ringwall('apply', '/dev/null')
+  assert.equal(second.exitCode, 2)
+  const flushed = await ringwall('flush')
+  assert.match(
+    flushed.stderr,
+    /a Ringwall agent \(pid \d+, led by https:\/\/198\.18\.0\.9:8444\) holds this network namespace/,
+  )
+  assert.equal(await agent.stop(), 0)
+
+  const left = await ringwall('agent', 'leave', '--state-dir', folder)
+  assert.match(left.stdout, /^The credentials are gone\. What is in force stays/)
+  assert.deepEqual(await acceptedPorts(), [7000])
+  const none = await ringwall('agent', 'leave', '--state-dir', folder)
+  assert.match(none.stderr, /^ringwall: Cannot leave: this host has joined no daemon/)
+  const start = await ringwall('agent', '--state-dir', folder)
+  assert.deepEqual([start.exitCode, start.stdout], [2, ''])
+  assert.match(start.stderr, /missing --policy FILE: this host has joined no daemon either/)
+})

@@ -1,0 +1,82 @@
+/**
+ * A scripted daemon in a network namespace, as a process that can be killed. Both ends are here: run as a program it
+ * is the daemon, which prints what it hears and does what it reads, one JSON value a line.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Namespace } from '../../lab/netns.ts'
+import type { ToAgent, ToDaemon } from '../../wire/messages.ts'
+import type { TestAuthority } from './certificates.ts'
+import {
+  type AgentConnection,
+  Inbox,
+  type Said,
+  type ScriptedDaemonOptions,
+  startScriptedDaemon,
+} from './scripted-daemon.ts'
+
+export interface DaemonProcess extends AsyncDisposable {
+  readonly url: string
+  /** For one join. */
+  readonly token: string
+  next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
+  /** To the agent connected last. */
+  send(message: ToAgent): void
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>
+}
+
+interface Begun {
+  readonly url: string
+  readonly token: string
+}
+
+/** @param address  of the namespace */
+export async function startDaemonProcess(
+  namespace: Namespace,
+  options: { readonly address: string; readonly port: number; readonly authority: TestAuthority },
+): Promise<DaemonProcess> {
+  const child = namespace.spawn(process.execPath, [import.meta.filename, JSON.stringify(options)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout! })
+  const inbox = new Inbox<ToDaemon>('message')
+  const [first] = (await once(lines, 'line')) as [string]
+  const begun = JSON.parse(first) as Begun
+  lines.on('line', line => inbox.put(JSON.parse(line)))
+  return {
+    ...begun,
+    next: async type => (await inbox.take(message => message.type === type)) as never,
+    send: message => void child.stdin!.write(`${JSON.stringify(message)}\n`),
+    kill: () => kill(child),
+    [Symbol.asyncDispose]: () => kill(child),
+  }
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGKILL')
+  await ended
+}
+
+async function main(options: ScriptedDaemonOptions): Promise<void> {
+  const daemon = await startScriptedDaemon(options)
+  const print = (value: unknown) => void process.stdout.write(`${JSON.stringify(value)}\n`)
+  let connection: AgentConnection | null = null
+  print({ url: daemon.url, token: daemon.token() } satisfies Begun)
+  createInterface({ input: process.stdin })
+    .on('line', line => connection?.send(line))
+    .on('close', () => process.exit())
+  for (;;) {
+    connection = await daemon.connection({ waitMs: null })
+    void tell(connection, print)
+  }
+}
+
+async function tell(connection: AgentConnection, print: (value: unknown) => void): Promise<void> {
+  for (;;) print(await connection.any({ waitMs: null }))
+}
+
+if (import.meta.main) await main(JSON.parse(process.argv[2] ?? '{}'))
