@@ -56,7 +56,7 @@ interface Question {
 
 const groupCount = 1000
 
-const requests: readonly (readonly [string, (number: number) => Question])[] = [
+const requests: readonly (readonly [string, QuestionOf])[] = [
   ['read a group', number => ({ method: 'GET', path: `/v1/security-groups/sg-${number % groupCount}` })],
   ['list 100 of 1,000 groups', () => ({ method: 'GET', path: '/v1/security-groups' })],
   [
@@ -69,14 +69,18 @@ const requests: readonly (readonly [string, (number: number) => Question])[] = [
   ],
   [
     'join a group or leave it',
-    number => ({
+    // Each client has an instance of its own: its requests are answered in their order.
+    (_number, client, round) => ({
       method: 'POST',
-      path: `/v1/security-groups/sg-1/${Math.floor(number / instanceCount) % 2 === 0 ? 'join' : 'leave'}`,
-      body: { instanceIds: [`i-${number % instanceCount}`] },
+      path: `/v1/security-groups/sg-1/${round % 2 === 0 ? 'join' : 'leave'}`,
+      body: { instanceIds: [`i-${client}`] },
     }),
   ],
 ]
 const instanceCount = 100
+
+/** @param number  of the request among all, `client` of whoever makes it, `round` of it among that client's */
+type QuestionOf = (number: number, client: number, round: number) => Question
 
 function permission(port: number) {
   return { direction: 'ingress', ipProtocol: 'tcp', portRange: `${port}/${port}`, sourceCidrIp: '198.18.0.0/15' }
@@ -85,8 +89,8 @@ function permission(port: number) {
 async function fill(daemon: Target): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const make = async (path: string, body: unknown) => {
-    const { status } = await ask(daemon, agent, { method: 'POST', path, body })
-    if (status !== 201) throw new Error(`Cannot fill the daemon: ${path} answers ${status}`)
+    const { status, text } = await ask(daemon, agent, { method: 'POST', path, body })
+    if (status !== 201) throw new Error(`Cannot fill the daemon: ${path} answers ${status}: ${text}`)
   }
   for (let number = 0; number < groupCount; number += 1) {
     await make('/v1/security-groups', { securityGroupId: `sg-${number}`, innerAccessPolicy: 'drop' })
@@ -104,28 +108,33 @@ async function fill(daemon: Target): Promise<void> {
 }
 
 /** As many requests at once as connections, the next as soon as one is answered. */
-async function load(target: Target, seconds: number, questionOf: (number: number) => Question) {
+async function load(target: Target, seconds: number, questionOf: QuestionOf) {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const times: number[] = []
   const until = performance.now() + seconds * 1000
   let number = 0
   const begun = performance.now()
-  const client = async () => {
-    while (performance.now() < until) {
-      const question = questionOf(number++)
+  const work = async (client: number) => {
+    for (let round = 0; performance.now() < until; round += 1) {
+      const question = questionOf(number++, client, round)
       const asked = performance.now()
-      const { status } = await ask(target, agent, question)
+      const { status, text } = await ask(target, agent, question)
       times.push(performance.now() - asked)
-      if (status >= 300) throw new Error(`${question.method} ${question.path} answers ${status}`)
+      if (status >= 300) throw new Error(`${question.method} ${question.path} answers ${status}: ${text}`)
     }
   }
-  await Promise.all(Array.from({ length: connections }, client))
+  await Promise.all(Array.from({ length: connections }, (_, client) => work(client)))
   const took = (performance.now() - begun) / 1000
   agent.destroy()
   return { perSecond: times.length / took, p50: percentile(times, 50), p99: percentile(times, 99) }
 }
 
-function ask({ port, token }: Target, agent: Agent, { method, path, body }: Question): Promise<{ status: number }> {
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+function ask({ port, token }: Target, agent: Agent, { method, path, body }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
@@ -133,8 +142,12 @@ function ask({ port, token }: Target, agent: Agent, { method, path, body }: Ques
       ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     }
     const question = request({ host: '127.0.0.1', port, method, path, headers, agent }, response => {
-      response.resume()
-      response.on('end', () => resolve({ status: response.statusCode ?? 0 }))
+      let answer = ''
+      response.setEncoding('utf8')
+      response.on('data', chunk => {
+        answer += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: answer }))
     })
     question.on('error', reject)
     question.end(text)
