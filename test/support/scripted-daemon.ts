@@ -32,7 +32,7 @@ export interface AgentConnection {
   readonly serialNumber: string
   /** It came back by a TLS ticket. */
   readonly resumed: boolean
-  /** The next message of a type; those of other types are passed over. @throws {Error} if none comes within 10 s */
+  /** The next message of a type; those of other types stay in the queue. @throws {Error} if none comes within 10 s */
   next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
   /** The next message, whatever it is. @throws {Error} if none comes within 10 s */
   any(options?: WaitOptions): Promise<ToDaemon>
@@ -209,7 +209,7 @@ export class Inbox<T> {
         if (index === -1) return
         clearTimeout(timer)
         this.#look = null
-        resolve(this.items.splice(0, index + 1).at(-1)!)
+        resolve(this.items.splice(index, 1)[0]!)
       }
       this.#look()
     })
