@@ -93,5 +93,6 @@ export function refused(errors: readonly FieldError[]): ApiError {
   const codes = new Set(errors.map(({ code }) => code))
   const [only = ''] = codes.size === 1 ? codes : []
   if (only === 'limit') return new ApiError(403, 'LimitExceeded', message, { errors })
-  return new ApiError(400, only.endsWith('.NotFound') ? only : 'InvalidParameter', message, { errors })
+  const code = only === 'missing' ? 'MissingParameter' : only.endsWith('.NotFound') ? only : 'InvalidParameter'
+  return new ApiError(400, code, message, { errors })
 }

@@ -46,7 +46,11 @@ const printable = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$'
 export const tagsField = Type.Record(
   Type.String({ pattern: '^(?!__proto__$)[^\\u0000-\\u001f\\u007f:]{1,128}$' }),
   Type.String({ maxLength: 128, pattern: printable }),
-  { description: 'Keys (without ":") and values, both text; 20 at most.', maxProperties: 20 },
+  {
+    description: 'Keys (without ":") and values, both text; 20 at most.',
+    maxProperties: 20,
+    additionalProperties: false,
+  },
 )
 
 export const revisionField = Type.Integer({ description: 'The revision that wrote the object last.' })

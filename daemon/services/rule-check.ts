@@ -34,12 +34,8 @@ export function checkRules(check: RuleCheck): readonly CheckedRule[] {
   const { world, group, asked } = check
   const references = asked.rules.map(rule => findReference(rule, check))
   const problems = problemsOf(check, references)
-  const errors = [
-    ...asked.errors,
-    ...references.flatMap(({ error }) => (error === null ? [] : [error])),
-    ...problems.flatMap(problem => errorsOf(problem, check)),
-  ]
-  if (errors.length > 0) throw refused(withoutRepetitions(errors))
+  const errors = errorsOf(problems, check, references)
+  if (errors.length > 0) throw refused(errors)
   return asked.rules.map(({ fields }) => {
     const { rule, content } = readRule(fields, group.id)!
     const named = rule.peer.kind === 'group' && rule.peer.groupId !== group.id ? rule.peer.groupId : null
@@ -57,11 +53,8 @@ export function readRules(group: GroupDoc, asked: Asked): readonly string[] {
     apiVersion: 'ringwall/v1',
     securityGroups: [{ ...fileGroup(group), rules: asked.rules.map(({ fields }) => said(fields, group)) }],
   })
-  const isOfRule = ({ code }: Problem) => code !== 'unknown-reference' && code !== 'limit'
-  const found = problems
-    .filter(isOfRule)
-    .flatMap(problem => errorsOf(problem, { group: { ...group, rules: [] }, asked }))
-  const errors = withoutRepetitions([...asked.errors, ...found])
+  const ofRules = problems.filter(({ code }) => code !== 'limit')
+  const errors = errorsOf(ofRules, { group: { ...group, rules: [] }, asked })
   if (errors.length > 0) throw refused(errors)
   return asked.rules.map(({ fields }) => readRule(fields, group.id)!.content)
 }
@@ -188,16 +181,28 @@ function said(fields: FileRuleText, { networkType }: GroupDoc): FileRuleText {
   return networkType === 'vpc' && nicType === 'internet' && !namesGroup ? rest : fields
 }
 
+/** In the words of the request and in its order: what is wrong with the group, then rule by rule. */
 function errorsOf(
-  { code, path, message, value }: Problem,
+  problems: readonly Problem[],
   { group, asked, groupField = field => field }: Pick<RuleCheck, 'group' | 'asked' | 'groupField'>,
+  references: readonly Reference[] = [],
 ): readonly FieldError[] {
-  const { ruleIndex, field } = placeOf(path)
-  if (ruleIndex === undefined) return [{ code, field: groupField(field), message, value }]
-  const rule = asked.rules[Number(ruleIndex) - group.rules.length]
-  // That a reference leads nowhere was told before, in words that say what may be named.
-  if (rule === undefined || code === 'unknown-reference') return []
-  return [rule.tell({ code, field, message, value })]
+  const ofGroup: FieldError[] = []
+  const ofRules = asked.rules.map((_, index) => [references[index]?.error ?? []].flat())
+  for (const { code, path, message, value } of problems) {
+    const { ruleIndex, field } = placeOf(path)
+    if (ruleIndex === undefined) {
+      ofGroup.push({ code, field: groupField(field), message, value })
+      continue
+    }
+    const index = Number(ruleIndex) - group.rules.length
+    // Faults of rules that are there already are not this request's.
+    if (index < 0 || code === 'unknown-reference') continue
+    // That a reference leads nowhere was told before, and says all that may be known of it.
+    if (references[index]?.error && /GroupId$|GroupOwner|PrefixListId$/.test(field)) continue
+    ofRules[index]!.push(asked.rules[index]!.tell({ code, field, message, value }))
+  }
+  return withoutRepetitions([...ofGroup, ...asked.errors, ...ofRules.flat()])
 }
 
 /** Where a problem of the group is: in which of its rules, if in one, and in which field. */
