@@ -53,7 +53,7 @@ export function createMetrics({ maxRules = defaultMaxRules }: MetricsOptions = {
   })
   const reconcileLag = new Histogram({
     name: 'ringwall_agent_reconcile_lag_seconds',
-    help: 'Time from a change of the policy file to its being in force. A rise means that users wait longer for their rules.',
+    help: 'Time from the change of a policy to its being in force. A rise means that users wait longer for their rules.',
     buckets: secondsBuckets,
     registers,
   })
@@ -78,14 +78,14 @@ export function createMetrics({ maxRules = defaultMaxRules }: MetricsOptions = {
   for (const cause of resyncCauses) resyncs.inc({ cause }, 0)
   const policyLoads = new Counter({
     name: 'ringwall_agent_policy_loads_total',
-    help: 'Readings of the policy file by outcome. A rise of "refused" or "unreadable" means that the last good policy stays in force.',
+    help: 'Policies read, from the file or the daemon, by outcome. A rise of "refused" or "unreadable" means that the last good policy stays in force.',
     labelNames: ['outcome'],
     registers,
   })
   for (const outcome of policyLoadOutcomes) policyLoads.inc({ outcome }, 0)
   const policyFaults = new Gauge({
     name: 'ringwall_agent_policy_faults',
-    help: 'Faults in the policy file as it is now. Above 0 it is not in force, and the log lists the faults.',
+    help: 'Faults in the policy as it is now. Above 0 it is not in force, and the log lists the faults.',
     registers,
   })
   const stampsRaised = new Counter({

@@ -41,8 +41,8 @@ renamed. What has faults changes nothing: the last good ruleset stays in force, 
   --on-stop keep|flush            what becomes of the ruleset when the agent stops; keep if left out
   --log-level LEVEL               debug, info, warn or error; info if left out
 
-"join" has the daemon at https://HOST:PORT, its listener for agents, sign a certificate for a key made here. The token is
-good for once; it names the daemon's own certificate, and nothing is sent to anybody else. "leave" forgets the
+"join" has the daemon at https://HOST:PORT, its listener for agents, sign a certificate for a key made here. The token
+is good for once; it names the daemon's own certificate, and nothing is sent to anybody else. "leave" forgets the
 credentials; the ruleset stays.
 
   --token TOKEN                   as it was given out; "-" reads it from standard input, which others cannot see

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { createLinkMetrics } from '../../agent/link/metrics.ts'
 import { createMetrics } from '../../agent/metrics.ts'
 import { nftErrorKinds } from '../../agent/nft/errors.ts'
 import { command } from '../../cli/commands/agent.ts'
@@ -45,9 +46,12 @@ test('every message the agent logs is on the page with its level, and no other',
 })
 
 describe('the metrics page', () => {
-  const rows = tableUnder(read('docs/metrics.md'), '# Metrics')
-  const ours = createMetrics()
-    .registry.getMetricsAsArray()
+  const metricsPage = read('docs/metrics.md')
+  const rows = [...tableUnder(metricsPage, '# Metrics'), ...tableUnder(metricsPage, '## Led by a daemon')]
+  const { registry } = createMetrics()
+  createLinkMetrics(registry, () => Date.now())
+  const ours = registry
+    .getMetricsAsArray()
     .map(metric => metric as unknown as { name: string; labelNames: string[]; constructor: { name: string } })
     .filter(({ name }) => name.startsWith('ringwall_'))
 
@@ -61,7 +65,7 @@ describe('the metrics page', () => {
   })
 
   test('has the values of each label that are known beforehand', async () => {
-    const text = await createMetrics().registry.metrics()
+    const text = await registry.metrics()
     assert.ok(rows.length > 0)
     for (const [name = '', , labels = ''] of rows) {
       if (!labels.includes(':') || labels.includes('kind of error')) continue
