@@ -1,8 +1,8 @@
 /** Requests checked by the route's schema: the same that OpenAPI shows. */
+
+import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Convert } from 'typebox/value'
-import type { FastifySchemaCompiler } from 'fastify'
 import { fieldPath, quoteValue } from '../../rules-compiler/validate/problem.ts'
 import { ApiError, type FieldError } from '../errors.ts'
 
@@ -12,15 +12,31 @@ const maxErrors = 20
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const compiled = Compile(schema)
   return (given: unknown) => {
-    const value = httpPart === 'body' ? given : Convert(schema, given)
+    const value = httpPart === 'body' ? given : readTexts(schema, given)
     if (compiled.Check(value)) return { value }
     const errors = telling(compiled.Errors(value))
       .slice(0, maxErrors)
       .map(fault => fieldErrorOf(fault, value, httpPart))
     const [first] = errors
     const detail = `${first?.field || 'the request'}: ${first?.message ?? 'expected another shape'}`
-    return { error: new ApiError(400, errors.every(isMissing) ? 'MissingParameter' : 'InvalidParameter', detail, { errors }) }
+    return {
+      error: new ApiError(400, errors.every(isMissing) ? 'MissingParameter' : 'InvalidParameter', detail, { errors }),
+    }
   }
+}
+
+/** Only what is written in the plain way: `1.5` is no whole number, `yes` neither true nor false. */
+function readTexts(schema: TSchema, given: unknown): unknown {
+  const { properties = {} } = schema as { readonly properties?: Readonly<Record<string, { readonly type?: string }>> }
+  const read = (name: string, text: unknown) =>
+    Object.hasOwn(properties, name) && typeof text === 'string' ? readText(properties[name]!.type, text) : text
+  return Object.fromEntries(Object.entries(given ?? {}).map(([name, text]) => [name, read(name, text)]))
+}
+
+function readText(type: string | undefined, text: string): unknown {
+  if (type === 'integer' && /^-?\d{1,15}$/.test(text)) return Number(text)
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
 }
 
 const isMissing = ({ code }: FieldError) => code === 'missing'
@@ -39,7 +55,12 @@ function telling(faults: readonly SchemaFault[]): SchemaFault[] {
   const told = faults.filter(({ keyword, instancePath }) => keyword !== 'boolean' && !choices.has(instancePath))
   const ofChoices = [...choices].map((instancePath): SchemaFault => {
     const expected = faults.filter(fault => fault.instancePath === instancePath && fault.keyword !== 'anyOf')
-    return { keyword: 'anyOf', instancePath, params: {}, message: [...new Set(expected.map(expectationOf))].join(' or ') }
+    return {
+      keyword: 'anyOf',
+      instancePath,
+      params: {},
+      message: [...new Set(expected.map(expectationOf))].join(' or '),
+    }
   })
   return [...told, ...ofChoices]
 }
