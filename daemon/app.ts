@@ -10,6 +10,7 @@ import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
 import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
+import { answerUnreadable } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { Note } from './model/note.ts'
@@ -74,6 +75,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     // Answers of a waiting write take as long as the client asked for.
     handlerTimeout: 0,
+    // What fails before there is a route, or a request at all.
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(reply, asApiError(error), request),
+    clientErrorHandler: answerUnreadable,
   } as never) as unknown as FastifyInstance
   app.server.maxConnections = maxConnections
   app.setValidatorCompiler(compileValidator)
