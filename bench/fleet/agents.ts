@@ -2,12 +2,12 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
-import { hostReport } from '../../test/support/documents.ts'
 import { FakeAgent, type FakeCredentials } from '../../test/support/fake-agent.ts'
 import { ViewCopy } from '../../test/support/view-copy.ts'
 import type { Position, ToAgent } from '../../wire/messages.ts'
 import { type ViewKey, viewKey } from '../../wire/view.ts'
 import type { AgentsStart, FleetCredentials, FromAgentsProcess } from './messages.ts'
+import { reportOf } from './scene.ts'
 
 const { credentials, first, count, port, atOnce } = JSON.parse(process.argv[2]!) as AgentsStart
 /** As docs/push-protocol.md has it. */
@@ -69,7 +69,7 @@ class SimulatedAgent {
       view: this.#view,
       enforced,
       session: this.#session,
-      report: { ...hostReport, hostName: this.#credentials.agentId },
+      report: reportOf(this.#credentials.agentId),
       remembers: false,
       onUpdate: ({ type }) => {
         counts[type === 'snapshot' ? 'snapshots' : 'deltas'] += 1

@@ -15,7 +15,7 @@ import { World } from '../../daemon/state/world.ts'
 import { openSqliteStore, type SqliteStore } from '../../daemon/store/sqlite.ts'
 import type { Write } from '../../daemon/store/store.ts'
 import type { DaemonStart, FleetCredentials, FromDaemonProcess, ToDaemonProcess } from './messages.ts'
-import { agentIdOf, fleetWrites, sharedMember } from './scene.ts'
+import { agentIdOf, fleetWrites, reportOf, sharedMember } from './scene.ts'
 
 const { folder, agents, port } = JSON.parse(process.argv[2]!) as DaemonStart
 const weekMs = 7 * 24 * 3600 * 1000
@@ -113,7 +113,7 @@ async function fill(into: SqliteStore, { certificate: caCertificate }: Authority
       hostName: agentId,
       status: 'active',
       certificates,
-      report: null,
+      report: reportOf(agentId),
       createdAtMs: 1,
       revokedAtMs: null,
     }

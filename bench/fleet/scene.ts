@@ -1,6 +1,7 @@
 /** The fleet that is measured: what each agent's view holds is the same whatever the number of agents. */
 import { type Kind, keyOf, type RuleDoc } from '../../daemon/model/documents.ts'
 import type { Write } from '../../daemon/store/store.ts'
+import type { HostReport } from '../../wire/messages.ts'
 
 export const account = '1234567890123456'
 /** Every group of the fleet names this one, so that all agents see who is in it. */
@@ -16,6 +17,13 @@ const inVpc = { networkType: 'vpc', vpcId: null } as const
 
 export function agentIdOf(index: number): string {
   return `agent-${index}`
+}
+
+/** What the agent said when it enrolled, and says again. */
+export function reportOf(agentId: string): HostReport {
+  const device = { name: 'eth0', macAddress: '02:00:00:00:00:01', kind: null, up: true, addresses: ['198.18.0.2'] }
+  const versions = { kernel: '6.12.0', agentVersion: '0.1.0', nftVersion: '1.0.6' }
+  return { hostName: agentId, ...versions, capabilities: { ctTimeout: 'json' }, devices: [device] }
 }
 
 /** All that stands before the first agent connects, without the agents' own documents. */
@@ -84,6 +92,6 @@ function address(net: number, host: number): string {
   return `${net}.${(host >> 16) & 255}.${(host >> 8) & 255}.${host & 255}`
 }
 
-function write(kind: Kind, doc: { readonly id: string }): Write {
+function write(kind: Kind, doc: { readonly id: string; readonly [field: string]: unknown }): Write {
   return { key: keyOf(kind, doc.id), value: doc }
 }

@@ -33,6 +33,7 @@ import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 import { AgentServer } from './server.ts'
 import { AgentSession, type SessionIdentity, type SessionListener } from './session.ts'
+import { Throttle } from './throttle.ts'
 
 export interface PushParts {
   readonly store: Store
@@ -54,6 +55,8 @@ export interface PushParts {
 
 type Of<Type extends ToDaemon['type']> = Extract<ToDaemon, { readonly type: Type }>
 
+/** Of one agent, whatever its connections: each is a signature and a commit. */
+const renewals = { burst: 5, perSecond: 1 / 60 } as const
 /** How many connections are ended at once when the daemon stops. */
 const goodbyesAtOnce = 500
 
@@ -68,6 +71,7 @@ export class Push implements EnforcementBoard, SessionListener {
   readonly #heartbeat: Heartbeat
   readonly #enrolment: Enrolment
   readonly #reports: Reports
+  readonly #renewals = new Throttle(renewals)
   /** Connections of agents, those that have not said `hello` yet too. */
   readonly #sessions = new Set<AgentSession>()
   #server: AgentServer | null = null
@@ -286,6 +290,10 @@ export class Push implements EnforcementBoard, SessionListener {
   renew({ id, link }: AgentRecord, { publicKey, proof }: Of<'renew'>): void {
     if (!(link instanceof AgentSession)) return
     const { serialNumber, sourceAddress } = link
+    if (!this.#renewals.take(id)) {
+      link.end('bad-message', 'Cannot renew so often: a certificate lasts for days')
+      return
+    }
     this.#enrolment.renew(id, serialNumber, { publicKey, proof }, sourceAddress).then(
       certificate => link.say({ type: 'renewed', certificate }),
       error => {

@@ -93,9 +93,9 @@ export const hostReport: HostReport = {
 }
 
 /** A write of a document that has its id. */
-export function put(
+export function put<D extends { readonly id: string }>(
   kind: 'group' | 'instance' | 'eni' | 'prefixList' | 'agent' | 'enrolment' | 'account',
-  doc: { readonly id: string },
+  doc: D,
 ): Write {
   return { key: keyOf(kind, doc.id), value: doc }
 }

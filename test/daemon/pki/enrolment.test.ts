@@ -243,6 +243,16 @@ describe('renewal', () => {
     assert.deepEqual(listed, [serials[0], serials[3]])
   })
 
+  test('asked for again and again ends the connection', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const agent = await FakeAgent.connect(host.port, credentials)
+    const keys = makeKeyPair()
+    const proof = prove(credentials.agentId, keys)
+    for (let count = 0; count < 6; count += 1) agent.say({ type: 'renew', publicKey: keys.publicKey, proof })
+    assert.equal((await agent.next('goodbye')).code, 'bad-message')
+  })
+
   test('with a proof for another agent, or by another key, ends the connection and changes nothing', async () => {
     await using host = await PushHost.start()
     const credentials = await host.enrol()

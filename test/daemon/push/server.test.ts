@@ -142,6 +142,24 @@ describe('the listener for agents', () => {
     assert.equal(fingerprint, host.authority.fingerprint)
   })
 
+  test('renews its certificate while it runs, and agents stay', async context => {
+    await using host = await PushHost.start({ options: { serverCertificateMs: 10_000 } })
+    const agent = await FakeAgent.connect(host.port, await host.enrol())
+    await agent.next('snapshot')
+    const serialNumber = async () => {
+      const socket = connect({ host: '127.0.0.1', port: host.port, rejectUnauthorized: false })
+      await new Promise(resolve => socket.once('secureConnect', resolve))
+      const number = socket.getPeerX509Certificate()?.serialNumber
+      socket.destroy()
+      return number
+    }
+    const first = await serialNumber()
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 6000 })
+    while ((await serialNumber()) === first);
+    assert.equal(agent.closed, false)
+    await assert.doesNotReject(FakeAgent.connect(host.port, await host.enrol()))
+  })
+
   test('answers any other path with 404', async () => {
     await using host = await PushHost.start()
     assert.partialDeepStrictEqual(await post(host.port, '{}', '/v1/else'), { status: 404, body: { code: 'NotFound' } })
