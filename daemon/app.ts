@@ -19,10 +19,10 @@ import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
 import { addBackupRoutes } from './routes/backup.ts'
 import { addChangeRoutes } from './routes/changes.ts'
-import { addInstanceRoutes } from './routes/instances.ts'
-import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
 import { addExplainRoute } from './routes/explain.ts'
 import { addHealthReportRoute } from './routes/health-report.ts'
+import { addInstanceRoutes } from './routes/instances.ts'
+import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
 import { type Api, localSocket, sourceAddressOf } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
@@ -183,20 +183,29 @@ async function documentRoutes(app: FastifyInstance, version: string): Promise<vo
   await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { persistAuthorization: true } })
 }
 
-/** By token, so that one busy client does not slow the others; who has none is counted by his address. */
+/**
+ * By token, so that one busy client does not slow the others; who has none that is good is counted by his address. Before
+ * tokens are required, or guessing them would be free.
+ */
 async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: AppOptions): Promise<void> {
-  const known = (request: FastifyRequest) => {
-    const id = /^Bearer rwt_([a-z0-9-]+)_/.exec(request.headers.authorization ?? '')?.[1]
-    return id !== undefined && api.world.get('token', id) !== undefined ? id : null
-  }
   await app.register(rateLimit, {
-    global: true,
+    global: false,
     timeWindow: 60_000,
-    keyGenerator: request => known(request) ?? sourceAddressOf(request),
-    max: request => (known(request) === null ? Math.ceil(requestsPerMinute / 10) : requestsPerMinute),
+    keyGenerator: request => tokenIdOf(request, api) ?? sourceAddressOf(request),
+    max: request => (tokenIdOf(request, api) === null ? Math.ceil(requestsPerMinute / 10) : requestsPerMinute),
     errorResponseBuilder: (_request, { after }) =>
       new ApiError(429, 'Throttling', `Cannot answer so many requests: try again in ${after}`),
   })
+  app.addHook('onRequest', app.rateLimit())
+}
+
+/** Of a good one: whoever knows no more than its id must not use up the requests of who has it. */
+function tokenIdOf(request: FastifyRequest, { world, now }: Api): string | null {
+  try {
+    return authenticate(world, request.headers.authorization, now()).id
+  } catch {
+    return null
+  }
 }
 
 function requireTokens(app: FastifyInstance, { world, now }: Api): void {

@@ -3,10 +3,13 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Settings } from 'typebox/system'
 import { fieldPath, quoteValue } from '../../rules-compiler/validate/problem.ts'
 import { ApiError, type FieldError } from '../errors.ts'
 
 const maxErrors = 20
+// Several of TypeBox's make one of ours; its own default would hide what else is wrong behind eight unknown fields.
+Settings.Set({ maxErrors: 100 })
 
 /** Bodies are taken as they are; parameters and headers are text, and become what the schema says. */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
@@ -44,19 +47,24 @@ const isMissing = ({ code }: FieldError) => code === 'missing'
 /** What TypeBox says of a fault, by the keyword of JSON Schema. */
 interface SchemaFault {
   readonly keyword: string
+  readonly schemaPath: string
   readonly instancePath: string
   readonly params: object
   readonly message: string
 }
 
-/** Of several that say the same of one place, the one that says most. */
+/** Of several that say the same of one place, the one that says most; of one that says several, each. */
 function telling(faults: readonly SchemaFault[]): SchemaFault[] {
   const choices = new Set(faults.filter(({ keyword }) => keyword === 'anyOf').map(({ instancePath }) => instancePath))
-  const told = faults.filter(({ keyword, instancePath }) => keyword !== 'boolean' && !choices.has(instancePath))
+  const told = faults
+    .filter(({ keyword, instancePath }) => keyword !== 'additionalProperties' && !choices.has(instancePath))
+    .filter(fault => fault.keyword !== 'boolean' || isUnknownField(fault))
+    .flatMap(eachMissing)
   const ofChoices = [...choices].map((instancePath): SchemaFault => {
     const expected = faults.filter(fault => fault.instancePath === instancePath && fault.keyword !== 'anyOf')
     return {
       keyword: 'anyOf',
+      schemaPath: '',
       instancePath,
       params: {},
       message: [...new Set(expected.map(expectationOf))].join(' or '),
@@ -65,19 +73,28 @@ function telling(faults: readonly SchemaFault[]): SchemaFault[] {
   return [...told, ...ofChoices]
 }
 
+/** The schema of a field that has none: `false`. */
+function isUnknownField({ keyword, schemaPath }: SchemaFault): boolean {
+  return keyword === 'boolean' && schemaPath.endsWith('/additionalProperties')
+}
+
+function eachMissing(fault: SchemaFault): readonly SchemaFault[] {
+  if (fault.keyword !== 'required') return [fault]
+  const { requiredProperties } = fault.params as { readonly requiredProperties: readonly string[] }
+  return requiredProperties.map(name => ({ ...fault, params: { name } }))
+}
+
 function fieldErrorOf(fault: SchemaFault, root: unknown, httpPart: string | undefined): FieldError {
   const keys = fault.instancePath.split('/').slice(1).map(unescapePointer)
   const prefix = httpPart === 'querystring' ? '?' : ''
   const at = (more: readonly string[]) => `${prefix}${[...keys, ...more].reduce(appendKey, '')}`
-  const { requiredProperties, additionalProperties } = fault.params as Partial<Record<string, readonly string[]>>
-  if (fault.keyword === 'required' && requiredProperties?.[0] !== undefined) {
-    const [name] = requiredProperties
+  if (fault.keyword === 'required') {
+    const { name } = fault.params as { readonly name: string }
     return { code: 'missing', field: at([name]), message: `Cannot do without ${name}` }
   }
-  if (fault.keyword === 'additionalProperties' && additionalProperties?.[0] !== undefined) {
-    const [name] = additionalProperties
-    const message = `Cannot read field ${quoteValue(name)}: expected a field that the route takes`
-    return { code: 'unknown-field', field: at([name]), message }
+  if (isUnknownField(fault)) {
+    const message = `Cannot read field ${quoteValue(keys.at(-1))}: expected a field that the route takes`
+    return { code: 'unknown-field', field: at([]), message }
   }
   const value = keys.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], root)
   const code = fault.keyword === 'type' ? 'wrong-type' : 'invalid-value'

@@ -351,7 +351,11 @@ const groupRows: readonly Row[] = [
     ...made({ tags: Object.fromEntries(Array.from({ length: 21 }, (_, n) => [`k${n}`, ''])) }),
     expected: '400 InvalidParameter tags',
   },
-  { name: 'a tag with a colon in its key', ...made({ tags: { 'a:b': '1' } }), expected: '400 InvalidParameter tags' },
+  {
+    name: 'a tag with a colon in its key',
+    ...made({ tags: { 'a:b': '1' } }),
+    expected: '400 InvalidParameter tags["a:b"]',
+  },
   { name: 'a tag that is a number', ...made({ tags: { a: 1 } }), expected: '400 InvalidParameter tags.a' },
   {
     name: 'a type there is not',

@@ -1,0 +1,248 @@
+/** Requests as nobody should send them: each is refused with its status, none is a fault of the daemon's. */
+import assert from 'node:assert/strict'
+import { request as httpRequest } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { tokenText } from '../../daemon/http/authenticate.ts'
+import { accountId, startApi, type TestApi } from '../support/api.ts'
+
+const url = '/v1/instances'
+const json = { 'content-type': 'application/json' }
+const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+
+describe('bodies', () => {
+  let api: TestApi
+  before(async () => {
+    api = await startApi()
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  const rows: readonly (readonly [name: string, body: string | undefined, expected: string, field?: string])[] = [
+    ['no body', undefined, '400 InvalidParameter'],
+    ['an empty one', '', '400 InvalidParameter'],
+    ['no JSON', '{accountId}', '400 InvalidParameter', 'line 1, column 2'],
+    ['half of one', '{"accountId": "', '400 InvalidParameter', 'line 1, column 15'],
+    ['two', '{}{}', '400 InvalidParameter', 'line 1, column 3'],
+    ['a list', '[]', '400 InvalidParameter', ''],
+    ['null', 'null', '400 InvalidParameter', ''],
+    ['a number', '17', '400 InvalidParameter', ''],
+    ['a key twice', '{"accountId":"1","accountId":"2"}', '400 InvalidParameter', 'line 1, column 18'],
+    ['a key twice, once escaped', '{"a":1,"\\u0061":2}', '400 InvalidParameter', 'line 1, column 8'],
+    ['an unknown field', '{"size":1}', '400 InvalidParameter', 'size'],
+    ['__proto__', '{"__proto__":{"accountId":"1000000000000000"}}', '400 InvalidParameter', '__proto__'],
+    ['__proto__ in tags', '{"tags":{"__proto__":"x"}}', '400 InvalidParameter', 'tags.__proto__'],
+    ['constructor', '{"constructor":{"prototype":{}}}', '400 InvalidParameter', 'constructor'],
+    ['toString', '{"toString":1}', '400 InvalidParameter', 'toString'],
+    ['a wrong type', '{"accountId":1000000000000000}', '400 InvalidParameter', 'accountId'],
+    ['a huge number', '{"accountId":1e999}', '400 InvalidParameter', 'accountId'],
+    ['a list for text', '{"instanceName":["x"]}', '400 InvalidParameter', 'instanceName'],
+    ['an object for a list of tags', '{"tags":[]}', '400 InvalidParameter', 'tags'],
+    ['a tag that is no text', '{"tags":{"a":1}}', '400 InvalidParameter', 'tags.a'],
+    [
+      'too many tags',
+      JSON.stringify({ tags: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`k${i}`, ''])) }),
+      '400 InvalidParameter',
+      'tags',
+    ],
+    ['a control character in a name', '{"instanceName":"a\\u0000b"}', '400 InvalidParameter', 'instanceName'],
+    ['a line break in a name', '{"instanceName":"a\\nb"}', '400 InvalidParameter', 'instanceName'],
+    ['a name too long', JSON.stringify({ instanceName: 'x'.repeat(129) }), '400 InvalidParameter', 'instanceName'],
+    ['an empty name', '{"instanceName":""}', '400 InvalidParameter', 'instanceName'],
+    ['an id with a slash', '{"instanceId":"i-a/b"}', '400 InvalidParameter', 'instanceId'],
+    ['an id with a dot-dot and no end', `{"instanceId":"i-${'.'.repeat(100)}"}`, '400 InvalidParameter', 'instanceId'],
+    ['13 levels', nested(13), '400 InvalidParameter'],
+    ['a hundred thousand levels', nested(100_000), '400 InvalidParameter'],
+    ['more values than anything means', `[${'1,'.repeat(20_001)}1]`, '400 InvalidParameter'],
+    ['over 1 MiB', JSON.stringify({ instanceName: 'x'.repeat(1024 * 1024) }), '413 RequestTooLarge'],
+    ['a lone surrogate', '{"instanceName":"\\ud800"}', '201 undefined'],
+  ]
+
+  for (const [name, body, expected, field] of rows) {
+    test(name, async () => {
+      const withAccount = expected.startsWith('201') ? body!.replace('{', `{"accountId":"${accountId}",`) : body
+      const answer = await api.request('POST', url, withAccount, { headers: json })
+      assert.equal(`${answer.status} ${answer.body.code}`, expected, JSON.stringify(answer.body))
+      if (field !== undefined) assert.equal(answer.body.errors[0].field, field)
+      assert.equal(({} as Record<string, unknown>).accountId, undefined)
+    })
+  }
+
+  test('a body where none is expected', async () => {
+    const answer = await api.request('DELETE', `${url}/i-1`, { force: true })
+    assert.deepEqual([answer.status, answer.body.code], [400, 'InvalidParameter'])
+    assert.equal((await api.request('DELETE', `${url}/i-1`, '{}', { headers: json })).status, 404)
+  })
+
+  for (const [type, expected] of [
+    ['text/plain', '415 UnsupportedMediaType'],
+    ['application/x-www-form-urlencoded', '415 UnsupportedMediaType'],
+    ['application/json; charset=utf-8', '201 undefined'],
+    ['application/vnd.sqlite3', '415 UnsupportedMediaType'],
+    ['nonsense', '415 UnsupportedMediaType'],
+  ]) {
+    test(`as ${type}`, async () => {
+      const body = JSON.stringify({ accountId })
+      const answer = await api.request('POST', url, body, { headers: { 'content-type': type! } })
+      assert.equal(`${answer.status} ${answer.body.code}`, expected)
+    })
+  }
+
+  test('all that is wrong is told at once, twenty at most', async () => {
+    const fields = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}`, 1]))
+    const answer = await api.request('POST', url, { ...fields, accountId: 1, instanceName: '' })
+    assert.equal(answer.body.errors.length, 20)
+  })
+})
+
+describe('paths and tokens', () => {
+  let api: TestApi
+  before(async () => {
+    api = await startApi()
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  for (const [method, path, expected] of [
+    ['GET', '/v1/nothing', '404 NotFound'],
+    ['PUT', '/v1/instances', '404 NotFound'],
+    ['GET', '/v1/instances/', '404 InvalidInstanceId.NotFound'],
+    ['GET', '/v1/instances/__proto__', '404 InvalidInstanceId.NotFound'],
+    ['GET', '/v1/instances/..%2f..%2fetc%2fpasswd', '404 InvalidInstanceId.NotFound'],
+    ['GET', '/v1/instances/%00', '404 InvalidInstanceId.NotFound'],
+    ['GET', '/v1/instances/%E0%A4%A', '400 InvalidRequest'],
+    ['GET', `/v1/instances/${'i'.repeat(65)}`, '414 InvalidRequest'],
+    ['GET', '/v1/changes/0', '400 InvalidParameter'],
+    ['GET', '/v1/changes/one', '400 InvalidParameter'],
+    ['GET', '/v1/changes/1e3', '400 InvalidParameter'],
+    ['GET', '/v1/changes/99999999999999999999', '400 InvalidParameter'],
+    ['GET', '/v1/changes/9007199254740991', '400 InvalidParameter'],
+    ['GET', '/v1/changes/999999999999999', '404 InvalidRevision.NotFound'],
+    ['GET', '/v1/audit?since=yesterday', '400 InvalidParameter'],
+    ['GET', '/v1/audit?until=2026-13-01', '400 InvalidParameter'],
+    ['GET', '/v1/audit?nextToken=x', '400 InvalidParameter'],
+    ['GET', '/v1/changes?nextToken=-1', '400 InvalidParameter'],
+  ] as const) {
+    test(`${method} ${path.slice(0, 50)} is ${expected}`, async () => {
+      const answer = await api.request(method, path)
+      assert.equal(`${answer.status} ${answer.body.code}`, expected, JSON.stringify(answer.body))
+      assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+      assert.equal(typeof answer.body.requestId, 'string')
+    })
+  }
+
+  const wrong = [
+    null,
+    '',
+    'rwt_token-test0_',
+    tokenText('token-test0', 'x'.repeat(43)),
+    tokenText('token-none', 'x'.repeat(43)),
+    tokenText('__proto__', 'x'.repeat(43)),
+    `${'x'.repeat(5000)}`,
+  ]
+  for (const token of wrong) {
+    test(`token ${JSON.stringify(token)?.slice(0, 30)} is refused before the body is read`, async () => {
+      const answer = await api.request('POST', url, '{not json', { token, headers: json })
+      assert.deepEqual([answer.status, answer.body.code], [401, 'Unauthorized'])
+      assert.equal(answer.headers['www-authenticate'], 'Bearer')
+    })
+  }
+
+  test('a token that is over is refused, and one that was deleted', async () => {
+    let nowMs = 0
+    await using timed = await startApi({ now: () => nowMs })
+    const body = { name: 'short', scopes: [{ accountId, access: 'read' }], expiresInSeconds: 60 }
+    const { apiToken, token } = (await timed.request('POST', '/v1/tokens', body)).body
+    nowMs = 59_999
+    assert.equal((await timed.request('GET', '/v1/whoami', undefined, { token })).status, 200)
+    nowMs = 60_000
+    assert.equal((await timed.request('GET', '/v1/whoami', undefined, { token })).status, 401)
+    nowMs = 0
+    await timed.request('DELETE', `/v1/tokens/${apiToken.tokenId}`)
+    assert.equal((await timed.request('GET', '/v1/whoami', undefined, { token })).status, 401)
+  })
+
+  test('health, metrics and the contract need no token', async () => {
+    for (const path of ['/health', '/metrics', '/openapi.json', '/docs']) {
+      const { status } = await api.request('GET', path, undefined, { token: null })
+      assert.ok(status === 200 || status === 302, `${path}: ${status}`)
+    }
+  })
+
+  test('metrics from another machine need a token that may read everything', async () => {
+    const ask = (headers: Record<string, string>) =>
+      api.app.inject({ method: 'GET', url: '/metrics', remoteAddress: '198.18.0.9', headers })
+    const own = await api.makeToken([{ accountId, access: 'write' }])
+    assert.equal((await ask({})).statusCode, 401)
+    assert.equal((await ask({ authorization: `Bearer ${own}` })).statusCode, 403)
+    assert.equal((await ask({ authorization: `Bearer ${api.token}` })).statusCode, 200)
+  })
+
+  test('every refused write is noted with who, what and why', async () => {
+    const before = api.refused.length
+    await api.request('POST', url, { accountId: 'x' })
+    await api.request('DELETE', `${url}/i-none`, undefined, { token: null })
+    await api.request('GET', `${url}/i-none`)
+    const noted = api.refused
+      .slice(before)
+      .map(({ note, status, code }) => [note.action, note.principal.name, status, code])
+    assert.deepEqual(noted, [
+      ['ecs:RunInstances', 'token-test0', 400, 'InvalidParameter'],
+      ['ecs:DeleteInstance', 'unknown', 401, 'Unauthorized'],
+    ])
+  })
+})
+
+describe('too many requests', () => {
+  test('are refused by token, and without token by address, ten times sooner', async () => {
+    await using api = await startApi({ requestsPerMinute: 30 })
+    const other = await api.makeToken([{ accountId, access: 'read' }])
+    const statuses = []
+    for (let count = 0; count < 31; count += 1) statuses.push((await api.request('GET', '/v1/whoami')).status)
+    assert.deepEqual([statuses.filter(status => status === 200).length, statuses.at(-1)], [30, 429])
+    const refused = await api.request('GET', '/v1/whoami')
+    assert.deepEqual([refused.body.code, typeof refused.headers['retry-after']], ['Throttling', 'string'])
+    assert.equal((await api.request('GET', '/v1/whoami', undefined, { token: other })).status, 200)
+    const strangers = []
+    for (let count = 0; count < 4; count += 1) {
+      strangers.push((await api.request('GET', '/v1/whoami', undefined, { token: null })).status)
+    }
+    assert.deepEqual(strangers, [401, 401, 401, 429])
+  })
+})
+
+describe('on a socket', () => {
+  /** Bytes as they are; what comes back until the connection ends. */
+  async function talk(api: TestApi, bytes: string): Promise<string> {
+    const { port } = api.app.server.address() as AddressInfo
+    const socket = connect(port, '127.0.0.1')
+    socket.write(bytes)
+    let text = ''
+    for await (const chunk of socket) text += chunk
+    return text
+  }
+
+  test('what is no HTTP is refused, and the next client is served', async () => {
+    await using api = await startApi()
+    await api.app.listen({ host: '127.0.0.1', port: 0 })
+    assert.match(await talk(api, '\x16\x03\x01\x00\x00 nonsense\r\n\r\n'), /^HTTP\/1\.1 400 /)
+    assert.match(
+      await talk(api, `GET /health HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(100_000)}\r\n\r\n`),
+      /^HTTP\/1\.1 431 /,
+    )
+    assert.match(await talk(api, 'GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 200 /)
+  })
+
+  test('a body that says it is larger than it may be is refused before it comes', async () => {
+    await using api = await startApi()
+    await api.app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = api.app.server.address() as AddressInfo
+    const headers = { authorization: `Bearer ${api.token}`, ...json, 'content-length': 2 * 1024 * 1024 }
+    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
+    const request = httpRequest({ port, host: '127.0.0.1', method: 'POST', path: url, headers }, response => {
+      resolve(response.statusCode)
+      request.destroy()
+    })
+    request.on('error', reject)
+    request.write('{')
+    assert.equal(await promise, 413)
+  })
+})
