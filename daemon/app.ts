@@ -1,6 +1,6 @@
 /** The REST API put together: what every request passes on its way to its route, and every answer on its way back. */
 import { randomUUID } from 'node:crypto'
-import { BlockList } from 'node:net'
+import { BlockList, type Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -10,7 +10,7 @@ import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
 import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
-import { answerUnreadable } from './http/unreadable.ts'
+import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { Note } from './model/note.ts'
@@ -75,11 +75,12 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     // Answers of a waiting write take as long as the client asked for.
     handlerTimeout: 0,
-    // What fails before there is a route, or a request at all.
+    // Called for what fails before there is a route, or a request at all.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(reply, asApiError(error), request),
-    clientErrorHandler: answerUnreadable,
+    clientErrorHandler: (error: Error, socket: Socket) => unreadable.refuse(error, socket),
   } as never) as unknown as FastifyInstance
+  const unreadable = new UnreadableRequests(app.server)
   app.server.maxConnections = maxConnections
   app.setValidatorCompiler(compileValidator)
   // Schemas of answers are for readers and tests; an answer is sent whole.

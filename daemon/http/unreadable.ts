@@ -1,14 +1,44 @@
-/** Answers to what is no HTTP request, or one that never became whole: the same document as every other refusal. */
+/** Answers to what is no HTTP request, or one that never becomes whole: the same document as every other refusal. */
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { ApiError } from '../errors.ts'
 import { problemContentType, problemDocument } from './problem.ts'
 
-/** The handler of a server's `clientError`: the connection is of no use after it. */
-export function answerUnreadable(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
-  if (socket.writable) socket.write(problemText(refusalOf(error.code)))
-  socket.destroySoon()
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/**
+ * Refuses in its turn: a request before it on the same connection may be under way, and a refusal in the place of its
+ * answer would tell the client that what is being stored was not.
+ */
+export class UnreadableRequests {
+  readonly #underWay = new WeakMap<Socket, Set<Exchange>>()
+
+  constructor(server: Server) {
+    server.on('request', (request, response) => this.#note({ request, response }))
+  }
+
+  /** The handler of the server's `clientError`: the connection is of no use after it. */
+  refuse(error: Error & { readonly code?: string }, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || socket.destroyed) return
+    const end = () => {
+      if (socket.writable) socket.write(problemText(refusalOf(error.code)))
+      socket.destroySoon()
+    }
+    const whole = [...(this.#underWay.get(socket) ?? [])].findLast(({ request }) => request.complete)
+    if (whole === undefined) end()
+    else whole.response.once('close', end)
+  }
+
+  #note(exchange: Exchange): void {
+    const { socket } = exchange.request
+    const exchanges = this.#underWay.get(socket) ?? new Set()
+    this.#underWay.set(socket, exchanges.add(exchange))
+    exchange.response.once('close', () => exchanges.delete(exchange))
+  }
 }
 
 function refusalOf(code: string | undefined): ApiError {

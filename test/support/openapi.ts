@@ -90,7 +90,11 @@ export class AnswerChecker {
   }
 
   /** @returns what is wrong with the answer; null where nothing is, or the document does not speak of it */
-  faultOf(method: string, url: string, { status, body }: { readonly status: number; readonly body: unknown }): string | null {
+  faultOf(
+    method: string,
+    url: string,
+    { status, body }: { readonly status: number; readonly body: unknown },
+  ): string | null {
     const schema = this.operationOf(method, url)?.answers.get(status)
     if (schema === undefined) return null
     const checker = this.#compiled.get(schema) ?? Compile(schema as TSchema)

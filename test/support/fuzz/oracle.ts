@@ -17,7 +17,8 @@ export function faultsOf({ method }: Pick<FuzzRequest, 'method'>, answer: FuzzAn
   const { status, elapsedMs } = answer
   const faults: string[] = []
   if (status >= 500) faults.push(`status ${status}`)
-  if (status < 200 || (status >= 300 && status < 400)) faults.push(`status ${status}, which is neither success nor refusal`)
+  if (status < 200 || (status >= 300 && status < 400))
+    faults.push(`status ${status}, which is neither success nor refusal`)
   if (elapsedMs > longestMs) faults.push(`answered after ${Math.round(elapsedMs)} ms`)
   if (status >= 400 && method !== 'HEAD') faults.push(...problemFaults(answer))
   return faults

@@ -15,7 +15,9 @@ for (const changesNothing of [false, true]) {
   const seconds = (performance.now() - startedMs) / 1000
   const sorted = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`)
   console.log(changesNothing ? 'dry runs' : 'writes')
-  console.log(`  ${Math.round(requests / seconds)} requests/s, slowest answer ${slowestMs.toFixed(0)} ms; ${sorted.join(', ')}`)
+  console.log(
+    `  ${Math.round(requests / seconds)} requests/s, slowest answer ${slowestMs.toFixed(0)} ms; ${sorted.join(', ')}`,
+  )
   console.log(`  heap after the first thousand ${megabytes(heapBytes[0])}, at the end ${megabytes(heapBytes.at(-1))}`)
   const never = [...successes].filter(([, count]) => count === 0).map(([operation]) => operation)
   if (never.length > 0) console.log(`  never answered with success: ${never.join(', ')}`)

@@ -1,6 +1,7 @@
 /** Values for a schema: such as a user could mean, and such as nobody could. */
-import type { Random } from '../random.ts'
+
 import type { JsonSchema } from '../openapi.ts'
+import type { Random } from '../random.ts'
 
 /** Ids of objects that are there, and other words of the domain, keyed by the name of the field they belong into. */
 export type Lexicon = ReadonlyMap<string, readonly string[]>
@@ -30,6 +31,65 @@ export const words: Lexicon = new Map([
   ['until', ['2030-01-01T00:00:00Z']],
   ['if-match', ['*', '"1"', '"999999"']],
   ['revision', ['1', '2', '5', '100']],
+])
+
+/** Objects whose fields depend on each other, keyed by a field that no other object has: by chance hardly one is good. */
+export const examples: ReadonlyMap<string, readonly Readonly<Record<string, unknown>>[]> = new Map([
+  [
+    'sourcePortRange',
+    [
+      { direction: 'ingress', ipProtocol: 'tcp', portRange: '80/80', sourceCidrIp: '198.18.0.9/24,203.0.113.7' },
+      {
+        direction: 'ingress',
+        policy: 'accept',
+        ipProtocol: 'UDP',
+        portRange: '53/53',
+        ipv6SourceCidrIp: '2001:DB8::1/32',
+      },
+      { direction: 'ingress', ipProtocol: 'all', sourcePrefixListId: 'pl-1', description: 'from the list' },
+      {
+        direction: 'ingress',
+        policy: 'drop',
+        priority: 7,
+        ipProtocol: 'icmp',
+        portRange: '-1/-1',
+        sourceCidrIp: '0.0.0.0/0',
+      },
+      { direction: 'ingress', service: 'mysql', sourceGroupId: 'sg-2' },
+      {
+        direction: 'egress',
+        ipProtocol: 'tcp',
+        portRange: '25/25',
+        sourcePortRange: '1024/65535',
+        destCidrIp: '0.0.0.0/0',
+      },
+      { direction: 'egress', ipProtocol: 'gre', destGroupId: 'sg-1', sourceCidrIp: '198.18.0.0/24' },
+      { priority: 100 },
+      { description: null },
+      { portRange: '8080/8080' },
+    ],
+  ],
+  [
+    'icmpType',
+    [
+      {
+        networkInterfaceId: 'eni-1',
+        direction: 'ingress',
+        protocol: 'tcp',
+        source: '203.0.113.7',
+        destination: '198.18.1.1',
+        port: 443,
+      },
+      {
+        networkInterfaceId: 'eni-1',
+        direction: 'egress',
+        protocol: 'icmp',
+        source: '198.18.1.1',
+        destination: '203.0.113.7',
+        icmpType: 8,
+      },
+    ],
+  ],
 ])
 
 const newIdPrefixes = ['sg', 'pl', 'i', 'eni', 'agent', 'enrol', 'token'] as const
@@ -73,6 +133,8 @@ export class ValueMaker {
 
   #object(schema: JsonSchema): Record<string, unknown> {
     const random = this.#random
+    const key = [...examples.keys()].find(name => schema.properties?.[name] !== undefined)
+    if (key !== undefined && random.chance(0.7)) return { ...random.pick(examples.get(key)!) }
     const required = new Set(schema.required)
     const chosen = Object.entries(schema.properties ?? {}).filter(([name]) => required.has(name) || random.chance(0.35))
     const object = Object.fromEntries(chosen.map(([name, inner]) => [name, this.likely(inner, name)]))
@@ -101,7 +163,15 @@ export class ValueMaker {
 }
 
 /** Names that objects have from JavaScript itself. */
-export const inheritedNames = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__']
+export const inheritedNames = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'hasOwnProperty',
+  'valueOf',
+  '__defineGetter__',
+]
 
 export const hostileTexts = [
   '',
@@ -126,7 +196,7 @@ export const hostileTexts = [
   '-0',
   '0x10',
   '%00',
-  '${x}',
+  '{{x}}',
   '{"a":1}',
   ',',
   ',,,,',
