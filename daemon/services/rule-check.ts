@@ -16,8 +16,6 @@ export interface RuleCheck {
   /** As it will be, with the rules that stay; faults of those are nobody's now. */
   readonly group: GroupDoc
   readonly asked: Asked
-  /** How the request calls a field of the group; as the group does where left out. */
-  readonly groupField?: (field: string) => string
 }
 
 export interface CheckedRule {
@@ -184,7 +182,7 @@ function said(fields: FileRuleText, { networkType }: GroupDoc): FileRuleText {
 /** In the words of the request and in its order: what is wrong with the group, then rule by rule. */
 function errorsOf(
   problems: readonly Problem[],
-  { group, asked, groupField = field => field }: Pick<RuleCheck, 'group' | 'asked' | 'groupField'>,
+  { group, asked }: Pick<RuleCheck, 'group' | 'asked'>,
   references: readonly Reference[] = [],
 ): readonly FieldError[] {
   const ofGroup: FieldError[] = []
@@ -204,6 +202,18 @@ function errorsOf(
   }
   return withoutRepetitions([...ofGroup, ...asked.errors, ...ofRules.flat()])
 }
+
+/** How requests call what policy files call otherwise. */
+function groupField(field: string): string {
+  return groupFields.get(field) ?? field
+}
+
+const groupFields: ReadonlyMap<string, string> = new Map([
+  ['id', 'securityGroupId'],
+  ['type', 'securityGroupType'],
+  ['ownerAccount', 'accountId'],
+  ['rules', 'permissions'],
+])
 
 /** Where a problem of the group is: in which of its rules, if in one, and in which field. */
 function placeOf(path: string): { readonly ruleIndex: string | undefined; readonly field: string } {

@@ -91,7 +91,7 @@ export function createGroup(caller: Caller, given: NewGroup): Plan<GroupWithRule
 
 /** A new group with the rules asked for. */
 function makeGroup(caller: Caller, group: GroupDoc, asked: Asked): Plan<GroupWithRules> {
-  const checked = checkRules({ ...caller, group, asked, groupField })
+  const checked = checkRules({ ...caller, group, asked })
   const { rules } = addRules([], checked, caller.nowMs)
   return writeWithRules(caller.world, { ...group, rules })
 }
@@ -102,18 +102,6 @@ function rulesOfTemplate(template: TemplateName): readonly AskedRule[] {
     tell: error => ({ ...error, field: 'template' }),
   }))
 }
-
-/** How requests call what policy files call otherwise. */
-function groupField(field: string): string {
-  return groupFields.get(field) ?? field
-}
-
-const groupFields: ReadonlyMap<string, string> = new Map([
-  ['id', 'securityGroupId'],
-  ['type', 'securityGroupType'],
-  ['ownerAccount', 'accountId'],
-  ['rules', 'permissions'],
-])
 
 function innerAccessFaults({ type, innerAccessPolicy }: GroupDoc): readonly FieldError[] {
   if (type === 'basic' || innerAccessPolicy === 'drop') return []
@@ -137,7 +125,7 @@ export function provideDefaultGroup(
   const accountId = accountFor(world, principal, given)
   const { groupId, writes } = ensureDefaultGroup(world, { accountId, network: { networkType, vpcId }, webPorts }, nowMs)
   const group = (writes[0]?.value as GroupDoc | undefined) ?? world.get('group', groupId)!
-  checkRules({ ...caller, group, asked: { rules: [], errors: [] }, groupField })
+  checkRules({ ...caller, group, asked: { rules: [], errors: [] } })
   return {
     writes,
     body: revisionOf => showGroupWithRules(world, group, revisionOf('group', groupId)),
