@@ -149,6 +149,7 @@ export class DaemonLink {
         return
       }
     }
+    if (this.#closed) return
     try {
       await onAddresses(this.#addresses)
       if (this.#closed) return

@@ -29,6 +29,13 @@ const rows: readonly Row[] = [
   },
   {
     holder: 'agent',
+    options: { daemonUrl: 'https://198.18.0.9:8444' },
+    asker: 'apply',
+    expected:
+      /^Cannot apply: a Ringwall agent \(pid \d+, led by https:\/\/198\.18\.0\.9:8444\) holds this network namespace; change its policy at the daemon, or stop it first$/,
+  },
+  {
+    holder: 'agent',
     asker: 'agent',
     expected: /^Cannot start the agent: a Ringwall agent \(pid \d+\) holds this network namespace; .*$/,
   },

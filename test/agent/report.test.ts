@@ -222,4 +222,22 @@ describe('the agent says after', () => {
     for (let times = 0; times < 3; times += 1) run('unchanged', 'device', { bindings: new Map() })(reporter)
     assert.equal(lines.length, 1)
   })
+
+  test('an ENI that no device is known for: it is missing, and told of once', async () => {
+    const lines: string[] = []
+    const metrics = createMetrics()
+    const reporter = createReporter(createLogger('test', 'warn', { write: line => lines.push(line) }), metrics)
+    for (let times = 0; times < 3; times += 1) {
+      reporter.policyAccepted(policy, performance.now(), { leftOut: ['eni-lost'] })
+      apply(reporter)
+    }
+    assert.deepEqual(
+      lines.map(line => JSON.parse(line).eni),
+      ['eni-bare', 'eni-lost'],
+    )
+    assert.deepEqual(reporter.eniStates().at(-1), { id: 'eni-lost', device: null, state: 'device-missing' })
+    assert.match(await metrics.registry.metrics(), /ringwall_agent_enis\{state="device-missing"\} 1/)
+    reporter.policyAccepted(policy, performance.now())
+    assert.equal(reporter.eniStates().length, 2)
+  })
 })

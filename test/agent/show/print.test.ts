@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { printView } from '../../../agent/show/print.ts'
 import { makeView } from '../../../agent/show/view.ts'
+import type { SourceStatus } from '../../../agent/source.ts'
 import { compile } from '../../../rules-compiler/nft/compile.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import { makeEni, makeIr, makeRule } from '../../support/ir.ts'
@@ -108,6 +109,39 @@ describe('the text of', () => {
   for (const { name, ir, packets, expected } of rows) {
     test(name, () => {
       assert.equal(printView(makeView(ir, packets === null ? null : counted(ir, packets))), expected)
+    })
+  }
+})
+
+describe('where the policy comes from is said first', () => {
+  const daemon = {
+    kind: 'daemon',
+    url: 'https://198.18.0.9:8444',
+    agentId: 'agent-1',
+    connected: true,
+    since: '2026-01-01T00:00:00.000Z',
+    reason: null,
+    revision: 7,
+    enforcedRevision: 7,
+    certificateExpires: '2026-01-08T00:00:00.000Z',
+  } as const
+  const from = 'Policy from the daemon https://198.18.0.9:8444'
+  const sources: readonly { readonly source: SourceStatus; readonly expected: string }[] = [
+    { source: { kind: 'file', path: '/etc/policy.yaml' }, expected: 'Policy from the file /etc/policy.yaml' },
+    { source: daemon, expected: `${from}, connected since 2026-01-01T00:00:00.000Z, revision 7 in force` },
+    {
+      source: { ...daemon, enforcedRevision: 5 },
+      expected: `${from}, connected since 2026-01-01T00:00:00.000Z, revision 5 in force (of 7)`,
+    },
+    {
+      source: { ...daemon, connected: false, reason: 'ECONNREFUSED', revision: null, enforcedRevision: null },
+      expected: `${from}, NOT CONNECTED since 2026-01-01T00:00:00.000Z: ECONNREFUSED`,
+    },
+  ]
+  for (const { source, expected } of sources) {
+    test(expected, () => {
+      const view = makeView({ ...policy, enis: [], unattachedEnis: [], groups: new Map() }, null)
+      assert.equal(printView({ ...view, source }), `${expected}\n\n${footer}`)
     })
   }
 })
