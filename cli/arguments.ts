@@ -14,7 +14,7 @@ export function parseArguments<const T extends Options>(args: readonly string[],
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {
     // Node's messages name the flag in their first sentence and go on with advice on "--" that fits no command here.
-    throw new UsageError((error as Error).message.split('. ')[0])
+    throw new UsageError((error as Error).message.split(/\.\s/)[0])
   }
 }
 

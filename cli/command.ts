@@ -36,7 +36,15 @@ export interface Output {
 }
 
 /** The command line itself is wrong; the message names the flag. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  /** What to ask help about, `rule add`; the command itself where left out. */
+  readonly place: string | undefined
+
+  constructor(message?: string, place?: string) {
+    super(message)
+    this.place = place
+  }
+}
 
 /** A file is wrong; one line per fault, each with the path of the field. */
 export class InputError extends Error {
@@ -80,7 +88,8 @@ export async function runCommand(command: Command, args: readonly string[], io: 
     return await command.run(args, io)
   } catch (error) {
     if (error instanceof UsageError) {
-      io.stderr.write(`ringwall ${command.name}: ${error.message}\nSee "ringwall ${command.name} --help".\n`)
+      const { place = command.name } = error
+      io.stderr.write(`ringwall ${place}: ${error.message}\nSee "ringwall ${place} --help".\n`)
       return exitBadInput
     }
     if (error instanceof InputError) {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { exitFailed, OperationError } from '../command.ts'
 import type { Connection, Exchange, Reply } from './connection.ts'
 import { RefusedError, readProblem, UnreachableError } from './errors.ts'
 
@@ -67,7 +68,7 @@ export class Client {
 
   /** @throws {RefusedError | UnreachableError} */
   async get<T>(path: string, query: Query = {}): Promise<T> {
-    return JSON.parse(await this.getText(path, query)) as T
+    return parse(await this.getText(path, query))
   }
 
   /** An answer that may be other than JSON. */
@@ -84,7 +85,7 @@ export class Client {
       headers: { 'content-type': 'application/json' },
       timeoutMs: this.#timeoutMs,
     }
-    return JSON.parse(await this.#answer(() => exchange, always)) as T
+    return parse(await this.#answer(() => exchange, always))
   }
 
   /**
@@ -116,7 +117,7 @@ export class Client {
       return { method, path: withQuery(path, query), ...content, headers: { ...contentHeaders, ...headers }, timeoutMs }
     }
     try {
-      return JSON.parse(await this.#answer(exchange, isSecret ? onlyIfUnseen : always)) as T
+      return parse(await this.#answer(exchange, isSecret ? onlyIfUnseen : always))
     } catch (error) {
       if (isSecret && error instanceof UnreachableError && error.fault === 'broken') throw uncertain(error)
       throw error
@@ -150,6 +151,20 @@ export class Client {
         await delay(backOff(attempt))
       }
     }
+  }
+}
+
+function parse<T>(text: string): T {
+  try {
+    return JSON.parse(text) as T
+  } catch (error) {
+    throw new OperationError(
+      [
+        'Cannot read the answer: expected JSON. Is it a Ringwall daemon that answers? "ringwall context show" shows the address.',
+      ],
+      exitFailed,
+      error,
+    )
   }
 }
 

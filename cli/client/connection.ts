@@ -58,19 +58,17 @@ export class Connection {
     const { method, path, headers = {}, body, timeoutMs } = exchange
     const { promise, resolve, reject } = Promise.withResolvers<Reply>()
     let connected = false
-    const outgoing = (isTls(this.#endpoint) ? httpsRequest : httpRequest)(
-      new URL(url.pathname.replace(/\/$/, '') + path, url),
-      {
-        method,
-        agent: this.#agent,
-        headers: {
-          accept: 'application/json',
-          ...(token !== null && { authorization: `Bearer ${token}` }),
-          ...(typeof body === 'string' && { 'content-length': String(Buffer.byteLength(body)) }),
-          ...headers,
-        },
+    const outgoing = (isTls(this.#endpoint) ? httpsRequest : httpRequest)({
+      ...placeOf(url, path),
+      method,
+      agent: this.#agent,
+      headers: {
+        accept: 'application/json',
+        ...(token !== null && { authorization: `Bearer ${token}` }),
+        ...(typeof body === 'string' && { 'content-length': String(Buffer.byteLength(body)) }),
+        ...headers,
       },
-    )
+    })
     outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new SilenceError(timeoutMs)))
     outgoing.on('socket', socket => {
       const begin = () => {
@@ -119,13 +117,29 @@ export class Connection {
 
   #unreachable(error: Error, connected: boolean): UnreachableError {
     const { code = '' } = error as NodeJS.ErrnoException
-    const place = this.#endpoint.url.origin
+    const place = placeText(this.#endpoint.url)
     const known = faults.find(({ codes }) => codes.test(code))
     const why = known?.why ?? error.message
     const advice = known?.advice ?? adviceOnOthers(error)
     const lines = [`Cannot reach the daemon at ${place}: ${why}`, ...(advice === null ? [] : [advice])]
     return new UnreachableError(connected ? 'broken' : 'not-sent', lines, error)
   }
+}
+
+/** Of a request: a path of the API, behind the path of the URL where a proxy gives the daemon one. */
+function placeOf(url: URL, path: string) {
+  if (url.protocol === 'unix:') return { socketPath: url.pathname, path }
+  const { hostname, port } = url
+  return {
+    hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
+    ...(port !== '' && { port }),
+    path: url.pathname.replace(/\/$/, '') + path,
+  }
+}
+
+/** For people. */
+export function placeText(url: URL): string {
+  return url.protocol === 'unix:' ? url.href : `${url.origin}${url.pathname.replace(/\/$/, '')}`
 }
 
 class SilenceError extends Error {
@@ -140,13 +154,18 @@ class OtherCertificateError extends Error {
   }
 }
 
-const checkContext = 'Check the address: ringwall context show'
+const checkContext = '"ringwall context show" shows the address.'
 
 const faults: readonly { readonly codes: RegExp; readonly why: string; readonly advice: string | null }[] = [
   {
     codes: /^ECONNREFUSED$/,
     why: 'nothing listens there',
-    advice: `Start it there with "ringwall daemon". ${checkContext}`,
+    advice: `Start the daemon there with "ringwall daemon". ${checkContext}`,
+  },
+  {
+    codes: /^(ENOENT|EACCES)$/,
+    why: 'there is no such socket, or it is not for you',
+    advice: 'Is the daemon running, with --listen unix:PATH? Only its owner may use the socket.',
   },
   { codes: /^(ENOTFOUND|EAI_AGAIN)$/, why: 'there is no address for this name', advice: checkContext },
   { codes: /^(EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/, why: 'no way leads there', advice: checkContext },

@@ -46,7 +46,7 @@ export function readProblem(status: number, body: string): Problem {
     detail: textOr(read.detail, `the daemon answered ${status}, and not in the form of Ringwall's API`),
     requestId: typeof read.requestId === 'string' ? read.requestId : null,
     errors: errors.filter(isFieldError),
-    heldBy: (read.heldBy ?? {}) as Problem['heldBy'],
+    heldBy: Object.fromEntries(Object.entries(read.heldBy ?? {}).filter(([, ids]) => Array.isArray(ids))),
   }
 }
 
@@ -70,16 +70,20 @@ function isFieldError(value: unknown): value is Problem['errors'][number] {
 
 function linesOf(problem: Problem): string[] {
   const { errors, detail, heldBy } = problem
-  const said = errors.length === 0 ? [detail] : errors.map(({ field, message }) => lineOf(field, message))
+  const said = errors.length === 0 ? [detail] : errorLines(errors)
   const holders = Object.entries(heldBy)
     .filter(([, ids]) => ids.length > 0)
     .map(([field, ids]) => `Held by ${holderNames[field] ?? field}: ${ids.join(', ')}`)
   return [...said, ...holders, ...adviceOn(problem)]
 }
 
-/** Of the fields of a body; those of a line of a CSV file are named as they stand. */
-function lineOf(field: string, message: string): string {
-  return message.startsWith(`${field}:`) || field === '' ? message : `${field}: ${message}`
+/** What several fields share is said once; many are, where a command has made several rules of its words. */
+function errorLines(errors: Problem['errors']): string[] {
+  const fieldsOf = Map.groupBy(errors, ({ message }) => message)
+  return [...fieldsOf].map(([message, same]) => {
+    const fields = same.map(({ field }) => field).filter(field => field !== '' && !message.startsWith(`${field}:`))
+    return fields.length === 0 ? message : `${fields.join(', ')}: ${message}`
+  })
 }
 
 const holderNames: Readonly<Record<string, string>> = {
@@ -89,7 +93,10 @@ const holderNames: Readonly<Record<string, string>> = {
   prefixListIds: 'prefix lists',
 }
 
-function adviceOn({ status, code, requestId, heldBy }: Problem): string[] {
+function adviceOn({ status, code, requestId, heldBy, errors }: Problem): string[] {
+  if (code === 'MissingParameter' && errors.some(({ field }) => field === 'accountId')) {
+    return ['Say which with --account; "ringwall account list" shows them, and a context can have one.']
+  }
   if (status === 401) {
     return ['Give a token that is valid: ringwall context add NAME --url URL --token-file FILE, or set RINGWALL_TOKEN.']
   }
@@ -97,6 +104,7 @@ function adviceOn({ status, code, requestId, heldBy }: Problem): string[] {
   if (code === 'LimitExceeded')
     return ['"ringwall limits" shows the limits and their use; "ringwall settings set" changes them.']
   if (status === 412) return ['It was changed meanwhile: look at it again, then repeat with the revision it has now.']
+  if (heldBy.instanceIds !== undefined) return []
   if (status === 409 && (heldBy.networkInterfaceIds ?? []).length > 0) {
     return ['"ringwall sg leave" and "ringwall eni detach" take interfaces out of a group.']
   }

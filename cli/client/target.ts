@@ -89,15 +89,16 @@ export function checkToken(text: string, from: string): string {
 /** @throws {UsageError} */
 export function readUrl(text: string): URL {
   const url = URL.parse(text)
+  if (url?.protocol === 'unix:' && url.pathname.startsWith('/')) return url
   if (url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '')
     return url
-  throw new UsageError(`URL is "${text}", expected http://HOST:PORT or https://HOST:PORT`)
+  throw new UsageError(`URL is "${text}", expected https://HOST:PORT, http://127.0.0.1:PORT or unix:/PATH`)
 }
 
 /** @throws {UsageError} where a token would cross a network in the clear */
 export function requirePrivacy({ protocol, hostname, origin }: URL): void {
   const isOfThisMachine = /^(localhost|\[::1\])$/.test(hostname) || (isIPv4(hostname) && hostname.startsWith('127.'))
-  if (protocol === 'https:' || isOfThisMachine) return
+  if (protocol === 'https:' || protocol === 'unix:' || isOfThisMachine) return
   throw new UsageError(
     `will not send a token to ${origin} in the clear, expected https:// for anything but this machine`,
   )

@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { Reply } from '../client/connection.ts'
+import { placeText, type Reply } from '../client/connection.ts'
 import { UnreachableError } from '../client/errors.ts'
 import { exitFailed, InputError, OperationError } from '../command.ts'
 import { nounCommand } from '../operate/noun-command.ts'
@@ -42,7 +42,7 @@ export const command = nounCommand({
       details: 'What was written since the backup is gone, but for the token that asks. Agents follow as ever.',
       async run({ daemon, words: [file = ''], confirm }) {
         const bytes = await checkBackup(file)
-        await confirm(`Replace the whole state of ${daemon.target.url.origin} with "${file}"?`)
+        await confirm(`Replace the whole state of ${placeText(daemon.target.url)} with "${file}"?`)
         const content = { type: 'application/vnd.sqlite3', bytes, open: () => createReadStream(file) } as const
         const answer = await daemon.write({ method: 'POST', path: '/v1/restore', content })
         return said(answer, `The state is that of "${file}"`, answer.authorityChanged === true ? [otherAuthority] : [])

@@ -75,7 +75,7 @@ const columns = [
 /** `12 of 50` */
 function inForceText({ enforcement }: Shown): string {
   const { agents, enforced } = (enforcement ?? {}) as Partial<Enforcement>
-  return agents === undefined ? '' : `${enforced} of ${agents}`
+  return agents === undefined || agents === 0 ? '' : `${enforced} of ${agents}`
 }
 
 function principalText({ principal }: Shown): string {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
 import { Client } from '../client/client.ts'
-import { Connection } from '../client/connection.ts'
+import { Connection, placeText } from '../client/connection.ts'
 import { type Context, contextsPath, readContexts, writeContexts } from '../client/contexts.ts'
 import { checkToken, findTarget, readUrl, requireContext, requirePrivacy, type Target } from '../client/target.ts'
 import { InputError, type Io, OperationError, UsageError } from '../command.ts'
@@ -59,7 +59,7 @@ current context. The file of contexts has tokens and is for its owner alone.`,
         const isSameDaemon = before !== undefined && readUrl(before.url).href === url.href
         const given = flags['token-file'] === undefined ? flags.token : await readText(flags['token-file'], io)
         const context: Context = {
-          url: url.href.replace(/\/$/, ''),
+          url: placeText(url),
           token:
             given === undefined
               ? isSameDaemon
@@ -124,7 +124,7 @@ current context. The file of contexts has tokens and is for its owner alone.`,
         const asked = await ask(target)
         const fields = [
           ['context', target.context ?? ''],
-          ['URL', target.url.origin],
+          ['URL', placeText(target.url)],
           ['token', target.token === null ? '' : `${maskedToken(target.token)}, from ${target.tokenSource}`],
           ['trusts', trustText(target)],
           ['account', target.accountId ?? ''],
@@ -221,7 +221,7 @@ async function readText(file: string, io: Io | null): Promise<string> {
 }
 
 function trustText({ url, ca, fingerprint }: Target): string {
-  if (url.protocol === 'http:') return 'this machine: it is not encrypted'
+  if (url.protocol !== 'https:') return 'this machine: it is not encrypted'
   if (fingerprint !== null) return `the certificate with SHA-256 ${fingerprint}`
   return ca === null ? 'the CAs of this system' : 'the CA of the context'
 }

@@ -1,20 +1,27 @@
 import { familyOf, parseAddress } from '../../rules-compiler/address/cidr.ts'
 import { protocolNumbers } from '../../rules-compiler/address/protocol.ts'
 import { evaluate } from '../../rules-compiler/policy/evaluate.ts'
-import { explainJson, explainText } from '../../rules-compiler/policy/explain.ts'
+import { type Explanation, explainJson, explainText } from '../../rules-compiler/policy/explain.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
+import { packetText, protocolText } from '../../rules-compiler/policy/rule-text.ts'
 import { choiceFlag, numberFlag, onlyFile, parseArguments, requireFlag } from '../arguments.ts'
+import { Client } from '../client/client.ts'
+import { Connection } from '../client/connection.ts'
+import { findTarget } from '../client/target.ts'
 import { type Command, type Io, loadPolicy, UsageError } from '../command.ts'
+import { pathOf, resources } from '../operate/resources.ts'
+import { type Permission, ruleWords } from '../operate/rule-words.ts'
 
-const usage = `usage: ringwall explain FILE --eni ID --direction ingress|egress --protocol NAME
+const usage = `usage: ringwall explain [FILE] --eni ID --direction ingress|egress --protocol NAME
                         --source ADDRESS --destination ADDRESS [--port PORT] [--json]
 
 Says what the policy does with a packet that begins a session, and which rule, default or other
 reason decides. Nothing is sent and nothing is loaded. Exit code 0 whatever the verdict.
 
-  FILE                   policy file in YAML or JSON; - for standard input
+  FILE                   policy file in YAML or JSON; - for standard input. Left out, the daemon
+                         is asked, of what it has now
   --eni ID               the ENI the packet passes
   --direction DIRECTION  ingress: towards the instance; egress: from it
   --protocol NAME        tcp, udp, icmp, icmpv6, gre or a protocol number
@@ -25,6 +32,9 @@ reason decides. Nothing is sent and nothing is loaded. Exit code 0 whatever the 
   --icmp-type NUMBER     icmp and icmpv6: message type; an echo request if left out
   --hop-limit NUMBER     IPv6 hop limit or IPv4 TTL; 64 if left out
   --json                 the same in stable fields for machines
+  --context NAME         without FILE: the daemon of this context
+  --url URL              without FILE: the daemon at this address
+  --token TOKEN          without FILE: an API token
 `
 
 const options = {
@@ -38,6 +48,9 @@ const options = {
   'icmp-type': { type: 'string' },
   'hop-limit': { type: 'string' },
   json: { type: 'boolean' },
+  context: { type: 'string' },
+  url: { type: 'string' },
+  token: { type: 'string' },
 } as const
 
 type Flags = ReturnType<typeof parseArguments<typeof options>>['values']
@@ -51,6 +64,7 @@ export const command: Command = { name: 'explain', summary: 'say what decides ab
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
+  if (positionals.length === 0) return askDaemon(values, io)
   const file = onlyFile(positionals)
   const packet = readPacket(values)
   const ir = resolvePolicy(await loadPolicy(file, io))
@@ -60,6 +74,52 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     values.json ? `${JSON.stringify(explainJson(decision, packet), null, 2)}\n` : explainText(decision, packet, ir),
   )
   return 0
+}
+
+async function askDaemon(flags: Flags, io: Io): Promise<number> {
+  if (flags['hop-limit'] !== undefined) throw new UsageError('--hop-limit needs a policy FILE')
+  const { eniId, direction, protocol, source, sourcePort, destination, destinationPort, icmpType } = readPacket(flags)
+  const hasPorts = protocol === protocolNumbers.tcp || protocol === protocolNumbers.udp
+  const question = {
+    networkInterfaceId: eniId,
+    direction,
+    protocol: protocolText(protocol).replace(/^protocol /, ''),
+    source,
+    destination,
+    ...(hasPorts && { sourcePort, port: destinationPort }),
+    ...(icmpType !== undefined && { icmpType }),
+  }
+  const connection = new Connection(await findTarget(flags, process.env))
+  try {
+    const client = new Client(connection)
+    const answer = await client.ask<Explanation>('/v1/explain', question)
+    io.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : await explanationText(client, answer))
+    return 0
+  } finally {
+    connection.close()
+  }
+}
+
+/** The verdict, what decided, and what else matches; rules in the words they are added with. */
+async function explanationText(
+  client: Client,
+  { verdict, reason, ruleId, groupId, matchingRules, packet }: Explanation,
+) {
+  const words = new Map<string, string>()
+  for (const group of new Set(matchingRules.map(rule => rule.groupId))) {
+    const { items } = await client.list<Permission>(pathOf(resources.group, group, 'rules'))
+    for (const rule of items) words.set(`${rule.securityGroupRuleId} of ${group}`, ruleWords(rule))
+  }
+  const ruleLine = (name: string) => `rule ${name}${words.has(name) ? `: ${words.get(name)}` : ''}`
+  const decider = ruleId === null ? null : `${ruleId} of ${groupId}`
+  const what = [reason.kind, ...(reason.name === null ? [] : [reason.name])].join(': ')
+  const others = matchingRules.map(rule => `${rule.ruleId} of ${rule.groupId}`).filter(name => name !== decider)
+  const lines = [
+    `${verdict}: ${packetText(packet)}`,
+    `decided by ${decider === null ? `${what}${groupId === null ? '' : ` of ${groupId}`}` : ruleLine(decider)}`,
+    ...(others.length === 0 ? [] : ['also match, but do not decide:', ...others.map(name => `  ${ruleLine(name)}`)]),
+  ]
+  return `${lines.join('\n')}\n`
 }
 
 function readPacket(flags: Flags): Packet {

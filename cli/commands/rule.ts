@@ -63,7 +63,7 @@ const words: readonly Word[] = [
 
 const peers = `A peer is told by its form:
   203.0.113.0/24, 2001:db8::/32   a block of addresses, or one address
-  sg-app, "app servers"           the members of a group, by id or name
+  sg-app, app-servers             the members of a group, by id or name
   sg-app@1234567890123456         a group of another account
   pl-office                       a prefix list
   any, any-ipv4, any-ipv6         everybody; any is two rules, one for each family
@@ -132,7 +132,11 @@ export const command = nounCommand({
           path: pathOf(resources.group, id, 'rules'),
           body: { permissions },
         })
-        return said(answer, `${id} has ${count(permissions.length, 'rule')}`, ruleLines(answer.permissions))
+        return said(
+          answer,
+          `${id} has ${permissions.length === 1 ? 'this rule' : 'these rules'}`,
+          ruleLines(answer.permissions),
+        )
       },
     }),
     verb({

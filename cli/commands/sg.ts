@@ -84,7 +84,7 @@ export const command = nounCommand({
         },
         account: accountFlag,
       },
-      examples: ['ringwall sg create sg-web --name "web servers" --template web-server-linux'],
+      examples: ['ringwall sg create sg-web --name web-servers --template web-server-linux'],
       async run({ daemon, words: [id], flags }) {
         const tags = readTags(flags.tag)
         const accountId = await daemon.accountId(flags.account)

@@ -1,4 +1,5 @@
 /** `ringwall token`: who may ask the daemon, and for what. */
+import { placeText } from '../client/connection.ts'
 import { UsageError } from '../command.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { tokens } from '../operate/kinds.ts'
@@ -47,7 +48,7 @@ export const command = nounCommand({
           text: () => [
             `Made API token ${tokenId}. It is shown this once:`,
             String(answer.token),
-            `To use it here: ringwall context add ${String(name)} --url ${daemon.target.url.origin} --token-file FILE`,
+            `To use it here: ringwall context add ${String(name)} --url ${placeText(daemon.target.url)} --token-file FILE`,
           ],
         }
       },

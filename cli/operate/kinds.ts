@@ -3,7 +3,7 @@ import type { Column } from '../output/table.ts'
 import { listText, tagsText, timeText, valueText } from '../output/values.ts'
 import type { Kind } from './objects.ts'
 import type { Shown } from './resources.ts'
-import { localOfPermission, type Permission, peerOfPermission, portsText, serviceText } from './rule-words.ts'
+import { localOfPermission, nicText, type Permission, peerOfPermission, portsText, serviceText } from './rule-words.ts'
 import type { Flag, Word } from './verb.ts'
 
 function text(field: string): (item: Shown) => string {
@@ -104,7 +104,7 @@ export const ruleColumns: readonly Column<Permission>[] = [
   { heading: 'SOURCE PORTS', isOptional: true, cell: rule => portsText(rule.sourcePortRange) },
   { heading: 'OWN SIDE', isOptional: true, cell: localOfPermission },
   { heading: 'PRIORITY', cell: rule => String(rule.priority) },
-  { heading: 'NIC', isOptional: true, cell: rule => (rule.nicType === 'intranet' ? 'intranet' : '') },
+  { heading: 'NIC', isOptional: true, cell: nicText },
   { heading: 'DESCRIPTION', isOptional: true, cell: rule => rule.description ?? '' },
 ]
 

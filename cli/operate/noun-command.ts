@@ -44,13 +44,22 @@ export async function runNoun(
   if (only?.name === '') return runVerb(only, args, io, env)
   const [name, ...rest] = args
   const verb = noun.verbs.find(each => each.name === name)
-  if (verb !== undefined) return runVerb(verb, rest, io, env)
+  if (verb !== undefined) return await inPlace(`${noun.name} ${verb.name}`, () => runVerb(verb, rest, io, env))
   const names = noun.verbs.map(each => each.name)
   if (name === undefined || name.startsWith('-')) throw new UsageError(`missing VERB, expected ${names.join(', ')}`)
   const nearest = nearestWord(name, names)
   throw new UsageError(
     `unknown verb "${name}", ${nearest === null ? `expected ${names.join(', ')}` : `did you mean "${nearest}"?`}`,
   )
+}
+
+/** A mistake in a verb's words is one to be read up under the verb. */
+async function inPlace<T>(place: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(error.message, place) : error
+  }
 }
 
 async function runVerb(verb: Verb, args: readonly string[], io: Io, env: Call['env']): Promise<number> {

@@ -35,21 +35,26 @@ function optionsOf(flags: Flags): NonNullable<ParseArgsConfig['options']> {
   )
 }
 
-/** `--wait` and `--wait 30`: node knows no flag that may have a value. Whatever is no short number is another word. */
+/**
+ * What node's reading does not know: a flag that may stand alone (`--wait`, `--wait 30`; whatever is no short number is
+ * another word), and a choice that begins with a dash (`--sort -priority`).
+ */
 function withLoneValues(args: readonly string[], flags: Flags): string[] {
   const end = args.includes('--') ? args.indexOf('--') : args.length
   const joined: string[] = []
   for (let index = 0; index < args.length; index += 1) {
     const arg = args[index]!
     const flag = index < end && arg.startsWith('--') ? flags[arg.slice(2)] : undefined
-    if (flag?.takes !== 'optional-number') {
-      joined.push(arg)
-      continue
+    const next = args[index + 1] ?? ''
+    const isValue =
+      (flag?.takes === 'choice' && flag.choices.includes(next)) ||
+      (flag?.takes === 'optional-number' && /^\d{1,4}$/.test(next))
+    if (isValue) {
+      joined.push(`${arg}=${next}`)
+      index += 1
+    } else {
+      joined.push(flag?.takes === 'optional-number' ? `${arg}=${flag.alone}` : arg)
     }
-    const next = args[index + 1]
-    const hasValue = next !== undefined && /^\d{1,4}$/.test(next)
-    joined.push(`${arg}=${hasValue ? next : flag.alone}`)
-    if (hasValue) index += 1
   }
   return joined
 }

@@ -26,7 +26,7 @@ export function previewLines(answer: Shown): string[] {
     agents.length === 0
       ? 'No agent would hear of it.'
       : `${count(agents.length, 'agent')} would hear of it: ${agents.join(', ')}`,
-    ...(rules.length === 0 ? [] : [`${count(rules.length, 'rule')} would act otherwise:`]),
+    ...(rules.length === 0 ? [] : [`It touches ${count(rules.length, 'rule')}:`]),
     ...rules.map(({ securityGroupId, securityGroupRuleId, effect }) => {
       return `  ${securityGroupRuleId} of ${securityGroupId}: ${effects[effect] ?? effect}`
     }),
@@ -67,6 +67,7 @@ function fieldsOf(before: Shown, after: Shown): string[] {
     if (Array.isArray(was ?? []) && Array.isArray(is ?? []))
       return itemsOf(field, (was ?? []) as unknown[], (is ?? []) as unknown[])
     const [from, to] = [valueText(was) || '-', valueText(is) || '-']
+    if (was === undefined) return to === '-' ? [] : [`    ${field}: ${to}`]
     return from === to ? [] : [`    ${field}: ${from} -> ${to}`]
   })
 }

@@ -60,7 +60,7 @@ export async function readRule(
   const local = flags.local === undefined ? {} : localFields(direction, flags.local)
   const family = flags.local === undefined ? null : familyOfCidr(flags.local)
   const peers = await readPeers(direction, splitList(peerTexts), find)
-  return splitList([servicesText]).flatMap(service => {
+  const permissions = splitList([servicesText]).flatMap(service => {
     const what = { ...readService(service), ...sourcePorts(service, flags['from-port']) }
     const fitting = peers.filter(
       peer => !peer.isOfAny || (fits(peer.family, family) && fits(peer.family, familyOfService(service))),
@@ -76,6 +76,9 @@ export async function readRule(
       ...(flags.description !== undefined && { description: flags.description }),
     }))
   })
+  if (permissions.length === 0)
+    throw new UsageError(`"${servicesText}" has no rule with these peers: the address families differ`)
+  return permissions
 }
 
 function splitList(texts: readonly string[]): string[] {
@@ -272,13 +275,15 @@ export function ruleWords(rule: Permission): string {
     peerOfPermission(rule),
     ...(portsText(sourcePortRange) === '' ? [] : ['--from-port', portsText(sourcePortRange)]),
     ...(local === '' ? [] : ['--local', local]),
-    ...(rule.nicType === 'intranet' && !isGroupRule(rule) ? ['--nic-type', 'intranet'] : []),
+    ...(nicText(rule) === '' ? [] : ['--nic-type', nicText(rule)]),
     '--priority',
     String(priority),
     ...(description ? ['--description', JSON.stringify(description)] : []),
   ].join(' ')
 }
 
-function isGroupRule(rule: Permission): boolean {
-  return typeof rule[sidesOf[rule.direction].peer.group] === 'string'
+/** Which interfaces the rule is for, where that is no matter of course: rules that name a group are always intranet. */
+export function nicText(rule: Permission): string {
+  const isGroupRule = typeof rule[sidesOf[rule.direction].peer.group] === 'string'
+  return rule.nicType === 'intranet' && !isGroupRule ? 'intranet' : ''
 }

@@ -1,0 +1,96 @@
+/** The help of every noun and verb, and what it promises of flags and words. */
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { listedCommands } from '../../../cli/command-list.ts'
+import { agentNoun } from '../../../cli/commands/operate-agents.ts'
+import type { NounCommand } from '../../../cli/operate/noun-command.ts'
+import { flagsOf } from '../../../cli/operate/parse.ts'
+import { runInProcess } from '../../support/command-line.ts'
+
+const loaded = await Promise.all([...listedCommands.values()].map(({ load }) => load()))
+const nouns = [
+  ...loaded.map(({ command }) => command as NounCommand).filter(({ noun }) => noun !== undefined),
+  agentNoun,
+]
+
+test('there are nouns', () => assert.ok(nouns.length >= 14))
+
+for (const command of nouns) {
+  const { noun } = command
+  suite(`ringwall ${noun.name}`, () => {
+    const isOne = noun.verbs[0]?.name === ''
+
+    test('its help names every verb', async () => {
+      const { stdout } = await runInProcess(command, ['--help'])
+      assert.equal(stdout, command.usage)
+      if (isOne) return
+      for (const { name } of noun.verbs) assert.match(stdout, new RegExp(`^  ${name}( |$)`, 'm'))
+    })
+
+    for (const verb of noun.verbs) {
+      test(`the help of ${verb.name || noun.name} names every word and flag, and fits a terminal`, async () => {
+        const { exitCode, stdout, stderr } = await runInProcess(command, [...(isOne ? [] : [verb.name]), '--help'])
+        assert.deepEqual([exitCode, stderr], [0, ''])
+        const place = [noun.name, verb.name].filter(Boolean).join(' ')
+        assert.ok(stdout.startsWith(`usage: ringwall ${place}`), stdout)
+        for (const { name, choices } of verb.words) {
+          const shown = choices?.join('|') ?? name
+          assert.ok(
+            stdout.split('\n').some(line => line.replace(/[[\]…]/g, '').startsWith(`  ${shown} `)),
+            `${place}: ${name}`,
+          )
+        }
+        for (const flag of Object.keys(flagsOf(verb))) assert.match(stdout, new RegExp(`^  --${flag}( |$)`, 'm'))
+        for (const line of stdout.split('\n')) assert.ok(line.length <= 120, line)
+      })
+
+      test(`${verb.name || noun.name} refuses a flag that it does not know`, async () => {
+        const { exitCode, stdout, stderr } = await runInProcess(command, [
+          ...(isOne ? [] : [verb.name]),
+          '--no-such-flag',
+        ])
+        assert.deepEqual([exitCode, stdout], [2, ''])
+        assert.match(stderr, /Unknown option '--no-such-flag'/)
+      })
+
+      for (const example of verb.examples ?? []) {
+        test(`example: ${example}`, () => {
+          const words = example.split(' ')
+          assert.deepEqual(words.slice(0, isOne ? 2 : 3), ['ringwall', noun.name, ...(isOne ? [] : [verb.name])])
+          const known = Object.keys(flagsOf(verb))
+          for (const word of words.filter(each => each.startsWith('--'))) assert.ok(known.includes(word.slice(2)), word)
+        })
+      }
+    }
+  })
+}
+
+for (const [args, message] of [
+  [['show'], 'ringwall sg show: missing GROUP, id or name of the security group'],
+  [['show', 'a', 'b'], 'ringwall sg show: unexpected argument "b"'],
+  [['show', ''], 'ringwall sg show: GROUP is empty, expected id or name of the security group'],
+  [[], 'ringwall sg: missing VERB, expected list, show, create, '],
+  [['--json'], 'ringwall sg: missing VERB, expected list, show, create, '],
+  [['shov'], 'ringwall sg: unknown verb "shov", did you mean "show"?'],
+  [['xyzzy'], 'ringwall sg: unknown verb "xyzzy", expected list, show, create, '],
+  [['create', 'web'], 'ringwall sg create: "web" is no id of a security group, expected sg- and letters'],
+  [['create', '--tag', 'x'], 'ringwall sg create: --tag is "x", expected KEY=VALUE'],
+  [['create', '--type', 'normal'], 'ringwall sg create: --type is "normal", expected basic, advanced'],
+  [['create', '--wait', '0'], 'ringwall sg create: --wait is "0", expected a number from 1 to 300'],
+  [['create', '--wait=x'], 'ringwall sg create: --wait is "x", expected a number from 1 to 300'],
+  [['create', '--name'], "ringwall sg create: Option '--name <value>' argument missing"],
+] as const) {
+  test(`ringwall sg ${args.join(' ')}`, async () => {
+    const { command } = await listedCommands.get('sg')!.load()
+    const { exitCode, stdout, stderr } = await runInProcess(command, args)
+    assert.deepEqual([exitCode, stdout], [2, ''])
+    assert.ok(stderr.startsWith(message), stderr)
+    assert.match(stderr, /\nSee "ringwall sg( \w+)? --help"\.\n$/)
+  })
+}
+
+test('a noun that is one verb needs no name of it', async () => {
+  const { command } = await listedCommands.get('limits')!.load()
+  const { exitCode, stderr } = await runInProcess(command, ['extra'])
+  assert.deepEqual([exitCode, stderr.split('\n')[0]], [2, 'ringwall limits: unexpected argument "extra"'])
+})
