@@ -41,7 +41,8 @@ export function descriptionField(of: string) {
   return Type.String({ description: `What the ${of} is for.`, minLength: 1, maxLength: 512, pattern: printable })
 }
 
-const printable = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$'
+/** Halves of characters (surrogates) have no UTF-8: they would come back as something else. */
+const printable = '^[^\\p{Cs}\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$'
 
 export const tagsField = Type.Record(
   Type.String({ pattern: '^(?!__proto__$)[^\\u0000-\\u001f\\u007f:]{1,128}$' }),

@@ -25,7 +25,8 @@ export function writeCsv(rows: readonly (readonly string[])[]): string {
 
 function writeCell(text: string): string {
   const harmless = formula.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
+  // A byte order mark at the beginning of a file would be taken for one.
+  return /[",\r\n\uFEFF]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
 }
 
 /** What was written by `writeCsv`, or by others: lines may end in LF, empty ones are passed over. */
