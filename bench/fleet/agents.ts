@@ -1,7 +1,9 @@
 /** Some of the agents: real TLS and protocol, an answer to every update at once, and back again when cut off. */
 import { createPrivateKey } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { FakeAgent, type FakeCredentials } from '../../test/support/fake-agent.ts'
 import { ViewCopy } from '../../test/support/view-copy.ts'
 import type { Position, ToAgent } from '../../wire/messages.ts'
@@ -41,12 +43,16 @@ function shared(text: string): string {
 
 class SimulatedAgent {
   readonly #credentials: FakeCredentials
+  /** Made once: in the field each host has the time to do it. */
+  readonly #secureContext: SecureContext
   readonly #view = new ViewKeys()
   #session: Buffer | undefined
   #failures = 0
 
   constructor({ privateKey, ...credentials }: FleetCredentials) {
     this.#credentials = { ...credentials, privateKey: createPrivateKey(privateKey) }
+    const { certificate: cert, caCertificate: ca } = credentials
+    this.#secureContext = createSecureContext({ key: privateKey, cert, ca, minVersion: 'TLSv1.3' })
   }
 
   /** Resolves when it stands; goes on by itself afterwards. */
@@ -69,6 +75,7 @@ class SimulatedAgent {
       view: this.#view,
       enforced,
       session: this.#session,
+      tls: { secureContext: this.#secureContext },
       report: reportOf(this.#credentials.agentId),
       remembers: false,
       onUpdate: ({ type }) => {
@@ -92,9 +99,12 @@ class SimulatedAgent {
   }
 }
 
-process.on('message', tell)
 const lines = (await readFile(credentials, 'utf8')).split('\n').slice(first, first + count)
 const waiting = lines.map(line => new SimulatedAgent(JSON.parse(line) as FleetCredentials))
+process.on('message', tell)
+tell()
+// Whoever started us says when.
+await once(process, 'message')
 await Promise.all(
   Array.from({ length: atOnce }, async () => {
     for (let agent = waiting.pop(); agent !== undefined; agent = waiting.pop()) await agent.connect()

@@ -41,6 +41,7 @@ interface Figures {
   readonly backSeconds: number
   readonly backSnapshots: number
   readonly backResumed: number
+  readonly backFailures: number
   readonly backCpuSeconds: number
 }
 
@@ -61,6 +62,7 @@ console.log(
       'restart of the daemon, ms',
       'all back after it, s',
       'CPU of it, s',
+      'attempts in vain an agent',
       'resumed sessions, %',
       'snapshots sent',
     ],
@@ -76,6 +78,7 @@ console.log(
       figure(row.start),
       figure(row.backSeconds),
       figure(row.backCpuSeconds),
+      figure(row.backFailures / row.agents),
       figure((100 * row.backResumed) / row.agents),
       row.backSnapshots.toLocaleString('en'),
     ]),
@@ -93,9 +96,11 @@ async function measureFleet(agents: number): Promise<Figures> {
   try {
     const daemon = await DaemonProcess.start({ folder, agents, port: 0 }, children)
     const alone = await daemon.measure()
+    const shares = startAgents({ credentials: join(folder, 'credentials'), port: daemon.port, agents }, children)
+    await Promise.all(shares.map(share => once(share, 'message')))
     const begun = performance.now()
     const inSync = daemon.next('all-in-sync')
-    const shares = startAgents({ credentials: join(folder, 'credentials'), port: daemon.port, agents }, children)
+    await Promise.all(shares.map(countsOf))
     await inSync
     const connectSeconds = (performance.now() - begun) / 1000
     await setTimeout(2000)
@@ -113,7 +118,7 @@ async function measureFleet(agents: number): Promise<Figures> {
     const backSeconds = (performance.now() - killed) / 1000
     const back = await again.measure()
     const after = await Promise.all(shares.map(countsOf))
-    const gained = (field: 'resumed') => sum(after, field) - sum(before, field)
+    const gained = (field: 'resumed' | 'failures') => sum(after, field) - sum(before, field)
     return {
       agents,
       connectSeconds,
@@ -126,6 +131,7 @@ async function measureFleet(agents: number): Promise<Figures> {
       backSeconds,
       backSnapshots: back.snapshots,
       backResumed: gained('resumed'),
+      backFailures: gained('failures'),
       backCpuSeconds: back.cpuMs / 1000,
     }
   } finally {

@@ -136,11 +136,12 @@ export class FakeAgent {
         host: '127.0.0.1',
         port,
         minVersion: 'TLSv1.3',
-        ...(credentials !== null && {
-          key: credentials.privateKey.export({ type: 'pkcs8', format: 'pem' }),
-          cert: credentials.certificate,
-          ca: credentials.caCertificate,
-        }),
+        ...(credentials !== null &&
+          options.tls?.secureContext === undefined && {
+            key: credentials.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+            cert: credentials.certificate,
+            ca: credentials.caCertificate,
+          }),
         ...(credentials === null && { rejectUnauthorized: false }),
         ...(options.session !== undefined && { session: options.session }),
         checkServerIdentity: () => undefined,

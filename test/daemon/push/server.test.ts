@@ -258,12 +258,15 @@ describe('a session ticket', () => {
 
 describe('strangers', () => {
   test('that say nothing are let go', async () => {
-    await using host = await PushHost.start({ options: { helloTimeoutMs: 50 } })
+    await using host = await PushHost.start({ options: { helloTimeoutMs: 300 } })
     const where = { host: '127.0.0.1', port: host.port }
-    for (const socket of [connectTcp(where), connect({ ...where, rejectUnauthorized: false })]) {
-      socket.on('error', () => {})
-      await new Promise(resolve => socket.once('close', resolve))
-    }
+    const strangers = [connectTcp(where), connect({ ...where, rejectUnauthorized: false })]
+    await Promise.all(
+      strangers.map(socket => {
+        socket.on('error', () => {})
+        return new Promise(resolve => socket.once('close', resolve))
+      }),
+    )
     const agent = await FakeAgent.connect(host.port, await host.enrol(), { hello: false })
     assert.equal((await agent.next('goodbye')).code, 'protocol')
     await agent.until(({ closed }) => closed)
