@@ -20,10 +20,16 @@ export class HealthReporter {
 
   /**
    * @param makeSurvey  called when its turn comes
-   * @throws {ApiError} 503 where too many wait, or it takes too long or too much memory
+   * @throws {ApiError} 429 where too many wait, 503 where it takes too long or too much memory
    */
   async report(makeSurvey: () => Survey, maxResults: number): Promise<HealthReport> {
-    if (this.#waiting >= maxWaiting) throw busy('others are being made; try again later')
+    if (this.#waiting >= maxWaiting) {
+      throw new ApiError(
+        429,
+        'Throttling',
+        `Cannot make the report: ${maxWaiting} others wait to be made; try again later`,
+      )
+    }
     this.#waiting += 1
     const made = this.#last.then(() => this.#make(makeSurvey(), maxResults))
     this.#last = made.catch(() => {})

@@ -1,0 +1,272 @@
+/** The health report and explanations, over the API. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { type Answer, accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
+import { post } from '../../support/fleet-state.ts'
+import { assertRefused } from '../../support/refused-requests.ts'
+
+type Body = Answer['body']
+
+let api: TestApi
+
+before(async () => {
+  api = await startApi()
+  await makeState(api)
+})
+after(() => api[Symbol.asyncDispose]())
+
+/**
+ * Of the first account: eni-web in sg-web (SSH from anywhere; a rule that a stronger one shadows), eni-both in sg-web
+ * and sg-db (MySQL from sg-app, from sg-theirs and from a prefix list), eni-bare in no group, sg-app without member,
+ * sg-idle. Of the second: eni-theirs in sg-theirs.
+ */
+async function makeState(api: TestApi): Promise<void> {
+  await post(api, '/v1/prefix-lists', {
+    accountId,
+    prefixListId: 'pl-1',
+    prefixListName: 'office',
+    addressFamily: 'IPv4',
+    entries: [{ cidr: '203.0.113.0/24' }],
+  })
+  await post(api, '/v1/security-groups', {
+    accountId: otherAccountId,
+    securityGroupId: 'sg-theirs',
+    innerAccessPolicy: 'drop',
+  })
+  await post(api, '/v1/security-groups', { accountId, securityGroupId: 'sg-app' })
+  await post(api, '/v1/security-groups', { accountId, securityGroupId: 'sg-idle', permissions: [open('3306/3306')] })
+  await post(api, '/v1/security-groups', {
+    accountId,
+    securityGroupId: 'sg-web',
+    permissions: [open('22/22'), { ...open('22/22'), policy: 'drop', priority: 9, sourceCidrIp: '10.0.0.0/8' }],
+  })
+  const mysql = { direction: 'ingress', service: 'mysql' }
+  await post(api, '/v1/security-groups', {
+    accountId,
+    securityGroupId: 'sg-db',
+    innerAccessPolicy: 'drop',
+    permissions: [
+      { ...mysql, sourceGroupId: 'sg-app' },
+      { ...mysql, sourceGroupId: 'sg-theirs', sourceGroupOwnerAccount: otherAccountId },
+      { ...mysql, sourcePrefixListId: 'pl-1' },
+    ],
+  })
+  const enis = [
+    { id: 'web', owner: accountId, address: '198.18.0.1', securityGroupIds: ['sg-web'] },
+    { id: 'both', owner: accountId, address: '198.18.0.2', securityGroupIds: ['sg-web', 'sg-db'] },
+    { id: 'bare', owner: accountId, address: '198.18.0.3', securityGroupIds: [] },
+    { id: 'theirs', owner: otherAccountId, address: '198.18.0.4', securityGroupIds: ['sg-theirs'] },
+  ]
+  for (const { id, owner, address, securityGroupIds } of enis) {
+    await post(api, '/v1/instances', { accountId: owner, instanceId: `i-${id}` })
+    await post(api, '/v1/network-interfaces', {
+      instanceId: `i-${id}`,
+      networkInterfaceId: `eni-${id}`,
+      privateIpAddresses: [address],
+      securityGroupIds,
+    })
+  }
+}
+
+function open(portRange: string) {
+  return { direction: 'ingress', ipProtocol: 'tcp', portRange, sourceCidrIp: '0.0.0.0/0' }
+}
+
+async function report(query = '', token?: string): Promise<Body> {
+  const { status, body } = await api.request(
+    'GET',
+    `/v1/health-report${query}`,
+    undefined,
+    token === undefined ? {} : { token },
+  )
+  assert.equal(status, 200, JSON.stringify(body))
+  return body
+}
+
+function texts({ findings }: Body): string[] {
+  return findings.map(
+    ({ severity, kind, groupId, ruleIds }: Body) => `${severity} ${kind} ${groupId} ${ruleIds.length}`,
+  )
+}
+
+const ofOwnAccount = [
+  'high open-to-world sg-idle 1',
+  'high open-to-world sg-web 1',
+  'high shadowed sg-web 1',
+  'low never-matches sg-db 1',
+  'low empty-group sg-app 0',
+  'low unused-group sg-idle 0',
+]
+
+describe('the health report', () => {
+  test('finds in the whole state what there is to find', async () => {
+    const body = await report()
+    assert.deepEqual(texts(body), ofOwnAccount.toSpliced(5, 0, 'low no-rules sg-theirs 0'))
+    assert.equal(body.revision, api.world.revision)
+    assert.deepEqual([body.totalCount, body.severities], [7, { high: 3, medium: 0, low: 4 }])
+    const [, ssh] = body.findings
+    assert.equal(ssh.witness.eniId, 'eni-both')
+    assert.equal(ssh.witness.destinationPort, 22)
+  })
+
+  const restricted = [
+    { query: `?accountId=${accountId}`, expected: ofOwnAccount },
+    { query: `?accountId=${otherAccountId}`, expected: ['low no-rules sg-theirs 0'] },
+    { query: '?securityGroupId=sg-web', expected: ofOwnAccount.filter(text => text.includes('sg-web')) },
+    { query: '?securityGroupId=sg-app', expected: ['low empty-group sg-app 0'] },
+    { query: '?securityGroupId=sg-db', expected: ['low never-matches sg-db 1'] },
+    { query: `?securityGroupId=sg-db&accountId=${otherAccountId}`, expected: [] },
+  ]
+  for (const { query, expected } of restricted) {
+    test(`of ${query}`, async () => {
+      assert.deepEqual(texts(await report(query)), expected)
+    })
+  }
+
+  test('shows as many as are asked for, and how many there are', async () => {
+    const body = await report('?maxResults=2')
+    assert.deepEqual([texts(body), body.totalCount], [ofOwnAccount.slice(0, 2), 7])
+  })
+
+  test('of a token says nothing of other accounts, not even whether a group of theirs has members', async () => {
+    const token = await api.makeToken([{ accountId, access: 'read' }])
+    const seen = await report('', token)
+    assert.deepEqual(texts(seen), ofOwnAccount)
+    assert.ok(!JSON.stringify(seen).includes('192.0.2.'))
+    const stranger = await api.makeToken([{ accountId: otherAccountId, access: 'read' }])
+    assert.deepEqual(texts(await report('', stranger)), ['low no-rules sg-theirs 0'])
+    const refusals = [
+      { url: `/v1/health-report?accountId=${accountId}`, expected: '403 Forbidden' },
+      { url: '/v1/health-report?securityGroupId=sg-web', expected: '404 InvalidSecurityGroupId.NotFound' },
+    ]
+    for (const refusal of refusals) await assertRefused(api, { method: 'GET', token: stranger, ...refusal })
+  })
+
+  test('of several at once is the same for each, and the daemon answers meanwhile', async () => {
+    const waiting = Promise.all([report(), report(), report()])
+    const first = await Promise.race([
+      waiting.then(() => 'report'),
+      api.request('GET', '/v1/whoami').then(() => 'other'),
+    ])
+    assert.equal(first, 'other')
+    const [one, ...others] = await waiting
+    for (const other of others) assert.deepEqual(other, one)
+  })
+
+  test('of more at once than wait their turn is refused', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, () => api.request('GET', '/v1/health-report?securityGroupId=sg-app')),
+    )
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [...Array(8).fill(200), ...Array(4).fill(429)])
+    assert.equal((await report()).totalCount, 7)
+  })
+})
+
+const packet = {
+  networkInterfaceId: 'eni-both',
+  direction: 'ingress',
+  protocol: 'tcp',
+  source: '203.0.113.9',
+  destination: '198.18.0.2',
+}
+
+describe('an explanation', () => {
+  const rows: readonly { name: string; question: Record<string, unknown>; expected: string }[] = [
+    { name: 'of a rule with a block', question: { port: 22 }, expected: 'accept rule sg-web' },
+    { name: 'of a rule with a prefix list', question: { port: 3306 }, expected: 'accept rule sg-db' },
+    {
+      name: 'of a member of a group of another account',
+      question: { port: 3306, source: '198.18.0.4' },
+      expected: 'accept rule sg-db',
+    },
+    { name: 'of inner access', question: { port: 1, source: '198.18.0.1' }, expected: 'accept inner-access sg-web' },
+    {
+      name: 'of nothing that matches',
+      question: { port: 3306, source: '198.51.100.1' },
+      expected: 'drop default null',
+    },
+    {
+      name: 'of the way out',
+      question: { direction: 'egress', source: '198.18.0.2', destination: '203.0.113.9', port: 443 },
+      expected: 'accept default null',
+    },
+    {
+      name: 'of outbound mail',
+      question: { direction: 'egress', source: '198.18.0.2', destination: '203.0.113.9', port: 25 },
+      expected: 'drop smtp null',
+    },
+    { name: 'of ICMP by number', question: { protocol: 1 }, expected: 'drop default null' },
+    {
+      name: 'of ICMPv6 by name',
+      question: { protocol: 'ICMPv6', source: '2001:db8::9', destination: '2001:db8::2', icmpType: 128 },
+      expected: 'drop default null',
+    },
+    { name: 'of a protocol without name', question: { protocol: '50' }, expected: 'drop default null' },
+    {
+      name: 'of an ENI without group',
+      question: { networkInterfaceId: 'eni-bare', port: 22 },
+      expected: 'accept no-policy null',
+    },
+  ]
+  for (const { name, question, expected } of rows) {
+    test(name, async () => {
+      const { status, body } = await api.request('POST', '/v1/explain', { ...packet, ...question })
+      assert.equal(status, 200, JSON.stringify(body))
+      assert.equal(`${body.verdict} ${body.reason.kind} ${body.groupId}`, expected)
+      assert.equal(body.revision, api.world.revision)
+      assert.ok(body.text.startsWith(`${body.verdict}: `))
+    })
+  }
+
+  test('names the rule and the others that match', async () => {
+    const { body } = await api.request('POST', '/v1/explain', { ...packet, source: '10.0.0.9', port: 22 })
+    const [accepting, dropping] = api.world.get('group', 'sg-web')!.rules
+    assert.equal(body.ruleId, accepting!.id)
+    assert.deepEqual(
+      body.matchingRules.map((rule: Body) => rule.ruleId),
+      [accepting!.id, dropping!.id],
+    )
+    assert.equal(body.packet.sourcePort, 40_000)
+  })
+
+  const refusals: readonly { name: string; question: Record<string, unknown>; expected: string }[] = [
+    { name: 'no port', question: {}, expected: '400 MissingParameter port' },
+    { name: 'no address', question: { source: 'example.com', port: 1 }, expected: '400 InvalidParameter source' },
+    { name: 'a block', question: { source: '10.0.0.0/8', port: 1 }, expected: '400 InvalidParameter source' },
+    {
+      name: 'two families',
+      question: { source: '2001:db8::9', port: 1 },
+      expected: '400 InvalidParameter destination',
+    },
+    { name: 'a port of ICMP', question: { protocol: 'icmp', port: 1 }, expected: '400 InvalidParameter port' },
+    { name: 'an ICMP type of TCP', question: { port: 1, icmpType: 8 }, expected: '400 InvalidParameter icmpType' },
+    { name: 'a protocol there is not', question: { protocol: 'toString' }, expected: '400 InvalidParameter protocol' },
+    { name: 'protocol 256', question: { protocol: '256' }, expected: '400 InvalidParameter protocol' },
+    { name: 'port 65536', question: { port: 65_536 }, expected: '400 InvalidParameter port' },
+    {
+      name: 'an ENI there is not',
+      question: { networkInterfaceId: 'eni-none', port: 1 },
+      expected: '400 InvalidEniId.NotFound networkInterfaceId',
+    },
+    { name: 'a field there is not', question: { port: 1, device: 'eth0' }, expected: '400 InvalidParameter device' },
+  ]
+  for (const { name, question, expected } of refusals) {
+    test(`is refused for ${name}`, async () => {
+      await assertRefused(api, { url: '/v1/explain', body: { ...packet, ...question }, expected })
+    })
+  }
+
+  test('is for who may see the ENI, and needs no right to write', async () => {
+    const [reader, stranger] = await Promise.all(
+      [accountId, otherAccountId].map(id => api.makeToken([{ accountId: id, access: 'read' }])),
+    )
+    const body = { ...packet, port: 22 }
+    assert.equal((await api.request('POST', '/v1/explain', body, { token: reader! })).status, 200)
+    await assertRefused(api, {
+      url: '/v1/explain',
+      body,
+      token: stranger!,
+      expected: '400 InvalidEniId.NotFound networkInterfaceId',
+    })
+  })
+})
