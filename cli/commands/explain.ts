@@ -1,18 +1,17 @@
+/** `ringwall explain [FILE]`: what decides about a packet, by a policy file or by what the daemon has. */
 import { familyOf, parseAddress } from '../../rules-compiler/address/cidr.ts'
 import { protocolNumbers } from '../../rules-compiler/address/protocol.ts'
 import { evaluate } from '../../rules-compiler/policy/evaluate.ts'
-import { type Explanation, explainJson, explainText } from '../../rules-compiler/policy/explain.ts'
+import { explainJson, explainText } from '../../rules-compiler/policy/explain.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
-import { packetText, protocolText } from '../../rules-compiler/policy/rule-text.ts'
+import { protocolText } from '../../rules-compiler/policy/rule-text.ts'
 import { choiceFlag, numberFlag, onlyFile, parseArguments, requireFlag } from '../arguments.ts'
 import { Client } from '../client/client.ts'
 import { Connection } from '../client/connection.ts'
 import { findTarget } from '../client/target.ts'
 import { type Command, type Io, loadPolicy, UsageError } from '../command.ts'
-import { pathOf, resources } from '../operate/resources.ts'
-import { type Permission, ruleWords } from '../operate/rule-words.ts'
 
 const usage = `usage: ringwall explain [FILE] --eni ID --direction ingress|egress --protocol NAME
                         --source ADDRESS --destination ADDRESS [--port PORT] [--json]
@@ -66,6 +65,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
   if (positionals.length === 0) return askDaemon(values, io)
   const file = onlyFile(positionals)
+  const needless = (['context', 'url', 'token'] as const).find(flag => values[flag] !== undefined)
+  if (needless !== undefined) throw new UsageError(`--${needless} is for asking the daemon, without FILE`)
   const packet = readPacket(values)
   const ir = resolvePolicy(await loadPolicy(file, io))
   requireEni(ir, packet.eniId)
@@ -92,34 +93,12 @@ async function askDaemon(flags: Flags, io: Io): Promise<number> {
   const connection = new Connection(await findTarget(flags, process.env))
   try {
     const client = new Client(connection)
-    const answer = await client.ask<Explanation>('/v1/explain', question)
-    io.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : await explanationText(client, answer))
+    const answer = await client.ask<{ readonly text: string }>('/v1/explain', question)
+    io.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : answer.text)
     return 0
   } finally {
     connection.close()
   }
-}
-
-/** The verdict, what decided, and what else matches; rules in the words they are added with. */
-async function explanationText(
-  client: Client,
-  { verdict, reason, ruleId, groupId, matchingRules, packet }: Explanation,
-) {
-  const words = new Map<string, string>()
-  for (const group of new Set(matchingRules.map(rule => rule.groupId))) {
-    const { items } = await client.list<Permission>(pathOf(resources.group, group, 'rules'))
-    for (const rule of items) words.set(`${rule.securityGroupRuleId} of ${group}`, ruleWords(rule))
-  }
-  const ruleLine = (name: string) => `rule ${name}${words.has(name) ? `: ${words.get(name)}` : ''}`
-  const decider = ruleId === null ? null : `${ruleId} of ${groupId}`
-  const what = [reason.kind, ...(reason.name === null ? [] : [reason.name])].join(': ')
-  const others = matchingRules.map(rule => `${rule.ruleId} of ${rule.groupId}`).filter(name => name !== decider)
-  const lines = [
-    `${verdict}: ${packetText(packet)}`,
-    `decided by ${decider === null ? `${what}${groupId === null ? '' : ` of ${groupId}`}` : ruleLine(decider)}`,
-    ...(others.length === 0 ? [] : ['also match, but do not decide:', ...others.map(name => `  ${ruleLine(name)}`)]),
-  ]
-  return `${lines.join('\n')}\n`
 }
 
 function readPacket(flags: Flags): Packet {

@@ -4,7 +4,7 @@ import { exitFailed } from '../command.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { verb } from '../operate/verb.ts'
-import { failsOn, findingsText } from '../output/findings.ts'
+import { findingsText } from '../output/findings.ts'
 
 const summary = 'report risky and pointless rules of the fleet'
 
@@ -20,6 +20,7 @@ export const command = nounCommand({
       flags: {
         account: accountFlag,
         group: { takes: 'text', value: 'GROUP', names: 'group', help: 'only this security group' },
+        limit: { takes: 'number', value: 'N', range: [1, 5000], help: 'how many findings at most; 1000 if left out' },
         'fail-on': {
           takes: 'choice',
           choices: severities,
@@ -27,18 +28,37 @@ export const command = nounCommand({
         },
       },
       details: '"ringwall analyze FILE" says the same of a policy file.',
+      examples: ['ringwall health --fail-on high'],
       async run({ daemon, flags }) {
         const query = {
           accountId: await daemon.accountId(flags.account),
           securityGroupId: flags.group === undefined ? undefined : await daemon.idOf('group', flags.group),
+          maxResults: flags.limit,
         }
-        const answer = await daemon.client.get<{ readonly findings: readonly Finding[] }>('/v1/health-report', query)
+        const answer = await daemon.client.get<Report>('/v1/health-report', query)
+        const { findings, totalCount } = answer
+        const more =
+          findings.length < totalCount
+            ? [`These are the first ${findings.length} of ${totalCount}; --limit shows more.`]
+            : []
         return {
           answer,
-          text: () => findingsText(answer.findings).trimEnd().split('\n'),
-          exitCode: failsOn(answer.findings, flags['fail-on']) ? exitFailed : 0,
+          text: () => [...findingsText(findings).trimEnd().split('\n'), ...more],
+          exitCode: failsOn(answer, flags['fail-on']) ? exitFailed : 0,
         }
       },
     }),
   ],
 })
+
+interface Report {
+  /** The most severe first. */
+  readonly findings: readonly Finding[]
+  readonly totalCount: number
+  /** How many there are of each, also those that are not shown. */
+  readonly severities: Readonly<Record<Finding['severity'], number>>
+}
+
+function failsOn({ severities: counts }: Report, severity: Finding['severity'] | undefined): boolean {
+  return severity !== undefined && severities.slice(0, severities.indexOf(severity) + 1).some(each => counts[each] > 0)
+}

@@ -2,7 +2,12 @@
 import type { Effect, Flag, Flags } from './verb.ts'
 
 export const connectionFlags = {
-  context: { takes: 'text', value: 'NAME', help: 'the daemon of this context ("ringwall context list")' },
+  context: {
+    takes: 'text',
+    value: 'NAME',
+    names: 'context',
+    help: 'the daemon of this context ("ringwall context list")',
+  },
   url: { takes: 'text', value: 'URL', help: 'the daemon at this address' },
   token: { takes: 'text', value: 'TOKEN', help: 'an API token; better in a context or in RINGWALL_TOKEN' },
   json: { takes: 'nothing', help: "the API's answer as it is, for programs" },

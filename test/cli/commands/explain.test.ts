@@ -105,7 +105,8 @@ suite('wrong arguments: exit code 2, nothing on stdout, the flag named', () => {
     ...['eni', 'direction', 'protocol', 'source', 'destination', 'port'].map(
       flag => [`no --${flag}`, question({ [flag]: null }), new RegExp(`missing --${flag}`)] as const,
     ),
-    ['no file', question().slice(1), /missing FILE/],
+    ['hop limit without file', [...question().slice(1), '--hop-limit', '3'], /--hop-limit needs a policy FILE/],
+    ['daemon and file', [...question(), '--url', 'http://127.0.0.1:1'], /--url is for asking the daemon, without FILE/],
     ['two files', [...question(), 'other.yaml'], /unexpected argument "other.yaml"/],
     ['unknown flag', [...question(), '--sport', '1'], /Unknown option '--sport'/],
     ['flag without value', ['-', '--eni'], /--eni/],

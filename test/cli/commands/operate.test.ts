@@ -489,7 +489,37 @@ test('settings and limits', async () => {
     await operator.do('settings', 'show'),
     /^session timeout +600 s\nrevocation +immediate\nlimit rulesPerGroup +300\nlimit groupsPerEni +6\n/,
   )
-  assert.match(await operator.do('limits'), /^rulesPerGroup +300 +1 +sg-app +Rules of one group/m)
+  assert.match(await operator.do('limits'), /^rulesPerGroup +300 +\d+ +sg-(app|web) +Rules of one group/m)
+})
+
+test('the health report, and what decides about a packet', async () => {
+  await operator.do('rule', 'add', 'web', 'ingress', 'allow', 'ssh', 'from', 'any-ipv4')
+  const report = await operator.do('health', '--group', 'web')
+  assert.match(report, /^high +open-to-world +sg-web sgr-/m)
+  assert.match(report, /^\d+ findings?: 1 high, /m)
+  assert.equal((await run(['health', '--fail-on', 'high'])).exitCode, 1)
+  assert.match(await operator.do('health', '--limit', '1'), /^These are the first 1 of \d+; --limit shows more\.$/m)
+  const question = [
+    '--eni',
+    'eni-1',
+    '--direction',
+    'ingress',
+    '--protocol',
+    'tcp',
+    '--source',
+    '203.0.113.9',
+    '--destination',
+    '198.18.0.3',
+  ]
+  assert.match(
+    await operator.do('explain', ...question, '--port', '22'),
+    /^accept: tcp 203\.0\.113\.9:40000 -> 198\.18\.0\.3:22 \(ingress at eni-1\)\ndecided by rule sgr-\w+ of sg-web: accept tcp 22 from 0\.0\.0\.0\/0, priority 1\n/,
+  )
+  assert.equal((await json('explain', ...question, '--port', '23')).verdict, 'drop')
+  const [, , ...rest] = question
+  const unknown = await run(['explain', '--eni', 'eni-9', ...rest, '--port', '22'])
+  assert.equal(unknown.exitCode, 4)
+  assert.match(unknown.stderr, /eni-9/)
 })
 
 test('changes and the audit log', async () => {

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { delimiter, dirname } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, suite, test } from 'node:test'
+import { candidatesFor } from '../../cli/operate/complete.ts'
+import { runRingwall } from '../support/launcher.ts'
+import { runRingwallHere, startOperator } from '../support/operator.ts'
+import { ringwallCommand } from '../support/ringwall.ts'
+
+const operator = await startOperator()
+after(() => operator[Symbol.asyncDispose]())
+await operator.do('sg', 'create', 'sg-web', '--name', 'web')
+await operator.do('sg', 'create', 'sg-app', '--name', 'app')
+await operator.do('instance', 'register', 'i-web1', '--name', 'a name with spaces')
+await operator.do('context', 'add', 'prod', '--url', operator.url)
+
+suite('what can stand at the cursor', () => {
+  const rows: readonly (readonly [string, readonly string[]])[] = [
+    ['com', ['compile', 'completion']],
+    ['rule ', ['list', 'add', 'modify', 'remove']],
+    ['rule a', ['add']],
+    ['agent re', ['revoke']],
+    ['agent l', ['list', 'leave']],
+    ['rule add ', ['sg-app', 'app', 'sg-web', 'web']],
+    ['rule add sg-', ['sg-app', 'sg-web']],
+    ['rule add sg-web ', ['ingress', 'egress']],
+    ['rule add sg-web ingress ', ['allow', 'accept', 'deny', 'drop']],
+    ['rule add sg-web ingress allow tcp/443 ', ['from', 'to']],
+    ['rule add sg-web --dry-run ', ['ingress', 'egress']],
+    ['rule add sg-web --wait 5 ', ['ingress', 'egress']],
+    ['rule add sg-web --priority 5 e', ['egress']],
+    ['rule add sg-web --pr', ['--priority']],
+    ['rule add sg-web --description ', []],
+    ['sg list --sort -', ['-securityGroupName', '-createTime']],
+    ['sg create --type ', ['basic', 'advanced']],
+    ['sg list --account 1', ['1000000000000000']],
+    ['sg show --context ', ['prod']],
+    ['context use p', ['prod']],
+    ['instance show ', ['i-web1']],
+    ['health --group w', ['web']],
+    ['completion ', ['bash', 'zsh']],
+    ['help anal', ['analyze']],
+    ['sg xyzzy ', []],
+    ['xyzzy ', []],
+    ['compile ', []],
+    ['constructor ', []],
+  ]
+  for (const [line, expected] of rows) {
+    test(`ringwall ${line}`, async () => {
+      assert.deepEqual(await candidatesFor(line.split(' '), process.env), expected)
+    })
+  }
+
+  test('every command', async () => {
+    const { stdout } = await runRingwallHere(['completion', 'words', '--', ''])
+    for (const name of ['help', 'sg', 'rule', 'daemon', 'agent', 'lab'])
+      assert.ok(stdout.split('\n').includes(name), name)
+  })
+})
+
+suite('a daemon that does not help', () => {
+  const ask = (url: string, ...words: readonly string[]) =>
+    runRingwallHere(['completion', 'words', '--', ...words, '--url', url, ''])
+
+  test('nothing listens: nothing is said', async () => {
+    assert.deepEqual(await ask('http://127.0.0.1:1', 'sg', 'show'), { exitCode: 2, stdout: '', stderr: '' })
+  })
+
+  test('it does not answer: the shell is not kept waiting', async () => {
+    const server = createServer(() => {})
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    assert.deepEqual(await ask(url, 'sg', 'show'), { exitCode: 2, stdout: '', stderr: '' })
+    server.closeAllConnections()
+    server.close()
+  })
+
+  test('what needs no daemon is completed all the same', async () => {
+    const { stdout } = await runRingwallHere(['completion', 'words', '--', 'rule', '--url', 'http://127.0.0.1:1'])
+    assert.equal(stdout, '')
+    assert.deepEqual(
+      await candidatesFor(['rule', 'add', 'x', 'in'], { ...process.env, RINGWALL_URL: 'http://127.0.0.1:1' }),
+      ['ingress'],
+    )
+  })
+})
+
+suite('scripts', () => {
+  test('bash reads it', async () => {
+    const { stdout, exitCode } = await runRingwall(['completion', 'bash'])
+    assert.equal(exitCode, 0)
+    execFileSync('bash', ['-n'], { input: stdout })
+  })
+
+  test('bash completes with it', async () => {
+    const { stdout } = await runRingwall(['completion', 'bash'])
+    const script = `${stdout}
+complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _ringwall; printf '%s\\n' "\${COMPREPLY[@]}"; }
+complete_line ringwall rule add sg-w
+complete_line ringwall rule add sg-web ""
+complete_line ringwall rul
+`
+    const env = { ...process.env, PATH: `${dirname(ringwallCommand)}${delimiter}${process.env.PATH}` }
+    // The daemon is in this process, which must not stand still meanwhile.
+    const bash = spawn('bash', [], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    bash.stdin.end(script)
+    const printed = await text(bash.stdout)
+    assert.equal(printed, 'sg-web\ningress\negress\nrule\n')
+  })
+
+  const zsh = spawnSync('zsh', ['--version']).status === 0
+  test('zsh reads it', { skip: zsh ? false : 'needs zsh' }, async () => {
+    execFileSync('zsh', ['-n'], { input: (await runRingwall(['completion', 'zsh'])).stdout })
+  })
+
+  for (const [args, message] of [
+    [[], 'ringwall completion: expected bash or zsh\n'],
+    [['fish'], 'ringwall completion: expected bash or zsh, not "fish"\n'],
+    [['constructor'], 'ringwall completion: expected bash or zsh, not "constructor"\n'],
+    [['bash', 'x'], 'ringwall completion: unexpected argument "x"\n'],
+  ] as const) {
+    test(`ringwall completion ${args.join(' ')}`, async () => {
+      const { exitCode, stderr } = await runRingwallHere(['completion', ...args])
+      assert.deepEqual([exitCode, stderr], [2, `${message}See "ringwall completion --help".\n`])
+    })
+  }
+})
