@@ -44,6 +44,9 @@ export interface Daemon {
   stop(): Promise<void>
 }
 
+/** What a start reads of the history again, a quarter of a second of it; agents from before get a snapshot. */
+const historyReadBytes = 16 * 1024 * 1024
+
 /**
  * @throws {StoreError} if the store cannot be opened
  * @throws {Error} if it cannot listen, or would serve tokens over plain HTTP to other machines
@@ -75,6 +78,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       registry: metrics.registry,
       host: options.agentListen.address,
       port: options.agentListen.port,
+      memberLog: { readFrom: await store.oldestWithin(historyReadBytes) },
     })
     stops.unshift(() => push.close())
     const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })

@@ -2,10 +2,11 @@
 import type { Logger } from '../common/log.ts'
 import type { Note } from './model/note.ts'
 import type { World } from './state/world.ts'
-import type { Store, Write } from './store/store.ts'
+import type { SqliteStore } from './store/sqlite.ts'
+import type { Write } from './store/store.ts'
 
 export interface HousekeepingOptions {
-  readonly store: Store
+  readonly store: SqliteStore
   readonly world: World
   readonly log: Logger
   readonly now: () => number
@@ -14,8 +15,8 @@ export interface HousekeepingOptions {
 }
 
 const everyMs = 600_000
-/** Agents that were away for fewer commits than this come back by a delta. */
-const keptRevisions = 100_000
+/** What `ringwall change` and a late audit log can look back on, and what the file has room for. */
+const kept = { revisions: 100_000, bytes: 512 * 1024 * 1024 } as const
 
 export interface Housekeeping {
   runNow(): Promise<void>
@@ -27,7 +28,7 @@ export function startHousekeeping({ store, world, log, now, sweep }: Housekeepin
 
   async function run(): Promise<void> {
     try {
-      const oldest = store.head() - keptRevisions
+      const oldest = Math.max(store.head() - kept.revisions, await store.oldestWithin(kept.bytes))
       if (oldest > store.oldest()) await store.compact(oldest)
       const writes = sweep(world, now())
       if (writes.length > 0) await store.commit({ writes, note })

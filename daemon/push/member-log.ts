@@ -61,6 +61,8 @@ export interface MemberFold {
 export interface MemberLogOptions {
   /** Each is one address coming or going, some 60 bytes. */
   readonly maxEntries?: number
+  /** Where a start reads the store's history from; left out, the last 20,000 commits. */
+  readonly readFrom?: number
 }
 
 const defaultMaxEntries = 200_000
@@ -84,7 +86,7 @@ export class MemberLog {
 
   /** Of what the store still knows, up to the revision of the world. */
   static async read(store: Store, revision: number, options: MemberLogOptions = {}): Promise<MemberLog> {
-    let next = Math.max(store.oldest(), revision - maxCommitsRead + 1)
+    let next = Math.max(store.oldest(), options.readFrom ?? 0, revision - maxCommitsRead + 1)
     const log = new MemberLog(next - 1, options)
     while (next <= revision) {
       const commits = await store.history(next, Math.min(commitsAtOnce, revision - next + 1))

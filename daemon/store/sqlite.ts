@@ -33,10 +33,10 @@ export interface SqliteStore extends Store {
    */
   backup(path: string): Promise<BackupReport>
   /**
-   * Where to compact to keep what was committed at this time or later: the oldest such revision, or the one after the
-   * newest where there is none.
+   * The oldest revision from which on the history, as JSON, has at most this many bytes; the one after the newest where
+   * that one alone has more.
    */
-  firstSince(timeMs: number): Promise<number>
+  oldestWithin(bytes: number): Promise<number>
 }
 
 export interface SqliteStoreOptions {
@@ -161,8 +161,8 @@ class SqliteFile implements SqliteStore {
     }
   }
 
-  async firstSince(timeMs: number): Promise<number> {
-    return this.#try('read', () => this.#tables.firstSince(timeMs) ?? this.#head + 1)
+  async oldestWithin(bytes: number): Promise<number> {
+    return this.#try('read', () => this.#tables.oldestWithin(bytes))
   }
 
   async backup(path: string): Promise<BackupReport> {

@@ -146,12 +146,17 @@ export class Tables {
     this.#database.prepare('UPDATE meta SET oldest = ?').run(beforeRevision)
   }
 
-  /** The oldest commit made at this time or later; null where there is none. */
-  firstSince(timeMs: number): number | null {
-    const oldestFirst = this.#database.prepare(
-      'SELECT revision FROM commits WHERE time_ms >= ? ORDER BY revision LIMIT 1',
+  oldestWithin(bytes: number): number {
+    // octet_length looks at the row's header: a long text is not read for its length.
+    const newestFirst = this.#database.prepare(
+      'SELECT revision, ifnull(octet_length(value), 0) + ifnull(octet_length(before), 0) AS bytes FROM changes ORDER BY id DESC',
     )
-    return (oldestFirst.get(timeMs)?.revision as number | undefined) ?? null
+    let sum = 0
+    for (const { revision, bytes: more } of newestFirst.iterate()) {
+      sum += more as number
+      if (sum > bytes) return (revision as number) + 1
+    }
+    return this.meta().oldest
   }
 }
 

@@ -509,7 +509,7 @@ describe('a commit', () => {
     await store.close()
   })
 
-  test('has the time of the clock, and is found by it', async () => {
+  test('has the time of the clock', async () => {
     let time = 1000
     const store = await openSqliteStore(path, { now: () => time })
     for (time of [1000, 2000, 1500, 3000]) await store.commit({ writes: [] })
@@ -517,10 +517,28 @@ describe('a commit', () => {
       (await store.history(1, 10)).map(({ timeMs }) => timeMs),
       [1000, 2000, 1500, 3000],
     )
-    const found = await Promise.all([0, 1000, 1001, 2500, 3001].map(timeMs => store.firstSince(timeMs)))
-    assert.deepEqual(found, [1, 1, 2, 4, 5])
     await store.close()
   })
+})
+
+test('the history is found by how many bytes it has', async () => {
+  const store = await openSqliteStore(path)
+  const text = 'x'.repeat(98)
+  await store.commit({ writes: [{ key: 'a/1', value: text }] })
+  // Twice as long: what it was before is part of it.
+  await store.commit({ writes: [{ key: 'a/1', value: text }] })
+  await store.commit({ writes: [] })
+  await store.commit({
+    writes: [
+      { key: 'a/2', value: text },
+      { key: 'a/3', value: text },
+    ],
+  })
+  const found = await Promise.all([0, 199, 200, 399, 400, 499, 500, 10_000].map(bytes => store.oldestWithin(bytes)))
+  assert.deepEqual(found, [5, 5, 3, 3, 2, 2, 1, 1])
+  await store.compact(4)
+  assert.equal(await store.oldestWithin(10_000), 4)
+  await store.close()
 })
 
 describe('compaction', () => {
