@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import type { AuditLog } from '../audit/audit-log.ts'
-import { ApiError } from '../errors.ts'
 import type { NamedKind } from '../errors.ts'
+import { ApiError } from '../errors.ts'
+import { parseKey } from '../model/documents.ts'
 import type { Backups } from '../services/backups.ts'
 import type { History } from '../services/changes.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
@@ -17,7 +18,6 @@ import { rulesTouchedBy } from '../services/preview.ts'
 import { mayRead, type Principal } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
 import type { Change } from '../store/store.ts'
-import { parseKey } from '../model/documents.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -100,7 +100,12 @@ const writeQuery = {
     Type.Enum(['enforced'], { description: 'Answer when every agent concerned has the change in its kernel.' }),
   ),
   timeout: Type.Optional(
-    Type.Integer({ description: 'How long to wait at most, in seconds.', minimum: 1, maximum: maxWaitSeconds, default: 10 }),
+    Type.Integer({
+      description: 'How long to wait at most, in seconds.',
+      minimum: 1,
+      maximum: maxWaitSeconds,
+      default: 10,
+    }),
   ),
 }
 
@@ -176,10 +181,15 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
     config: { action: route.action },
     schema: {
       ...schemaOf(
-        { ...route, query: Type.Object({ ...route.query?.properties, ...writeQuery }, { additionalProperties: false }) },
+        {
+          ...route,
+          query: Type.Object({ ...route.query?.properties, ...writeQuery }, { additionalProperties: false }),
+        },
         { answer: writeAnswer(route.answer), status },
       ),
       headers: writeHeaders,
+      // What the audit log has, and what a policy will name.
+      'x-action': route.action,
       ...(route.body !== undefined && { body: route.body }),
     },
     handler: async (request, reply) => {
@@ -197,7 +207,9 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
 function writeAnswer(answer: TObject): TObject {
   return Type.Object({
     ...answer.properties,
-    revision: Type.Integer({ description: 'The revision that made the change; the present one if there was none to make.' }),
+    revision: Type.Integer({
+      description: 'The revision that made the change; the present one if there was none to make.',
+    }),
     enforcement: Type.Optional(enforcementSchema),
   })
 }
@@ -242,7 +254,11 @@ function callOf(
   const { dryRun = false } = request.query as WriteFlags
   const key = request.headers['idempotency-key'] as string | undefined
   if (key !== undefined && isSecret) {
-    throw new ApiError(400, 'InvalidParameter', 'Cannot take an Idempotency-Key here: the answer has a secret, which is not kept')
+    throw new ApiError(
+      400,
+      'InvalidParameter',
+      'Cannot take an Idempotency-Key here: the answer has a secret, which is not kept',
+    )
   }
   return {
     principal: request.principal,
@@ -312,7 +328,9 @@ async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, sta
 
 function previewOf(changes: readonly Change[], api: Api, principal: Principal) {
   return {
-    changes: changes.filter(change => isShown(change, principal)).map(({ key, before, value }) => ({ key, before, after: value })),
+    changes: changes
+      .filter(change => isShown(change, principal))
+      .map(({ key, before, value }) => ({ key, before, after: value })),
     agents: api.board.agentsTouchedBy(changes),
     rules: rulesTouchedBy(api.world, changes).filter(({ securityGroupId }) => {
       const { accountId = null } = api.world.get('group', securityGroupId) ?? {}

@@ -1,0 +1,62 @@
+/** docs/api.md names every route that there is, and the action that a write is audited as. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { startApi } from '../support/api.ts'
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/api.md'), 'utf8')
+const api = await startApi()
+after(() => api[Symbol.asyncDispose]())
+
+interface Operation {
+  readonly summary?: string
+  readonly tags?: readonly string[]
+  readonly 'x-action'?: string
+}
+
+/** `GET /v1/accounts`, as the page and OpenAPI write it; a row may name several. */
+const documented = [...page.matchAll(/^\| (`(?:GET|POST|PATCH|PUT|DELETE) [^|]*) \|/gm)].flatMap(([, cell = '']) =>
+  [...cell.matchAll(/`((?:GET|POST|PATCH|PUT|DELETE) \/[^`]*)`/g)].map(([, route = '']) => route),
+)
+/** Those that need no token are not the API's: OpenAPI leaves them out. */
+const open = ['GET /health', 'GET /metrics', 'GET /openapi.json', 'GET /docs']
+
+describe('the page of the REST API', () => {
+  const { paths } = api.app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }
+  const served = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map(method => `${method.toUpperCase()} ${path}`),
+  )
+
+  test('names the routes that are served, each once', () => {
+    assert.deepEqual(documented.toSorted(), [...served, ...open].toSorted())
+  })
+
+  test('names the action of each write', () => {
+    const wrong = documented.filter(route => {
+      const [method = '', path = ''] = route.split(' ')
+      const action = paths[path]?.[method.toLowerCase()]?.['x-action']
+      return action !== undefined && !page.includes(`| \`${route}\` | \`${action}\` |`)
+    })
+    assert.deepEqual(wrong, [])
+  })
+
+  // Those two change nothing: a backup is audited all the same, by its own hand.
+  test('and OpenAPI has an action for all that change something', () => {
+    const changing = Object.entries(paths).flatMap(([path, { get: _, ...operations }]) =>
+      Object.entries(operations).map(([method, operation]) => ({
+        route: `${method} ${path}`,
+        action: operation['x-action'],
+      })),
+    )
+    const without = changing.filter(({ action }) => action === undefined).map(({ route }) => route)
+    assert.deepEqual(without.sort(), ['post /v1/backup', 'post /v1/explain'])
+  })
+
+  test('and OpenAPI says of each what it is for, and where it belongs', () => {
+    const bare = Object.values(paths)
+      .flatMap(operations => Object.values(operations))
+      .filter(({ summary, tags }) => !summary || tags?.length !== 1)
+    assert.deepEqual(bare, [])
+  })
+})
