@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { defaultUrl, firstTokenPath } from '../../cli/client/target.ts'
 import * as codes from '../../cli/command.ts'
+import { listedCommands } from '../../cli/command-list.ts'
+import { agentNoun } from '../../cli/commands/operate-agents.ts'
+import type { NounCommand } from '../../cli/operate/noun-command.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { runRingwall } from '../support/launcher.ts'
 import { startOperator } from '../support/operator.ts'
@@ -69,6 +72,25 @@ async function prepared(line: string): Promise<readonly string[]> {
   ])
   return Promise.all(words(line).map(async word => (await made.get(word)?.()) ?? word))
 }
+
+test('every noun is on the page with its verbs, and no other', async () => {
+  const [, section = ''] = page.split('\n## Commands of an operator\n')
+  const rows = [...section.split('\n## ')[0]!.matchAll(/^\| `([a-z-]+)` \| ([^;|:]*)/gm)]
+  const listed = new Map(
+    rows.map(([, noun = '', verbs = '']) => [noun, [...verbs.matchAll(/`([a-z]+)`/g)].map(([, verb]) => verb)]),
+  )
+  const commands = await Promise.all([...listedCommands.values()].map(({ load }) => load()))
+  const nouns = [...commands.map(({ command }) => (command as Partial<NounCommand>).noun), agentNoun.noun].filter(
+    noun => noun !== undefined,
+  )
+  for (const { name, verbs } of nouns) {
+    const names = verbs.map(verb => verb.name).filter(each => each !== '')
+    if (names.length > 0) assert.deepEqual(listed.get(name), names, name)
+    else assert.ok(listed.has(name), name)
+    listed.delete(name)
+  }
+  assert.deepEqual([...listed.keys()], ['explain'])
+})
 
 test('where commands look without any context is as the page says', () => {
   assert.ok(page.includes(`\`${defaultUrl}\``))

@@ -30,17 +30,20 @@ export interface Operator extends AsyncDisposable {
   do(...args: readonly string[]): Promise<string>
 }
 
+export interface OperatorOptions {
+  readonly tls?: { readonly certificate: string; readonly key: string } | null
+  /** The API is on a socket in the folder. */
+  readonly onSocket?: boolean
+}
+
 /**
  * Sets this process's environment as an operator's: no contexts yet, the daemon and its first token in RINGWALL_URL and
  * RINGWALL_TOKEN. One at a time.
  */
-export async function startOperator({
-  tls = null,
-}: {
-  readonly tls?: { readonly certificate: string; readonly key: string } | null
-} = {}): Promise<Operator> {
+export async function startOperator({ tls = null, onSocket = false }: OperatorOptions = {}): Promise<Operator> {
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-operator-'))
   const dataDir = join(folder, 'daemon')
+  const socketPath = join(folder, 'api.sock')
   const logged: Record<string, unknown>[] = []
   const destination = new Writable({
     write(line, _encoding, done) {
@@ -50,7 +53,7 @@ export async function startOperator({
   })
   const daemon = await startDaemon({
     dataDir,
-    listen: { kind: 'tcp', address: '127.0.0.1', port: 0 },
+    listen: onSocket ? { kind: 'unix', path: socketPath } : { kind: 'tcp', address: '127.0.0.1', port: 0 },
     tls,
     agentListen: { address: '127.0.0.1', port: 0 },
     agentUrl: 'https://ringwall.example:9443',
@@ -59,7 +62,8 @@ export async function startOperator({
     log: createLogger('ringwall-daemon', 'info', destination),
   })
   const portOf = (msg: string) => Number(logged.find(line => line.msg === msg)?.port)
-  const url = `${tls === null ? 'http' : 'https'}://127.0.0.1:${portOf('the REST API is served')}`
+  const tcpUrl = `${tls === null ? 'http' : 'https'}://127.0.0.1:${portOf('the REST API is served')}`
+  const url = onSocket ? `unix:${socketPath}` : tcpUrl
   const token = (await readFile(join(dataDir, 'first-token'), 'utf8')).trim()
   process.env.TZ = 'UTC'
   process.env.XDG_CONFIG_HOME = join(folder, 'config')
