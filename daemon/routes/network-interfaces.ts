@@ -52,7 +52,7 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
       },
       macAddress: {
         description: 'Interfaces with this MAC address.',
-        matches: ({ macAddress }, text) => macAddress === text.toLowerCase().replaceAll('-', ':'),
+        matches: ({ macAddress }, text) => macAddress === canonicalMac(text),
       },
       agentId: {
         description: 'Interfaces of instances that this agent serves.',
@@ -128,13 +128,31 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
   addMembershipRoutes(app, api)
 }
 
-/** Of fifty thousand, those that an index already leads to; the filters still decide. */
+/** Of fifty thousand, those that can be meant, before anything is made of them; the filters still decide. */
 function* candidates(world: World, query: Readonly<Record<string, unknown>>): Generator<EniDoc> {
-  const { instanceId, securityGroupId } = query
-  if (instanceId === undefined && securityGroupId === undefined) return yield* world.all('eni')
+  const { address } = query
+  const canonical = address === undefined ? null : (parseAddress(String(address)) ?? '')
+  for (const eni of indexed(world, query)) {
+    if (canonical === null || eni.addresses.includes(canonical)) yield eni
+  }
+}
+
+function* indexed(world: World, query: Readonly<Record<string, unknown>>): Generator<EniDoc> {
+  const { instanceId, securityGroupId, macAddress } = query
   const ids =
-    instanceId !== undefined ? world.enisOfInstance(String(instanceId)) : world.enisOfGroup(String(securityGroupId))
+    instanceId !== undefined
+      ? world.enisOfInstance(String(instanceId))
+      : macAddress !== undefined
+        ? world.enisWithMac(canonicalMac(String(macAddress)))
+        : securityGroupId !== undefined
+          ? world.enisOfGroup(String(securityGroupId))
+          : null
+  if (ids === null) return yield* world.all('eni')
   for (const id of ids) yield world.get('eni', id)!
+}
+
+function canonicalMac(text: string): string {
+  return text.toLowerCase().replaceAll('-', ':')
 }
 
 function addMembershipRoutes(app: FastifyInstance, api: Api): void {
