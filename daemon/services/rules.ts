@@ -78,17 +78,20 @@ export function modifyRule(call: GroupCall, ruleId: string, changes: RuleChanges
   }
 }
 
-function changedFields(
-  { id: _, createdAtMs: _time, ...rule }: RuleDoc,
-  changes: RuleChanges,
-  group: GroupDoc,
-): FileRuleText {
-  const { nicType, ...rest } = rule
+function changedFields(rule: RuleDoc, changes: RuleChanges, group: GroupDoc): FileRuleText {
+  const { id: _, createdAtMs: _time, nicType, sourceGroupOwnerAccount, destGroupOwnerAccount, ...rest } = rule
   // Of a rule that names a group it follows from that; it must not stay behind when the rule names something else.
   const isOwn = group.networkType === 'classic' && rule.sourceGroupId === undefined && rule.destGroupId === undefined
   const namesGroup = typeof changes.sourceGroupId === 'string' || typeof changes.destGroupId === 'string'
-  const merged = { ...rest, ...(isOwn && !namesGroup && { nicType }), ...changes }
-  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null)) as FileRuleText
+  const merged = {
+    ...rest,
+    ...(isOwn && !namesGroup && { nicType }),
+    // The account is that of the group, and goes with it.
+    ...(changes.sourceGroupId === undefined && { sourceGroupOwnerAccount }),
+    ...(changes.destGroupId === undefined && { destGroupOwnerAccount }),
+    ...changes,
+  }
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value != null)) as FileRuleText
 }
 
 /** @throws {ApiError} 404 */

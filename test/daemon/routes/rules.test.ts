@@ -310,6 +310,26 @@ describe('changing a rule', () => {
     }
   })
 
+  test('to another group, or to none, takes the account of the old one away', async () => {
+    const url = await newGroup()
+    const theirs = {
+      direction: 'ingress',
+      ipProtocol: 'all',
+      sourceGroupId: 'sg-theirs',
+      sourceGroupOwnerAccount: otherAccountId,
+    }
+    const [rule] = await add(url, theirs)
+    const target = `${url}/${rule.securityGroupRuleId}`
+    const kept = await api.request('PATCH', target, { priority: 2 })
+    assert.equal(kept.body.permission.sourceGroupOwnerAccount, otherAccountId)
+    const own = await api.request('PATCH', target, { sourceGroupId: 'sg-app' })
+    assert.deepEqual([own.status, own.body.permission.sourceGroupOwnerAccount], [200, undefined])
+    const back = await api.request('PATCH', target, { sourceGroupId: 'sg-theirs', sourceGroupOwnerId: otherAccountId })
+    assert.equal(back.body.permission.sourceGroupOwnerAccount, otherAccountId)
+    const block = await api.request('PATCH', target, { sourceGroupId: null, sourceCidrIp: '203.0.113.0/24' })
+    assert.deepEqual([block.status, block.body.permission.sourceGroupOwnerAccount], [200, undefined])
+  })
+
   test('keeps the intranet of a classic rule', async () => {
     const url = await newGroup({ networkType: 'classic' })
     const [rule] = await add(url, { ...web, sourceCidrIp: '203.0.113.9', nicType: 'intranet' })
