@@ -13,7 +13,7 @@ export interface Command {
   /** The whole help text, ending in a newline. */
   readonly usage: string
   /** The help text for what was typed so far; `usage` where left out. */
-  helpFor?(args: readonly string[]): string
+  helpFor?(args: readonly string[]): string | Promise<string>
   /**
    * @param args  what was typed after the name
    * @returns the exit code: one of those below
@@ -81,7 +81,7 @@ export const exitNotReachable = 5
 /** Runs a command, or prints its usage where that is asked for; wrong arguments and wrong input become lines on stderr and exit code 2, nothing on stdout. */
 export async function runCommand(command: Command, args: readonly string[], io: Io): Promise<number> {
   if (asksForHelp(args)) {
-    io.stdout.write(command.helpFor?.(args) ?? command.usage)
+    io.stdout.write((await command.helpFor?.(args)) ?? command.usage)
     return 0
   }
   try {

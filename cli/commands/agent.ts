@@ -69,6 +69,10 @@ export const command: Command = {
   name: 'agent',
   summary: 'stay, and keep the kernel in agreement with a policy file',
   usage,
+  async helpFor([word = '', ...rest]) {
+    const { agentNoun, agentOperations } = await import('./operate-agents.ts')
+    return agentOperations.includes(word) ? agentNoun.helpFor([word, ...rest]) : usage
+  },
   run: dispatch,
 }
 

@@ -17,6 +17,7 @@ import { type Call, type LocalCall, NotConfirmed, type Noun, type Result, type V
 
 export interface NounCommand extends Command {
   readonly noun: Noun
+  helpFor(args: readonly string[]): string
 }
 
 export function nounCommand(noun: Noun): NounCommand {

@@ -94,3 +94,11 @@ test('a noun that is one verb needs no name of it', async () => {
   const { exitCode, stderr } = await runInProcess(command, ['extra'])
   assert.deepEqual([exitCode, stderr.split('\n')[0]], [2, 'ringwall limits: unexpected argument "extra"'])
 })
+
+test("the help of an operation on agents is its own, that of the host the host's", async () => {
+  const { command } = await listedCommands.get('agent')!.load()
+  assert.match((await runInProcess(command, ['invite', '--help'])).stdout, /^usage: ringwall agent invite \[FLAGS\]/)
+  for (const args of [['--help'], ['join', '--help'], ['xyzzy', '--help']]) {
+    assert.equal((await runInProcess(command, args)).stdout, command.usage)
+  }
+})
