@@ -11,13 +11,12 @@ const megabytes = (bytes = 0) => `${(bytes / 1024 ** 2).toFixed(1)} MB`
 
 for (const changesNothing of [false, true]) {
   const startedMs = performance.now()
-  const { statuses, successes, slowestMs, faults, heapBytes } = await fuzz({ seed, requests, changesNothing })
+  const { statuses, successes, slowest, faults, heapBytes } = await fuzz({ seed, requests, changesNothing })
   const seconds = (performance.now() - startedMs) / 1000
   const sorted = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`)
   console.log(changesNothing ? 'dry runs' : 'writes')
-  console.log(
-    `  ${Math.round(requests / seconds)} requests/s, slowest answer ${slowestMs.toFixed(0)} ms; ${sorted.join(', ')}`,
-  )
+  console.log(`  ${Math.round(requests / seconds)} requests/s; ${sorted.join(', ')}`)
+  console.log(`  slowest answer ${slowest.elapsedMs.toFixed(0)} ms: ${slowest.request.slice(0, 150)}`)
   console.log(`  heap after the first thousand ${megabytes(heapBytes[0])}, at the end ${megabytes(heapBytes.at(-1))}`)
   const never = [...successes].filter(([, count]) => count === 0).map(([operation]) => operation)
   if (never.length > 0) console.log(`  never answered with success: ${never.join(', ')}`)

@@ -29,7 +29,7 @@ export interface FuzzReport {
   readonly statuses: ReadonlyMap<number, number>
   /** Answers of success, keyed by operation: one that never succeeds was not tested. */
   readonly successes: ReadonlyMap<string, number>
-  readonly slowestMs: number
+  readonly slowest: { readonly elapsedMs: number; readonly request: string }
   /** What was wrong, each kind of it once, with a request that shows it. */
   readonly faults: readonly string[]
   /** Bytes in use after a collection, one for each thousand requests. */
@@ -59,13 +59,13 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const statuses = new Map<number, number>()
   const heapBytes: number[] = []
   const faults = new Map<string, string>()
-  let slowestMs = 0
+  let slowest = { elapsedMs: 0, request: '' }
   for (let done = 1; done <= requests && faults.size < mostFaults; done += 1) {
     const request = maker.next()
     const { revision } = api.world
     const answer = await send(api, request)
     statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
-    slowestMs = Math.max(slowestMs, answer.elapsedMs)
+    if (answer.elapsedMs > slowest.elapsedMs) slowest = { elapsedMs: answer.elapsedMs, request: tell(request) }
     const wrong = faultsOf(request, answer)
     if ((changesNothing || answer.status >= 400) && api.world.revision !== revision) {
       wrong.push(`revision ${revision} has become ${api.world.revision}`)
@@ -93,7 +93,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       onThousand?.(done)
     }
   }
-  return { requests, statuses, successes, slowestMs, faults: [...faults.values()], heapBytes }
+  return { requests, statuses, successes, slowest, faults: [...faults.values()], heapBytes }
 }
 
 /** Something of every kind, so that requests find what they name. */
@@ -141,7 +141,7 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
       instanceId,
       device: 'eth0',
       privateIpAddresses: [`198.18.1.${index + 1}`],
-      securityGroupIds: ['sg-1'],
+      securityGroupIds: ['sg-1', 'sg-2'],
     })
   }
   const enrolment = await made('/v1/enrolment-tokens', {})

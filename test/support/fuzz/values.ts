@@ -136,7 +136,12 @@ export class ValueMaker {
     const key = [...examples.keys()].find(name => schema.properties?.[name] !== undefined)
     if (key !== undefined && random.chance(0.7)) return { ...random.pick(examples.get(key)!) }
     const required = new Set(schema.required)
-    const chosen = Object.entries(schema.properties ?? {}).filter(([name]) => required.has(name) || random.chance(0.35))
+    const properties = Object.entries(schema.properties ?? {})
+    // Where nothing is needed, fields are often ways to say one thing, or changes that mean most alone.
+    const chosen =
+      required.size === 0 && random.chance(0.6)
+        ? random.sample(properties, 1)
+        : properties.filter(([name]) => required.has(name) || random.chance(0.35))
     const object = Object.fromEntries(chosen.map(([name, inner]) => [name, this.likely(inner, name)]))
     const [more] = Object.values(schema.patternProperties ?? {})
     if (more !== undefined && random.chance(0.7)) object[random.pick(['team', 'env'])] = this.likely(more, 'tag')
