@@ -1,6 +1,5 @@
 /** `ringwall agent list` and so on: the agents of the fleet, as the daemon sees them. */
-import type { Io } from '../command.ts'
-import { runCommand } from '../command.ts'
+import { type Io, runCommand } from '../command.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { agents, invitations } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'

@@ -349,5 +349,3 @@ export const invitations: Kind = {
   ],
   fields: fields(['invitation', text('enrolmentTokenId')]),
 }
-
-export const kinds: readonly Kind[] = [groups, prefixLists, instances, enis, accounts, tokens, agents, invitations]
