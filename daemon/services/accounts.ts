@@ -49,21 +49,26 @@ export function modifyAccount(
 
 const ownedKinds = ['group', 'prefixList', 'instance', 'eni'] as const satisfies readonly Kind[]
 
-/** @throws {ApiError} 409 while it owns anything */
+/** @throws {ApiError} 409 while it owns anything, or a token names it: another account of its id would be that token's */
 export function deleteAccount(world: World, id: string): Plan<{ accountId: string }> {
   findAccount(world, id)
   const heldBy = Object.fromEntries(
     ownedKinds.map(kind => [kind, [...world.all(kind)].filter(doc => doc.accountId === id).map(doc => doc.id)]),
   ) as Record<(typeof ownedKinds)[number], string[]>
-  const count = Object.values(heldBy).reduce((sum, ids) => sum + ids.length, 0)
+  const tokenIds = [...world.all('token')]
+    .filter(({ scopes }) => scopes.some(({ accountId }) => accountId === id))
+    .map(token => token.id)
+  const count = Object.values(heldBy).reduce((sum, ids) => sum + ids.length, tokenIds.length)
   if (count > 0) {
-    throw new ApiError(409, 'DependencyViolation', `Cannot delete account "${id}": it owns ${count} objects; delete them first`, {
+    const message = `Cannot delete account "${id}": ${count} objects are its own or tokens for it; delete them first`
+    throw new ApiError(409, 'DependencyViolation', message, {
       details: {
         heldBy: {
           securityGroupIds: heldBy.group,
           prefixListIds: heldBy.prefixList,
           instanceIds: heldBy.instance,
           networkInterfaceIds: heldBy.eni,
+          tokenIds,
         },
       },
     })

@@ -171,8 +171,17 @@ describe('accounts', () => {
       prefixListIds: [],
       instanceIds: ['i-b'],
       networkInterfaceIds: ['eni-b'],
+      tokenIds: [],
     })
     assert.equal(api.world.count('account'), 2)
+  })
+
+  test('one that a token names is held by it, or the token would be for whoever has the id next', async () => {
+    await using api = await startApi()
+    await api.makeToken([{ accountId: otherAccountId, access: 'read' }])
+    const answer = await api.request('DELETE', `/v1/accounts/${otherAccountId}`)
+    assert.deepEqual([answer.status, answer.body.code], [409, 'DependencyViolation'])
+    assert.equal(answer.body.heldBy.tokenIds.length, 1)
   })
 
   for (const [name, method, url, body, expected] of [
