@@ -157,8 +157,10 @@ class Survey {
   }
 
   #documentBefore<K extends Kind>(kind: K, id: string): Documents[K] | undefined {
+    // Asked for every ENI of a group: no key is made where none is needed.
+    if (!this.#isPast) return this.#world.get(kind, id)
     const key = keyOf(kind, id)
-    if (!this.#isPast || !this.#before.has(key)) return this.#world.get(kind, id)
+    if (!this.#before.has(key)) return this.#world.get(kind, id)
     return (this.#before.get(key) as Documents[K] | null) ?? undefined
   }
 

@@ -7,6 +7,7 @@ import type { WebSocket } from 'ws'
 import type { Logger } from '../../common/log.ts'
 import type { GoodbyeCode, Position, ToDaemon } from '../../wire/messages.ts'
 import { ApiError } from '../errors.ts'
+import { authorityId, keyOf } from '../model/documents.ts'
 import type { Authority } from '../pki/authority.ts'
 import { Enrolment } from '../pki/enrolment.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
@@ -78,7 +79,8 @@ export class Push implements EnforcementBoard, SessionListener {
   #stopping = false
 
   /**
-   * Listens when it resolves. No commit must come between the world that is passed in and the first `committed`.
+   * Listens when it resolves. `committed` must be told of every commit after the world's revision, those included that
+   * agents make before anybody watches.
    * @throws {Error} where it cannot listen
    * @throws {StoreError}
    */
@@ -140,6 +142,7 @@ export class Push implements EnforcementBoard, SessionListener {
       tellWaiters(record)
     }
     this.#endReplaced(commit)
+    this.#noteAuthority(commit)
     const concerned: AgentRecord[] = []
     for (const agentId of impact.agentIds) {
       const record = this.#registry.get(agentId)
@@ -334,6 +337,17 @@ export class Push implements EnforcementBoard, SessionListener {
       if (!certificates.some(({ serialNumber }) => serialNumber === record.link?.serialNumber)) {
         this.#letGo(record, 'replaced', 'the agent has enrolled again')
       }
+    }
+  }
+
+  /** A backup of another installation was put back: what listens here still has the key of before. */
+  #noteAuthority({ changes }: Commit): void {
+    const change = changes.find(({ key }) => key === keyOf('authority', authorityId))
+    const { certificate } = (change?.value ?? {}) as { readonly certificate?: string }
+    if (change !== undefined && certificate !== this.#parts.authority.certificate) {
+      this.#parts.logger.error(
+        'the CA of agents was replaced: restart the daemon, and enrol agents that cannot connect then',
+      )
     }
   }
 

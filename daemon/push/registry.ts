@@ -57,7 +57,7 @@ export class AgentRegistry {
   /** @returns agents that this commit revokes or deletes */
   apply({ revision, changes }: Commit): readonly AgentRecord[] {
     const gone: AgentRecord[] = []
-    for (const { key, value } of changes) {
+    for (const { key, before, value } of changes) {
       const { kind, id } = parseKey(key)
       if (kind !== 'agent') continue
       const record = this.#records.get(id)
@@ -73,9 +73,9 @@ export class AgentRegistry {
       } else {
         record.hostName = doc.hostName
         record.standing = doc.status
-        // Enrolled again: the host may be another, with nothing in its kernel.
-        if (!wasActive && doc.status === 'active')
+        if (doc.status === 'active' && hasEnrolledAgain(before as AgentDoc | null, doc)) {
           Object.assign(record, { enforced: null, relevant: revision, lastError: null, enis: [] })
+        }
       }
       this.look(record)
       if (wasActive && record.standing !== 'active') gone.push(record)
@@ -110,6 +110,12 @@ export class AgentRegistry {
     record.state = stateOf(record)
     this.#records.set(doc.id, record)
   }
+}
+
+/** None of its certificates is one it had: the host may be another, with nothing in its kernel. */
+function hasEnrolledAgain(before: AgentDoc | null, after: AgentDoc): boolean {
+  const known = new Set(before?.certificates.map(({ serialNumber }) => serialNumber))
+  return after.certificates.length > 0 && !after.certificates.some(({ serialNumber }) => known.has(serialNumber))
 }
 
 function showStatus(record: AgentRecord): AgentStatus {

@@ -198,8 +198,15 @@ describe('enrolment', () => {
     const old = await host.enrol()
     const agent = await FakeAgent.connect(host.port, old)
     await agent.next('snapshot')
+    while (host.push.agentStatus(old.agentId)?.state !== 'in-sync') await new Promise(setImmediate)
     await host.enrol({ agentId: old.agentId })
     assert.equal((await agent.next('goodbye')).code, 'replaced')
+    // The host that comes may be another.
+    assert.partialDeepStrictEqual(host.push.agentStatus(old.agentId), {
+      state: 'away',
+      behind: true,
+      enforcedRevision: null,
+    })
   })
 
   test('token names are what a token text can hold', () => {

@@ -272,13 +272,14 @@ describe('an agent', () => {
   })
 
   test('that nobody hears is pinged, and then taken for gone', async () => {
-    await using scene = await setScene({ options: { heartbeatMs: 30 } })
+    await using scene = await setScene({ options: { heartbeatMs: 200 } })
     const { host, one } = scene
     const agent = await FakeAgent.connect(host.port, one)
     await agent.next('snapshot')
+    await turnsUntil(() => inSync(host, one))
     // Alive as long as it answers pings, which ws does by itself.
     const { sinceMs } = host.push.agentStatus(one.agentId)!
-    await agent.until(({ pings }) => pings >= 6)
+    await agent.until(({ pings }) => pings >= 5)
     assert.equal(host.push.agentStatus(one.agentId)?.sinceMs, sinceMs)
     agent.pause()
     await turnsUntil(() => host.push.agentStatus(one.agentId)?.state === 'away')
