@@ -1,7 +1,8 @@
 /** The agent's HTTP: reading only, plain routes, for Prometheus, health checks and `ringwall show`. */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, BlockList } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
+import { isLoopback } from '../common/loopback.ts'
 
 export interface Reply {
   readonly status: number
@@ -113,14 +114,6 @@ export function closeServer(server: Server): Promise<void> {
     server.close(() => resolve())
     server.closeAllConnections()
   })
-}
-
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
-function isLoopback(address: string): boolean {
-  return loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -44,7 +44,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: {
       daemon: { summary: 'run the control daemon', load: () => import('./commands/daemon.ts') },
       agent: {
-        summary: 'stay, and keep the kernel in agreement with a policy file',
+        summary: 'enforce here what the daemon or a policy file says; manage agents',
         load: () => import('./commands/agent.ts'),
       },
     },

@@ -1,5 +1,5 @@
 /** The `ringwall` command: finds the command asked for and runs it. Each command is loaded only when it is needed. */
-import { readFileSync } from 'node:fs'
+import { version } from '../common/version.ts'
 import { nearestWord } from '../rules-compiler/validate/nearest-word.ts'
 import type { Io } from './command.ts'
 import { commandGroups, listedCommands } from './command-list.ts'
@@ -53,7 +53,7 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
       io.stdout.write(helpText)
       return 0
     case '--version':
-      io.stdout.write(`ringwall ${version()}\n`)
+      io.stdout.write(`ringwall ${version}\n`)
       return 0
     default:
       return runNamed(name, args, io)
@@ -70,9 +70,4 @@ async function runNamed(name: string, args: readonly string[], io: Io): Promise<
   }
   const [{ runCommand }, { command }] = await Promise.all([import('./command.ts'), listed.load()])
   return runCommand(command, args, io)
-}
-
-function version(): string {
-  const packageJson = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(packageJson) as { version: string }).version
 }

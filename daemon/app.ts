@@ -1,11 +1,12 @@
 /** The REST API put together: what every request passes on its way to its route, and every answer on its way back. */
 import { randomUUID } from 'node:crypto'
-import { BlockList, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from '../common/log.ts'
+import { isLoopback } from '../common/loopback.ts'
 import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
@@ -247,14 +248,6 @@ function addOpenRoutes(app: FastifyInstance, { metrics, api }: AppOptions): void
       .serializer(String)
       .send(await metrics.registry.metrics())
   })
-}
-
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
-export function isLoopback(address: string): boolean {
-  return loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
 }
 
 function isFromThisMachine(sourceAddress: string): boolean {

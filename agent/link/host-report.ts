@@ -1,6 +1,6 @@
 /** What an agent says of its host. */
-import { readFileSync } from 'node:fs'
 import { hostname, release } from 'node:os'
+import { version } from '../../common/version.ts'
 import type { HostReport } from '../../wire/messages.ts'
 import { listAddresses } from '../watch/addresses.ts'
 
@@ -20,7 +20,7 @@ export async function makeHostReport({ nftVersion, capabilities }: NftFacts): Pr
   return {
     hostName: hostname(),
     kernel: release(),
-    agentVersion: agentVersion(),
+    agentVersion: version,
     nftVersion,
     capabilities: Object.fromEntries(Object.entries(capabilities).map(([name, how]) => [asKey(name), how])),
     devices: devices.slice(0, mostDevices).map(device => ({
@@ -39,9 +39,4 @@ function asKey(feature: string): string {
 /** The kernel lets a name have any bytes but a few (dev_valid_name, net/core/dev.c); this goes to operators' terminals. */
 function printable(name: string): string {
   return name.replace(/\p{C}/gu, '?')
-}
-
-function agentVersion(): string {
-  const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(packageJson) as { version: string }).version
 }

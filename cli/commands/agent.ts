@@ -67,7 +67,7 @@ const leaveOptions = { ...stateDirOption, flush: { type: 'boolean' } } as const
 
 export const command: Command = {
   name: 'agent',
-  summary: 'stay, and keep the kernel in agreement with a policy file',
+  summary: 'enforce here what the daemon or a policy file says; manage agents',
   usage,
   async helpFor([word = '', ...rest]) {
     const { agentNoun, agentOperations } = await import('./operate-agents.ts')

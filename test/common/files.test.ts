@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { writeAtomically } from '../../common/files.ts'
+
+test('a file is for its owner alone, whatever a killed writer has left', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ringwall-files-'))
+  try {
+    const path = join(folder, 'secret')
+    await writeFile(path, 'old')
+    await writeFile(`${path}.new`, 'half of wh')
+    for (const each of [path, `${path}.new`]) await chmod(each, 0o644)
+    await writeAtomically(path, 'new')
+    assert.equal(await readFile(path, 'utf8'), 'new')
+    assert.equal((await stat(path)).mode & 0o777, 0o600)
+    assert.deepEqual(await readdir(folder), ['secret'])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
