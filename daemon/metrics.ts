@@ -51,7 +51,7 @@ export function createMetrics(world: () => World | null) {
   })
   new Gauge({
     name: 'ringwall_daemon_revision',
-    help: 'The newest revision of the store.',
+    help: 'The newest revision of the store. A rise means that somebody writes.',
     registers,
     collect() {
       this.set(world()?.revision ?? 0)
@@ -59,7 +59,7 @@ export function createMetrics(world: () => World | null) {
   })
   new Gauge({
     name: 'ringwall_daemon_objects',
-    help: 'Objects there are, by kind.',
+    help: 'Objects there are, by kind. A rise means a growing fleet.',
     labelNames: ['kind'],
     registers,
     collect() {

@@ -3,38 +3,6 @@ import { describe, test } from 'node:test'
 import type { KernelReading } from '../../agent/counters/read.ts'
 import { type AgentMetrics, createMetrics } from '../../agent/metrics.ts'
 
-/** What `promtool check metrics` refuses, and what Prometheus' naming page asks for. */
-describe('every metric', () => {
-  const { registry } = createMetrics()
-  for (const { name, help, type } of registry.getMetricsAsArray().map(describeMetric)) {
-    const isOurs = name.startsWith('ringwall_agent_')
-    test(name, () => {
-      assert.match(name, /^[a-z][a-z0-9_]*$/)
-      assert.notEqual(help.trim(), '')
-      assert.equal(name.endsWith('_total'), type === 'counter', 'counters end in _total, and nothing else does')
-      assert.doesNotMatch(name, /_(bucket|count|sum)$/, 'reserved for histograms')
-      assert.doesNotMatch(name, /_(counter|gauge|histogram|summary)(_|$)/)
-      assert.doesNotMatch(name, /_(ms|milliseconds|us|minutes|kb|kilobytes|mb|megabytes|percent)(_|$)/, 'base units')
-      if (type === 'histogram') assert.match(name, /_(seconds|bytes)$/)
-      if (isOurs) assert.match(help, /rise|Above 0|0 means/, 'the help says what a rise means')
-      if (isOurs) assert.match(help, /\.$/)
-    })
-  }
-
-  test('of the agent has its name', () => {
-    const others = registry
-      .getMetricsAsArray()
-      .map(({ name }) => name)
-      .filter(name => !/^(ringwall_agent|process|nodejs)_/.test(name))
-    assert.deepEqual(others, [])
-  })
-})
-
-function describeMetric(metric: object): { readonly name: string; readonly help: string; readonly type: string } {
-  const { name, help } = metric as { readonly name: string; readonly help: string }
-  return { name, help, type: metric.constructor.name.toLowerCase() }
-}
-
 const reading = (source: string, more: Partial<KernelReading>): KernelReading => ({
   source,
   eniIds: ['eni-1'],
