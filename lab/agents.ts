@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Control } from './control.ts'
 import type { AgentHost, Fleet } from './fleet.ts'
-import { endOf, launcher, logOf, startLogged } from './launcher.ts'
+import { asHost, endOf, logOf, startLogged } from './launcher.ts'
 import type { Namespace } from './netns.ts'
 import type { Network } from './network.ts'
 import { instanceId } from './policies.ts'
@@ -58,7 +58,7 @@ export async function startAgentsOn(
 async function enrol({ name, namespace, instanceIds }: HostWithAgent, folder: string, control: Control): Promise<void> {
   const { token } = await control.call<{ token: string }>('POST', '/v1/enrolment-tokens', { instanceIds })
   const args = ['agent', 'join', control.agentUrl, '--token', token, '--state-dir', stateDirOf(folder, name)]
-  await namespace.run(launcher, args)
+  await namespace.run(...asHost(name, args))
 }
 
 /** Of a host that has enrolled. */
@@ -66,7 +66,8 @@ export function startAgent(
   { name, namespace }: Pick<HostWithAgent, 'name' | 'namespace'>,
   folder: string,
 ): ChildProcess {
-  return startLogged(namespace, ['agent', '--state-dir', stateDirOf(folder, name)], logOf(folder, name))
+  const args = ['agent', '--state-dir', stateDirOf(folder, name)]
+  return startLogged({ namespace, hostName: name, args, log: logOf(folder, name) })
 }
 
 async function allInSync(running: ReadonlyMap<string, ChildProcess>, folder: string, control: Control): Promise<void> {

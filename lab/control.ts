@@ -50,7 +50,8 @@ export async function startControl({ folder, namespace, address }: ControlOption
   const log = logOf(folder, 'daemon')
   const args = ['--data-dir', dataDir, '--listen', `unix:${socketPath}`, '--agent-listen', `0.0.0.0:${agentPort}`]
   const start = async () => {
-    const child = startLogged(namespace, ['daemon', ...args, '--agent-url', agentUrl], log)
+    const command = ['daemon', ...args, '--agent-url', agentUrl]
+    const child = startLogged({ namespace, hostName: 'control', args: command, log })
     await becomesHealthy(child, socketPath, log)
     return child
   }

@@ -10,11 +10,23 @@ export function logOf(folder: string, name: string): string {
   return join(folder, `${name}.log`)
 }
 
+/** What a command is given to run as on a host of that name: in a UTS namespace of its own. */
+export function asHost(hostName: string, args: readonly string[]): readonly [command: string, args: readonly string[]] {
+  return ['unshare', ['--uts', 'sh', '-c', 'hostname "$0" && exec "$@"', hostName, launcher, ...args]]
+}
+
+export interface LoggedCommand {
+  readonly namespace: Namespace
+  readonly hostName: string
+  readonly args: readonly string[]
+  readonly log: string
+}
+
 /** A `ringwall` command inside a namespace that writes all it says to a file. */
-export function startLogged(namespace: Namespace, args: readonly string[], log: string): ChildProcess {
+export function startLogged({ namespace, hostName, args, log }: LoggedCommand): ChildProcess {
   const output = openSync(log, 'a')
   try {
-    return namespace.spawn(launcher, args, { stdio: ['ignore', output, output] })
+    return namespace.spawn(...asHost(hostName, args), { stdio: ['ignore', output, output] })
   } finally {
     closeSync(output)
   }
