@@ -59,4 +59,8 @@ suite('the nearest word', () => {
   for (const [word, expected] of rows) {
     test(`${word.slice(0, 20)} is ${expected}`, () => assert.equal(nearestWord(word, known), expected))
   }
+
+  test('two letters in the wrong order are one slip, not two', () => {
+    assert.equal(nearestWord('sg-wbe', ['sg-db', 'sg-web', 'sg-app']), 'sg-web')
+  })
 })
