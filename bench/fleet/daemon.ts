@@ -32,6 +32,7 @@ const push = await Push.start({
   world,
   authority,
   registry,
+  memberLog: { readFrom: await store.oldestWithin(16 * 1024 * 1024) },
   logger: createLogger('bench-daemon', 'error'),
   host: '127.0.0.1',
   port,

@@ -34,6 +34,8 @@ interface Figures {
   readonly connectSeconds: number
   readonly kibPerAgent: number
   readonly residentMib: number
+  readonly connectCpuMs: number
+  readonly changeCpuMs: number
   readonly changeMs: readonly number[]
   readonly commitMs: readonly number[]
   readonly restMsPerSecond: number
@@ -54,10 +56,12 @@ console.log(
       'agents',
       'first connection of all, s',
       'connections a second',
+      'daemon’s CPU for one, ms',
       'daemon with all, MiB',
       'memory an agent, KiB',
       'a member more, commit to all acknowledged, ms (longest)',
       'of which the commit, ms',
+      'daemon’s CPU for it, ms',
       'daemon’s CPU at rest, ms a second',
       'restart of the daemon, ms',
       'all back after it, s',
@@ -70,10 +74,12 @@ console.log(
       row.agents.toLocaleString('en'),
       figure(row.connectSeconds),
       figure(row.agents / row.connectSeconds),
+      figure(row.connectCpuMs),
       figure(row.residentMib),
       figure(row.kibPerAgent),
       `${figure(median(row.changeMs))} (${figure(Math.max(...row.changeMs))})`,
       figure(median(row.commitMs)),
+      figure(row.changeCpuMs),
       figure(row.restMsPerSecond),
       figure(row.start),
       figure(row.backSeconds),
@@ -105,10 +111,12 @@ async function measureFleet(agents: number): Promise<Figures> {
     const connectSeconds = (performance.now() - begun) / 1000
     await setTimeout(2000)
     const all = await daemon.measure()
+    const beforeChanges = await daemon.measure()
     const changes = []
     for (let round = 0; round < rounds; round += 1) changes.push(await daemon.change(sharedMembers + round))
     const short = changes.find(({ enforced }) => enforced !== agents)
     if (short !== undefined) throw new Error(`${short.enforced} of ${agents} agents have acknowledged a change`)
+    const afterChanges = await daemon.measure()
     const atRest = await restOf(daemon)
     const before = await Promise.all(shares.map(countsOf))
     daemon.kill()
@@ -124,6 +132,8 @@ async function measureFleet(agents: number): Promise<Figures> {
       connectSeconds,
       kibPerAgent: (all.residentBytes - alone.residentBytes) / 1024 / agents,
       residentMib: all.residentBytes / 1024 / 1024,
+      connectCpuMs: (all.cpuMs - alone.cpuMs) / agents,
+      changeCpuMs: (afterChanges.cpuMs - beforeChanges.cpuMs) / rounds,
       changeMs: changes.map(({ enforcedMs }) => enforcedMs),
       commitMs: changes.map(({ commitMs }) => commitMs),
       restMsPerSecond: atRest,

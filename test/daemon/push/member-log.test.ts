@@ -4,6 +4,7 @@ import { MemberLog } from '../../../daemon/push/member-log.ts'
 import { World } from '../../../daemon/state/world.ts'
 import type { Write } from '../../../daemon/store/store.ts'
 import { changesIn, makeEniDoc, makeGroup, put } from '../../support/documents.ts'
+import { MemoryStore } from '../../support/memory-store.ts'
 
 function begin(maxEntries = 1000) {
   const world = new World()
@@ -55,6 +56,20 @@ describe('the log of members', () => {
     assert.equal(log.fold(world, 'sg-1', log.floor - 1), null)
     const fold = log.fold(world, 'sg-1', log.floor)
     assert.deepEqual(fold, { add: ['198.18.0.22'], remove: [`198.18.0.${log.floor - 1}`] })
+  })
+
+  test('is read from the history as far back as is asked for', async () => {
+    const store = new MemoryStore()
+    for (let count = 0; count < 600; count += 1)
+      await store.commit({ writes: [eni('eni-1', `198.18.1.${count % 250}`)] })
+    const world = new World(await store.list(''))
+    const whole = await MemberLog.read(store, 600)
+    assert.equal(whole.floor, 0)
+    assert.deepEqual(whole.fold(world, 'sg-1', 0), { add: ['198.18.1.99'], remove: [] })
+    assert.deepEqual(whole.fold(world, 'sg-1', 598), { add: ['198.18.1.99'], remove: ['198.18.1.97'] })
+    assert.equal((await MemberLog.read(store, 600, { readFrom: 500 })).floor, 499)
+    await store.compact(400)
+    assert.equal((await MemberLog.read(store, 600)).floor, 399)
   })
 
   test('has one place for revisions that fold to the same', () => {
