@@ -11,3 +11,9 @@ export function median(values: readonly number[]): number {
 export function medianRatio(values: readonly number[], baseline: readonly number[]): number {
   return median(values.map((value, index) => value / baseline[index]!))
 }
+
+/** The smallest value that at least `percent` of them do not exceed (nearest rank). @param values  not empty */
+export function percentile(values: readonly number[], percent: number): number {
+  const ordered = values.toSorted((a, b) => a - b)
+  return ordered[Math.max(0, Math.ceil((percent / 100) * ordered.length) - 1)]!
+}
