@@ -14,7 +14,7 @@ import { asApiError, problemContentType, problemDocument } from './http/problem.
 import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
-import type { Note } from './model/note.ts'
+import type { RefusedWrite } from './model/note.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
@@ -45,15 +45,6 @@ export interface AppOptions {
   readonly requestsPerMinute: number
   /** Told of every write that was refused. */
   readonly onRefused: (refused: RefusedWrite) => void
-}
-
-export interface RefusedWrite {
-  readonly note: Note
-  readonly method: string
-  readonly url: string
-  readonly status: number
-  readonly code: string
-  readonly message: string
 }
 
 const requestTimeoutMs = 30_000

@@ -71,6 +71,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     world = new World(await store.list(''))
     const state = world
 
+    const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
+    stops.unshift(() => audit.close())
     const push = await Push.start({
       store,
       world,
@@ -79,11 +81,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       registry: metrics.registry,
       host: options.agentListen.address,
       port: options.agentListen.port,
+      onRefused: refused => audit.refused(refused),
       memberLog: { readFrom: await store.oldestWithin(historyReadBytes) },
     })
     stops.unshift(() => push.close())
-    const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
-    stops.unshift(() => audit.close())
     const watch = await store.watch(world.revision + 1, commit => {
       const impact = push.impactOf(commit.changes)
       state.apply(commit)

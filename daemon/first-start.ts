@@ -42,7 +42,8 @@ export async function firstStart(
     preconditions: [{ kind: 'head', revision: world.revision }],
     note: note(),
   })
-  if (result.kind === 'conflict') throw new Error('Cannot make the first token: another daemon writes to the store; start again')
+  if (result.kind === 'conflict')
+    throw new Error('Cannot make the first token: another daemon writes to the store; start again')
   return text
 }
 

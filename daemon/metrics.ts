@@ -10,7 +10,15 @@ import type { World } from './state/world.ts'
 export type DaemonMetrics = ReturnType<typeof createMetrics>
 
 /** Told one by one; documents of other kinds are no objects of the operator's. */
-const countedKinds = ['account', 'group', 'prefixList', 'instance', 'eni', 'agent', 'token'] as const satisfies readonly Kind[]
+const countedKinds = [
+  'account',
+  'group',
+  'prefixList',
+  'instance',
+  'eni',
+  'agent',
+  'token',
+] as const satisfies readonly Kind[]
 const secondsBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30]
 
 /** @param world  asked at each scrape */

@@ -4,8 +4,7 @@
  * however long the disk was full, and nothing stands there twice.
  */
 import type { Logger } from '../../common/log.ts'
-import type { RefusedWrite } from '../app.ts'
-import type { Note } from '../model/note.ts'
+import type { Note, RefusedWrite } from '../model/note.ts'
 import { type Commit, CompactedError, type Store } from '../store/store.ts'
 import { type AuditEvent, eventOfAct, eventOfCommit, eventOfRefusal, lineOf, type UnplacedEvent } from './event.ts'
 import { type AuditPage, type SearchOptions, searchFiles } from './search.ts'

@@ -1,7 +1,6 @@
 /** What the audit log has of each write, done or refused: one JSON object a line. */
-import type { RefusedWrite } from '../app.ts'
 import { type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
-import type { Note, NotedPrincipal } from '../model/note.ts'
+import type { Note, NotedPrincipal, RefusedWrite } from '../model/note.ts'
 import type { Commit } from '../store/store.ts'
 import { type ChangedFields, differenceOf } from './difference.ts'
 

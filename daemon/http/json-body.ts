@@ -1,7 +1,8 @@
 /** Request bodies: JSON that says each key once, is not deep, and names nothing of JavaScript's own. */
-import { ApiError, type FieldError } from '../errors.ts'
+
 import { readJson } from '../../rules-compiler/validate/read-json.ts'
 import { Report } from '../../rules-compiler/validate/report.ts'
+import { ApiError, type FieldError } from '../errors.ts'
 
 export const maxBodyBytes = 1024 * 1024
 /** The deepest request that means something has five levels. */
@@ -40,7 +41,11 @@ function requireModest(text: string): void {
     } else if (code === openBrace || code === openBracket) {
       depth += 1
       if (depth > maxDepth) {
-        throw new ApiError(400, 'InvalidParameter', `Cannot read the body: expected at most ${maxDepth} levels of nesting`)
+        throw new ApiError(
+          400,
+          'InvalidParameter',
+          `Cannot read the body: expected at most ${maxDepth} levels of nesting`,
+        )
       }
     } else if (code === closeBrace || code === closeBracket) {
       depth -= 1

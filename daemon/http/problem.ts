@@ -26,9 +26,15 @@ export function problemDocument(error: ApiError, requestId: string): ProblemDocu
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof StoreError) {
-    return new ApiError(503, 'StoreUnavailable', `Cannot store the change: ${storeFaults[error.kind]}`, { cause: error })
+    return new ApiError(503, 'StoreUnavailable', `Cannot store the change: ${storeFaults[error.kind]}`, {
+      cause: error,
+    })
   }
-  const { code = '', statusCode = 500, message = '' } = error as { code?: string; statusCode?: number; message?: string }
+  const {
+    code = '',
+    statusCode = 500,
+    message = '',
+  } = error as { code?: string; statusCode?: number; message?: string }
   const known = fastifyFaults[code]
   if (known !== undefined) return new ApiError(known.status, known.code, known.message, { cause: error })
   if (statusCode >= 400 && statusCode < 500) {

@@ -14,3 +14,14 @@ export interface NotedPrincipal {
   readonly id: string
   readonly name: string
 }
+
+/** A write that was not made. */
+export interface RefusedWrite {
+  readonly note: Note
+  readonly method: string
+  readonly url: string
+  /** Of the answer. */
+  readonly status: number
+  readonly code: string
+  readonly message: string
+}

@@ -8,6 +8,7 @@ import type { Logger } from '../../common/log.ts'
 import type { GoodbyeCode, Position, ToDaemon } from '../../wire/messages.ts'
 import { ApiError } from '../errors.ts'
 import { authorityId, keyOf } from '../model/documents.ts'
+import type { RefusedWrite } from '../model/note.ts'
 import type { Authority } from '../pki/authority.ts'
 import { Enrolment } from '../pki/enrolment.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
@@ -50,6 +51,8 @@ export interface PushParts {
   /** How long agents' certificates are good for; seven days where left out. */
   readonly certificateMs?: number
   readonly options?: Partial<PushOptions>
+  /** Told of each attempt to enrol that was refused. */
+  readonly onRefused?: (refused: RefusedWrite) => void
   readonly memberLog?: MemberLogOptions
   readonly changeLog?: ChangeLogOptions
 }
@@ -98,6 +101,7 @@ export class Push implements EnforcementBoard, SessionListener {
           options: push.#options,
           metrics: push.#metrics,
           onAgent: (socket, identity) => push.#meet(socket, identity),
+          onRefused: parts.onRefused ?? (() => {}),
         },
         { host, port },
       )

@@ -13,6 +13,7 @@ import type { Logger } from '../../common/log.ts'
 import { enrolPath, maxToDaemonBytes, pushPath } from '../../wire/messages.ts'
 import { ApiError } from '../errors.ts'
 import { asApiError, problemContentType, problemDocument } from '../http/problem.ts'
+import type { RefusedWrite } from '../model/note.ts'
 import type { Authority } from '../pki/authority.ts'
 import type { Enrolment } from '../pki/enrolment.ts'
 import { type Judgement, judgeCertificate } from '../pki/judge-certificate.ts'
@@ -30,6 +31,8 @@ export interface AgentServerParts {
   readonly metrics: PushMetrics
   readonly logger: Logger
   readonly onAgent: (socket: WebSocket, identity: SessionIdentity) => void
+  /** Told of each attempt to enrol that was refused. */
+  readonly onRefused: (refused: RefusedWrite) => void
 }
 
 const minuteMs = 60_000
@@ -128,7 +131,7 @@ export class AgentServer {
       const { method, url } = request
       if (url !== enrolPath) throw new ApiError(404, 'NotFound', 'Cannot find the path: this listener is for agents')
       if (method !== 'POST') throw new ApiError(405, 'MethodNotAllowed', `Cannot serve ${method}: expected POST`)
-      const answer = await this.#enrol(request)
+      const answer = await this.#enrol(request, requestId)
       send(response, 201, 'application/json; charset=utf-8', answer)
     } catch (error) {
       const refusal = asApiError(error)
@@ -139,8 +142,8 @@ export class AgentServer {
     }
   }
 
-  async #enrol(request: IncomingMessage) {
-    const { enrolment, metrics, logger } = this.#parts
+  async #enrol(request: IncomingMessage, requestId: string) {
+    const { enrolment, metrics, logger, onRefused } = this.#parts
     const source = request.socket.remoteAddress ?? ''
     try {
       const answer = await enrolment.enrol(await readBody(request), source)
@@ -152,6 +155,10 @@ export class AgentServer {
       const outcome = status >= 500 ? 'failed' : status === 429 ? 'throttled' : 'refused'
       metrics.enrolments.inc({ outcome })
       logger.warn({ source, code }, message)
+      // Whose it is says a token that was not good, or none at all.
+      const principal = { kind: 'enrolment', id: '', name: 'unknown' } as const
+      const note = { action: 'ringwall:EnrolAgent', principal, sourceAddress: source, requestId }
+      onRefused({ note, method: 'POST', url: enrolPath, status, code, message })
       throw error
     }
   }

@@ -113,7 +113,11 @@ export class Executor {
       // The newer commits reach the world through the watch.
       await new Promise(setImmediate)
     }
-    throw new ApiError(503, 'Busy', `Cannot store the change: other daemons wrote ${attempts} times meanwhile; try again`)
+    throw new ApiError(
+      503,
+      'Busy',
+      `Cannot store the change: other daemons wrote ${attempts} times meanwhile; try again`,
+    )
   }
 
   #replay({ principal, idempotency }: Call): Outcome<never> | null {

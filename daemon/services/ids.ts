@@ -1,7 +1,7 @@
 /** Ids of new objects: as the client wishes, or made here. */
 import { randomInt } from 'node:crypto'
 import { ApiError } from '../errors.ts'
-import { type Kind } from '../model/documents.ts'
+import type { Kind } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 
 const prefixes = {

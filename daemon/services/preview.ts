@@ -18,7 +18,8 @@ export function rulesTouchedBy(world: World, changes: readonly Change[]): readon
     const { kind, id } = parseKey(key)
     if (kind === 'group') edited.push(...rulesEdited(id, before as GroupOrNone, value as GroupOrNone))
     if (kind !== 'eni') continue
-    for (const groupId of groupsWithOtherMembers(before as EniOrNone, value as EniOrNone)) membershipChanged.add(groupId)
+    for (const groupId of groupsWithOtherMembers(before as EniOrNone, value as EniOrNone))
+      membershipChanged.add(groupId)
   }
   const known = new Set(edited.map(({ securityGroupRuleId }) => securityGroupRuleId))
   const matching = [...membershipChanged].flatMap(groupId => rulesNaming(world, groupId))

@@ -51,7 +51,7 @@ export interface Change {
   readonly key: string
   /** null: deleted. */
   readonly value: unknown
-  /** Before this commit; null: there was none, or compaction has taken it. */
+  /** As it was before this commit, for as long as the commit is in the history; null: there was none. */
   readonly before: unknown
 }
 

@@ -1,9 +1,11 @@
 /** The daemon, agents and packets together: what an operator asks for over REST is what the kernels of the hosts do. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { startAgent } from '../../lab/agents.ts'
 import { type Conversation, type Peer, startPeer } from '../../lab/conversation.ts'
+import { launcher } from '../../lab/launcher.ts'
 import { type SwitchedFleet, startSwitchedFleet } from '../../lab/switched.ts'
 import { families } from '../../rules-compiler/address/cidr.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -169,6 +171,28 @@ describe('a fleet under a control daemon', { skip: needsKernel }, () => {
     await change('PATCH', '/v1/security-groups/sg-db', { description: 'databases' })
     await untilInSync()
     assert.ok(await tryConnect('web', 'db'))
+  })
+
+  test('a host with a token that is worth nothing is refused, and the audit log says so', async () => {
+    const { control, folder } = fleet
+    const { token, enrolmentToken } = await control.call<{
+      token: string
+      enrolmentToken: { enrolmentTokenId: string }
+    }>('POST', '/v1/enrolment-tokens', {})
+    await control.call('DELETE', `/v1/enrolment-tokens/${enrolmentToken.enrolmentTokenId}`)
+    const { namespace } = fleet.hosts.get('web')!
+    const args = ['agent', 'join', control.agentUrl, '--token', token, '--state-dir', join(folder, 'nobody.state')]
+    const { exitCode, stderr } = await namespace.run(launcher, args, { allowFailure: true })
+    assert.notEqual(exitCode, 0)
+    assert.match(stderr, /token/)
+    const { items } = await control.call<{ items: { status: number; sourceAddress: string }[] }>(
+      'GET',
+      '/v1/audit?action=ringwall:EnrolAgent&outcome=refused',
+    )
+    assert.deepEqual(
+      items.map(({ status }) => status),
+      [401],
+    )
   })
 
   test('a revoked agent is cut off, and its kernel keeps what it had', async () => {

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { createLogger } from '../../common/log.ts'
-import { createApp, type RefusedWrite } from '../../daemon/app.ts'
+import { createApp } from '../../daemon/app.ts'
 import { type AuditLog, openAuditLog } from '../../daemon/audit/audit-log.ts'
 import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
+import type { RefusedWrite } from '../../daemon/model/note.ts'
 import { openTransferFolder } from '../../daemon/services/backups.ts'
 import type { EnforcementBoard } from '../../daemon/services/enforcement.ts'
 import { Executor } from '../../daemon/services/executor.ts'
@@ -156,7 +157,11 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       const parsed = isJson ? answer.json() : answer.body
       if (answer.statusCode < 300 && isJson && parsed.dryRun !== true) {
         // What OpenAPI promises of an answer is true of it.
-        assert.equal(checker.faultOf(method, url, { status: answer.statusCode, body: parsed }), null, `${method} ${url}`)
+        assert.equal(
+          checker.faultOf(method, url, { status: answer.statusCode, body: parsed }),
+          null,
+          `${method} ${url}`,
+        )
       }
       return { status: answer.statusCode, headers: answer.headers, body: parsed }
     },
