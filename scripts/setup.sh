@@ -43,6 +43,7 @@ missing_packages() {
   [ "$purpose" = test ] || return 0
   present tcpdump || echo tcpdump
   present tcpreplay || echo tcpreplay
+  present strace || echo strace
 }
 
 install_debian_packages() {
