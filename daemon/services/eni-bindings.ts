@@ -1,12 +1,12 @@
 /** Which device an ENI is: each device of a host is one ENI, or a packet would have two policies. */
 import type { EniDoc } from '../model/documents.ts'
-import type { World } from '../state/world.ts'
+import { networkKey, type World } from '../state/world.ts'
 import { conflict, type Faults } from './faults.ts'
 
 export interface BoundEni {
   readonly eni: EniDoc
   /** Where in the request that stands which binds it. */
-  readonly at: (field: 'macAddress' | 'device') => string
+  readonly at: (field: string) => string
 }
 
 /**
@@ -36,6 +36,31 @@ export function checkBindings(world: World, agentId: string | null, bound: reado
     }
     if (eni.macAddress !== null) macs.set(eni.macAddress, eni.id)
     if (device !== null) devices.set(device, eni.id)
+  }
+}
+
+/**
+ * Refuses an address that two ENIs of one host would have in different networks: the policy of a host is one, and an
+ * address in it is one ENI's (docs/policy-file.md). Within a network no two ENIs have it anyway.
+ */
+export function checkHostAddresses(
+  world: World,
+  agentId: string | null,
+  bound: readonly BoundEni[],
+  faults: Faults,
+): void {
+  const replaced = new Set(bound.map(({ eni }) => eni.id))
+  const others = [...enisOfHost(world, agentId, bound)].filter(({ id }) => !replaced.has(id))
+  const networks = new Map(others.flatMap(eni => eni.addresses.map(address => [address, networkKey(eni)])))
+  for (const { eni, at } of bound) {
+    for (const address of eni.addresses) {
+      const network = networks.get(address)
+      networks.set(address, networkKey(eni))
+      if (network === undefined || network === networkKey(eni)) continue
+      const message = `Cannot use address "${address}": expected one that no other ENI of the host has, but one in another network has it`
+      const field = at(address.includes(':') ? 'ipv6Addresses' : 'privateIpAddresses')
+      faults.add(conflict, { code: 'duplicate', field, message, value: address })
+    }
   }
 }
 

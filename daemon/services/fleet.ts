@@ -12,7 +12,7 @@ import {
 } from '../schemas/agents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { World } from '../state/world.ts'
-import { checkBindings } from './eni-bindings.ts'
+import { checkBindings, checkHostAddresses } from './eni-bindings.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
 import { enisOf } from './instances.ts'
@@ -185,5 +185,6 @@ function checkEnrolment(world: World, { agentId, instanceIds = [], newInstance }
     enisOf(world, id).map(eni => ({ eni, at: () => `instanceIds[${index}]` })),
   )
   checkBindings(world, agentId ?? null, bound, faults)
+  checkHostAddresses(world, agentId ?? null, bound, faults)
   faults.throwIfAny()
 }

@@ -13,7 +13,7 @@ import type { Network, World } from '../state/world.ts'
 import type { Write } from '../store/store.ts'
 import { readAddresses, readDevice, readMacAddress, usableAddresses } from './addresses.ts'
 import { ensureDefaultGroup } from './default-group.ts'
-import { checkBindings } from './eni-bindings.ts'
+import { checkBindings, checkHostAddresses } from './eni-bindings.ts'
 import { checkAddresses, checkGroups, type EniChange } from './eni-groups.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
@@ -265,6 +265,7 @@ function checkChange(change: EniChange, { world, principal, writes, faults }: Ch
   if (before?.macAddress !== after.macAddress || before.device !== after.device) {
     checkBindings(world, agentId, [{ eni: after, at }], faults)
   }
+  checkHostAddresses(world, agentId, [{ eni: after, at }], faults)
   const newGroups = writes.filter(({ key }) => parseKey(key).kind === 'group').map(({ value }) => value as GroupDoc)
   checkGroups([change], { world, faults, newGroups })
   faults.throwIfAny()
