@@ -265,7 +265,8 @@ function checkChange(change: EniChange, { world, principal, writes, faults }: Ch
   if (before?.macAddress !== after.macAddress || before.device !== after.device) {
     checkBindings(world, agentId, [{ eni: after, at }], faults)
   }
-  checkHostAddresses(world, agentId, [{ eni: after, at }], faults)
+  // Without an agent nobody makes one policy of them yet.
+  if (agentId !== null) checkHostAddresses(world, agentId, [{ eni: after, at }], faults)
   const newGroups = writes.filter(({ key }) => parseKey(key).kind === 'group').map(({ value }) => value as GroupDoc)
   checkGroups([change], { world, faults, newGroups })
   faults.throwIfAny()
