@@ -3,7 +3,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../common/log.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
-import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
 import {
@@ -26,7 +25,7 @@ import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
 import { type AgentHealth, createReporter } from './report.ts'
 import { makeView } from './show/view.ts'
 import { readTable } from './snapshot.ts'
-import type { Source } from './source.ts'
+import type { PolicySink, Source } from './source.ts'
 import { openStateDir } from './state-dir.ts'
 import { watchLinks } from './watch/links.ts'
 import { watchGenerations } from './watch/nft-monitor.ts'
@@ -155,7 +154,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
 
     function createSource(facts: NftFacts): Source {
-      const sink = { setPolicy: (ir: PolicyIr) => loop.setPolicy(ir), settled: () => loop.settled() }
+      const sink: PolicySink = {
+        setPolicy: ir => loop.setPolicy(ir),
+        settled: () => loop.settled(),
+        stands: () =>
+          readTable(nft).then(
+            table => table !== null,
+            () => true,
+          ),
+      }
       const common = { log, reporter, sink }
       if (options.source.kind === 'file') {
         const { policyPath, stateDir } = options.source

@@ -13,16 +13,17 @@ export interface Kept {
   readonly ir: PolicyIr
   /** The policy file that says the same. */
   readonly text: () => string
-  /** What must be kept together with it; told the text that was written. */
-  readonly also?: (text: string) => Promise<void>
 }
 
 export interface LastGoodOptions {
   readonly log: Logger
   /** Null keeps nothing. */
   readonly stateDir: StateDir | null
-  /** At least this long between two writings; of what comes meanwhile the newest is written. */
-  readonly spacingMs?: number
+  /**
+   * How long after one writing the next may begin, by what the last one took; none where left out. Of what comes
+   * meanwhile the newest is written.
+   */
+  readonly spacingMs?: (tookMs: number) => number
 }
 
 export class LastGood {
@@ -31,7 +32,7 @@ export class LastGood {
   #kept: Kept | null = null
   #next: Kept | null = null
   #writing: Promise<void> | null = null
-  #wroteAtMs = Number.NEGATIVE_INFINITY
+  #nextAtMs = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: LastGoodOptions) {
@@ -55,7 +56,7 @@ export class LastGood {
     if (this.#options.stateDir === null || kept === (this.#next ?? this.#kept)) return
     this.#next = kept
     if (this.#writing !== null || this.#timer !== undefined) return
-    const waitMs = this.#wroteAtMs + (this.#options.spacingMs ?? 0) - performance.now()
+    const waitMs = this.#nextAtMs - performance.now()
     if (waitMs <= 0) this.#startWriting()
     else this.#timer = setTimeout(() => this.#startWriting(), waitMs)
   }
@@ -71,9 +72,11 @@ export class LastGood {
   #startWriting(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    const startedAtMs = performance.now()
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null
-      this.#wroteAtMs = performance.now()
+      const nowMs = performance.now()
+      this.#nextAtMs = nowMs + (this.#options.spacingMs?.(nowMs - startedAtMs) ?? 0)
       const waiting = this.#next
       this.#next = null
       if (waiting !== null) this.note(waiting)
@@ -89,7 +92,6 @@ export class LastGood {
       const text = kept.text()
       // Without the device indexes and stamps of this boot: they mean other devices and sessions after the next.
       await this.#options.stateDir?.write(text, printRuleset(compile(kept.ir)))
-      await kept.also?.(text)
     } catch (error) {
       this.#kept = null
       this.#options.log.error({ error }, 'cannot keep the last good state; what is in force stays')

@@ -43,4 +43,6 @@ export interface PolicySink {
   readonly setPolicy: (ir: PolicyIr) => void
   /** Resolves when the kernel has what was set, or has refused it. */
   readonly settled: () => Promise<void>
+  /** Whether the kernel has a table of ours; also where that cannot be found out. */
+  readonly stands: () => Promise<boolean>
 }

@@ -16,6 +16,9 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   }
   await rename(temporary, path)
   const directory = await open(dirname(path))
-  await directory.sync()
-  await directory.close()
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }

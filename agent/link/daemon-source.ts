@@ -1,7 +1,9 @@
 /**
  * Policies from a control daemon: the view it gives, made a policy of this host's devices, and the answers to it.
  *
- * Until the daemon answers, the last view that was in force is; when it is gone, too.
+ * Until the daemon answers, the last view that was in force is; when it is gone, too. So that what it took away stays
+ * taken away, the view is on disk before its policy is given to the kernel; where the disk may be older than the kernel
+ * after all, the kernel is left as it is.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
@@ -23,9 +25,10 @@ import { DaemonLink } from './daemon.ts'
 import { parseDaemonUrl } from './daemon-url.ts'
 import { makeHostReport, type NftFacts } from './host-report.ts'
 import { Identity } from './identity.ts'
-import { type LinkMemory, readLinkMemory, readView, writeMemory, writeView } from './kept-view.ts'
+import { type LinkMemory, openKeptView, readLinkMemory, type ViewDelta, writeMemory } from './kept-view.ts'
 import { createLinkMetrics, type LinkMetrics } from './metrics.ts'
 import { documentOf, type MadePolicy, type Surroundings, View, type ViewImage, type ViewUpdate } from './view.ts'
+import { ViewLog } from './view-log.ts'
 
 export interface DaemonSourceOptions {
   readonly credentials: Credentials
@@ -47,8 +50,8 @@ interface Made {
 
 type Refused = Extract<ToDaemon, { type: 'refused' }>
 
-/** The view is written in full: not at every member that comes. */
-const keepSpacingMs = 1_000
+/** The files for boot are written in full: not at every member that comes, but what is small trails little. */
+const bootFilesSpacingMs = (tookMs: number) => Math.min(20 * tookMs, 1_000)
 /** Whoever is cut off from the daemon by the policy itself waits for the kernel, but not for one that refuses. */
 const wayFreeMs = 2_000
 /** Devices change in bursts; a report tells of the last state. */
@@ -63,7 +66,18 @@ export class DaemonSource implements Source {
   readonly #metrics: LinkMetrics
   readonly #lastGood: LastGood
   readonly #port: number
-  readonly #view = new View()
+  #view = new View()
+  #viewLog: ViewLog | null = null
+  /** What leads to the view from what was given to the log: one update, or more than that can say. */
+  #unkept: ViewDelta | 'whole' | null = null
+  /** The newest policy made; it is handed on when the view is on disk. */
+  #awaited: PolicyIr | null = null
+  #handedOn: Promise<void> = Promise.resolve()
+  /** The disk may be older than the kernel: nothing is made of it before the daemon has answered. */
+  #holdsBack = false
+  /** In force for want of one that the kernel takes. */
+  #stopgap: PolicyIr | null = null
+  #triedStopgap = false
   readonly #made = new WeakMap<PolicyIr, Made>()
   #link: DaemonLink | null = null
   #addressWatch: Watch | null = null
@@ -93,7 +107,7 @@ export class DaemonSource implements Source {
     this.#port = parseDaemonUrl(credentials.daemonUrl).port
     this.#identity = new Identity(folder, credentials)
     this.#metrics = createLinkMetrics(registry, () => this.#identity.expiresAtMs)
-    this.#lastGood = new LastGood({ log, stateDir, spacingMs: keepSpacingMs })
+    this.#lastGood = new LastGood({ log, stateDir, spacingMs: bootFilesSpacingMs })
   }
 
   async start(): Promise<void> {
@@ -121,6 +135,7 @@ export class DaemonSource implements Source {
 
   noteOutcome(outcome: Outcome): void {
     if (outcome.kind === 'planned') return
+    this.#endStopgap()
     if (outcome.kind === 'refused') {
       // The loop's own trouble, with a policy from before the one that has faults: that was answered already.
       if (this.#current?.ir == null) return
@@ -133,6 +148,7 @@ export class DaemonSource implements Source {
         retryInMs,
       }
       this.#answerRefused()
+      void this.#findStopgap()
       return
     }
     const made = this.#made.get(outcome.policy)
@@ -173,6 +189,10 @@ export class DaemonSource implements Source {
     return [
       ...(this.#link?.status.revoked === true ? [`the daemon has revoked this agent; ${again}`] : []),
       ...(this.#identity.expiresAtMs <= Date.now() ? [`the certificate of this agent has run out; ${again}`] : []),
+      ...(this.#viewLog?.fault == null ? [] : [`what is in force cannot be kept on disk: ${this.#viewLog.fault}`]),
+      ...(this.#holdsBack
+        ? ['what is in force may be newer than the disk; it is left as it is until the daemon answers']
+        : []),
     ]
   }
 
@@ -184,6 +204,7 @@ export class DaemonSource implements Source {
   }
 
   async settled(): Promise<void> {
+    await this.#viewLog?.settled()
     await this.#lastGood.settled()
     await this.#writingMemory
   }
@@ -191,26 +212,68 @@ export class DaemonSource implements Source {
   /** What was in force when this host was last at work, before anybody is asked. */
   async #fallBack(): Promise<void> {
     const { folder, log, reporter, sink } = this.#options
-    const text = await this.#lastGood.readText()
-    if (text === null) return
-    const kept = await readView(folder, text)
-    if (kept !== null && this.#view.apply({ type: 'snapshot', ...kept }) === null) {
-      log.info({ revision: kept.revision }, 'the last view that was in force is taken until the daemon answers')
+    const kept = await openKeptView(folder)
+    this.#view = kept.view
+    this.#viewLog = new ViewLog({ folder, kept, log, metrics: this.#metrics })
+    const revision = kept.view.position?.revision ?? null
+    if (kept.faults.length > 0) log.warn({ revision, faults: kept.faults }, 'what is kept of the view may be old')
+    const hasSomething = revision !== null || (await this.#lastGood.readText()) !== null
+    if (kept.log === null && hasSomething && (await sink.stands())) {
+      this.#holdsBack = true
+      log.warn('what stands in the kernel is left as it is until the daemon answers')
+      return
+    }
+    if (revision !== null) {
+      log.info({ revision }, 'the last view that was in force is taken until the daemon answers')
       this.#refresh(performance.now())
       if (this.#current?.ir != null) return
     }
-    const ir = this.#lastGood.readIr(text)
+    const ir = await this.#lastPolicyIfNoneStands()
     if (ir === null) return
-    log.warn('the last policy that was in force is taken instead')
     reporter.fallenBack(ir)
     sink.setPolicy(ir)
   }
 
+  /** The files for boot trail the kernel, so they are for one that has nothing. */
+  async #lastPolicyIfNoneStands(): Promise<PolicyIr | null> {
+    const text = await this.#lastGood.readText()
+    if (text === null || (await this.#options.sink.stands())) return null
+    const ir = this.#lastGood.readIr(text)
+    if (ir !== null) this.#options.log.warn('the last policy that was in force is taken instead')
+    return ir
+  }
+
+  /**
+   * After a boot the kernel has nothing, and what was given to it last may be what it refuses: then the last policy that
+   * it took is in force until it takes a newer one.
+   */
+  async #findStopgap(): Promise<void> {
+    if (this.#enforced !== null || this.#triedStopgap) return
+    this.#triedStopgap = true
+    const ir = await this.#lastPolicyIfNoneStands()
+    if (ir === null || this.#enforced !== null) return
+    this.#stopgap = ir
+    this.#options.sink.setPolicy(ir)
+  }
+
+  /** Whatever came of it, what is wanted is the newest policy that is on disk. */
+  #endStopgap(): void {
+    if (this.#stopgap === null) return
+    this.#stopgap = null
+    if (this.#awaited !== null && this.#made.has(this.#awaited)) this.#options.sink.setPolicy(this.#awaited)
+  }
+
   #take(update: ViewUpdate, arrivedAtMs: number): string | null {
+    const before = this.#view.position
     const fault = this.#view.apply(update)
     if (fault !== null) return fault
+    this.#holdsBack = false
     this.#metrics.revision.set(update.revision)
     this.#owedSinceMs = arrivedAtMs
+    if (update.type === 'snapshot') this.#unkept = 'whole'
+    else if (update.revision !== before?.revision || !isEmpty(update)) {
+      this.#unkept = this.#unkept === null ? update : 'whole'
+    }
     if (!this.#refresh(arrivedAtMs)) this.#answerAgain()
     return null
   }
@@ -221,7 +284,7 @@ export class DaemonSource implements Source {
    */
   #refresh(noticedAtMs: number): boolean {
     const image = this.#view.image()
-    if (image === null) return false
+    if (image === null || this.#holdsBack) return false
     const bindings = bindEnis(this.#view.enis(), this.#links, new Map(Object.entries(this.#memory.deviceNames)))
     this.#noteBindings(bindings)
     const { daemonAddresses } = this.#memory
@@ -230,12 +293,9 @@ export class DaemonSource implements Source {
       controlConnections: daemonAddresses.map(address => ({ address, port: this.#port })),
     }
     const policy = this.#view.makePolicy(surroundings)
-    if (policy === this.#current) {
-      this.#moveTo(image, surroundings)
-      return false
-    }
+    if (policy === this.#current) return false
     this.#current = policy
-    const { reporter, sink } = this.#options
+    const { reporter } = this.#options
     if (policy.ir === null) {
       reporter.policyRefused(policy.faults, 'daemon')
       this.#refusal = { error: { kind: 'policy', message: inShort(policy.faults) }, retryInMs: 0 }
@@ -243,37 +303,47 @@ export class DaemonSource implements Source {
       return true
     }
     this.#refusal = null
-    this.#moveTo(image, surroundings)
-    reporter.policyAccepted(policy.ir, noticedAtMs, { leftOut: bindings.leftOut })
-    sink.setPolicy(policy.ir)
+    const { ir } = policy
+    const kept: Kept = { ir, text: () => JSON.stringify(documentOf(image.objects(), surroundings)) }
+    reporter.policyAccepted(ir, noticedAtMs, { leftOut: bindings.leftOut })
+    this.#awaited = ir
+    this.#whenOnDisk(image, () => {
+      this.#made.set(ir, { image, kept })
+      if (this.#awaited === ir) this.#options.sink.setPolicy(ir)
+    })
     return true
   }
 
-  /** The current policy is that of the view at this moment, also where a new revision changed nothing of it. */
-  #moveTo(image: ViewImage, surroundings: Surroundings): void {
-    const ir = this.#current?.ir
-    if (ir == null) return
-    const { storeId, revision } = image
-    const at = this.#made.get(ir)?.image
-    if (at?.storeId === storeId && at.revision === revision) return
-    const kept: Kept = {
-      ir,
-      text: () => JSON.stringify(documentOf(image.objects(), surroundings)),
-      also: text => writeView(this.#options.folder, image, text),
-    }
-    this.#made.set(ir, { image, kept })
+  /** At once where it is on disk already: then nothing has come from the daemon, but a device, say. */
+  #whenOnDisk(image: ViewImage, act: () => void): void {
+    const unkept = this.#unkept
+    this.#unkept = null
+    const log = this.#viewLog
+    const onDisk = unkept === null ? log?.pending : log?.keep(unkept === 'whole' ? null : unkept, image)
+    if (onDisk == null) act()
+    else this.#handedOn = onDisk.then(act)
   }
 
   /** An update that changed nothing for the kernel is answered by what is known already; else by the run under way. */
   #answerAgain(): void {
-    if (this.#refusal !== null) {
+    const image = this.#view.image()
+    const ir = this.#current?.ir
+    if (ir == null || image === null) {
       this.#answerRefused()
-    } else if (this.#current?.ir != null && this.#current.ir === this.#enforced) {
-      const made = this.#made.get(this.#enforced)
-      if (made !== undefined) this.#lastGood.note(made.kept)
-      this.#metrics.enforcedRevision.set(this.#view.position?.revision ?? 0)
-      this.#answerEnforced({ seconds: 0, nftSeconds: 0 })
+      return
     }
+    this.#whenOnDisk(image, () => {
+      const made = this.#made.get(ir)
+      if (made !== undefined) made.image = image
+      if (ir !== this.#current?.ir) return
+      if (this.#refusal !== null) {
+        this.#answerRefused()
+      } else if (ir === this.#enforced && made !== undefined) {
+        this.#lastGood.note(made.kept)
+        this.#metrics.enforcedRevision.set(image.revision)
+        this.#answerEnforced({ seconds: 0, nftSeconds: 0 })
+      }
+    })
   }
 
   #answerEnforced({ seconds, nftSeconds }: { readonly seconds: number; readonly nftSeconds: number }): void {
@@ -345,7 +415,8 @@ export class DaemonSource implements Source {
   async #freeTheWay(addresses: readonly string[]): Promise<void> {
     if (!this.#remember({ daemonAddresses: addresses })) return
     if (!this.#refresh(performance.now())) return
-    await Promise.race([this.#options.sink.settled(), sleep(wayFreeMs, undefined, { ref: false })])
+    const inForce = this.#handedOn.then(() => this.#options.sink.settled())
+    await Promise.race([inForce, sleep(wayFreeMs, undefined, { ref: false })])
   }
 
   /** @returns false where it was known */
@@ -383,6 +454,10 @@ export class DaemonSource implements Source {
       )
     }
   }
+}
+
+function isEmpty({ set, remove, members }: ViewDelta): boolean {
+  return set.length + remove.length + members.length === 0
 }
 
 function inShort(faults: readonly string[]): string {

@@ -77,6 +77,17 @@ export function createLinkMetrics(registry: Registry, certificateExpiresAtMs: ()
     buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
     registers,
   })
+  const kept = new Gauge({
+    name: 'ringwall_agent_link_kept',
+    help: 'Above 0 (it is 1 then) the disk has what was given to the kernel; at 0 the disk refuses it, and a reboot would bring an older state back until the daemon answers.',
+    registers,
+  })
+  kept.set(1)
+  const keepFailures = new Counter({
+    name: 'ringwall_agent_link_keep_failures_total',
+    help: 'Times the disk would not take what the daemon said. A rise means that it is full or failing.',
+    registers,
+  })
   new Gauge({
     name: 'ringwall_agent_link_certificate_expiry_seconds',
     help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. Above 0 all is well; at 0 the host must join again.',
@@ -85,5 +96,5 @@ export function createLinkMetrics(registry: Registry, certificateExpiresAtMs: ()
       this.set(Math.max(0, (certificateExpiresAtMs() - Date.now()) / 1000))
     },
   })
-  return { connected, reconnects, messages, revision, enforcedRevision, enforceDuration }
+  return { connected, reconnects, messages, revision, enforcedRevision, enforceDuration, kept, keepFailures }
 }

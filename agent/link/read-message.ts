@@ -105,6 +105,10 @@ const readBody: Reader<ToAgent> = value => {
   return { type: name, ...bodies[name](value) } as ToAgent
 }
 
+/** A delta that was read before, and kept. */
+export const readDelta: Reader<Extract<ToAgent, { type: 'delta' }>> = value =>
+  ({ type: 'delta', ...bodies.delta(value) }) as Extract<ToAgent, { type: 'delta' }>
+
 export function readToAgent(json: string): { readonly value: ToAgent } | { readonly fault: string } {
   return readJsonWith(readBody, json)
 }

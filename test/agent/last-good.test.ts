@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, mock, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { type Kept, LastGood } from '../../agent/last-good.ts'
 import { createLogger } from '../../common/log.ts'
 import { makeEni, makeIr } from '../support/ir.ts'
 
 const ir = makeIr(makeEni([]))
-const kept = (text: string, also?: Kept['also']): Kept => ({ ir, text: () => text, ...(also && { also }) })
+const kept = (text: string): Kept => ({ ir, text: () => text })
 
 function lastGood(options: { readonly spacingMs?: number; readonly write?: (text: string) => Promise<void> } = {}) {
   const written: string[] = []
@@ -19,7 +20,7 @@ function lastGood(options: { readonly spacingMs?: number; readonly write?: (text
         written.push(text)
       },
     },
-    spacingMs: options.spacingMs ?? 0,
+    spacingMs: () => options.spacingMs ?? 0,
   })
   return { store, written, lines }
 }
@@ -63,27 +64,36 @@ describe('what stands in the kernel', () => {
     assert.deepEqual(written, ['1'])
   })
 
-  test('goes with what belongs to it, after it', async () => {
-    const order: string[] = []
-    const { store } = lastGood({ write: async text => void order.push(`policy ${text}`) })
-    store.note(kept('1', async text => void order.push(`view of ${text}`)))
-    await store.settled()
-    assert.deepEqual(order, ['policy 1', 'view of 1'])
-  })
-
-  test('that cannot be written, or what belongs to it, is tried again the next time', async () => {
+  test('that cannot be written is tried again the next time', async () => {
     let isFull = true
-    const { store, written, lines } = lastGood()
-    const also = async () => {
-      if (isFull) throw new Error('ENOSPC')
-    }
-    const same = kept('1', also)
+    const { store, written, lines } = lastGood({
+      async write() {
+        if (isFull) throw new Error('ENOSPC')
+      },
+    })
+    const same = kept('1')
     store.note(same)
     await store.settled()
     isFull = false
     store.note(same)
     await store.settled()
-    assert.deepEqual(written, ['1', '1'])
+    assert.deepEqual(written, ['1'])
     assert.deepEqual(lines, ['cannot keep the last good state; what is in force stays'])
+  })
+
+  test('waits longer after a writing that took longer', async () => {
+    const waits: number[] = []
+    const store = new LastGood({
+      log: createLogger('test', 'info', { write() {} }),
+      stateDir: { readPolicyText: async () => null, write: () => setTimeout(20) },
+      spacingMs: tookMs => {
+        waits.push(tookMs)
+        return 0
+      },
+    })
+    store.note(kept('1'))
+    await store.settled()
+    assert.equal(waits.length, 1)
+    assert.ok(waits[0]! >= 19)
   })
 })

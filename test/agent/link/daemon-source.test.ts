@@ -1,10 +1,12 @@
 /** What a linked agent makes of the daemon's messages and answers, with the kernel played by the test. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { DaemonSource } from '../../../agent/link/daemon-source.ts'
+import { openKeptView } from '../../../agent/link/kept-view.ts'
 import { makeKey } from '../../../agent/link/keys.ts'
 import { createMetrics } from '../../../agent/metrics.ts'
 import { NftError } from '../../../agent/nft/errors.ts'
@@ -16,6 +18,7 @@ import { compile } from '../../../rules-compiler/nft/compile.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import type { ToAgent, ToDaemon } from '../../../wire/messages.ts'
 import type { ViewObject } from '../../../wire/view.ts'
+import { watchFiles } from '../../support/failing-files.ts'
 import { Inbox, type ScriptedDaemon, startScriptedDaemon } from '../../support/scripted-daemon.ts'
 import { acceptPort, eniObject, groupObject, smallView } from '../../support/view-objects.ts'
 
@@ -35,8 +38,15 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
+interface SourceTestOptions {
+  /** The kernel has a table of ours. */
+  readonly stands?: boolean
+  /** At the moment at which a policy is handed on. */
+  readonly onPolicy?: () => void
+}
+
 /** A source at work, and the policies it asked for. */
-async function startSource() {
+async function startSource(options: SourceTestOptions = {}) {
   const metrics = createMetrics()
   const lines: { readonly level: string; readonly msg: string }[] = []
   const log = createLogger('test', 'info', { write: line => lines.push(JSON.parse(line)) })
@@ -56,7 +66,14 @@ async function startSource() {
     reporter,
     registry: metrics.registry,
     nft: { nftVersion: '1.0.6', capabilities: { 'ct tuple': 'json' } },
-    sink: { setPolicy: ir => policies.put(ir), settled: async () => {} },
+    sink: {
+      setPolicy(ir) {
+        options.onPolicy?.()
+        policies.put(ir)
+      },
+      settled: async () => {},
+      stands: async () => options.stands ?? false,
+    },
   })
   await source.start()
   /** The kernel's part. */
@@ -162,7 +179,10 @@ describe('an update is answered', () => {
       await new Promise(setImmediate)
     }
     agent.enforce(ir)
-    assert.equal((await connection.next('enforced')).revision, 9)
+    // What is on disk is answered for: 9 is there a moment after 5.
+    let { revision } = await connection.next('enforced')
+    if (revision === 5) revision = (await connection.next('enforced')).revision
+    assert.equal(revision, 9)
   })
 
   test('once, however often the kernel is looked at', async () => {
@@ -341,25 +361,29 @@ describe('after a restart', () => {
     assert.deepEqual([status.connected, status.revision, status.enforcedRevision], [false, 5, 5])
   })
 
-  test('a view that does not belong to the policy is not taken; the policy is', async () => {
-    await leaveBehind(5)
-    const policy = JSON.parse(await readFile(join(folder, 'policy.last-good'), 'utf8'))
-    await writeFile(join(folder, 'policy.last-good'), JSON.stringify({ ...policy, settings: { sessionTimeout: 77 } }))
-    await using agent = await startSource()
-    assert.equal((await agent.nextPolicy()).sessionTimeoutSeconds, 77)
-    assert.equal((await (await daemon.connection()).next('hello')).view, null)
+  const portsOf = (ir: PolicyIr) => ir.enis[0]?.ingress.rules.map(({ ports }) => ports.first)
+
+  test('also what was acknowledged at the instant of a kill', async () => {
+    const killed = `${folder}-killed`
+    {
+      await using agent = await startSource()
+      const connection = await daemon.connection()
+      connection.send(snapshot(5))
+      agent.enforce(await agent.nextPolicy())
+      await connection.next('enforced')
+      connection.send(delta(6, [opens(80)]))
+      agent.enforce(await agent.nextPolicy())
+      await connection.next('enforced')
+      await cp(folder, killed, { recursive: true })
+    }
+    await rm(folder, { recursive: true })
+    await rename(killed, folder)
+    await using agent = await startSource({ stands: true })
+    assert.deepEqual(portsOf(await agent.nextPolicy()), [80])
+    assert.equal((await (await daemon.connection()).next('hello')).view?.revision, 6)
   })
 
-  test('a torn view is not taken; the policy is', async () => {
-    await leaveBehind(5)
-    await writeFile(join(folder, 'view.json'), '{"storeId":"s","rev')
-    await using agent = await startSource()
-    await agent.nextPolicy()
-    const { view, enforced } = await (await daemon.connection()).next('hello')
-    assert.deepEqual([view, enforced], [null, null])
-  })
-
-  test('what was refused is not what comes back', async () => {
+  test('what was given to the kernel last comes back; where it refuses it and has nothing, what it took last fills in', async () => {
     {
       await using agent = await startSource()
       const connection = await daemon.connection()
@@ -371,9 +395,159 @@ describe('after a restart', () => {
       await connection.next('refused')
     }
     await using agent = await startSource()
+    const newest = await agent.nextPolicy()
+    assert.deepEqual(portsOf(newest), [80])
+    agent.refuse()
+    const before = await agent.nextPolicy()
+    assert.ok(portsOf(before)?.includes(443))
+    agent.enforce(before)
+    assert.equal(await agent.nextPolicy(), newest)
+    const connection = await daemon.connection()
+    assert.equal((await connection.next('hello')).view?.revision, 6)
+    agent.refuse()
+    agent.enforce(newest)
+    connection.send(delta(6))
+    assert.equal((await connection.next('enforced')).revision, 6)
+    assert.deepEqual(agent.policies.items, [])
+  })
+
+  test('what the kernel refuses leaves what stands in it', async () => {
+    await leaveBehind(5)
+    await using agent = await startSource({ stands: true })
+    const newest = await agent.nextPolicy()
+    agent.refuse()
+    agent.enforce(newest)
+    const connection = await daemon.connection()
+    connection.send(delta(6))
+    assert.equal((await connection.next('enforced')).revision, 6)
+    assert.deepEqual(agent.policies.items, [])
+  })
+
+  const old = [
+    { name: 'whose log is missing', spoil: () => rm(join(folder, 'view.log')), held: 5 },
+    { name: 'that is torn', spoil: () => writeFile(join(folder, 'view.json'), '{"storeId":"s","rev'), held: null },
+    { name: 'that is gone', spoil: () => rm(join(folder, 'view.json')), held: null },
+  ]
+  for (const { name, spoil, held } of old) {
+    test(`a view ${name} is no reason to touch what stands in the kernel, until the daemon answers`, async () => {
+      await leaveBehind(5)
+      await spoil()
+      await using agent = await startSource({ stands: true })
+      const connection = await daemon.connection()
+      const { view, enforced } = await connection.next('hello')
+      assert.deepEqual([view?.revision ?? null, enforced], [held, null])
+      agent.source.noteLinks([])
+      assert.deepEqual(agent.policies.items, [])
+      assert.match(agent.source.problems().join(), /newer than the disk/)
+      connection.send(held === null ? snapshot(7) : delta(7))
+      agent.enforce(await agent.nextPolicy())
+      assert.equal((await connection.next('enforced')).revision, 7)
+      assert.deepEqual(agent.source.problems(), [])
+    })
+
+    test(`a view ${name}, or the last policy, is better than nothing in the kernel`, async () => {
+      await leaveBehind(5)
+      await spoil()
+      await using agent = await startSource({ stands: false })
+      assert.ok(portsOf(await agent.nextPolicy())?.includes(443))
+      const { view } = await (await daemon.connection()).next('hello')
+      assert.equal(view?.revision ?? null, held)
+      assert.deepEqual(agent.source.problems(), [])
+    })
+  }
+
+  test('what was faulty is not what comes back, and is asked for again', async () => {
+    {
+      await using agent = await startSource()
+      const connection = await daemon.connection()
+      connection.send(snapshot(5))
+      agent.enforce(await agent.nextPolicy())
+      for (const revision of [6, 7]) {
+        connection.send(delta(revision, [broken]))
+        await connection.next('refused')
+      }
+    }
+    await using agent = await startSource({ stands: true })
+    assert.ok(portsOf(await agent.nextPolicy())?.includes(443))
+    const connection = await daemon.connection()
+    assert.equal((await connection.next('hello')).view?.revision, 5)
+    connection.send(delta(7, [broken]))
+    await connection.next('refused')
+    connection.send(delta(8, [opens(80)]))
+    agent.enforce(await agent.nextPolicy())
+    await connection.next('enforced')
+    const { view, log } = await openKeptView(folder)
+    await log?.file.close()
+    assert.deepEqual([view.position?.revision, log !== null], [8, true])
+  })
+})
+
+describe('the view is on disk before its policy is handed on', () => {
+  const onDisk = () =>
+    ['view.json', 'view.log'].flatMap(name => readFileSync(join(folder, name), 'utf8').match(/"revision":\d+/g) ?? [])
+
+  test('whether it came whole, as a change, or became good by a device', async () => {
+    const found: string[] = []
+    await using agent = await startSource({ onPolicy: () => found.push(onDisk().at(-1) ?? 'nothing') })
+    const connection = await daemon.connection()
+    connection.send(snapshot(5))
+    await agent.nextPolicy()
+    connection.send(delta(6, [opens(80)]))
+    await agent.nextPolicy()
+    connection.send(delta(7, [eniObject('eni-2', { macAddress: '02:00:00:00:00:0b', addresses: [] })]))
+    await connection.next('refused')
+    agent.source.noteLinks([{ index: 3, name: 'eth1', mac: '02:00:00:00:00:0b', up: true }])
+    await agent.nextPolicy()
+    assert.deepEqual(
+      found,
+      [5, 6, 7].map(revision => `"revision":${revision}`),
+    )
+  })
+
+  test('also where a device comes while it is being written', async () => {
+    const found: string[] = []
+    await using agent = await startSource({ onPolicy: () => found.push(onDisk().at(-1) ?? 'nothing') })
+    const connection = await daemon.connection()
+    const of = (name: string) => [{ index: 5, name, mac: '02:00:00:00:00:0a', up: true }]
+    agent.source.noteLinks(of('eth5'))
+    using _files = watchFiles({
+      folder,
+      onStep: step => {
+        if (step === 'write view.json.new') agent.source.noteLinks(of('eth6'))
+      },
+    })
+    const objects = smallView().filter(({ kind }) => kind !== 'eni')
+    connection.send(snapshot(5, [...objects, eniObject('eni-1', { macAddress: '02:00:00:00:00:0a', device: null })]))
     const ir = await agent.nextPolicy()
-    assert.ok(ir.enis[0]?.ingress.rules.some(({ ports }) => ports.first === 443))
-    assert.equal((await (await daemon.connection()).next('hello')).view?.revision, 5)
+    assert.equal(ir.enis[0]?.device, 'eth6')
+    agent.enforce(ir)
+    assert.equal((await connection.next('enforced')).revision, 5)
+    assert.deepEqual([found, agent.policies.items], [['"revision":5'], []])
+  })
+
+  test('unless the disk is full: then it is handed on all the same, and health says so', async () => {
+    let isFull = false
+    using _files = watchFiles({
+      folder,
+      onStep(step) {
+        if (isFull && /^(open|write|append)/.test(step)) throw new Error('ENOSPC: no space left on device')
+      },
+    })
+    await using agent = await startSource()
+    const connection = await daemon.connection()
+    connection.send(snapshot(5))
+    agent.enforce(await agent.nextPolicy())
+    await connection.next('enforced')
+    isFull = true
+    for (const revision of [6, 7]) {
+      connection.send(delta(revision, [opens(revision)]))
+      agent.enforce(await agent.nextPolicy())
+      assert.equal((await connection.next('enforced')).revision, revision)
+    }
+    assert.match(agent.source.problems().join(), /cannot be kept on disk: ENOSPC/)
+    isFull = false
+    await agent.source.settled()
+    assert.deepEqual(agent.source.problems(), [])
   })
 })
 
