@@ -82,13 +82,15 @@ function changedFields(rule: RuleDoc, changes: RuleChanges, group: GroupDoc): Fi
   const { id: _, createdAtMs: _time, nicType, sourceGroupOwnerAccount, destGroupOwnerAccount, ...rest } = rule
   // Of a rule that names a group it follows from that; it must not stay behind when the rule names something else.
   const isOwn = group.networkType === 'classic' && rule.sourceGroupId === undefined && rule.destGroupId === undefined
+  const stays = (field: 'sourceGroupId' | 'destGroupId') =>
+    (changes[field] ?? rule[field]) === rule[field] && changes[field] !== null
   const namesGroup = typeof changes.sourceGroupId === 'string' || typeof changes.destGroupId === 'string'
   const merged = {
     ...rest,
     ...(isOwn && !namesGroup && { nicType }),
     // The account is that of the group, and goes with it.
-    ...(changes.sourceGroupId === undefined && { sourceGroupOwnerAccount }),
-    ...(changes.destGroupId === undefined && { destGroupOwnerAccount }),
+    ...(stays('sourceGroupId') && { sourceGroupOwnerAccount }),
+    ...(stays('destGroupId') && { destGroupOwnerAccount }),
     ...changes,
   }
   return Object.fromEntries(Object.entries(merged).filter(([, value]) => value != null)) as FileRuleText

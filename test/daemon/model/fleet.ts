@@ -261,7 +261,8 @@ export class ModelFleet {
     if ('refusals' in group) return group
     const rule = group.rules.find(each => each.id === ruleId)
     if (rule === undefined) return refuse(missing('rule'))
-    const left = Object.entries({ ...rule.fields, ...changes }).filter(([, value]) => value !== null)
+    const before: Asked = { ...rule.fields, ...withoutOwner(rule.fields, changes) }
+    const left = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null)
     const asked = Object.fromEntries(left)
     const { rules, refusals } = this.#readRules([asked], group)
     const [changed] = rules
@@ -622,16 +623,14 @@ export class ModelFleet {
 
   /** A rule of the original as it would be asked for in the clone. */
   #asAskedIn(clone: ModelGroup, original: ModelGroup, fields: RuleFields): Asked {
-    const { nicType: _, ...rest } = fields
-    const said = clone.networkType === 'classic' && original.networkType === 'classic' ? fields : rest
     for (const side of ['source', 'dest']) {
       const named = fields[`${side}GroupId`]
       if (named === undefined) continue
-      if (named === original.id) return { ...said, [`${side}GroupId`]: clone.id }
+      if (named === original.id) return { ...fields, [`${side}GroupId`]: clone.id }
       // The group it named is still of the account it was of.
-      return { ...said, [`${side}GroupOwnerAccount`]: fields[`${side}GroupOwnerAccount`] ?? original.accountId }
+      return { ...fields, [`${side}GroupOwnerAccount`]: fields[`${side}GroupOwnerAccount`] ?? original.accountId }
     }
-    return said
+    return fields
   }
 
   /** Rules that are there keep their ids; those of new ones come with `learn`. */
@@ -872,6 +871,15 @@ export interface ModifyEni {
 export interface Membership {
   readonly instanceIds?: readonly string[]
   readonly networkInterfaceIds?: readonly string[]
+}
+
+/** The account of a group that a rule names goes when the rule is changed to another group. */
+function withoutOwner(fields: RuleFields, changes: Asked): Asked {
+  const sides = ['source', 'dest'].filter(side => {
+    const changed = changes[`${side}GroupId`]
+    return changed !== undefined && changed !== fields[`${side}GroupId`]
+  })
+  return Object.fromEntries(sides.map(side => [`${side}GroupOwnerAccount`, null]))
 }
 
 function covers(scope: Scope, accountId: string): boolean {

@@ -431,8 +431,9 @@ const privateIpAddresses = fc.oneof(
   { weight: 1, arbitrary: pick(addressesOf('ip'), ['2001:db8::1'], ['198.18.0.1/32']) },
 )
 const someGroups = fc.oneof(
-  { weight: 8, arbitrary: fc.array(groupId, { minLength: 1, maxLength: 2 }) },
-  { weight: 1, arbitrary: fc.array(groupId, { maxLength: 4 }) },
+  { weight: 6, arbitrary: pick(['sg-1'], ['sg-2'], ['sg-1', 'sg-2'], ['sg-3'], ['sg-4'], ['sg-5'], ['sg-6']) },
+  { weight: 2, arbitrary: fc.array(groupId, { minLength: 1, maxLength: 3 }) },
+  { weight: 1, arbitrary: pick<string[]>([]) },
 )
 const device = pick('eth0', 'eth1', 'tap0')
 

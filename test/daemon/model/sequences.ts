@@ -88,9 +88,42 @@ const furniture: readonly Operation[] = [
   },
   {
     as: 'admin',
+    op: 'createEni',
+    body: {
+      networkInterfaceId: 'eni-3',
+      instanceId: 'i-1',
+      device: 'eth1',
+      privateIpAddresses: ['198.18.0.3'],
+      securityGroupIds: ['sg-1', 'sg-2'],
+    },
+  },
+  {
+    as: 'admin',
     op: 'addRules',
     id: 'sg-1',
-    permissions: [{ direction: 'ingress', ipProtocol: 'tcp', portRange: '443/443', sourceCidrIp: '0.0.0.0/0' }],
+    permissions: [
+      { direction: 'ingress', ipProtocol: 'tcp', portRange: '443/443', sourceCidrIp: '0.0.0.0/0' },
+      { direction: 'ingress', ipProtocol: 'all', sourceGroupId: 'sg-2' },
+      { direction: 'egress', ipProtocol: 'udp', portRange: '80/80', destPrefixListId: 'pl-1' },
+    ],
+  },
+  {
+    as: 'admin',
+    op: 'addRules',
+    id: 'sg-2',
+    permissions: [
+      { direction: 'ingress', service: 'mysql', sourceGroupId: 'sg-1' },
+      { direction: 'ingress', service: 'ssh', sourceGroupId: 'sg-5', sourceGroupOwnerAccount: accountB },
+    ],
+  },
+  {
+    as: 'admin',
+    op: 'addRules',
+    id: 'sg-4',
+    permissions: [
+      { direction: 'ingress', service: 'ssh', nicType: 'intranet', sourcePrefixListId: 'pl-1' },
+      { direction: 'ingress', service: 'ssh', nicType: 'intranet', sourceCidrIp: '203.0.113.7' },
+    ],
   },
 ]
 
