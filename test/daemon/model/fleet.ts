@@ -6,6 +6,7 @@ import {
   type Asked,
   distinct,
   type GroupOfRule,
+  isSingleIpv4List,
   overLimit,
   type PrefixListOfRule,
   type Refusal,
@@ -333,8 +334,8 @@ export class ModelFleet {
     const refusals = [...removed.refusals, ...added.refusals]
     if (changed.cidrs.length > changed.maxEntries) refusals.push(overLimit)
     // What a rule may not say, a list must not make it say.
-    const isSingle = list.family === 'ip' && changed.cidrs.every(cidr => cidr.endsWith('/32'))
-    if (!isSingle && this.#classicIntranetUses(id)) refusals.push(wrong, conflict)
+    if (!isSingleIpv4List(changed) && this.#classicIntranetUses(id)) refusals.push(wrong)
+    if (changed.cidrs.length > 0 && this.#narrowsOtherwise(id, list.family)) refusals.push(wrong)
     return unless(refusals, () => void this.prefixLists.set(id, changed))
   }
 
@@ -692,6 +693,18 @@ export class ModelFleet {
       ({ networkType, rules }) =>
         networkType === 'classic' &&
         rules.some(({ fields }) => fields.sourcePrefixListId === prefixListId && fields.nicType === 'intranet'),
+    )
+  }
+
+  /** A rule that names the list narrows to addresses of the other family. */
+  #narrowsOtherwise(prefixListId: string, family: 'ip' | 'ip6'): boolean {
+    const [ingress, egress] = family === 'ip' ? ['ipv6DestCidrIp', 'ipv6SourceCidrIp'] : ['destCidrIp', 'sourceCidrIp']
+    return [...this.groups.values()].some(({ rules }) =>
+      rules.some(
+        ({ fields }) =>
+          (fields.sourcePrefixListId === prefixListId && fields[ingress!] !== undefined) ||
+          (fields.destPrefixListId === prefixListId && fields[egress!] !== undefined),
+      ),
     )
   }
 

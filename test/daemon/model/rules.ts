@@ -153,11 +153,13 @@ function readObject(
     // Prefix lists are for groups of their own account.
     const isThere = list?.accountId === group.accountId
     if (!isThere && surroundings.isLookup !== true) refusals.push('400 InvalidPrefixListId.NotFound')
-    const isSingle = list?.family === 'ip' && list.cidrs.every(cidr => cidr.endsWith('/32'))
+    // A list without entries is of any family yet.
+    const family = list === undefined || list.cidrs.length === 0 || surroundings.isLookup === true ? null : list.family
+    const isSingle = list !== undefined && isSingleIpv4List(list)
     return {
       kind: 'prefixList',
       fields: { [field]: text },
-      family: surroundings.isLookup === true ? null : (list?.family ?? null),
+      family,
       isSingle,
     }
   }
@@ -165,6 +167,10 @@ function readObject(
   const family = field.startsWith('ipv6') ? 'ip6' : 'ip'
   if (block?.family !== family) refusals.push(wrong)
   return { kind: 'block', fields: { [field]: block?.text ?? text }, family, isSingle: isSingleIpv4(block) }
+}
+
+export function isSingleIpv4List({ family, cidrs }: Pick<PrefixListOfRule, 'family' | 'cidrs'>): boolean {
+  return cidrs.length === 0 || (family === 'ip' && cidrs.every(cidr => cidr.endsWith('/32')))
 }
 
 function isSingleIpv4(block: Block | undefined): boolean {
@@ -190,8 +196,13 @@ function readGroupObject(
   if (text === group.id && owner !== group.accountId) refusals.push(wrong)
   if (surroundings.isLookup === true) return read
   const named = text === group.id ? group : surroundings.group(text)
-  if (named === undefined || named.accountId !== owner) refusals.push('400 InvalidSecurityGroupId.NotFound')
-  else if (named.networkType !== group.networkType || named.vpcId !== group.vpcId) refusals.push(wrong)
+  const absent = '400 InvalidSecurityGroupId.NotFound'
+  if (named === undefined || named.accountId !== owner) refusals.push(absent)
+  else if (named.networkType !== group.networkType || named.vpcId !== group.vpcId) {
+    refusals.push(wrong)
+    // Of a group that one may not read, one does not learn that it is elsewhere.
+    if (owner !== group.accountId) refusals.push(absent)
+  }
   return read
 }
 

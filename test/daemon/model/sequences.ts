@@ -36,7 +36,7 @@ export const smallLimits: ModelLimits = {
 }
 
 /** What every sequence finds. */
-const furniture: readonly Operation[] = [
+export const furniture: readonly Operation[] = [
   {
     as: 'admin',
     op: 'createGroup',

@@ -64,7 +64,7 @@ export const badBlocks = ['256.0.0.1', '198.18.0.0/33', '2001:db8::/129', 'every
 /** Addresses of ENIs as asked for, and as stored. */
 export const addresses: ReadonlyMap<string, { readonly family: Family; readonly text: string }> = new Map([
   ...[1, 2, 3, 4, 5, 6, 7].map(n => address(`198.18.0.${n}`, 'ip', `198.18.0.${n}`)),
-  ...[1, 2, 3].map(n => address(`2001:DB8::${n}`, 'ip6', `2001:db8::${n}`)),
+  ...[1, 2, 3, 4].map(n => address(`2001:DB8::${n}`, 'ip6', `2001:db8::${n}`)),
 ])
 
 function address(asked: string, family: Family, text: string) {

@@ -1,0 +1,176 @@
+/**
+ * A random sequence of operations over REST with real agents on real hosts: in the end the kernel of each holds what a
+ * fresh compile of the reference model's state holds, whatever way led there.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { createNft } from '../../agent/nft/exec.ts'
+import { readStamps } from '../../agent/reconcile/plan.ts'
+import { listLinks } from '../../agent/watch/links.ts'
+import type { Control } from '../../lab/control.ts'
+import { agentPort } from '../../lab/fleet.ts'
+import { type SwitchedHost, startSwitchedFleet } from '../../lab/switched.ts'
+import { compile } from '../../rules-compiler/nft/compile.ts'
+import { diff } from '../../rules-compiler/nft/diff.ts'
+import { readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
+import { tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
+import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
+import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
+import { ModelFleet } from '../daemon/model/fleet.ts'
+import { arbitraryOperation, type Operation, tellOperation } from '../daemon/model/operations.ts'
+import { type Client, carryOut, documentOf, furniture, smallLimits } from '../daemon/model/sequences.ts'
+import { accountA, accountB, agentIds } from '../daemon/model/vocabulary.ts'
+import { needsKernel } from '../support/requirements.ts'
+
+const seed = Number(process.env.RINGWALL_SEED ?? Date.now() % 2 ** 31)
+const rounds = Number(process.env.RINGWALL_MODEL_ROUNDS ?? 3)
+const operationsOfRound = 60
+/** Instances i-1 to i-3 with ENIs eni-1 to eni-3, and the groups these are in. */
+const hosts = { 1: ['sg-1'], 2: ['sg-2'], 3: ['sg-1'] }
+/** Besides eth0: what operations bind ENIs to. */
+const otherDevices = ['eth1', 'tap0']
+
+test('after random operations each kernel holds a fresh compile of the state', {
+  skip: needsKernel,
+  timeout: 240_000,
+}, async () => {
+  await using stack = new AsyncDisposableStack()
+  const fleet = await startSwitchedFleet(stack, { hosts })
+  const { control } = fleet
+  for (const { namespace } of fleet.hosts.values()) {
+    for (const device of otherDevices)
+      await namespace.run('ip', ['link', 'add', device, 'type', 'veth', 'peer', `${device}-peer`])
+  }
+  const { items } = await control.call<{ items: { agentId: string; instanceIds: string[] }[] }>('GET', '/v1/agents')
+  const agentOf = new Map(items.flatMap(({ agentId, instanceIds }) => instanceIds.map(id => [id, agentId] as const)))
+  const realAgents = new Map(agentIds.map((id, index) => [id, agentOf.get(`i-${index + 1}`)!]))
+  const model = modelOf(fleet.hosts, agentOf)
+  const client = clientOf(control)
+  const tally = { done: 0, refused: 0, refusals: new Map<string, number>() }
+
+  await control.call('PATCH', '/v1/settings', { limits: smallLimits })
+  const absent = furniture.filter(
+    operation => !['createInstance', 'createEni'].includes(operation.op) && !isThere(operation, model),
+  )
+  const account: Operation = { as: 'admin', op: 'createAccount', body: { accountId: accountB, name: 'other' } }
+  for (const operation of [account, ...absent]) await carryOut(operation, client, model, tally)
+
+  const sequences = fc.sample(
+    fc.array(arbitraryOperation, { minLength: operationsOfRound, maxLength: operationsOfRound }),
+    {
+      seed,
+      numRuns: rounds,
+    },
+  )
+  const played: string[] = []
+  for (const operations of sequences) {
+    for (const operation of operations) {
+      const real = withAgents(operation, realAgents)
+      // The lab's client speaks JSON only.
+      if (real.op === 'copyRules' && real.format === 'csv') continue
+      played.push(tellOperation(real))
+      await carryOut(real, client, model, tally)
+    }
+    const { enforcement } = await control.call<{ enforcement: { state: string; agents: number; behind: unknown } }>(
+      'PATCH',
+      '/v1/settings?wait=enforced&timeout=60',
+      { limits: { keyPairsPerAccount: 500 + played.length } },
+    )
+    const told = `seed ${seed}, after\n${played.join('\n')}`
+    assert.deepEqual(
+      [enforcement.state, enforcement.agents],
+      ['enforced', fleet.hosts.size],
+      `${JSON.stringify(enforcement.behind)} ${told}`,
+    )
+    for (const host of fleet.hosts.values())
+      await compareKernel(host, agentOf.get(host.instanceId)!, { model, control, told })
+  }
+  assert.ok(tally.done > rounds * 10, `${tally.done} operations were done`)
+})
+
+/** What the switched fleet has set up, as the model says it. */
+function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: ReadonlyMap<string, string>): ModelFleet {
+  const model = new ModelFleet(smallLimits, [...agentOf.values()])
+  model.accounts.set(accountA, 'default')
+  for (const [name, { instanceId, eniId, addresses }] of hostsByName) {
+    const groupIds = hosts[name as unknown as 1 | 2 | 3]
+    for (const id of groupIds) {
+      model.groups.set(id, {
+        id,
+        accountId: accountA,
+        name: null,
+        description: null,
+        type: 'basic',
+        networkType: 'vpc',
+        vpcId: null,
+        innerAccessPolicy: 'drop',
+        isDefault: false,
+        rules: [],
+      })
+    }
+    const agentId = agentOf.get(instanceId)!
+    model.instances.set(instanceId, { id: instanceId, accountId: accountA, name, agentId, smtpUnblocked: false })
+    model.enis.set(eniId, {
+      id: eniId,
+      instanceId,
+      isPrimary: true,
+      networkType: 'vpc',
+      vpcId: null,
+      device: 'eth0',
+      placement: 'host',
+      nicType: 'internet',
+      addresses: [addresses.ip, addresses.ip6],
+      groupIds,
+    })
+  }
+  return model
+}
+
+function isThere(operation: Operation, model: ModelFleet): boolean {
+  return operation.op === 'createGroup' && model.groups.has(operation.body.securityGroupId)
+}
+
+/** Everything is asked by the token that may do everything; whose it is makes no difference to a kernel. */
+function withAgents(operation: Operation, realAgents: ReadonlyMap<string, string>): Operation {
+  const text = JSON.stringify({ ...operation, as: 'admin' })
+  return JSON.parse(text.replace(/"(agent-[12])"/g, (_whole, id: string) => JSON.stringify(realAgents.get(id))))
+}
+
+function clientOf({ ask }: Control): Client {
+  return {
+    async request(method, path, { body }) {
+      const { status, answer } = await ask(method, path, body)
+      return { status, body: answer }
+    },
+  }
+}
+
+interface Comparison {
+  readonly model: ModelFleet
+  readonly control: Control
+  readonly told: string
+}
+
+async function compareKernel(
+  { name, namespace }: SwitchedHost,
+  agentId: string,
+  { model, control, told }: Comparison,
+): Promise<void> {
+  const prefix = ['ip', 'netns', 'exec', namespace.name]
+  const { hostname } = new URL(control.agentUrl)
+  const document = documentOf(model, agentId)
+  const { policy, problems } = checkPolicy({
+    ...document,
+    settings: { ...document.settings, controlConnections: [{ address: hostname, port: agentPort }] },
+  })
+  assert.deepEqual(problems, [], told)
+  const desired = resolvePolicy(policy!)
+  const objects = await createNft({ prefix }).list(tableFamily, tableName)
+  assert.ok(objects !== null, `host ${name} has no table; ${told}`)
+  const indexes = new Map((await listLinks({ prefix })).map(link => [link.name, link.index]))
+  const actual = readRuleset(objects, indexes)
+  const deviceIndexes = new Map(desired.enis.map(eni => [eni.id, indexes.get(eni.device)!]))
+  const fresh = compile(desired, { stamps: readStamps(actual, desired.ctMarkMask), deviceIndexes })
+  assert.deepEqual(diff(actual, fresh).change, [], `host ${name}; ${told}`)
+}
