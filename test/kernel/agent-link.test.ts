@@ -3,17 +3,22 @@
  * end of the wire that the policy judges.
  */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { ToAgent } from '../../wire/messages.ts'
 import type { ViewObject } from '../../wire/view.ts'
-import { startAgent, type TestAgent } from '../support/agent.ts'
+import { isInForce, startAgent, type TestAgent } from '../support/agent.ts'
 import { makeAuthority, type TestAuthority } from '../support/certificates.ts'
 import { makeFlakyNft } from '../support/flaky-nft.ts'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { listTable } from '../support/kernel-listing.ts'
+import { lastTransactionDone } from '../support/nft-children.ts'
+import { makeRandom } from '../support/random.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
 import { type DaemonProcess, startDaemonProcess } from '../support/scripted-daemon-process.ts'
@@ -27,6 +32,8 @@ import {
   membersObject,
   settingsObject,
 } from '../support/view-objects.ts'
+
+const run = promisify(execFile)
 
 const ports = [7000, 7001] as const
 const daemonPort = 8444
@@ -175,7 +182,6 @@ test('what the daemon says is in force, stays when it is gone, and goes on where
       assert.equal((await daemon.next('enforced')).revision, 2)
       assert.deepEqual(await listTable(network.namespaces.host), inForce)
 
-      // What stands in the kernel is on disk a second later at most; a stop waits for it.
       assert.equal(await agent.stop(), 0)
       await daemon.kill()
       await network.namespaces.host.run('nft', ['delete', 'table', 'inet', 'ringwall'])
@@ -204,6 +210,107 @@ test('what the daemon says is in force, stays when it is gone, and goes on where
   } finally {
     await daemon.kill()
   }
+})
+
+const kills = 20
+const seed = 20_262
+
+test(`${kills} kills around the acknowledgement of a revocation leave it in force, with the daemon away`, {
+  skip: needsKernel,
+  timeout: 180_000,
+}, async () => {
+  const random = makeRandom(seed)
+  const { host } = network.namespaces
+  let daemon = await startDaemon()
+  let revision = 1
+  let acknowledged = 0
+  let stood = 0
+  try {
+    await joinDaemon(daemon)
+    for (let kill = 1; kill <= kills; kill += 1) {
+      await using agent = await startLinked()
+      // In the first round there is no view, then the one that the last round has left.
+      const { view: held } = await daemon.next('hello')
+      daemon.send(held === null ? snapshot(revision, view(...ports)) : delta(revision, [webGroup(...ports)]))
+      await daemon.next('enforced')
+      revision += 1
+      daemon.send(delta(revision, [webGroup(7001)]))
+      let isAcknowledged = false
+      const acknowledgement = daemon.next('enforced').then(
+        () => {
+          isAcknowledged = true
+        },
+        () => {},
+      )
+      // At once when it is acknowledged, or some time on the way there.
+      await Promise.race([acknowledgement, ...(kill % 2 === 0 ? [setTimeout(random.integer(1, 30))] : [])])
+      await agent.kill()
+      await daemon.kill()
+      await lastTransactionDone(host)
+      const isRevoked = !(await isAccepted(7000))
+      if (isAcknowledged) assert.ok(isRevoked, `kill ${kill}: acknowledged, and not in the kernel`)
+      acknowledged += Number(isAcknowledged)
+      stood += Number(isRevoked)
+
+      {
+        await using next = await startLinked()
+        await next.line(isRestored)
+        await next.line(line => isInForce(line) || line.msg === 'in force already')
+        if (isRevoked) assert.equal(await isAccepted(7000), false, `kill ${kill}: what was revoked is open again`)
+      }
+      revision += 1
+      daemon = await startDaemon()
+    }
+  } finally {
+    await daemon.kill()
+  }
+  assert.ok(acknowledged >= kills / 2, `only ${acknowledged} were acknowledged`)
+  assert.ok(stood >= acknowledged)
+})
+
+test('a full disk keeps no revocation from the kernel, nor brings what was before it back', {
+  skip: needsKernel,
+}, async () => {
+  const { host } = network.namespaces
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', folder])
+  await using stack = new AsyncDisposableStack()
+  stack.defer(async () => void (await run('umount', ['--lazy', folder])))
+  let daemon = await startDaemon()
+  stack.defer(() => daemon.kill())
+  await joinDaemon(daemon)
+  {
+    await using agent = await startLinked()
+    await daemon.next('hello')
+    daemon.send(snapshot(1, view(...ports)))
+    await daemon.next('enforced')
+    await eventually(async () => assert.ok((await readdir(folder)).includes('policy.last-good')))
+    await assert.rejects(writeFile(join(folder, 'filler'), Buffer.alloc(1024 * 1024)), { code: 'ENOSPC' })
+    daemon.send(delta(2, [webGroup(7001)]))
+    assert.equal((await daemon.next('enforced')).revision, 2)
+    assert.deepEqual(await acceptedPorts(), [7001])
+    await agent.line(line => line.level === 'error' && line.msg.startsWith('cannot keep what the daemon says'))
+    const health = await readHealth()
+    assert.deepEqual([health.status, health.inForce], [503, true])
+    assert.match(health.problems.join(), /cannot be kept on disk: ENOSPC/)
+  }
+  await daemon.kill()
+  const before = await listTable(host)
+  await using agent = await startLinked()
+  await agent.line(line => line.msg === 'what stands in the kernel is left as it is until the daemon answers')
+  await agent.line(isCutOff)
+  assert.deepEqual(await listTable(host), before)
+  assert.deepEqual(await acceptedPorts(), [7001])
+  assert.match((await readHealth()).problems.join(), /newer than the disk/)
+
+  // The daemon answers, and there is room again.
+  await rm(join(folder, 'filler'))
+  daemon = await startDaemon()
+  assert.equal((await daemon.next('hello')).view?.revision, 1)
+  daemon.send(delta(3, [webGroup(7000)]))
+  assert.equal((await daemon.next('enforced')).revision, 3)
+  assert.deepEqual(await acceptedPorts(), [7000])
+  assert.equal((await readHealth()).status, 200)
+  assert.deepEqual((await readdir(folder)).filter(name => name.startsWith('view.')).sort(), ['view.json', 'view.log'])
 })
 
 test('a refusal of the kernel is told, and that it is over', { skip: needsKernel }, async () => {

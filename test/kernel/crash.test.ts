@@ -3,7 +3,6 @@
  * never a mixture, and the next agent goes on from there.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Namespace } from '../../lab/netns.ts'
 import { isInForce, startAgent } from '../support/agent.ts'
 import { type Forwarder, makeForwarder } from '../support/forwarder.ts'
+import { lastTransactionDone } from '../support/nft-children.ts'
 import { makePacket, tcp } from '../support/packets/craft.ts'
 import { acceptPort, closedGroup, type Rule } from '../support/policy-documents.ts'
 import { makeRandom } from '../support/random.ts'
@@ -137,21 +137,4 @@ test(`${kills} kills in a stream of changes leave a whole policy each`, {
 
 function startHere(namespace: Namespace, policyPath: string, options: { readonly awaitInForce?: boolean } = {}) {
   return startAgent({ namespace, policy: null, policyPath, ...options })
-}
-
-/** A child of the killed agent may still be at work: what it was given is a whole transaction. */
-async function lastTransactionDone(namespace: Namespace): Promise<void> {
-  await eventually(async () => {
-    const { stdout } = await namespace.run('ip', ['netns', 'pids', namespace.name])
-    const working = stdout.split('\n').filter(pid => /^nft\0-/.test(commandOf(pid)))
-    assert.deepEqual(working, [])
-  })
-}
-
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-  } catch {
-    return ''
-  }
 }

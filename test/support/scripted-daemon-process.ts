@@ -42,9 +42,13 @@ export async function startDaemonProcess(
   })
   const lines = createInterface({ input: child.stdout! })
   const inbox = new Inbox<ToDaemon>('message')
-  const [first] = (await once(lines, 'line')) as [string]
-  const begun = JSON.parse(first) as Begun
-  lines.on('line', line => inbox.put(JSON.parse(line)))
+  const begun = await new Promise<Begun>(resolve => {
+    lines.once('line', first => {
+      // At once: what an agent says may come in the same chunk.
+      lines.on('line', line => inbox.put(JSON.parse(line)))
+      resolve(JSON.parse(first) as Begun)
+    })
+  })
   return {
     ...begun,
     next: async type => (await inbox.take(message => message.type === type)) as never,

@@ -198,10 +198,13 @@ export class Inbox<T> {
   }
 
   take(matches: (item: T) => boolean, { waitMs = defaultWaitMs }: WaitOptions = {}): Promise<T> {
+    // Made here, so that its stack tells who asked.
+    const error = new Error()
     return new Promise((resolve, reject) => {
       const giveUp = () => {
         this.#look = null
-        reject(new Error(`No such ${this.#what} within ${waitMs} ms; there are ${JSON.stringify(this.items)}`))
+        error.message = `No such ${this.#what} within ${waitMs} ms; there are ${JSON.stringify(this.items)}`
+        reject(error)
       }
       const timer = waitMs === null ? undefined : setTimeout(giveUp, waitMs)
       this.#look = () => {
