@@ -175,8 +175,8 @@ export class ViewLog {
     }, waitMs)
   }
 
+  /** What comes meanwhile waits for its turn: else the disk would be taken for the newest when it is not any more. */
   async #tryAgain(): Promise<void> {
-    // What comes from now on waits for its turn: the disk must not be taken for the newest while it is not.
     this.#isResting = false
     await this.#writeWhole().catch((error: unknown) => this.#fallBehind(error))
   }

@@ -239,6 +239,30 @@ describe('a full disk', () => {
     await agent.viewLog.settled()
   })
 
+  test('that has room again is not taken for the newest while it is behind', async () => {
+    let isFull = true
+    let meanwhile: Promise<string> | null = null
+    using _files = watchFiles({
+      folder,
+      onStep(step) {
+        if (isFull) throw new Error('ENOSPC')
+        if (step === 'write view.json.new') meanwhile ??= agent.take(delta(2, { port: 80 }))
+      },
+    })
+    const agent = await startKeeping(folder)
+    await agent.take(snapshot(1))
+    isFull = false
+    const settled = agent.viewLog.settled()
+    await new Promise(setImmediate)
+    while (meanwhile === null) await new Promise(setImmediate)
+    const state = await meanwhile
+    const found = await readAgain()
+    if (found.isNewest) assert.equal(found.state, state)
+    await settled
+    await agent.viewLog.settled()
+    assert.deepEqual(await readAgain(), { state, isNewest: true })
+  })
+
   test('that has room again when the agent stops has all', async () => {
     let isFull = true
     using _files = watchFiles({
