@@ -56,13 +56,12 @@ test('after random operations each kernel holds a fresh compile of the state', {
   const account: Operation = { as: 'admin', op: 'createAccount', body: { accountId: accountB, name: 'other' } }
   for (const operation of [account, ...absent]) await carryOut(operation, client, model, tally)
 
-  const sequences = fc.sample(
-    fc.array(arbitraryOperation, { minLength: operationsOfRound, maxLength: operationsOfRound }),
-    {
-      seed,
-      numRuns: rounds,
-    },
-  )
+  const sequence = fc.array(arbitraryOperation.filter(leavesHostsBound), {
+    minLength: operationsOfRound,
+    maxLength: operationsOfRound,
+  })
+  const sequences = fc.sample(sequence, { seed, numRuns: rounds })
+  let judged = 0
   const played: string[] = []
   for (const operations of sequences) {
     for (const operation of operations) {
@@ -84,9 +83,10 @@ test('after random operations each kernel holds a fresh compile of the state', {
       `${JSON.stringify(enforcement.behind)} ${told}`,
     )
     for (const host of fleet.hosts.values())
-      await compareKernel(host, agentOf.get(host.instanceId)!, { model, control, told })
+      judged += await compareKernel(host, agentOf.get(host.instanceId)!, { model, control, told })
   }
   assert.ok(tally.done > rounds * 10, `${tally.done} operations were done`)
+  assert.ok(judged > rounds * fleet.hosts.size, `the kernels had ${judged} rules to compare`)
 })
 
 /** What the switched fleet has set up, as the model says it. */
@@ -127,6 +127,28 @@ function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: Readon
   return model
 }
 
+const furnished = ['i-1', 'i-2', 'i-3', 'eni-1', 'eni-2', 'eni-3']
+
+/**
+ * Whether the hosts keep their instances, and these their ENIs on eth0: without, there is nothing to compare. Nor may
+ * eth0 be a guest's device: an agent whose own way out is judged by the source guard has cut itself off.
+ */
+function leavesHostsBound(operation: Operation): boolean {
+  switch (operation.op) {
+    case 'deleteAccount':
+      return false
+    case 'deleteInstance':
+    case 'deleteEni':
+      return !furnished.includes(operation.id)
+    case 'modifyInstance':
+      return !furnished.includes(operation.id) || operation.body.agentId === undefined
+    case 'modifyEni':
+      return operation.body.device === undefined && operation.body.placement !== 'guest'
+    default:
+      return true
+  }
+}
+
 function isThere(operation: Operation, model: ModelFleet): boolean {
   return operation.op === 'createGroup' && model.groups.has(operation.body.securityGroupId)
 }
@@ -152,11 +174,12 @@ interface Comparison {
   readonly told: string
 }
 
+/** @returns how many rules the policy of the host has */
 async function compareKernel(
   { name, namespace }: SwitchedHost,
   agentId: string,
   { model, control, told }: Comparison,
-): Promise<void> {
+): Promise<number> {
   const prefix = ['ip', 'netns', 'exec', namespace.name]
   const { hostname } = new URL(control.agentUrl)
   const document = documentOf(model, agentId)
@@ -173,4 +196,5 @@ async function compareKernel(
   const deviceIndexes = new Map(desired.enis.map(eni => [eni.id, indexes.get(eni.device)!]))
   const fresh = compile(desired, { stamps: readStamps(actual, desired.ctMarkMask), deviceIndexes })
   assert.deepEqual(diff(actual, fresh).change, [], `host ${name}; ${told}`)
+  return desired.enis.reduce((sum, { ingress, egress }) => sum + ingress.rules.length + egress.rules.length, 0)
 }
