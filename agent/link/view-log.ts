@@ -27,7 +27,7 @@ export interface ViewLogOptions {
 const defaultLogBytes = 1024 * 1024
 /** A change goes to the kernel within a second (what it takes away must), however long the disk takes. */
 const patienceMs = 500
-const retryMs = { first: 1_000, most: 60_000 } as const
+const retryMs = { first: 1_000, most: 10_000 } as const
 
 export class ViewLog {
   readonly #options: ViewLogOptions
@@ -60,6 +60,7 @@ export class ViewLog {
     this.#number = number
     this.#writtenNumber = number
     this.#newest = view.image()
+    if (log === null && this.#newest !== null) options.metrics.kept.set(0)
   }
 
   /** Why the disk has not what the kernel has; null while it has. */
@@ -132,6 +133,7 @@ export class ViewLog {
     this.#logBytes = 0
     this.#anewFromBytes = 0
     this.#writtenNumber = number
+    this.#options.metrics.kept.set(1)
     this.#recovered()
   }
 
@@ -185,7 +187,6 @@ export class ViewLog {
     if (this.#fault === null) return
     this.#fault = null
     this.#failures = 0
-    this.#options.metrics.kept.set(1)
     this.#options.log.info('what the daemon says is kept again')
   }
 

@@ -309,8 +309,8 @@ describe('a full disk', () => {
         throw new Error('EROFS: read-only file system')
       },
     })
-    const { kept } = await startKeeping(folder)
-    assert.deepEqual([kept.log, kept.view.position?.revision], [null, 1])
+    const { kept, metric } = await startKeeping(folder)
+    assert.deepEqual([kept.log, kept.view.position?.revision, await metric('kept')], [null, 1, 0])
     assert.match(kept.faults.join(), /EROFS/)
   })
 })
