@@ -39,7 +39,7 @@ describe('HTTP that is not as it should be', () => {
   async function statusesOf(bytes: string | Buffer, options?: Parameters<typeof sendRaw>[2]): Promise<number[]> {
     const { revision } = api.world
     const { answers, rest } = await sendRaw(port, bytes, options)
-    for (const answer of answers) assert.deepEqual(faultsOf({ method: '' }, answer), [], answer.text)
+    for (const answer of answers) assert.deepEqual(faultsOf({ method: '', url: '' }, answer), [], answer.text)
     assert.equal(rest, '')
     if (answers.every(({ status }) => status >= 400)) assert.equal(api.world.revision, revision, 'something was stored')
     return answers.map(({ status }) => status)
@@ -130,7 +130,7 @@ describe('HTTP that is not as it should be', () => {
       for (const { bytes, answers, rest } of all) {
         const told = `${seed}: ${JSON.stringify(bytes.toString('latin1'))}`
         for (const answer of answers) {
-          assert.deepEqual(faultsOf({ method: '' }, answer), [], told)
+          assert.deepEqual(faultsOf({ method: '', url: '' }, answer), [], told)
           seen.add(answer.status)
         }
         // An answer to HEAD has a length and no body.

@@ -9,17 +9,20 @@ export interface FuzzAnswer {
   readonly elapsedMs: number
 }
 
-/** DESIGN.md has no such figure: nothing here waits for anybody, so that five seconds is a hang. */
+/** Nothing here waits for anybody, so that five seconds is a hang. */
 const longestMs = 5000
+/** But a report is made in a thread of its own, which has to be started, on a machine that may be busy. */
+const longestReportMs = 30_000
 
 /** What is wrong with the answer, as lines; empty if nothing is. */
-export function faultsOf({ method }: Pick<FuzzRequest, 'method'>, answer: FuzzAnswer): string[] {
+export function faultsOf({ method, url }: Pick<FuzzRequest, 'method' | 'url'>, answer: FuzzAnswer): string[] {
   const { status, elapsedMs } = answer
   const faults: string[] = []
   if (status >= 500) faults.push(`status ${status}`)
   if (status < 200 || (status >= 300 && status < 400))
     faults.push(`status ${status}, which is neither success nor refusal`)
-  if (elapsedMs > longestMs) faults.push(`answered after ${Math.round(elapsedMs)} ms`)
+  if (elapsedMs > (url.startsWith('/v1/health-report') ? longestReportMs : longestMs))
+    faults.push(`answered after ${Math.round(elapsedMs)} ms`)
   if (status >= 400 && method !== 'HEAD') faults.push(...problemFaults(answer))
   return faults
 }

@@ -43,7 +43,7 @@ export class RequestMaker {
     const { random, always } = this.#options
     const operation = this.#operation()
     const method = random.chance(oddness.method) ? random.pick(otherMethods) : operation.method
-    const query = [this.#query(operation), operation.method === 'GET' ? '' : always].filter(Boolean).join('&')
+    const query = [this.#query(operation), method === 'GET' ? '' : always].filter(Boolean).join('&')
     const url = `${this.#path(operation)}${query === '' ? '' : `?${query}`}`
     const { body, contentType } = this.#body(operation)
     const headers = {
@@ -180,9 +180,9 @@ export class RequestMaker {
   }
 }
 
-/** How often it is passed over: what takes away leaves less to ask about, and a backup takes as long as a hundred others. */
+/** How often it is passed over: what takes away leaves less to ask about; backups and reports take as long as dozens of others. */
 function rarity({ method, path }: Operation): number {
-  if (path === '/v1/backup') return 0.97
+  if (path === '/v1/backup' || path === '/v1/health-report') return 0.95
   return method === 'DELETE' || path.endsWith('/revoke') ? 0.5 : 0
 }
 
