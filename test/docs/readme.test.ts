@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { listedCommands } from '../../cli/command-list.ts'
 import { runInProcess } from '../support/command-line.ts'
+import { startOperator } from '../support/operator.ts'
 
 const projectFolder = join(import.meta.dirname, '..', '..')
 const page = readFileSync(join(projectFolder, 'README.md'), 'utf8')
@@ -15,13 +16,19 @@ const commandLines = [...page.replaceAll('\\\n', ' ').matchAll(/^(?:sudo )?\.\/r
 
 /** Commands that change nothing and need no privilege: they are run as they stand. */
 const harmless = ['compile', 'explain', 'analyze']
+/** Those that speak to a daemon are run against one, in the order of the page; `…` stands for what a reader fills in. */
+const operated = commandLines.filter(
+  ([name = '', word = '', ...args]) =>
+    !args.some(arg => arg.includes('…')) && (['sg', 'rule'].includes(name) || (name === 'agent' && word === 'invite')),
+)
 
 for (const [name = '', ...args] of commandLines) {
   test(`ringwall ${name} ${args.join(' ')}`, async () => {
     const listed = listedCommands.get(name)
     assert.ok(listed !== undefined, 'is a command')
     const { command } = await listed.load()
-    for (const flag of args.filter(arg => arg.startsWith('--'))) assert.ok(command.usage.includes(flag), flag)
+    const help = (await command.helpFor?.(args)) ?? command.usage
+    for (const flag of args.filter(arg => arg.startsWith('--'))) assert.ok(help.includes(flag), flag)
     if (!harmless.includes(name)) return
     const { exitCode, stderr } = await runInProcess(
       command,
@@ -32,9 +39,19 @@ for (const [name = '', ...args] of commandLines) {
   })
 }
 
+test('the commands to a daemon do what the page says, one after the other', async () => {
+  await using operator = await startOperator()
+  assert.equal(operated.length, 3)
+  for (const line of operated) {
+    const { exitCode, stderr } = await operator.run(line)
+    assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' }, line.join(' '))
+  }
+})
+
 test('there are commands of every kind', () => {
   const names = commandLines.map(([name]) => name!)
-  assert.deepEqual([...new Set(names)].sort(), ['agent', 'analyze', 'apply', 'compile', 'explain', 'flush'])
+  const kinds = ['agent', 'analyze', 'apply', 'compile', 'daemon', 'eni', 'explain', 'flush', 'rule', 'sg']
+  assert.deepEqual([...new Set(names)].sort(), kinds)
 })
 
 for (const file of ['README.md', 'docs/README.md']) {
