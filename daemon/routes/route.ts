@@ -17,7 +17,7 @@ import type { Fleet } from '../services/fleet.ts'
 import { rulesTouchedBy } from '../services/preview.ts'
 import { mayRead, type Principal } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
-import type { Change } from '../store/store.ts'
+import { type Change, CompactedError } from '../store/store.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -198,7 +198,7 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
       const subject = route.subject?.(request.params as Static<P>) ?? null
       const input = inputOf<P, Q, B>(request, api)
       const outcome = await api.executor.execute(call, { subject, status }, world => route.plan(world, input))
-      return answerWrite(outcome, { request, reply, api, status, etag: route.etag })
+      return answerWrite(outcome, { request, reply, api, status, subject, etag: route.etag })
     },
   })
 }
@@ -306,9 +306,10 @@ interface AnswerParts {
   readonly api: Api
   readonly status: number
   readonly etag: string | undefined
+  readonly subject: Subject | null
 }
 
-async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, status, etag }: AnswerParts) {
+async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, status, subject, etag }: AnswerParts) {
   const { wait, timeout = 10 } = request.query as WriteFlags
   if (outcome.kind === 'preview') {
     const { changes, body } = outcome
@@ -316,13 +317,33 @@ async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, sta
   }
   const { body, revision } = outcome
   if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
-  const enforcement = wait === undefined ? null : await api.board.awaitEnforced(revision, timeout * 1000)
+  const enforcement = wait === undefined ? null : await waitFor(api, waitedRevision(outcome, api, subject), timeout)
   setEtag(reply, body, etag)
   reply.code(outcome.kind === 'replayed' ? outcome.status : status)
   return {
     ...(body as object),
     revision,
     ...(enforcement !== null && { enforcement: enforcementAnswer(enforcement) }),
+  }
+}
+
+/** Where there was nothing to do, what was asked for came about by the last write of the object. */
+function waitedRevision(
+  outcome: Exclude<Outcome<unknown>, { readonly kind: 'preview' }>,
+  { world }: Api,
+  subject: Subject | null,
+): number {
+  if (outcome.kind === 'replayed' || outcome.changed || subject === null) return outcome.revision
+  return world.revisionOf(subject.kind, subject.id) || outcome.revision
+}
+
+/** Of a revision whose history is gone nothing is known but that every later one is newer. */
+async function waitFor({ board, world }: Api, revision: number, timeoutSeconds: number): Promise<Enforcement> {
+  try {
+    return await board.awaitEnforced(revision, timeoutSeconds * 1000)
+  } catch (error) {
+    if (!(error instanceof CompactedError)) throw error
+    return board.awaitEnforced(world.revision, timeoutSeconds * 1000)
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { EnforcementBoard } from '../../../daemon/services/enforcement.ts'
 import { sweepIdempotency } from '../../../daemon/services/idempotency.ts'
+import { CompactedError } from '../../../daemon/store/store.ts'
 import { accountId, startApi } from '../../support/api.ts'
 import { post } from '../../support/fleet-state.ts'
 
@@ -227,6 +228,35 @@ describe('?wait=enforced', () => {
     assert.deepEqual(answer.body.enforcement.behind, [
       { agentId: 'agent-1', hostName: 'web1', state: 'away', since: '1970-01-01T00:00:00.000Z', error: null },
     ])
+  })
+
+  test('for what is there already asks for the commit that made it so', async () => {
+    await using api = await startApi({ board })
+    await post(api, '/v1/security-groups', { accountId, securityGroupId: 'sg-1' })
+    const url = '/v1/security-groups/sg-1/rules'
+    const body = {
+      permissions: [{ direction: 'ingress', ipProtocol: 'tcp', portRange: '80/80', sourceCidrIp: '0.0.0.0/0' }],
+    }
+    const added = await api.request('POST', url, body)
+    await post(api, instances, { accountId, instanceId: 'i-1' })
+    const again = await api.request('POST', `${url}?wait=enforced`, body)
+    assert.equal(again.body.revision, api.world.revision)
+    assert.deepEqual(waits.at(-1), [added.body.revision, 10_000])
+  })
+
+  test('of a revision whose history is gone asks for the present one', async () => {
+    const forgetful: EnforcementBoard = {
+      ...board,
+      awaitEnforced: async (revision, timeoutMs) => {
+        if (revision < api.world.revision) throw new CompactedError(revision, api.world.revision)
+        return board.awaitEnforced(revision, timeoutMs)
+      },
+    }
+    await using api = await startApi({ board: forgetful })
+    await post(api, instances, { accountId, instanceId: 'i-1' })
+    await post(api, instances, { accountId, instanceId: 'i-2' })
+    const again = await api.request('PATCH', `${instances}/i-1?wait=enforced`, { description: null })
+    assert.deepEqual([again.status, waits.at(-1)], [200, [api.world.revision, 10_000]])
   })
 
   for (const query of ['wait=yes', 'wait=enforced&timeout=0', 'wait=enforced&timeout=301', 'dryRun=maybe']) {
