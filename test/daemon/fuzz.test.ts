@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { fuzz } from '../support/fuzz/session.ts'
 
 const seed = Number(process.env.RINGWALL_SEED ?? 20_260_729)
-const requests = Number(process.env.RINGWALL_FUZZ_REQUESTS ?? 1500)
+const requests = Number(process.env.RINGWALL_FUZZ_REQUESTS ?? 3000)
 
 test('whatever is asked is answered or refused as promised, and what is refused changes nothing', async () => {
   const { faults, statuses, successes } = await fuzz({ seed, requests })

@@ -155,7 +155,7 @@ function readObject(
     if (!isThere && surroundings.isLookup !== true) refusals.push('400 InvalidPrefixListId.NotFound')
     // A list without entries is of any family yet.
     const family = list === undefined || list.cidrs.length === 0 || surroundings.isLookup === true ? null : list.family
-    const isSingle = list !== undefined && isSingleIpv4List(list)
+    const isSingle = surroundings.isLookup === true || (list !== undefined && isSingleIpv4List(list))
     return {
       kind: 'prefixList',
       fields: { [field]: text },
@@ -231,13 +231,10 @@ function nicTypeOf({ nicType, direction }: Asked, group: GroupOfRule, object: Ob
   return String(nicType ?? 'internet')
 }
 
-/** Equal for two that are the same rule: they differ in nothing but the description. */
+/** Equal for two that are the same rule: they differ in nothing but the description. A group has one owner, named or not. */
 export function sameness(fields: RuleFields): string {
-  return JSON.stringify(
-    Object.entries(fields)
-      .filter(([name]) => name !== 'description')
-      .sort(),
-  )
+  const telling = Object.entries(fields).filter(([name]) => name !== 'description' && !name.endsWith('OwnerAccount'))
+  return JSON.stringify(telling.sort())
 }
 
 /** The first of each that are the same. */
