@@ -259,12 +259,12 @@ const accountId = fc.oneof(
 /** The first ones are there from the beginning, the last ones are not: what asks for one mostly finds one. */
 const mostly = <T>(there: readonly T[], absent: readonly T[]) =>
   fc.oneof({ weight: 5, arbitrary: pick(...there) }, { weight: 1, arbitrary: pick(...absent) })
-const groupId = mostly([...groupIds.slice(0, 2), ...groupIds.slice(0, 2), ...groupIds.slice(0, 5)], groupIds)
-const newGroupId = mostly(groupIds.slice(5), groupIds)
-const instanceId = mostly(instanceIds.slice(0, 3), instanceIds)
-const newInstanceId = mostly(instanceIds.slice(3), instanceIds)
-const eniId = mostly(eniIds.slice(0, 3), eniIds)
-const newEniId = mostly(eniIds.slice(2), eniIds)
+const groupId = mostly([...groupIds.slice(0, 2), ...groupIds.slice(0, 2), ...groupIds.slice(0, 6)], groupIds)
+const newGroupId = mostly(groupIds.slice(6), groupIds)
+const instanceId = mostly(instanceIds.slice(0, 5), instanceIds)
+const newInstanceId = mostly(instanceIds.slice(5), instanceIds)
+const eniId = mostly(eniIds.slice(0, 5), eniIds)
+const newEniId = mostly(eniIds.slice(5), eniIds)
 const prefixListId = mostly(prefixListIds.slice(0, 1), prefixListIds)
 const newPrefixListId = mostly(prefixListIds.slice(1), prefixListIds)
 const vpcId = pick('vpc-1')
@@ -590,7 +590,7 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
       limits: given<Partial<ModelLimits>>({
         rulesPerGroup: rarely(fc.integer({ min: 5, max: 8 })),
         groupsPerEni: rarely(fc.integer({ min: 1, max: 3 })),
-        basicGroupPrivateIps: rarely(fc.integer({ min: 2, max: 6 })),
+        basicGroupPrivateIps: rarely(fc.integer({ min: 2, max: 5 })),
         advancedGroupEnis: rarely(fc.integer({ min: 1, max: 3 })),
         authorizationObjectsPerRequest: rarely(fc.integer({ min: 2, max: 4 })),
       } as never),

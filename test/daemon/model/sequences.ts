@@ -30,8 +30,8 @@ type Answer = any
 export const smallLimits: ModelLimits = {
   rulesPerGroup: 6,
   groupsPerEni: 2,
-  basicGroupPrivateIps: 5,
-  advancedGroupEnis: 2,
+  basicGroupPrivateIps: 3,
+  advancedGroupEnis: 1,
   authorizationObjectsPerRequest: 3,
 }
 
@@ -50,6 +50,7 @@ export const furniture: readonly Operation[] = [
   },
   { as: 'admin', op: 'createGroup', body: { accountId: accountA, securityGroupId: 'sg-4', networkType: 'classic' } },
   { as: 'admin', op: 'createGroup', body: { accountId: accountB, securityGroupId: 'sg-5' } },
+  { as: 'admin', op: 'createGroup', body: { accountId: accountA, securityGroupId: 'sg-6', vpcId: 'vpc-1' } },
   {
     as: 'admin',
     op: 'createPrefixList',
@@ -95,6 +96,31 @@ export const furniture: readonly Operation[] = [
       device: 'eth1',
       privateIpAddresses: ['198.18.0.3'],
       securityGroupIds: ['sg-1', 'sg-2'],
+    },
+  },
+  // The address of another ENI, in another network, on a host that nobody serves yet.
+  { as: 'admin', op: 'createInstance', body: { accountId: accountA, instanceId: 'i-4' } },
+  {
+    as: 'admin',
+    op: 'createEni',
+    body: {
+      networkInterfaceId: 'eni-4',
+      instanceId: 'i-4',
+      device: 'tap0',
+      privateIpAddresses: ['198.18.0.1'],
+      securityGroupIds: ['sg-6'],
+    },
+  },
+  { as: 'admin', op: 'createInstance', body: { accountId: accountA, instanceId: 'i-5' } },
+  {
+    as: 'admin',
+    op: 'createEni',
+    body: {
+      networkInterfaceId: 'eni-5',
+      instanceId: 'i-5',
+      device: 'eth0',
+      privateIpAddresses: [],
+      securityGroupIds: ['sg-3'],
     },
   },
   {

@@ -6,9 +6,9 @@ export const accountB = '2000000000000000'
 export const accountC = '3000000000000000'
 
 export const agentIds = ['agent-1', 'agent-2'] as const
-export const groupIds = ['sg-1', 'sg-2', 'sg-3', 'sg-4', 'sg-5', 'sg-6', 'sg-7'] as const
-export const instanceIds = ['i-1', 'i-2', 'i-3', 'i-4'] as const
-export const eniIds = ['eni-1', 'eni-2', 'eni-3', 'eni-4', 'eni-5', 'eni-6'] as const
+export const groupIds = ['sg-1', 'sg-2', 'sg-3', 'sg-4', 'sg-5', 'sg-6', 'sg-7', 'sg-8'] as const
+export const instanceIds = ['i-1', 'i-2', 'i-3', 'i-4', 'i-5', 'i-6', 'i-7'] as const
+export const eniIds = ['eni-1', 'eni-2', 'eni-3', 'eni-4', 'eni-5', 'eni-6', 'eni-7', 'eni-8'] as const
 export const prefixListIds = ['pl-1', 'pl-2', 'pl-3'] as const
 
 export type Who = 'admin' | 'reader' | 'writer-a' | 'reader-a' | 'writer-b'
@@ -63,7 +63,7 @@ export const badBlocks = ['256.0.0.1', '198.18.0.0/33', '2001:db8::/129', 'every
 
 /** Addresses of ENIs as asked for, and as stored. */
 export const addresses: ReadonlyMap<string, { readonly family: Family; readonly text: string }> = new Map([
-  ...[1, 2, 3, 4, 5, 6, 7].map(n => address(`198.18.0.${n}`, 'ip', `198.18.0.${n}`)),
+  ...[1, 2, 3, 4, 5, 6].map(n => address(`198.18.0.${n}`, 'ip', `198.18.0.${n}`)),
   ...[1, 2, 3, 4].map(n => address(`2001:DB8::${n}`, 'ip6', `2001:db8::${n}`)),
 ])
 
