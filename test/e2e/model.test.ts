@@ -28,6 +28,8 @@ const rounds = Number(process.env.RINGWALL_MODEL_ROUNDS ?? 3)
 const operationsOfRound = 60
 /** Instances i-1 to i-3 with ENIs eni-1 to eni-3, and the groups these are in. */
 const hosts = { 1: ['sg-1'], 2: ['sg-2'], 3: ['sg-1'] }
+/** The hosts in sg-1 have four addresses to begin with. */
+const limits = { ...smallLimits, basicGroupPrivateIps: 6 }
 /** Besides eth0: what operations bind ENIs to. */
 const otherDevices = ['eth1', 'tap0']
 
@@ -49,7 +51,7 @@ test('after random operations each kernel holds a fresh compile of the state', {
   const client = clientOf(control)
   const tally = { done: 0, refused: 0, refusals: new Map<string, number>() }
 
-  await control.call('PATCH', '/v1/settings', { limits: smallLimits })
+  await control.call('PATCH', '/v1/settings', { limits })
   const absent = furniture.filter(
     operation => !['createInstance', 'createEni'].includes(operation.op) && !isThere(operation, model),
   )
@@ -91,7 +93,7 @@ test('after random operations each kernel holds a fresh compile of the state', {
 
 /** What the switched fleet has set up, as the model says it. */
 function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: ReadonlyMap<string, string>): ModelFleet {
-  const model = new ModelFleet(smallLimits, [...agentOf.values()])
+  const model = new ModelFleet(limits, [...agentOf.values()])
   model.accounts.set(accountA, 'default')
   for (const [name, { instanceId, eniId, addresses }] of hostsByName) {
     const groupIds = hosts[name as unknown as 1 | 2 | 3]

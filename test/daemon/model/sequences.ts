@@ -125,6 +125,17 @@ export const furniture: readonly Operation[] = [
   },
   {
     as: 'admin',
+    op: 'createEni',
+    body: {
+      networkInterfaceId: 'eni-6',
+      instanceId: 'i-5',
+      device: 'eth1',
+      privateIpAddresses: [],
+      securityGroupIds: [],
+    },
+  },
+  {
+    as: 'admin',
     op: 'addRules',
     id: 'sg-1',
     permissions: [
