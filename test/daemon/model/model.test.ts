@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { arbitraryOperation } from './operations.ts'
 import { Stage } from './sequences.ts'
 
-const seed = Number(process.env.RINGWALL_SEED ?? Date.now() % 2 ** 31)
+const seed = Number(process.env.RINGWALL_SEED ?? 20_261_126)
 const runs = Number(process.env.RINGWALL_MODEL_RUNS ?? 400)
 
 describe('the API and the reference model', () => {

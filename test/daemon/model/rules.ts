@@ -83,7 +83,8 @@ function protocolOf({ ipProtocol, portRange, sourcePortRange, service }: Asked, 
   const protocol = String(ipProtocol).toLowerCase()
   if (!protocols.has(protocol)) refusals.push(wrong, '400 MissingParameter')
   if (!portProtocols.has(protocol)) {
-    if (portRange !== undefined && portRange !== '-1/-1') refusals.push(wrong)
+    const given = [portRange, sourcePortRange].filter(range => range !== undefined && range !== '-1/-1')
+    if (given.length > 0) refusals.push(wrong)
     return { ipProtocol: protocol, portRange: '-1/-1' }
   }
   if (!isPortRange(portRange)) refusals.push(wrong, '400 MissingParameter')
