@@ -19,7 +19,8 @@ import { makeRandom } from '../support/random.ts'
 import { RestClient } from '../support/rest-client.ts'
 
 const seed = Number(process.env.RINGWALL_SEED ?? Date.now() % 2 ** 32)
-const kills = Number(process.env.RINGWALL_KILLS ?? 40)
+/** `npm run soak:kill` makes hundreds of them. */
+const kills = Number(process.env.RINGWALL_KILLS ?? 24)
 /** Half of them while hardly anything was written, half in the thick of it. */
 const longestMs = [15, 150] as const
 const writerNames = ['a', 'b', 'c'] as const

@@ -48,6 +48,12 @@ class Writer {
   }
 }
 
+/** `npm run soak:kill` makes hundreds of them. */
+const kills = Number(process.env.RINGWALL_KILLS ?? 60)
+/** Fewer, and still enough for some backup to be whole in time. */
+const shortKills = Math.max(20, Math.ceil(kills / 8))
+const timeout = 120_000 + kills * 500
+
 /** As many writers as kills; the next one loads its code while one is at work. */
 async function killWriters(
   count: number,
@@ -112,7 +118,7 @@ describe('a writer that is killed', () => {
   })
   after(() => rmSync(folder, { recursive: true }))
 
-  test('150 times while it commits and compacts has lost nothing it acknowledged', async () => {
+  test(`${kills} times while it commits and compacts has lost nothing it acknowledged`, { timeout }, async () => {
     const path = join(folder, 'store.db')
     const replay = new Replay()
     let acknowledged = 0
@@ -120,7 +126,7 @@ describe('a writer that is killed', () => {
     /** Each may have made one commit that it did not come to acknowledge. */
     let killed = 0
     await killWriters(
-      150,
+      kills,
       60,
       folder,
       () => `commit ${path}`,
@@ -141,13 +147,13 @@ describe('a writer that is killed', () => {
       },
     )
     await checkStore(path, acknowledged, killed, replay)
-    assert.ok(written > 150, 'hardly anything was written')
+    assert.ok(written > kills, 'hardly anything was written')
   })
 
-  test('20 times while it makes a store leaves a store or none', async () => {
+  test(`${shortKills} times while it makes a store leaves a store or none`, { timeout }, async () => {
     let path = ''
     await killWriters(
-      20,
+      shortKills,
       12,
       folder,
       () => {
@@ -158,14 +164,14 @@ describe('a writer that is killed', () => {
     )
   })
 
-  test('20 times while it makes backups leaves whole ones or none', async () => {
+  test(`${shortKills} times while it makes backups leaves whole ones or none`, { timeout }, async () => {
     const path = join(folder, 'backed-up.db')
     const backups = join(folder, 'backups')
     mkdirSync(backups)
     const replay = new Replay()
     let made = 0
     await killWriters(
-      20,
+      shortKills,
       50,
       folder,
       () => `backup ${path} ${backups}`,
