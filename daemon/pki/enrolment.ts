@@ -13,6 +13,8 @@ import { type AgentDoc, type EnrolmentDoc, type InstanceDoc, type Kind, keyOf } 
 import type { NotedPrincipal } from '../model/note.ts'
 import { firstFault, hostReportSchema, knownReport, parse } from '../push/messages.ts'
 import { sourceKey, Throttle } from '../push/throttle.ts'
+import { checkBindings, checkHostAddresses } from '../services/eni-bindings.ts'
+import { Faults } from '../services/faults.ts'
 import { madeId } from '../services/ids.ts'
 import type { World } from '../state/world.ts'
 import type { Precondition, Store, Write } from '../store/store.ts'
@@ -194,7 +196,20 @@ export class Enrolment {
     if (newInstance !== null && world.get('account', newInstance.accountId) === undefined) {
       throw refuse(409, 'InvalidAccountId.NotFound', `account "${newInstance.accountId}", which it is for, was deleted`)
     }
+    this.#requireOneHost(enrolment)
     return enrolment
+  }
+
+  /** What could not collide while nobody served its instances may do so on one host. */
+  #requireOneHost({ agentId, instanceIds }: EnrolmentDoc): void {
+    const { world } = this.#parts
+    const faults = new Faults()
+    const bound = instanceIds.flatMap(id =>
+      [...world.enisOfInstance(id)].map(eniId => ({ eni: world.get('eni', eniId)!, at: () => `instance ${id}` })),
+    )
+    checkBindings(world, agentId, bound, faults)
+    checkHostAddresses(world, agentId, bound, faults)
+    faults.throwIfAny()
   }
 
   #enrolled(

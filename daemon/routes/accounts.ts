@@ -1,10 +1,11 @@
 /** `/v1/accounts` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
+import { notFound } from '../errors.ts'
 import { accountSchema, createAccountSchema, modifyAccountSchema } from '../schemas/accounts.ts'
 import { idParam } from '../schemas/fields.ts'
 import { createAccount, deleteAccount, findAccount, modifyAccount, showAccount } from '../services/accounts.ts'
-import { everyAccount, mayRead, requireRead, requireWrite } from '../services/principal.ts'
+import { everyAccount, mayRead, requireWrite } from '../services/principal.ts'
 import { addListRoute, wildcardFilter } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
@@ -37,7 +38,7 @@ export function addAccountRoutes(app: FastifyInstance, api: Api): void {
     answer,
     etag: 'account',
     read(world, { principal, params: { accountId } }) {
-      requireRead(principal, accountId)
+      if (!mayRead(principal, accountId)) throw notFound('account', accountId)
       return { account: showAccount(findAccount(world, accountId), world.revisionOf('account', accountId)) }
     },
   })

@@ -167,7 +167,8 @@ function typeFor(
 }
 
 function requireNicTypeFits({ networkType }: Network, nicType: EniDoc['nicType'] | undefined, faults: Faults): void {
-  if (nicType === undefined || networkType === 'classic') return
+  // Every ENI is shown with one, and what is shown may be sent back.
+  if (nicType === undefined || nicType === 'internet' || networkType === 'classic') return
   const message = `Cannot use nicType "${nicType}": expected none, since in a VPC every rule is for every interface`
   faults.add(invalidRequest, { code: 'conflict', field: 'nicType', message, value: nicType })
 }

@@ -413,7 +413,7 @@ export class ModelFleet {
       addresses: stored,
       groupIds: securityGroupIds ?? (byDefault === undefined ? [] : [byDefault.id]),
     }
-    if (eni.networkType === 'vpc' && body.nicType !== undefined) refusals.push(wrong)
+    if (eni.networkType === 'vpc' && body.nicType === 'intranet') refusals.push(wrong)
     refusals.push(...this.#attachmentRefusals(who, eni, instance))
     refusals.push(...this.#addressRefusals(eni), ...this.#bindingRefusals(eni, instance))
     const makesDefault = securityGroupIds === undefined && byDefault === undefined
@@ -446,7 +446,7 @@ export class ModelFleet {
       addresses: stored,
       groupIds: body.securityGroupIds ?? eni.groupIds,
     }
-    if (eni.networkType === 'vpc' && body.nicType !== undefined) refusals.push(wrong)
+    if (eni.networkType === 'vpc' && body.nicType === 'intranet') refusals.push(wrong)
     if (changed.groupIds.length === 0 && eni.groupIds.length > 0) refusals.push(lastGroup)
     refusals.push(...this.#attachmentRefusals(who, changed, instance))
     refusals.push(...this.#addressRefusals(changed), ...this.#bindingRefusals(changed, instance))

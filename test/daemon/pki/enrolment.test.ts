@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { openAuthority } from '../../../daemon/pki/authority.ts'
 import { makeEnrolment, revokeAgent } from '../../../daemon/pki/enrolment.ts'
 import { parseEnrolmentToken } from '../../../wire/enrolment.ts'
-import { account, hostReport, makeInstance, put } from '../../support/documents.ts'
+import { account, hostReport, makeEniDoc, makeInstance, put } from '../../support/documents.ts'
 import { enrolBody, enrolFake, FakeAgent, makeKeyPair, post, prove } from '../../support/fake-agent.ts'
 import { MemoryStore } from '../../support/memory-store.ts'
 import { PushHost } from '../../support/push-host.ts'
@@ -116,6 +116,24 @@ describe('enrolment', () => {
       assert.equal(status, 409)
     }
     assert.equal(host.world.count('agent'), 0)
+  })
+
+  test('refuses a token whose instances have come to claim one device of the host', async () => {
+    await using host = await PushHost.start()
+    await host.commit(put('account', accountDoc), put('instance', makeInstance({ id: 'i-1' })))
+    await host.commit(put('instance', makeInstance({ id: 'i-2' })))
+    const token = await host.token({ instanceIds: ['i-1', 'i-2'] })
+    for (const [id, instanceId] of [
+      ['eni-1', 'i-1'],
+      ['eni-2', 'i-2'],
+    ] as const) {
+      await host.commit(put('eni', makeEniDoc({ id, instanceId, device: 'eth0' })))
+    }
+    const answer = await post(host.port, enrolBody(token, makeKeyPair()))
+    assert.partialDeepStrictEqual(answer, { status: 409, body: { code: 'Conflict' } })
+    assert.equal(host.world.count('agent'), 0)
+    await host.commit({ key: 'eni/eni-2', value: null })
+    assert.equal((await post(host.port, enrolBody(token, makeKeyPair()))).status, 201)
   })
 
   const other = makeKeyPair()

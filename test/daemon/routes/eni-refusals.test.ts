@@ -139,7 +139,7 @@ const rows: readonly Row[] = [
     name: 'nicType in a VPC, later',
     method: 'PATCH',
     url: `${enis}/eni-1`,
-    body: { nicType: 'internet' },
+    body: { nicType: 'intranet' },
     expected: '400 InvalidParameter nicType',
   },
   {

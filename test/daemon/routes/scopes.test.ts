@@ -20,7 +20,7 @@ describe('scopes', () => {
   const rows: readonly (readonly [string, string, string, unknown, string])[] = [
     ['own', 'GET', '/v1/instances/i-b', undefined, '404 InvalidInstanceId.NotFound'],
     ['own', 'GET', '/v1/network-interfaces/eni-b', undefined, '404 InvalidEniId.NotFound'],
-    ['own', 'GET', '/v1/accounts/2000000000000000', undefined, '403 Forbidden'],
+    ['own', 'GET', '/v1/accounts/2000000000000000', undefined, '404 InvalidAccountId.NotFound'],
     ['own', 'POST', '/v1/security-groups/sg-b/join', { instanceIds: ['i-1'] }, '404 InvalidSecurityGroupId.NotFound'],
     ['own', 'POST', '/v1/security-groups/sg-1/join', { networkInterfaceIds: ['eni-b'] }, '400 InvalidEniId.NotFound'],
     [
