@@ -1,13 +1,15 @@
-/** Requests a second of the REST API, from another process over loopback. */
+/** The REST API: requests a second from another process over loopback, and how soon a daemon serves after its start. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { percentile } from './statistics.ts'
+import { openSqliteStore } from '../daemon/store/sqlite.ts'
+import { makeState, stateSize } from './state.ts'
+import { median, percentile } from './statistics.ts'
 import { type Depth, figure, ratio, type Section } from './table.ts'
 
 const launcher = join(import.meta.dirname, '..', 'ringwall')
@@ -15,6 +17,53 @@ const node = join(import.meta.dirname, '..', 'scripts', 'node')
 const connections = 16
 
 export async function measureApi(depth: Depth): Promise<readonly Section[]> {
+  return [await measureRequests(depth), await measureStart(depth)]
+}
+
+/** From starting the process until it serves, on an empty state and on a large one. */
+async function measureStart(depth: Depth): Promise<Section> {
+  const rounds = depth === 'quick' ? 3 : 9
+  const folder = await mkdtemp(join(tmpdir(), 'ringwall-bench-'))
+  try {
+    const large = join(folder, 'large')
+    await mkdir(join(large, 'state'), { recursive: true })
+    const store = await openSqliteStore(join(large, 'state', 'store.db'))
+    await store.commit({ writes: [...makeState()] })
+    await store.close()
+    const timeStarts = async (place: string) => {
+      const times: number[] = []
+      for (let round = 0; round <= rounds; round += 1) {
+        const begun = performance.now()
+        await using _daemon = await startDaemon(place)
+        times.push(performance.now() - begun)
+      }
+      // The first makes the CA and the first token, and reads the code from the disk.
+      return times.slice(1)
+    }
+    const none = await timeStarts(join(folder, 'none'))
+    const all = await timeStarts(large)
+    const row = (name: string, times: readonly number[]) => [
+      name,
+      figure(median(times)),
+      figure(Math.max(...times)),
+      ratio(median(times) / median(none)),
+    ]
+    const { groups, rulesOfGroup, enis } = stateSize
+    return {
+      heading: 'Daemon: from its start until it serves',
+      columns: ['state', 'median, ms', 'longest, ms', 'against none'],
+      rows: [
+        row('none', none),
+        row(`${groups.toLocaleString('en')} groups of ${rulesOfGroup} rules, ${enis.toLocaleString('en')} ENIs`, all),
+      ],
+      notes: ['From starting the command to the line in its log that says where the API is served.'],
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function measureRequests(depth: Depth): Promise<Section> {
   const seconds = depth === 'quick' ? 1 : 8
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-bench-'))
   await using baseline = await startBaseline()
@@ -28,16 +77,14 @@ export async function measureApi(depth: Depth): Promise<readonly Section[]> {
       rows.push([name, figure(perSecond), figure(p50), figure(p99), ratio(perSecond / bare.perSecond)])
     }
     rows.push(['bare node:http server', figure(bare.perSecond), figure(bare.p50), figure(bare.p99), '1.00'])
-    return [
-      {
-        heading: `Daemon: REST API, ${connections} connections`,
-        columns: ['request', 'a second', 'p50, ms', 'p99, ms', 'rate against bare node:http'],
-        rows,
-        notes: [
-          'State: 1,000 groups, 100 instances with an ENI each; no agents. Every write is on disk when it is answered. The client is one process on the same cores.',
-        ],
-      },
-    ]
+    return {
+      heading: `Daemon: REST API, ${connections} connections`,
+      columns: ['request', 'a second', 'p50, ms', 'p99, ms', 'rate against bare node:http'],
+      rows,
+      notes: [
+        'State: 1,000 groups, 100 instances with an ENI each; no agents. Every write is on disk when it is answered. The client is one process on the same cores.',
+      ],
+    }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -149,8 +149,8 @@ function listOnce(texts: readonly string[]): string {
 function summary(command: NftCommand): string {
   const [[verb, object]] = Object.entries(command) as [[string, Record<string, Record<string, unknown>>]]
   const [[kind, body]] = Object.entries(object) as [[string, Record<string, unknown>]]
-  const elements = body['elem']
-  return `${verb} ${kind} ${body['chain'] ?? body['name']}${Array.isArray(elements) ? ` (${elements.length})` : ''}`
+  const elements = body.elem
+  return `${verb} ${kind} ${body.chain ?? body.name}${Array.isArray(elements) ? ` (${elements.length})` : ''}`
 }
 
 function compileMixture(rules: readonly WireRule[], members: number): Ruleset {

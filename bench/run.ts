@@ -1,9 +1,7 @@
 /**
  * `npm run bench [-- NAME] [-- --quick]`: measures, prints tables. A full run of everything also writes RESULTS.md.
  */
-import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { removeStale } from '../lab/netns.ts'
@@ -11,6 +9,7 @@ import { measureAgent } from './agent.ts'
 import { measureApi } from './api.ts'
 import { measureCompile } from './compile.ts'
 import { measureLoad } from './load.ts'
+import { describeMachine } from './machine.ts'
 import { measurePackets } from './packets.ts'
 import { measurePush } from './push.ts'
 import { measureStore } from './store.ts'
@@ -60,13 +59,4 @@ async function measureOrSkip(name: string, depth: Depth): Promise<readonly Secti
 
 function skipped(name: string, reason: string): Section {
   return { heading: `Not measured: ${name}`, columns: [], rows: [], notes: [reason] }
-}
-
-function describeMachine(): string {
-  const nft = execFileSync('nft', ['--version'], { encoding: 'utf8' }).trim()
-  const facts = [
-    `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model}, ${availableParallelism()} cores`,
-    `Linux ${release()}, ${nft}, Node ${process.version}`,
-  ]
-  return `${facts.map(fact => `- ${fact}`).join('\n')}\n`
 }

@@ -1,14 +1,15 @@
 /**
- * `npm run bench:fleet -- --agents 1000 [--agents 5000 …] [--quick]`: many agents and one daemon, real protocol and
+ * `npm run bench:fleet -- --agents 1000 [--agents 5000 …] [--quick] [--write]`: many agents and one daemon, real protocol and
  * TLS, no kernel. The daemon has a process of its own, the agents share some.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { describeMachine } from '../machine.ts'
 import { median } from '../statistics.ts'
 import { figure, printSection } from '../table.ts'
 import { DaemonProcess } from './daemon-process.ts'
@@ -19,7 +20,9 @@ import { enisPerAgent, rulesPerGroup, sharedMembers } from './scene.ts'
 const maxAgents = 19_000
 const agentsPerProcess = 2500
 const connectionsAtOnce = 64
-const { values } = parseArgs({ options: { agents: { type: 'string', multiple: true }, quick: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: { agents: { type: 'string', multiple: true }, quick: { type: 'boolean' }, write: { type: 'boolean' } },
+})
 const sizes = (values.agents ?? ['1000']).map(Number)
 const wrong = sizes.find(size => !Number.isInteger(size) || size < 1 || size > maxAgents)
 if (wrong !== undefined) {
@@ -49,52 +52,53 @@ interface Figures {
 
 const rows: Figures[] = []
 for (const size of sizes) rows.push(await measureFleet(size))
-console.log(
-  printSection({
-    heading: 'Fleet: agents on one daemon',
-    columns: [
-      'agents',
-      'first connection of all, s',
-      'connections a second',
-      'daemon’s CPU for one, ms',
-      'daemon with all, MiB',
-      'memory an agent, KiB',
-      'a member more, commit to all acknowledged, ms (longest)',
-      'of which the commit, ms',
-      'daemon’s CPU for it, ms',
-      'daemon’s CPU at rest, ms a second',
-      'restart of the daemon, ms',
-      'all back after it, s',
-      'CPU of it, s',
-      'attempts in vain an agent',
-      'resumed sessions, %',
-      'snapshots sent',
-    ],
-    rows: rows.map(row => [
-      row.agents.toLocaleString('en'),
-      figure(row.connectSeconds),
-      figure(row.agents / row.connectSeconds),
-      figure(row.connectCpuMs),
-      figure(row.residentMib),
-      figure(row.kibPerAgent),
-      `${figure(median(row.changeMs))} (${figure(Math.max(...row.changeMs))})`,
-      figure(median(row.commitMs)),
-      figure(row.changeCpuMs),
-      figure(row.restMsPerSecond),
-      figure(row.start),
-      figure(row.backSeconds),
-      figure(row.backCpuSeconds),
-      figure(row.backFailures / row.agents),
-      figure((100 * row.backResumed) / row.agents),
-      row.backSnapshots.toLocaleString('en'),
-    ]),
-    notes: [
-      `Each agent has ${enisPerAgent} ENIs in a group of ${rulesPerGroup} rules, one of which names a group of ${sharedMembers.toLocaleString('en')} members that all agents see.`,
-      'The agents run on the same cores as the daemon and decrypt all that it sends.',
-      'The restart is a kill -9; agents come back by themselves, with their tickets, after a random part of 0.2 s and longer each time.',
-    ],
-  }),
-)
+const section = printSection({
+  heading: 'Fleet: agents on one daemon',
+  columns: [
+    'agents',
+    'first connection of all, s',
+    'connections a second',
+    'daemon’s CPU for one, ms',
+    'daemon with all, MiB',
+    'memory an agent, KiB',
+    'a member more, commit to all acknowledged, ms (longest)',
+    'of which the commit, ms',
+    'daemon’s CPU for it, ms',
+    'daemon’s CPU at rest, ms a second',
+    'restart of the daemon, ms',
+    'all back after it, s',
+    'CPU of it, s',
+    'attempts in vain an agent',
+    'resumed sessions, %',
+    'snapshots sent',
+  ],
+  rows: rows.map(row => [
+    row.agents.toLocaleString('en'),
+    figure(row.connectSeconds),
+    figure(row.agents / row.connectSeconds),
+    figure(row.connectCpuMs),
+    figure(row.residentMib),
+    figure(row.kibPerAgent),
+    `${figure(median(row.changeMs))} (${figure(Math.max(...row.changeMs))})`,
+    figure(median(row.commitMs)),
+    figure(row.changeCpuMs),
+    figure(row.restMsPerSecond),
+    figure(row.start),
+    figure(row.backSeconds),
+    figure(row.backCpuSeconds),
+    figure(row.backFailures / row.agents),
+    figure((100 * row.backResumed) / row.agents),
+    row.backSnapshots.toLocaleString('en'),
+  ]),
+  notes: [
+    `Each agent has ${enisPerAgent} ENIs in a group of ${rulesPerGroup} rules, one of which names a group of ${sharedMembers.toLocaleString('en')} members that all agents see.`,
+    'The agents run on the same cores as the daemon and decrypt all that it sends.',
+    'The restart is a kill -9; agents come back by themselves, with their tickets, after a random part of 0.2 s and longer each time.',
+  ],
+})
+console.log(section)
+if (values.write)
+  await writeFile(join(import.meta.dirname, '..', 'FLEET.md'), `# Results: fleet\n\n${describeMachine()}\n${section}`)
 
 async function measureFleet(agents: number): Promise<Figures> {
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-fleet-'))
