@@ -1,0 +1,218 @@
+/** One connection to the daemon: TLS that trusts our CA alone, a WebSocket, and the silence after which it is dead. */
+import { isIP, type LookupFunction } from 'node:net'
+import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { WebSocket } from 'ws'
+import { heartbeatMs, maxToAgentBytes, pushPath } from '../../wire/messages.ts'
+import type { DaemonAddress } from './daemon-url.ts'
+import type { Identity } from './identity.ts'
+import { serverUsage } from './keys.ts'
+import type { ReconnectReason } from './metrics.ts'
+import { objectOf, readJsonWith, text } from './shape.ts'
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+  /** From 0 to 1. */
+  random(): number
+  /** @returns what cancels it */
+  after(milliseconds: number, task: () => void): () => void
+}
+
+/** Three heartbeats. */
+const silenceMs = 3 * heartbeatMs
+const handshakeTimeoutMs = 10_000
+const closeTimeoutMs = 1_000
+const maxRefusalBytes = 64 * 1024
+
+/** A certificate for an agent must not pass for the daemon's, though the same CA signed it. */
+function checkServerIdentity(_host: string, certificate: PeerCertificate): Error | undefined {
+  if (certificate.ext_key_usage?.includes(serverUsage)) return undefined
+  return new Error("whoever listens there is not the daemon: its certificate is not a server's")
+}
+
+export interface ConnectionOptions {
+  readonly daemon: DaemonAddress
+  readonly addresses: readonly string[]
+  readonly credentials: Identity['credentials']
+  readonly session: Buffer | undefined
+  readonly clock: Clock
+  readonly onSession: (session: Buffer) => void
+  readonly onOpen: () => void
+  readonly onText: (json: string) => void
+  /** Once, unless `close` ended it; nothing is called afterwards. */
+  readonly onEnd: (end: ConnectionEnd) => void
+}
+
+export interface ConnectionEnd {
+  readonly reason: ReconnectReason
+  readonly message: string
+  /** Of the daemon's answer, where it turned us away. */
+  readonly code?: string
+}
+
+export interface Connection {
+  send(json: string): void
+  close(): Promise<void>
+}
+
+/** One connection, from the first attempt to its end. */
+export function openConnection(options: ConnectionOptions): Connection {
+  const { daemon, clock } = options
+  let isOver = false
+  let isOpen = false
+  let heardAtMs = clock.now()
+  let cancelSilence = () => {}
+  let tlsSocket: TLSSocket | null = null
+  const { promise: gone, resolve: go } = Promise.withResolvers<void>()
+
+  const socketOptions: WebSocket.ClientOptions & { readonly closeTimeout: number } = {
+    createConnection: () => {
+      tlsSocket = connectTls(options)
+      return tlsSocket
+    },
+    handshakeTimeout: handshakeTimeoutMs,
+    closeTimeout: closeTimeoutMs,
+    maxPayload: maxToAgentBytes,
+    perMessageDeflate: false,
+    followRedirects: false,
+  }
+  const socket = new WebSocket(`wss://${new URL(daemon.url).host}${pushPath}`, socketOptions)
+
+  const end = (how: ConnectionEnd) => {
+    if (isOver) return
+    isOver = true
+    cancelSilence()
+    socket.terminate()
+    options.onEnd(how)
+  }
+  const hear = () => {
+    heardAtMs = clock.now()
+  }
+  const listen = (milliseconds: number) => {
+    cancelSilence = clock.after(milliseconds, () => {
+      const restMs = heardAtMs + silenceMs - clock.now()
+      if (restMs > 0) listen(Math.min(restMs, silenceMs))
+      else end({ reason: 'silent', message: `nothing was heard for ${silenceMs / 1000} s` })
+    })
+  }
+
+  socket.on('open', () => {
+    if (isOver) return
+    isOpen = true
+    hear()
+    // Any byte counts: a large snapshot on a slow line is many seconds without a ping.
+    tlsSocket?.on('data', hear)
+    listen(silenceMs)
+    options.onOpen()
+  })
+  socket.on('message', (data, isBinary) => {
+    if (isOver) return
+    if (isBinary) end({ reason: 'malformed', message: `${unusable}: a binary message` })
+    else options.onText(data.toString())
+  })
+  socket.on('unexpected-response', (request, response) => {
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('data', (chunk: string) => {
+      body += chunk
+      if (body.length > maxRefusalBytes) request.destroy()
+    })
+    response.on('close', () => {
+      request.destroy()
+      end(readTurningAway(response.statusCode ?? 0, body))
+    })
+  })
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    end(isOpen ? sortBreak(error) : sortFailure(error))
+  })
+  socket.on('close', (code, reason) => {
+    go()
+    const said = printable(`${code} ${reason.toString()}`)
+    end({ reason: 'closed', message: `the connection was closed (${said})` })
+  })
+
+  return {
+    send: json => socket.send(json, () => {}),
+    async close() {
+      isOver = true
+      cancelSilence()
+      if (isOpen) socket.close(1000)
+      else socket.terminate()
+      await gone
+    },
+  }
+}
+
+function connectTls({ daemon, addresses, credentials, session, onSession }: ConnectionOptions): TLSSocket {
+  const { caCertificate, certificate, privateKey } = credentials
+  const socket = connect({
+    host: daemon.host,
+    port: daemon.port,
+    ...(isIP(daemon.host) === 0 && { servername: daemon.host }),
+    lookup: toKnown(addresses),
+    minVersion: 'TLSv1.3',
+    ca: caCertificate,
+    cert: certificate,
+    key: privateKey,
+    checkServerIdentity,
+    ALPNProtocols: ['http/1.1'],
+    ...(session !== undefined && { session }),
+  })
+  socket.on('session', onSession)
+  return socket
+}
+
+/** Goes to the addresses that the policy lets through, and to no other that the name may have got meanwhile. */
+function toKnown(addresses: readonly string[]): LookupFunction {
+  const all = addresses.map(address => ({ address, family: isIP(address) }))
+  return (_host, { all: wantsAll }, callback) => {
+    if (wantsAll) callback(null, all)
+    else callback(null, all[0]!.address, all[0]!.family)
+  }
+}
+
+/** Before it was open. */
+function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
+  const { code = '', message } = error
+  const errors = error instanceof AggregateError ? (error.errors as Error[]) : []
+  const isTrust = /^(ERR_(SSL|TLS|OSSL)|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|INVALID_PURPOSE)/.test(code)
+  return {
+    reason: isTrust || /certificate/i.test(message) ? 'untrusted' : 'unreachable',
+    message: printable(errors[0]?.message ?? message),
+  }
+}
+
+function sortBreak(error: NodeJS.ErrnoException): ConnectionEnd {
+  const { code = '' } = error
+  const message = printable(error.message)
+  // What the daemon thinks of our certificate may come after our side of the handshake, as an alert (RFC 8446, 4.4.2.4).
+  if (code.startsWith('ERR_SSL')) return { reason: 'untrusted', message }
+  return code.startsWith('WS_ERR')
+    ? { reason: 'malformed', message: `${unusable}: ${message}` }
+    : { reason: 'closed', message }
+}
+
+interface TurningAway {
+  readonly code?: string
+  readonly detail?: string
+  readonly title?: string
+}
+
+const readTurningAwayBody = objectOf<TurningAway>({}, { code: text, detail: text, title: text })
+
+function readTurningAway(status: number, body: string): ConnectionEnd {
+  const read = readJsonWith(readTurningAwayBody, body)
+  const { code = `HTTP status ${status}`, detail, title } = 'value' in read ? read.value : {}
+  const said = printable(detail ?? title ?? 'no reason given')
+  return { reason: 'turned-away', message: `the daemon says: ${said} (${printable(code)})`, code }
+}
+
+export const unusable = 'the daemon sent what cannot be used'
+
+/** It goes to logs and to an operator's terminal. */
+export function printable(words: string): string {
+  return words
+    .replace(/\p{C}+/gu, ' ')
+    .trim()
+    .slice(0, 500)
+}
