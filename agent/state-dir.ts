@@ -2,9 +2,9 @@
  * What the agent leaves on disk: the last policy that stood in the kernel, and the ruleset it made, which plain
  * `nft -f` can load at boot, before the network is up and without Node.
  */
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../common/files.ts'
+import { makeFolder, writeAtomically } from '../common/files.ts'
 
 export interface StateDir {
   /** The policy text that was in force last; null where there is none or it cannot be read. */
@@ -23,7 +23,7 @@ export function openStateDir(path: string): StateDir {
   let writing: Promise<unknown> = Promise.resolve()
 
   async function writeBoth(policyText: string, rulesetText: string): Promise<void> {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeFolder(path)
     await writeAtomically(join(path, rulesetFile), rulesetText)
     await writeAtomically(join(path, policyFile), policyText)
   }

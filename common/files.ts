@@ -1,5 +1,5 @@
-/** Files that are never seen torn. */
-import { open, rename, rm } from 'node:fs/promises'
+/** Files that are never seen torn, and the folders they are in. */
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** On disk whole before it takes the name, so a torn file is never read. For its owner's eyes alone. */
@@ -20,5 +20,32 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     await directory.sync()
   } finally {
     await directory.close()
+  }
+}
+
+/**
+ * Makes a folder for its owner alone, and those above it that are missing; one that is there stays as it is.
+ * One by one, because Node's own `recursive` never ends where a folder that is there takes no new ones (/proc).
+ * @throws {Error} naming the path, with the system's `code`, where it cannot be made or is no folder
+ */
+export async function makeFolder(path: string): Promise<void> {
+  if (await isFolder(path)) return
+  const parent = dirname(path)
+  if (parent !== path) await makeFolder(parent)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (cause) {
+    // Somebody else was faster.
+    if (await isFolder(path)) return
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw Object.assign(new Error(`Cannot make folder "${path}": ${message}`, { cause }), { code })
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false
   }
 }

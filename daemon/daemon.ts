@@ -1,8 +1,9 @@
 /** The control daemon, put together: read it to see how the process works. */
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { makeFolder } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
 import { version } from '../common/version.ts'
@@ -62,7 +63,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const now = Date.now
   const stops: (() => Promise<void> | void)[] = []
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeFolder(dataDir)
     let world: World | null = null
     const metrics = createMetrics(() => world)
     const store = measureCommits(await openSqliteStore(join(dataDir, 'store.db')), metrics)
@@ -73,16 +74,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
     const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
     stops.unshift(() => audit.close())
+    const { address, port } = options.agentListen
     const push = await Push.start({
       store,
       world,
       authority,
       logger: log,
       registry: metrics.registry,
-      host: options.agentListen.address,
-      port: options.agentListen.port,
+      host: address,
+      port,
       onRefused: refused => audit.refused(refused),
       memberLog: { readFrom: await store.oldestWithin(historyReadBytes) },
+    }).catch((cause: unknown) => {
+      throw cannotListen('agents', { address, port }, cause)
     })
     stops.unshift(() => push.close())
     const watch = await store.watch(world.revision + 1, commit => {
@@ -139,13 +143,30 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
 async function listenOn(app: FastifyInstance, listen: ListenAddress): Promise<void> {
   if (listen.kind === 'tcp') {
-    await app.listen({ host: listen.address, port: listen.port })
+    const { address, port } = listen
+    try {
+      await app.listen({ host: address, port })
+    } catch (cause) {
+      throw cannotListen('the REST API', { address, port }, cause)
+    }
     return
   }
   // A socket file outlives the process that made it. The store's lock says that nobody else is at work here.
   await rm(listen.path, { force: true })
   await app.listen({ path: listen.path })
   await chmod(listen.path, 0o600)
+}
+
+/** Says where; an error of any other kind is left as it is. */
+function cannotListen(
+  what: string,
+  where: { readonly address: string; readonly port: number },
+  cause: unknown,
+): unknown {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (code === undefined || !/^E[A-Z]+$/.test(code)) return cause
+  const reason = code === 'EADDRINUSE' ? 'another process listens there; expected a free port' : message
+  return new Error(`Cannot serve ${what} on "${where.address}" port ${where.port}: ${reason}`, { cause })
 }
 
 function whereServed(app: FastifyInstance, listen: ListenAddress, isTls: boolean) {

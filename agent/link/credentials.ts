@@ -1,7 +1,7 @@
 /** What an enrolled agent is known by: one file, so that key and certificate are never of two minds. */
-import { access, mkdir, readFile, rm } from 'node:fs/promises'
+import { access, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../../common/files.ts'
+import { makeFolder, writeAtomically } from '../../common/files.ts'
 import { objectOf, readJsonWith, text } from './shape.ts'
 
 export interface Credentials {
@@ -47,13 +47,13 @@ export async function readCredentials(stateDir: string): Promise<Credentials | n
 
 /** @throws {Error} if the disk refuses; the credentials before stay whole then */
 export async function writeCredentials(stateDir: string, credentials: Credentials): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  await makeFolder(stateDir)
   await writeAtomically(join(stateDir, fileName), `${JSON.stringify(credentials, null, 2)}\n`)
 }
 
 /** @throws {Error} if nothing can be written there: found out before a token is spent */
 export async function assertWritable(stateDir: string): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  await makeFolder(stateDir)
   await writeAtomically(join(stateDir, '.writable'), '')
   await rm(join(stateDir, '.writable'))
 }

@@ -10,9 +10,9 @@
  * or follows something that is missing: whatever the order in which the files came to be as they are, they mean one view.
  */
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../../common/files.ts'
+import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Position } from '../../wire/messages.ts'
 import type { ViewObject } from '../../wire/view.ts'
 import { readDelta, readViewObject } from './read-message.ts'
@@ -169,7 +169,7 @@ export async function readLinkMemory(folder: string): Promise<LinkMemory> {
 }
 
 async function write(folder: string, name: string, json: string): Promise<number> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder)
   await writeAtomically(join(folder, name), `${json}\n`)
   return Buffer.byteLength(json) + 1
 }

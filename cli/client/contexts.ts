@@ -2,10 +2,10 @@
  * The daemons an operator speaks to, each under a name: `contexts.json`, which has their tokens and is therefore for its
  * owner alone.
  */
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
-import { writeAtomically } from '../../common/files.ts'
+import { makeFolder, writeAtomically } from '../../common/files.ts'
 import { InputError } from '../command.ts'
 
 export interface Context {
@@ -61,7 +61,7 @@ export async function isReadByOthers(path: string): Promise<boolean> {
 }
 
 export async function writeContexts(path: string, { current, byName }: Contexts): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(path))
   // What a write that was killed has left might be open to others, and would hand its mode on.
   await rm(`${path}.new`, { force: true })
   const document = { current, contexts: Object.fromEntries(byName) }

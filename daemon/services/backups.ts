@@ -1,6 +1,7 @@
 /** The whole state as a file, and a state made of such a file. */
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../../common/files.ts'
 import { ApiError } from '../errors.ts'
 import { authorityId, type Documents, type Kind, keyOf, kinds, parseKey } from '../model/documents.ts'
 import { World } from '../state/world.ts'
@@ -22,7 +23,7 @@ export type BackupContent = Listing & { readonly id: string }
 
 /** Makes the folder, and removes what a daemon that was killed has left there. */
 export async function openTransferFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder)
   for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true })
 }
 

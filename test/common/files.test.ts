@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { writeAtomically } from '../../common/files.ts'
+import { makeFolder, writeAtomically } from '../../common/files.ts'
 
 test('a file is for its owner alone, whatever a killed writer has left', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-files-'))
@@ -16,6 +16,21 @@ test('a file is for its owner alone, whatever a killed writer has left', async (
     assert.equal(await readFile(path, 'utf8'), 'new')
     assert.equal((await stat(path)).mode & 0o777, 0o600)
     assert.deepEqual(await readdir(folder), ['secret'])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('a folder is made with those above it, and where none can be made that is said', { timeout: 10_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ringwall-files-'))
+  try {
+    const path = join(folder, 'a', 'b')
+    await Promise.all([makeFolder(path), makeFolder(path)])
+    assert.equal((await stat(path)).mode & 0o777, 0o700)
+    await makeFolder(path)
+    await writeFile(join(folder, 'file'), '')
+    await assert.rejects(makeFolder(join(folder, 'file')), /Cannot make folder ".*file": EEXIST/)
+    await assert.rejects(makeFolder('/proc/ringwall/state'), /Cannot make folder "\/proc\/ringwall": ENOENT/)
   } finally {
     await rm(folder, { recursive: true })
   }
