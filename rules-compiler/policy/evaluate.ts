@@ -41,7 +41,7 @@ export type Reason =
 export type ExceptionName = 'dhcp' | 'dhcpv6' | 'neighbor-discovery' | 'mld' | 'control-connection'
 
 /**
- * The verdict on a packet that begins a session, and what decided it: SPEC.md section 3, step by step.
+ * The verdict on a packet that begins a session, and what decided it: the steps of the front page’s drawing.
  * An ICMP packet without `icmpType` is taken for an echo request.
  * @throws {RangeError} if the policy has no ENI with the packet's `eniId`
  */

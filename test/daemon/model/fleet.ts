@@ -1,5 +1,5 @@
 /**
- * The reference model: what SPEC.md sections 1 to 5 and docs/api.md say of accounts, groups, prefix lists, instances and
+ * The reference model: what the security-group model and docs/api.md say of accounts, groups, prefix lists, instances and
  * ENIs, on plain maps and in the plainest way. Written without a look at the daemon's services, whose judge it is.
  */
 import {

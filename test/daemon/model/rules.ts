@@ -1,4 +1,4 @@
-/** Rules as SPEC.md section 2 and docs/policy-file.md describe them: what is asked for, and what is stored of it. */
+/** Rules as docs/policy-file.md and docs/api.md describe them: what is asked for, and what is stored of it. */
 import { type Block, blocks, goodPorts, portsOfService } from './vocabulary.ts'
 
 /** As in a request: fields of a permission. */

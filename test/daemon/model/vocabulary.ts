@@ -71,7 +71,7 @@ function address(asked: string, family: Family, text: string) {
   return [asked, { family, text }] as const
 }
 
-/** Ports as SPEC.md section 2 takes them for protocols that have ports. */
+/** Ports as policy files take them for protocols that have ports. */
 export const goodPorts = ['80/80', '443/443', '1/65535', '8000/8100'] as const
 export const badPorts = ['90/80', '0/80', '80', '1/65536'] as const
 export const portsOfService: ReadonlyMap<string, string> = new Map([

@@ -1,4 +1,4 @@
-/** What SPEC.md sections 1 and 5 refuse of instances, ENIs and membership: told where and why, and nothing stored. */
+/** What the model refuses of instances, ENIs and membership: told where and why, and nothing stored. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
