@@ -58,15 +58,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     }),
     bodyLimit: maxBodyBytes,
     requestTimeout: requestTimeoutMs,
-    connectionTimeout: 0,
     keepAliveTimeout: 72_000,
     genReqId: () => randomUUID(),
-    logger: false,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 64, ignoreTrailingSlash: false },
+    routerOptions: { maxParamLength: 64 },
     exposeHeadRoutes: false,
-    // Answers of a waiting write take as long as the client asked for.
-    handlerTimeout: 0,
     // Called for what fails before there is a route, or a request at all.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(reply, asApiError(error), request),

@@ -13,9 +13,10 @@ import { type AgentDoc, type EnrolmentDoc, type InstanceDoc, type Kind, keyOf } 
 import type { NotedPrincipal } from '../model/note.ts'
 import { firstFault, hostReportSchema, knownReport, parse } from '../push/messages.ts'
 import { sourceKey, Throttle } from '../push/throttle.ts'
-import { checkBindings, checkHostAddresses } from '../services/eni-bindings.ts'
+import { checkOneHost } from '../services/eni-bindings.ts'
 import { Faults } from '../services/faults.ts'
 import { madeId } from '../services/ids.ts'
+import { enisOf } from '../services/instances.ts'
 import type { World } from '../state/world.ts'
 import type { Precondition, Store, Write } from '../store/store.ts'
 import type { Authority, IssuedCertificate } from './authority.ts'
@@ -204,11 +205,8 @@ export class Enrolment {
   #requireOneHost({ agentId, instanceIds }: EnrolmentDoc): void {
     const { world } = this.#parts
     const faults = new Faults()
-    const bound = instanceIds.flatMap(id =>
-      [...world.enisOfInstance(id)].map(eniId => ({ eni: world.get('eni', eniId)!, at: () => `instance ${id}` })),
-    )
-    checkBindings(world, agentId, bound, faults)
-    checkHostAddresses(world, agentId, bound, faults)
+    const bound = instanceIds.flatMap(id => enisOf(world, id).map(eni => ({ eni, at: () => `instance ${id}` })))
+    checkOneHost(world, agentId, bound, faults)
     faults.throwIfAny()
   }
 

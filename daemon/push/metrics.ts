@@ -8,11 +8,9 @@ import type { AgentRegistry } from './registry.ts'
 export type PushMetrics = ReturnType<typeof createPushMetrics>
 
 export const enrolmentOutcomes = ['enrolled', 'refused', 'throttled', 'failed'] as const
-export type EnrolmentOutcome = (typeof enrolmentOutcomes)[number]
 
 /** Besides what a certificate can be refused for: the handshake failed, or too many were at it. */
 export const connectionRefusals = [...refusalReasons, 'handshake', 'too-many', 'too-slow'] as const
-export type ConnectionRefusal = (typeof connectionRefusals)[number]
 
 /** 5 ms is one agent beside the daemon, 2 s what ten thousand may take. */
 const secondsBuckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60]

@@ -1,5 +1,5 @@
 /** Commits, as the API shows them. */
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import { nullable, timeField } from './fields.ts'
 
 export const principalSchema = Type.Object({
@@ -28,7 +28,6 @@ export const listedChangeSchema = Type.Object({
     }),
   ),
 })
-export type ListedChange = Static<typeof listedChangeSchema>
 
 /** A list that goes on beyond what can be counted. */
 export function pageSchema<T extends Type.TSchema>(item: T) {

@@ -66,7 +66,6 @@ export const ruleFieldNames = [
   'nicType',
   'description',
 ] as const
-export type RuleFieldName = (typeof ruleFieldNames)[number]
 
 const { sourceGroupOwnerId: _source, destGroupOwnerId: _dest, ...shownSides } = sides
 

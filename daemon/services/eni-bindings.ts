@@ -9,6 +9,12 @@ export interface BoundEni {
   readonly at: (field: string) => string
 }
 
+/** Refuses ENIs that cannot be on one host together: an agent would refuse its whole policy. */
+export function checkOneHost(world: World, agentId: string | null, bound: readonly BoundEni[], faults: Faults): void {
+  checkBindings(world, agentId, bound, faults)
+  checkHostAddresses(world, agentId, bound, faults)
+}
+
 /**
  * Refuses two ENIs of one host with the same MAC address or on the same device.
  * @param agentId  the host's agent after the change; null: the instance is all that is known of the host

@@ -12,7 +12,7 @@ import {
 } from '../schemas/agents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { World } from '../state/world.ts'
-import { checkBindings, checkHostAddresses } from './eni-bindings.ts'
+import { checkOneHost } from './eni-bindings.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
 import { enisOf } from './instances.ts'
@@ -184,7 +184,6 @@ function checkEnrolment(world: World, { agentId, instanceIds = [], newInstance }
   const bound = instanceIds.flatMap((id, index) =>
     enisOf(world, id).map(eni => ({ eni, at: () => `instanceIds[${index}]` })),
   )
-  checkBindings(world, agentId ?? null, bound, faults)
-  checkHostAddresses(world, agentId ?? null, bound, faults)
+  checkOneHost(world, agentId ?? null, bound, faults)
   faults.throwIfAny()
 }

@@ -5,7 +5,7 @@ import { type EniDoc, type InstanceDoc, keyOf } from '../model/documents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { createInstanceSchema, Instance, modifyInstanceSchema } from '../schemas/instances.ts'
 import type { World } from '../state/world.ts'
-import { checkBindings, checkHostAddresses } from './eni-bindings.ts'
+import { checkOneHost } from './eni-bindings.ts'
 import type { Plan } from './executor.ts'
 import { Faults } from './faults.ts'
 import { newId } from './ids.ts'
@@ -92,8 +92,7 @@ function moveToAgent(world: World, { id }: InstanceDoc, agentId: string | null):
   if (agentId === null) return
   const faults = new Faults()
   const bound = enisOf(world, id).map(eni => ({ eni, at: () => 'agentId' }))
-  checkBindings(world, agentId, bound, faults)
-  checkHostAddresses(world, agentId, bound, faults)
+  checkOneHost(world, agentId, bound, faults)
   faults.throwIfAny()
 }
 
