@@ -57,11 +57,14 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** @throws {UsageError} if the value is not ADDRESS:PORT, an IPv6 address in brackets */
-export function addressFlag(flag: string, value: string): Endpoint {
+/**
+ * @param orElse  what else the flag takes, for the message
+ * @throws {UsageError} if the value is not ADDRESS:PORT, an IPv6 address in brackets
+ */
+export function addressFlag(flag: string, value: string, orElse = ''): Endpoint {
   const [, address, port] = /^\[?([^[\]]+)\]?:(\d+)$/.exec(value) ?? []
   if (address === undefined || port === undefined || isIP(address) === 0) {
-    throw new UsageError(`--${flag} is "${value}", expected ADDRESS:PORT such as 127.0.0.1:9469`)
+    throw new UsageError(`--${flag} is "${value}", expected ADDRESS:PORT such as 127.0.0.1:9469${orElse}`)
   }
   return { address, port: numberFlag(flag, port, [0, 65_535]) }
 }

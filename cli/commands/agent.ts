@@ -20,7 +20,7 @@ import { findHolder } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { createLogger, logLevels } from '../../common/log.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
-import { choiceFlag, numberFlag, parseArguments, requireFlag } from '../arguments.ts'
+import { addressFlag, choiceFlag, type Endpoint, parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
 
 const usage = `usage: ringwall agent [run] --policy FILE [flags]      led by a policy file
@@ -202,11 +202,6 @@ function refuseMore([extra]: readonly string[]): void {
   if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`)
 }
 
-function readMetricsAddress(address: string): { readonly address: string; readonly port: number } | null {
-  if (address === 'none') return null
-  const [, host, port] = /^\[?([^\]]+)\]?:(\d+)$/.exec(address) ?? []
-  if (host === undefined || port === undefined) {
-    throw new UsageError(`--metrics-address is "${address}", expected ADDRESS:PORT such as 127.0.0.1:9469, or "none"`)
-  }
-  return { address: host, port: numberFlag('metrics-address', port, [0, 65_535]) }
+function readMetricsAddress(text: string): Endpoint | null {
+  return text === 'none' ? null : addressFlag('metrics-address', text, ', or "none"')
 }

@@ -74,7 +74,9 @@ async function run(args: readonly string[]): Promise<number> {
 
 function readListen(text: string): ListenAddress {
   const [, path] = /^unix:(.+)$/.exec(text) ?? []
-  return path === undefined ? { kind: 'tcp', ...addressFlag('listen', text) } : { kind: 'unix', path: resolve(path) }
+  return path === undefined
+    ? { kind: 'tcp', ...addressFlag('listen', text, ', or unix:PATH') }
+    : { kind: 'unix', path: resolve(path) }
 }
 
 async function readTls(certificateFile: string | undefined, keyFile: string | undefined) {
