@@ -1,18 +1,18 @@
 /** The REST API: requests a second from another process over loopback, and how soon a daemon serves after its start. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { openSqliteStore } from '../daemon/store/sqlite.ts'
+import { DaemonProcess } from '../test/support/daemon-process.ts'
 import { makeState, stateSize } from './state.ts'
 import { median, percentile } from './statistics.ts'
 import { type Depth, figure, ratio, type Section } from './table.ts'
 
-const launcher = join(import.meta.dirname, '..', 'ringwall')
 const node = join(import.meta.dirname, '..', 'scripts', 'node')
 const connections = 16
 
@@ -26,8 +26,9 @@ async function measureStart(depth: Depth): Promise<Section> {
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-bench-'))
   try {
     const large = join(folder, 'large')
-    await mkdir(join(large, 'state'), { recursive: true })
-    const store = await openSqliteStore(join(large, 'state', 'store.db'))
+    const { dataDir } = new DaemonProcess(large)
+    await mkdir(dataDir, { recursive: true })
+    const store = await openSqliteStore(join(dataDir, 'store.db'))
     await store.commit({ writes: [...makeState()] })
     await store.close()
     const timeStarts = async (place: string) => {
@@ -201,19 +202,10 @@ function ask({ port, token }: Target, agent: Agent, { method, path, body }: Ques
   })
 }
 
-async function startDaemon(folder: string): Promise<Target> {
-  const args = ['--data-dir', join(folder, 'state'), '--listen', '127.0.0.1:0', '--agent-listen', '127.0.0.1:0']
-  const child = spawn(launcher, ['daemon', ...args, '--requests-per-minute', '100000000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  for await (const line of createInterface({ input: child.stdout! })) {
-    const { api, port = 0 } = JSON.parse(line) as { api?: string; port?: number }
-    if (api === undefined) continue
-    child.stdout!.resume()
-    const token = (await readFile(join(folder, 'state', 'first-token'), 'utf8')).trim()
-    return { port, token, [Symbol.asyncDispose]: () => end(child) }
-  }
-  throw new Error('The daemon ended before it listened')
+async function startDaemon(folder: string): Promise<DaemonProcess> {
+  const daemon = new DaemonProcess(folder)
+  await daemon.start()
+  return daemon
 }
 
 /** In a process of its own as well, so that the client has the same share of the machine. */
