@@ -21,7 +21,7 @@ export interface DaemonProcess extends AsyncDisposable {
   /** For one join. */
   readonly token: string
   next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
-  /** To the agent connected last. */
+  /** To the agent connected last; to the first, where none is connected yet. */
   send(message: ToAgent): void
   /** SIGKILL, and waits for its end. */
   kill(): Promise<void>
@@ -69,12 +69,15 @@ async function main(options: ScriptedDaemonOptions): Promise<void> {
   const daemon = await startScriptedDaemon(options)
   const print = (value: unknown) => void process.stdout.write(`${JSON.stringify(value)}\n`)
   let connection: AgentConnection | null = null
+  // The agent hears that it is connected before this process does; what is sent then goes to it all the same.
+  const early: string[] = []
   print({ url: daemon.url, token: daemon.token() } satisfies Begun)
   createInterface({ input: process.stdin })
-    .on('line', line => connection?.send(line))
+    .on('line', line => (connection === null ? void early.push(line) : connection.send(line)))
     .on('close', () => process.exit())
   for (;;) {
     connection = await daemon.connection({ waitMs: null })
+    for (const line of early.splice(0)) connection.send(line)
     void tell(connection, print)
   }
 }
