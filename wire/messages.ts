@@ -3,6 +3,7 @@
  * from one message to the next is docs/push-protocol.md. A reader refuses what has not this shape and ignores fields it
  * does not know, so that fields can be added; anything else is a new `protocolVersion`.
  */
+import type { DdosEvent, DdosSample, DdosStatus } from './ddos.ts'
 import type { ViewKey, ViewObject } from './view.ts'
 
 export const protocolVersion = 1
@@ -70,6 +71,12 @@ export type ToDaemon =
       readonly error: { readonly kind: string; readonly message: string }
       readonly retryInMs: number
     }
+  /** How its instances stand; those that are left out stand as they did. Sent every few seconds where something moved. */
+  | { readonly type: 'ddos-status'; readonly instances: readonly DdosStatus[] }
+  /** An event is new or has changed. Sent again after a break, until it is answered. */
+  | { readonly type: 'ddos-event'; readonly event: DdosEvent }
+  /** Every second, of the instances that are watched. */
+  | { readonly type: 'ddos-samples'; readonly samples: readonly DdosSample[] }
   /** Asks for a certificate for a new key. */
   | { readonly type: 'renew'; readonly publicKey: string; readonly proof: string }
 
@@ -91,6 +98,10 @@ export type ToAgent =
       readonly members: readonly MembersDelta[]
     } & Position)
   | { readonly type: 'renewed'; readonly certificate: string }
+  /** The daemon has the event, in this version or a later one, on disk; or will never take it (it says why in its log). */
+  | { readonly type: 'ddos-event-kept'; readonly eventId: string; readonly version: number }
+  /** Somebody watches these instances; replaces what was said before. Forgotten with the connection. */
+  | { readonly type: 'ddos-watch'; readonly instanceIds: readonly string[] }
   /** Why the daemon ends the connection; a code of `goodbyeCodes`. */
   | { readonly type: 'goodbye'; readonly code: GoodbyeCode; readonly message: string }
 

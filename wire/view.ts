@@ -3,11 +3,17 @@
  * keys. A snapshot is all of them, a delta the ones that changed.
  */
 import type { Limits } from '../rules-compiler/model/policy.ts'
+import type { ScrubOrder } from '../rules-compiler/scrub/ir.ts'
 
 export interface ViewInstance {
   readonly id: string
   readonly instanceType?: string
   readonly smtpUnblocked: boolean
+  /** In the words of a policy file; left out: the maxima of the instance type. */
+  readonly ddosThreshold?: { readonly bps: number; readonly pps: number; readonly source: 'manual' | 'auto' }
+  /** True where an operator cancelled it. */
+  readonly scrubbingCancelled?: boolean
+  readonly ddosOrder?: ScrubOrder
 }
 
 /** An ENI as in a policy file, but bound by MAC address where it has one. */
@@ -53,6 +59,18 @@ export interface ViewSettings {
   readonly sessionTimeout: number
   readonly revocation: 'immediate' | 'drain'
   readonly limits: Limits
+  readonly trafficScope?: 'internet' | 'all'
+  /** In the words of a policy file; what is left out has its default. */
+  readonly scrubbing?: ViewScrubbing
+}
+
+export interface ViewScrubbing {
+  readonly secondsOver?: number
+  readonly holdTime?: number
+  readonly blackHoleThreshold?: number
+  readonly blackHoleHoldTime?: number
+  readonly mostBlackHoleHoldTime?: number
+  readonly allowList?: readonly string[]
 }
 
 /** `settings` has the one id `fleet`. */

@@ -2,7 +2,7 @@
  * The stamps on live sessions, read with conntrack(8). That lists the whole table (0.5 s at 100,000 entries), so it is
  * done only when stamps must be given out and nothing better is known.
  */
-import { type CommandPrefix, RunError, type RunResult, run } from '../exec.ts'
+import { type CommandPrefix, RunError, type RunResult, run } from '../../common/exec.ts'
 
 /** Enough for some ten million entries. */
 const timeoutMs = 60_000

@@ -1,5 +1,5 @@
 /** Sorts what nft says when it refuses; only this file reads its stderr. */
-import type { RunError } from '../exec.ts'
+import type { RunError } from '../../common/exec.ts'
 
 export const nftErrorKinds = [
   'not-found',

@@ -5,8 +5,9 @@
  * Truncated JSON on standard input is exit 0 and nothing done (nft 1.0.6 and 1.1). Input is a finished file (`run`) and
  * comes from JSON.stringify, so exit 0 means done.
  */
+
+import { type CommandPrefix, RunError, type RunOptions, type RunResult, run } from '../../common/exec.ts'
 import { isRecord } from '../../rules-compiler/nft/canonical.ts'
-import { type CommandPrefix, RunError, type RunOptions, type RunResult, run } from '../exec.ts'
 import { NftError, nftRefusal, nftRunFailure } from './errors.ts'
 import { assertLabNamespace } from './namespace-guard.ts'
 import type { BaseChain, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'

@@ -7,7 +7,7 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CommandPrefix, run } from '../exec.ts'
+import { type CommandPrefix, run } from '../../common/exec.ts'
 
 /** Where ip-netns(8) mounts the namespaces it makes. */
 const netnsDirectory = '/run/netns'

@@ -1,5 +1,5 @@
 /** The network devices of a namespace with their addresses, for whoever must tell of them, and the sign that one changed. */
-import { RunError, run } from '../exec.ts'
+import { RunError, run } from '../../common/exec.ts'
 import { type Watch, watchLines } from './line-watch.ts'
 
 export interface AddressedDevice {

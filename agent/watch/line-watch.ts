@@ -4,7 +4,7 @@
  * moment it hears the kernel is lost as well, so it counts as up only when its netlink socket has joined the group.
  */
 import { readFileSync } from 'node:fs'
-import { type LineProcess, spawnLines } from '../exec.ts'
+import { type LineProcess, spawnLines } from '../../common/exec.ts'
 
 export interface LineWatchOptions {
   readonly command: readonly string[]

@@ -1,6 +1,6 @@
 /** The network devices of a namespace, and what happens to them. */
-import type { CommandPrefix } from '../exec.ts'
-import { RunError, run } from '../exec.ts'
+import type { CommandPrefix } from '../../common/exec.ts'
+import { RunError, run } from '../../common/exec.ts'
 import { type Watch, watchLines } from './line-watch.ts'
 
 export interface Link {

@@ -3,7 +3,7 @@
  * generation line a transaction, with the process that made it; it leaves out elements of concatenated interval sets
  * and the JSON monitor has no such line, so the line is taken as the sign to look, and what changed is found by reading.
  */
-import type { CommandPrefix } from '../exec.ts'
+import type { CommandPrefix } from '../../common/exec.ts'
 import { type Watch, watchLines } from './line-watch.ts'
 
 export interface Generation {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { RunError } from '../../../agent/exec.ts'
+import { RunError } from '../../../common/exec.ts'
 import { type NftErrorKind, nftRefusal, nftRunFailure } from '../../../agent/nft/errors.ts'
 
 /** What nft 1.0.6 wrote on Linux 6.18, word for word. */

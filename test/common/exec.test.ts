@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type RunError, type RunOptions, run, spawnLines } from '../../agent/exec.ts'
+import { type RunError, type RunOptions, run, spawnLines } from '../../common/exec.ts'
 
 const large = 'a line of input\n'.repeat(100_000)
 
