@@ -25,9 +25,21 @@ export interface DaemonLinkOptions {
   readonly onUpdate: (update: ViewUpdate, arrivedAtMs: number) => string | null
   /** Before each attempt: where it will go. The attempt waits until the way is free. */
   readonly onAddresses: (addresses: readonly string[]) => Promise<void>
+  /** Told of what concerns traffic scrubbing; must not throw. */
+  readonly ddos?: DdosListener
   /** Addresses of an earlier run, for while the name cannot be resolved. */
   readonly lastAddresses: readonly string[]
   readonly clock?: Clock
+}
+
+export interface DdosListener {
+  /** Hello has been said: from now on what is sent arrives, as long as the connection lasts. */
+  readonly onOpen: () => void
+  /** Who watched does so no more. */
+  readonly onEnd: () => void
+  readonly onEventKept: (eventId: string, version: number) => void
+  /** Replaces what was said before. */
+  readonly onWatch: (instanceIds: readonly string[]) => void
 }
 
 export interface LinkStatus {
@@ -161,6 +173,7 @@ export class DaemonLink {
       this.#needsSnapshot = hello.view === null
       this.send(hello)
     }
+    this.#options.ddos?.onOpen()
     this.#scheduleRenewal()
   }
 
@@ -185,6 +198,12 @@ export class DaemonLink {
         else this.#refuse(fault)
         break
       }
+      case 'ddos-event-kept':
+        this.#options.ddos?.onEventKept(message.eventId, message.version)
+        break
+      case 'ddos-watch':
+        this.#options.ddos?.onWatch(message.instanceIds)
+        break
       case 'renewed':
         void this.#takeRenewed(message.certificate)
         break
@@ -278,9 +297,11 @@ export class DaemonLink {
   }
 
   #setStatus(change: Partial<LinkStatus> & Pick<LinkStatus, 'connected'>): void {
-    const sinceMs = change.connected === this.#status.connected ? this.#status.sinceMs : this.#clock.now()
+    const wasConnected = this.#status.connected
+    const sinceMs = change.connected === wasConnected ? this.#status.sinceMs : this.#clock.now()
     this.#status = { ...this.#status, ...change, sinceMs }
     this.#options.metrics.connected.set(change.connected ? 1 : 0)
+    if (wasConnected && !change.connected) this.#options.ddos?.onEnd()
   }
 
   /** Looks at the clock now and then: it may be stepped, and what was asked for may never come. */

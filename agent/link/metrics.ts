@@ -29,11 +29,16 @@ export const messageTypes = [
   'snapshot',
   'delta',
   'renewed',
+  'ddos-event-kept',
+  'ddos-watch',
   'goodbye',
   'hello',
   'report',
   'enforced',
   'refused',
+  'ddos-status',
+  'ddos-event',
+  'ddos-samples',
   'renew',
 ] as const
 

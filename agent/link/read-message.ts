@@ -1,5 +1,6 @@
 /** What the daemon sends, from text to exact types. A daemon that is broken or hostile must not bring the agent down. */
 import type { Limits } from '../../rules-compiler/model/policy.ts'
+import type { ScrubOrder } from '../../rules-compiler/scrub/ir.ts'
 import { type GoodbyeCode, goodbyeCodes, type MembersDelta, type Position, type ToAgent } from '../../wire/messages.ts'
 import type {
   ViewEni,
@@ -9,6 +10,7 @@ import type {
   ViewMembers,
   ViewObject,
   ViewPrefixList,
+  ViewScrubbing,
   ViewSettings,
 } from '../../wire/view.ts'
 import {
@@ -39,9 +41,37 @@ const limits = objectOf<Limits>({
   keyPairsPerAccount: count,
 })
 
+const scrubbing = objectOf<ViewScrubbing>(
+  {},
+  {
+    secondsOver: count,
+    holdTime: count,
+    blackHoleThreshold: count,
+    blackHoleHoldTime: count,
+    mostBlackHoleHoldTime: count,
+    allowList: texts,
+  },
+)
+const ddosThreshold = objectOf<NonNullable<ViewInstance['ddosThreshold']>>({
+  bps: count,
+  pps: count,
+  source: oneOf(['manual', 'auto']),
+})
+const ddosOrder = objectOf<ScrubOrder>({
+  id: text,
+  action: oneOf(['black-hole', 'lift']),
+  holdSeconds: orNull(count),
+})
+
 const values: { readonly [Kind in ViewKind]: Reader<Extract<ViewObject, { kind: Kind }>['value']> } = {
-  settings: objectOf<ViewSettings>({ sessionTimeout: count, revocation: oneOf(['immediate', 'drain']), limits }),
-  instance: objectOf<ViewInstance>({ id: text, smtpUnblocked: truth }, { instanceType: text }),
+  settings: objectOf<ViewSettings>(
+    { sessionTimeout: count, revocation: oneOf(['immediate', 'drain']), limits },
+    { trafficScope: oneOf(['internet', 'all']), scrubbing },
+  ),
+  instance: objectOf<ViewInstance>(
+    { id: text, smtpUnblocked: truth },
+    { instanceType: text, ddosThreshold, scrubbingCancelled: truth, ddosOrder },
+  ),
   eni: objectOf<ViewEni>({
     id: text,
     instanceId: text,
@@ -93,6 +123,8 @@ const bodies = {
     remove: texts,
     members: listOf(objectOf<MembersDelta>({ id: text, add: texts, remove: texts })),
   }),
+  'ddos-event-kept': objectOf<{ eventId: string; version: number }>({ eventId: text, version: count }),
+  'ddos-watch': objectOf<{ instanceIds: readonly string[] }>({ instanceIds: texts }),
   renewed: objectOf<{ certificate: string }>({ certificate: text }),
   // A code of a later version ends the connection like any other.
   goodbye: objectOf<{ code: GoodbyeCode; message: string }>({ code: text as Reader<GoodbyeCode>, message: text }),

@@ -3,12 +3,48 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { readToAgent } from '../../../agent/link/read-message.ts'
 import type { ToAgent } from '../../../wire/messages.ts'
+import type { ViewObject } from '../../../wire/view.ts'
 import { membersObject, smallView } from '../../support/view-objects.ts'
 
 const at = { storeId: 's', revision: 7 }
+const limits = smallView().flatMap(object => (object.kind === 'settings' ? [object.value.limits] : []))[0]!
+const scrubbed: readonly ViewObject[] = [
+  {
+    kind: 'settings',
+    id: 'fleet',
+    value: {
+      sessionTimeout: 910,
+      revocation: 'immediate',
+      limits,
+      trafficScope: 'all',
+      scrubbing: {
+        secondsOver: 2,
+        holdTime: 30,
+        blackHoleThreshold: 0,
+        blackHoleHoldTime: 600,
+        mostBlackHoleHoldTime: 3600,
+        allowList: ['203.0.113.0/24'],
+      },
+    },
+  },
+  {
+    kind: 'instance',
+    id: 'i-1',
+    value: {
+      id: 'i-1',
+      smtpUnblocked: false,
+      ddosThreshold: { bps: 100, pps: 20_000, source: 'auto' },
+      scrubbingCancelled: true,
+      ddosOrder: { id: 'o-1', action: 'black-hole', holdSeconds: null },
+    },
+  },
+]
 const good: readonly ToAgent[] = [
   { type: 'snapshot', ...at, objects: [...smallView(), membersObject('sg-2', ['198.18.0.1'], { vpcId: 'vpc-1' })] },
   { type: 'delta', ...at, set: [], remove: ['eni/eni-1'], members: [{ id: 'sg-1', add: ['198.18.0.1'], remove: [] }] },
+  { type: 'delta', ...at, set: scrubbed, remove: [], members: [] },
+  { type: 'ddos-event-kept', eventId: 'ddos-1', version: 3 },
+  { type: 'ddos-watch', instanceIds: ['i-1'] },
   { type: 'renewed', certificate: 'PEM' },
   { type: 'goodbye', code: 'stopping', message: 'see you' },
 ]
@@ -45,12 +81,12 @@ describe('a message from the daemon', () => {
     {
       name: 'no type',
       json: '{}',
-      says: 'Cannot read "type": expected "snapshot" or "delta" or "renewed" or "goodbye"',
+      says: 'Cannot read "type": expected "snapshot" or "delta" or "ddos-event-kept" or "ddos-watch" or "renewed" or "goodbye"',
     },
     {
       name: 'a type of its own',
       json: '{"type":"toString"}',
-      says: 'Cannot read "type": expected "snapshot" or "delta" or "renewed" or "goodbye"',
+      says: 'Cannot read "type": expected "snapshot" or "delta" or "ddos-event-kept" or "ddos-watch" or "renewed" or "goodbye"',
     },
     {
       name: 'no revision',
