@@ -4,15 +4,13 @@
  */
 import Type, { type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Clean } from 'typebox/value'
 import type { HostReport, ToDaemon } from '../../wire/messages.ts'
+import { ddosSchemas } from './ddos-messages.ts'
+import { printableText as text } from './text.ts'
 
 export type Read<T> = { readonly value: T } | { readonly fault: string }
 
-/** No control, bidirectional or invisible characters. */
-const printablePattern =
-  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]*$'
-
-const text = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: printablePattern })
 const revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const seconds = Type.Number({ minimum: 0, maximum: 1e9 })
 
@@ -64,6 +62,7 @@ const schemas = {
     retryInMs: Type.Number({ minimum: 0 }),
   }),
   renew: Type.Object({ type: Type.Literal('renew'), publicKey: text(512), proof: text(512) }),
+  ...ddosSchemas,
 } as const satisfies Record<ToDaemon['type'], TSchema>
 
 const checks = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]))
@@ -118,6 +117,10 @@ function onlyKnown(message: ToDaemon): ToDaemon {
     }
     case 'renew':
       return message
+    case 'ddos-status':
+    case 'ddos-event':
+    case 'ddos-samples':
+      return Clean(ddosSchemas[message.type], message) as ToDaemon
   }
 }
 
