@@ -88,6 +88,24 @@ export function cidrContains(outer: Cidr, inner: Cidr): boolean {
   return outer.family === inner.family && outer.first <= inner.first && inner.last <= outer.last
 }
 
+/** The same addresses in disjoint blocks: those that lie in another are left out. Ordered by family and address. */
+export function coverBlocks(blocks: readonly Cidr[]): readonly Cidr[] {
+  // A block sorts before all that lie in it, and they stand together: the last one kept is the only one to ask.
+  const ordered = blocks.toSorted(
+    (a, b) => compare(a.family, b.family) || compare(a.first, b.first) || a.prefixLength - b.prefixLength,
+  )
+  const covering: Cidr[] = []
+  for (const block of ordered) {
+    const last = covering.at(-1)
+    if (last === undefined || !cidrContains(last, block)) covering.push(block)
+  }
+  return covering
+}
+
+function compare<T extends string | bigint>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
 /**
  * Whether the text is a dotted quad without leading zeros. Written out because groups hold up to 50,000 addresses
  * and a file change is read whole: ipaddr.js takes thirty times as long for the same answer (bench/README.md).

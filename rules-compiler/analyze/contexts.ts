@@ -1,5 +1,12 @@
 /** Where rules meet: the sets of groups that ENIs have, and each group alone that no ENI has. */
-import type { Eni, Instance, NicType, Policy, SecurityGroup } from '../model/policy.ts'
+import {
+  defaultInstance,
+  type Eni,
+  type Instance,
+  type NicType,
+  type Policy,
+  type SecurityGroup,
+} from '../model/policy.ts'
 import type { EniIr } from '../policy/ir.ts'
 import { resolvePolicy } from '../policy/resolve.ts'
 
@@ -52,7 +59,7 @@ function makeResolver(policy: Policy): (eni: Eni, instance: Instance) => EniIr {
   }
 }
 
-const imaginary: Instance = { id: 'imaginary', instanceType: null, smtpUnblocked: true }
+const imaginary: Instance = { ...defaultInstance, id: 'imaginary', smtpUnblocked: true }
 
 /** Classic rules are for one kind of interface each, so a classic group is looked at from both. */
 function makeEnis(group: SecurityGroup): readonly Eni[] {

@@ -1,4 +1,5 @@
 /** Thresholds of traffic scrubbing by instance type, as published: data/instance-types.csv. */
+import { instanceTypeTable } from './instance-type-table.ts'
 
 export interface InstanceTypeThresholds {
   /** In 10^6 bits a second. */
@@ -28,6 +29,13 @@ export function parseInstanceTypes(csv: string): ReadonlyMap<string, InstanceTyp
     types.set(type!, { maxBpsMbit: Number(maxBpsMbit), maxPps: Number(maxPps) })
   }
   return types
+}
+
+const published = parseInstanceTypes(instanceTypeTable)
+
+/** @returns null for a type that the published table does not have, and for none */
+export function thresholdsOfType(type: string | null): InstanceTypeThresholds | null {
+  return (type !== null && published.get(type)) || null
 }
 
 function faultAt(lineNumber: number, line: string, expected: string): Error {

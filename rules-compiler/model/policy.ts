@@ -5,6 +5,7 @@
 import type { Cidr } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
 import type { RuleProtocol } from '../address/protocol.ts'
+import type { ScrubOrder } from '../scrub/ir.ts'
 
 export type Direction = 'ingress' | 'egress'
 export type RuleVerdict = 'accept' | 'drop'
@@ -24,6 +25,29 @@ export interface Instance {
   readonly instanceType: string | null
   /** Port 25 outbound is open: an administrator unblocked the instance. */
   readonly smtpUnblocked: boolean
+  /** Null: the maxima of the instance type, where that is known. */
+  readonly ddosThreshold: DdosThreshold | null
+  /** An operator cancelled traffic scrubbing. */
+  readonly scrubbingCancelled: boolean
+  readonly ddosOrder: ScrubOrder | null
+}
+
+export interface DdosThreshold {
+  /** In 10^6 bits a second. */
+  readonly bps: number
+  /** Packets a second. */
+  readonly pps: number
+  /** `auto`: taken over from what the agent proposed. */
+  readonly source: 'manual' | 'auto'
+}
+
+/** An instance of which nothing is said. */
+export const defaultInstance: Omit<Instance, 'id'> = {
+  instanceType: null,
+  smtpUnblocked: false,
+  ddosThreshold: null,
+  scrubbingCancelled: false,
+  ddosOrder: null,
 }
 
 export interface Eni {
@@ -93,6 +117,9 @@ export interface Settings {
   readonly ctMarkMask: number
   /** Where the agent's control daemon listens: outbound TCP there is never judged. */
   readonly controlConnections: readonly ControlConnection[]
+  /** Whose traffic counts and is cleaned: `internet`, sources beyond private ranges; `all`, every one. */
+  readonly trafficScope: 'internet' | 'all'
+  readonly scrubbing: Scrubbing
   readonly limits: Limits
 }
 
@@ -117,4 +144,68 @@ export const defaultLimits: Limits = {
   advancedGroupEnis: 50_000,
   authorizationObjectsPerRequest: 10,
   keyPairsPerAccount: 500,
+}
+
+/** In the words of a policy file. */
+export interface Scrubbing {
+  /** Scrubbing begins after so many seconds over a threshold, one after the other. */
+  readonly secondsOver: number
+  /** Seconds that traffic must stay under both thresholds for scrubbing to end. */
+  readonly holdTime: number
+  /** In 10^6 bits a second; 0 for never. */
+  readonly blackHoleThreshold: number
+  /** Seconds of the first black hole of a day; each further one is twice as long, up to the most. */
+  readonly blackHoleHoldTime: number
+  /** At least `blackHoleHoldTime`. */
+  readonly mostBlackHoleHoldTime: number
+  /** Sources that are never cleaned nor black-holed: disjoint, ordered by family and address. */
+  readonly allowList: readonly Cidr[]
+}
+
+export const defaultScrubbing: Scrubbing = {
+  secondsOver: 1,
+  holdTime: 60,
+  blackHoleThreshold: 5000,
+  blackHoleHoldTime: 1800,
+  mostBlackHoleHoldTime: 86_400,
+  allowList: [],
+}
+
+const weekSeconds = 7 * 86_400
+/** In 10^6 bits a second: 10 Tbit/s, more than any device takes. */
+const mostMbit = 10_000_000
+
+/** What may be set, both ends included. */
+export const scrubbingBounds = {
+  secondsOver: { minimum: 1, maximum: 60 },
+  holdTime: { minimum: 1, maximum: 86_400 },
+  blackHoleThreshold: { minimum: 0, maximum: mostMbit },
+  blackHoleHoldTime: { minimum: 1, maximum: weekSeconds },
+  mostBlackHoleHoldTime: { minimum: 1, maximum: weekSeconds },
+} as const satisfies Record<keyof Omit<Scrubbing, 'allowList'>, Bounds>
+
+export const mostAllowListBlocks = 500
+
+/** Of a threshold that is set, where the instance type does not say less. */
+export const ddosThresholdBounds = {
+  bps: { minimum: 1, maximum: mostMbit },
+  pps: { minimum: 1, maximum: 1_000_000_000 },
+} as const satisfies Record<'bps' | 'pps', Bounds>
+
+/** Seconds of a black hole that is ordered. */
+export const orderedHoldBounds: Bounds = { minimum: 1, maximum: weekSeconds }
+
+export interface Bounds {
+  readonly minimum: number
+  readonly maximum: number
+}
+
+export const defaultSettings: Settings = {
+  sessionTimeoutSeconds: 910,
+  revocation: 'immediate',
+  ctMarkMask: 0xffff_ff00,
+  controlConnections: [],
+  trafficScope: 'internet',
+  scrubbing: defaultScrubbing,
+  limits: defaultLimits,
 }

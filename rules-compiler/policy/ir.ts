@@ -6,6 +6,7 @@ import type { Cidr } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
 import type { RuleProtocol } from '../address/protocol.ts'
 import type { ControlConnection, Direction, Placement, RuleVerdict } from '../model/policy.ts'
+import type { ScrubIr } from '../scrub/ir.ts'
 
 export interface PolicyIr {
   /** ENIs with at least one group, ordered by id. */
@@ -17,6 +18,8 @@ export interface PolicyIr {
   readonly sessionTimeoutSeconds: number
   readonly revocation: 'immediate' | 'drain'
   readonly ctMarkMask: number
+  /** Without a part in any verdict, and in what is compiled. */
+  readonly scrub: ScrubIr
 }
 
 /** Member addresses in canonical text, sorted as text, without duplicates. */

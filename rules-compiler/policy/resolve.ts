@@ -1,6 +1,8 @@
 /** Policy to policy IR: every reference followed, everything in one order whatever the order of the file. */
 import { familyOf } from '../address/cidr.ts'
+import { type InstanceTypeThresholds, thresholdsOfType } from '../model/instance-types.ts'
 import type { Direction, Eni, GroupRule, Instance, Peer, Policy, SecurityGroup } from '../model/policy.ts'
+import type { ScrubInstance, ScrubIr, ScrubThresholds } from '../scrub/ir.ts'
 import type { DirectionIr, EniIr, GroupMembers, PeerIr, PolicyIr, RuleIr } from './ir.ts'
 
 /** The IR of a checked policy; its references are taken to lead somewhere. */
@@ -17,6 +19,7 @@ export function resolvePolicy(policy: Policy): PolicyIr {
     sessionTimeoutSeconds: policy.settings.sessionTimeoutSeconds,
     revocation: policy.settings.revocation,
     ctMarkMask: policy.settings.ctMarkMask,
+    scrub: resolveScrub(policy),
   }
 }
 
@@ -124,6 +127,49 @@ function splitMembers(members: readonly string[]): GroupMembers {
   for (const member of members) (familyOf(member) === 'ip' ? ip : ip6).push(member)
   // Without a function sort() compares UTF-16 units, as compareText does, and is several times as fast.
   return { ip: ip.sort(), ip6: ip6.sort() }
+}
+
+function resolveScrub({ instances, interfaces, settings }: Policy): ScrubIr {
+  const { secondsOver, holdTime, blackHoleThreshold, blackHoleHoldTime, mostBlackHoleHoldTime } = settings.scrubbing
+  const enis = Map.groupBy(interfaces, eni => eni.instanceId)
+  return {
+    instances: instances
+      .map(instance => resolveScrubInstance(instance, enis.get(instance.id) ?? []))
+      .sort((a, b) => compareText(a.id, b.id)),
+    trafficScope: settings.trafficScope,
+    allowList: settings.scrubbing.allowList,
+    controlConnections: settings.controlConnections,
+    secondsOver,
+    holdSeconds: holdTime,
+    blackHoleMbit: blackHoleThreshold,
+    blackHoleHoldSeconds: blackHoleHoldTime,
+    mostBlackHoleHoldSeconds: mostBlackHoleHoldTime,
+  }
+}
+
+function resolveScrubInstance(instance: Instance, enis: readonly Eni[]): ScrubInstance {
+  const { id, instanceType, scrubbingCancelled, ddosOrder } = instance
+  const maximum = thresholdsOfType(instanceType)
+  return {
+    id,
+    instanceType,
+    enis: enis.map(({ id, device, placement }) => ({ id, device, placement })).sort((a, b) => compareText(a.id, b.id)),
+    maximum,
+    thresholds: resolveThresholds(instance, maximum),
+    scrubbing: scrubbingCancelled ? 'cancelled' : 'on',
+    order: ddosOrder,
+  }
+}
+
+function resolveThresholds(
+  { ddosThreshold }: Instance,
+  maximum: InstanceTypeThresholds | null,
+): ScrubThresholds | null {
+  if (ddosThreshold !== null) {
+    const { bps, pps, source } = ddosThreshold
+    return { bpsMbit: bps, pps, source }
+  }
+  return maximum && { bpsMbit: maximum.maxBpsMbit, pps: maximum.maxPps, source: 'type' }
 }
 
 function compareText(a: string, b: string): number {

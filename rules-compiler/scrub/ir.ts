@@ -8,7 +8,7 @@ export interface ScrubIr {
   readonly instances: readonly ScrubInstance[]
   /** `internet`: sources outside the private, shared, unique-local and link-local ranges count and are cleaned. */
   readonly trafficScope: 'internet' | 'all'
-  /** Sources that are never cleaned nor black-holed. */
+  /** Sources that are never cleaned nor black-holed: disjoint blocks, ordered by family and address. */
   readonly allowList: readonly Cidr[]
   /** What comes from there over TCP is never cleaned nor black-holed. */
   readonly controlConnections: readonly ControlConnection[]

@@ -1,17 +1,26 @@
 /** A checked file to the model: defaults filled in, rules that are the same rule made one. */
-import type { Eni, Instance, Policy, SecurityGroup, Settings } from '../model/policy.ts'
+import {
+  defaultInstance,
+  defaultSettings,
+  type Eni,
+  type Instance,
+  type Policy,
+  type SecurityGroup,
+  type Settings,
+} from '../model/policy.ts'
 import { distinctRules } from './build-rule.ts'
 import type { CheckContext, PlacedGroup } from './check-context.ts'
 import type { FileGroup, PolicyFile } from './schema.ts'
 
 /** The instance of a file that names none. */
-const onlyInstance: Instance = { id: 'i-host', instanceType: null, smtpUnblocked: false }
+const onlyInstance: Instance = { ...defaultInstance, id: 'i-host' }
 
 /** @param context  of a file in which no check found a fault: then nothing was left out of it as unsound */
 export function buildPolicy(context: CheckContext): Policy {
   const file = context.file as PolicyFile
   const instances = (file.instances ?? []).map(({ id, instanceType, smtpUnblocked }) => ({
     id,
+    ...defaultInstance,
     instanceType: instanceType ?? null,
     smtpUnblocked: smtpUnblocked ?? false,
   }))
@@ -57,10 +66,12 @@ function buildGroup({ item, members, rules }: PlacedGroup): SecurityGroup {
 function buildSettings(file: PolicyFile, context: CheckContext): Settings {
   const { sessionTimeout, revocation, ctMarkMask, controlConnections } = file.settings ?? {}
   return {
-    sessionTimeoutSeconds: sessionTimeout ?? 910,
-    revocation: revocation ?? 'immediate',
-    ctMarkMask: ctMarkMask ?? 0xffff_ff00,
-    controlConnections: controlConnections ?? [],
+    sessionTimeoutSeconds: sessionTimeout ?? defaultSettings.sessionTimeoutSeconds,
+    revocation: revocation ?? defaultSettings.revocation,
+    ctMarkMask: ctMarkMask ?? defaultSettings.ctMarkMask,
+    controlConnections: controlConnections ?? defaultSettings.controlConnections,
+    trafficScope: defaultSettings.trafficScope,
+    scrubbing: defaultSettings.scrubbing,
     limits: context.limits,
   }
 }

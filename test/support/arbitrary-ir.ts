@@ -9,6 +9,7 @@ import { hasPorts, ruleProtocols } from '../../rules-compiler/address/protocol.t
 import type { Direction } from '../../rules-compiler/model/policy.ts'
 import type { EniIr, GroupMembers, PeerIr, PolicyIr, RuleIr } from '../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../rules-compiler/policy/packet.ts'
+import { arbitraryScrub } from './arbitrary-scrub-ir.ts'
 import { sortRules } from './ir.ts'
 
 /** Peers: neighbours in one block, private ones, and what DHCP and discovery come from. */
@@ -185,14 +186,19 @@ function makeArbitraryIr(fewestEnis: number): fc.Arbitrary<PolicyIr> {
       membersOfGroups: fc.tuple(...groupIds.map(() => members)),
       sessionTimeoutSeconds: fc.constantFrom(910, 300),
       ctMarkMask: fc.constantFrom(0xffffff00, 0xffffffff, 0x0000ffff, 0x00ffff00, 0xff000000, 0x00000ff0),
+      makeScrub: arbitraryScrub('i-1'),
     })
-    .map(({ sketches, membersOfGroups, ...settings }) => ({
-      enis: sketches.map(makeEniIr),
-      unattachedEnis: [],
-      groups: new Map(groupIds.map((groupId, index) => [groupId, membersOfGroups[index]!])),
-      revocation: 'immediate',
-      ...settings,
-    }))
+    .map(({ sketches, membersOfGroups, makeScrub, ...settings }) => {
+      const enis = sketches.map(makeEniIr)
+      return {
+        enis,
+        unattachedEnis: [],
+        groups: new Map(groupIds.map((groupId, index) => [groupId, membersOfGroups[index]!])),
+        revocation: 'immediate',
+        ...settings,
+        scrub: makeScrub(enis.map(({ id, device, placement }) => ({ id, device, placement }))),
+      }
+    })
 }
 
 const protocols = [6, 6, 6, 17, 17, 1, 58, 47, 132] as const

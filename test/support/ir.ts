@@ -3,6 +3,7 @@ import { parseCidr } from '../../rules-compiler/address/cidr.ts'
 import { allPorts, type PortRange } from '../../rules-compiler/address/port-range.ts'
 import type { EniIr, GroupMembers, PolicyIr, RuleIr } from '../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../rules-compiler/policy/packet.ts'
+import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
 
 export interface RuleSketch extends Partial<Omit<RuleIr, 'peer' | 'ports' | 'sourcePorts' | 'local'>> {
   /** One block, several with commas between as of a prefix list, or the id of a group. */
@@ -72,6 +73,32 @@ export function makeIr(eni: EniIr, groups: Readonly<Record<string, GroupMembers>
     sessionTimeoutSeconds: 910,
     revocation: 'immediate',
     ctMarkMask: 0xffffff00,
+    scrub: makeScrubIr([{ id: eni.instanceId, enis: [{ id: eni.id, device: eni.device, placement: eni.placement }] }]),
+  }
+}
+
+/** Instances `i-1` of an unknown type, without thresholds, unless a sketch says otherwise; all settings are defaults. */
+export function makeScrubIr(instances: readonly Partial<ScrubInstance>[] = [], facts: Partial<ScrubIr> = {}): ScrubIr {
+  return {
+    instances: instances.map(sketch => ({
+      id: 'i-1',
+      instanceType: null,
+      enis: [{ id: 'eni-1', device: 'eth0', placement: 'host' }],
+      maximum: null,
+      thresholds: null,
+      scrubbing: 'on',
+      order: null,
+      ...sketch,
+    })),
+    trafficScope: 'internet',
+    allowList: [],
+    controlConnections: [],
+    secondsOver: 1,
+    holdSeconds: 60,
+    blackHoleMbit: 5000,
+    blackHoleHoldSeconds: 1800,
+    mostBlackHoleHoldSeconds: 86_400,
+    ...facts,
   }
 }
 

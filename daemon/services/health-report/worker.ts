@@ -6,7 +6,7 @@ import { parentPort } from 'node:worker_threads'
 import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { analyze } from '../../../rules-compiler/analyze/analyze.ts'
 import { type Finding, severities } from '../../../rules-compiler/analyze/finding.ts'
-import { defaultLimits, type Policy } from '../../../rules-compiler/model/policy.ts'
+import { defaultInstance, defaultSettings, type Policy } from '../../../rules-compiler/model/policy.ts'
 import { readRule } from '../../../rules-compiler/validate/read-rule.ts'
 import { fileRule } from '../../model/file-rule.ts'
 import { type HealthReport, maxEniIds, type ShownFinding } from '../../schemas/health-report.ts'
@@ -56,7 +56,7 @@ function makeReport({ rest, maxResults }: Extract<Part, { kind: 'end' }>): Healt
 }
 
 /** Port 25 and addresses of ENIs play no part in the analysis, so one instance has all of them. */
-const instance = { id: 'i', instanceType: null, smtpUnblocked: true } as const
+const instance = { ...defaultInstance, id: 'i', smtpUnblocked: true }
 
 /** What is stored was checked when it was written, and is not checked again. */
 function policyOf({ prefixLists }: Omit<Survey, 'groups' | 'enis'>): Policy {
@@ -84,13 +84,7 @@ function policyOf({ prefixLists }: Omit<Survey, 'groups' | 'enis'>): Policy {
       name: null,
       entries: entries.map(({ cidr }) => parseCidr(cidr)!),
     })),
-    settings: {
-      sessionTimeoutSeconds: 910,
-      revocation: 'immediate',
-      ctMarkMask: 0xffff_ff00,
-      controlConnections: [],
-      limits: defaultLimits,
-    },
+    settings: defaultSettings,
   }
 }
 

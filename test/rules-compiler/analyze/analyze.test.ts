@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { analyze } from '../../../rules-compiler/analyze/analyze.ts'
 import type { Finding } from '../../../rules-compiler/analyze/finding.ts'
-import type { Policy } from '../../../rules-compiler/model/policy.ts'
+import { defaultInstance, type Policy } from '../../../rules-compiler/model/policy.ts'
 import { evaluate, peerAddress } from '../../../rules-compiler/policy/evaluate.ts'
 import type { Packet } from '../../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../../rules-compiler/policy/resolve.ts'
@@ -46,7 +46,7 @@ function attach(policy: Policy, groupId: string): Policy {
     securityGroupIds: [groupId],
     nicType: 'internet',
   } as const
-  const instance = { id: 'i-imaginary', instanceType: null, smtpUnblocked: true }
+  const instance = { ...defaultInstance, id: 'i-imaginary', smtpUnblocked: true }
   return { ...policy, instances: [...policy.instances, instance], interfaces: [eni] }
 }
 

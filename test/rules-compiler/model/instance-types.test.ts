@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
-import { parseInstanceTypes } from '../../../rules-compiler/model/instance-types.ts'
+import { instanceTypeTable } from '../../../rules-compiler/model/instance-type-table.ts'
+import { parseInstanceTypes, thresholdsOfType } from '../../../rules-compiler/model/instance-types.ts'
 
 const header = 'instance_type,max_bps_mbit,max_pps'
 const published = readFileSync(`${import.meta.dirname}/../../../data/instance-types.csv`, 'utf8')
@@ -14,6 +15,22 @@ test('the published table: 163 types, and the sums of its columns', () => {
   assert.equal(sum(types.values().map(type => type.maxBpsMbit)), 869_500)
   assert.equal(sum(types.values().map(type => type.maxPps)), 186_330_000)
   assert.deepEqual(types.get('ecs.g5.16xlarge'), { maxBpsMbit: 20_000, maxPps: 4_000_000 })
+})
+
+test('the table that is part of the compiler is the published one: npm run generate', () => {
+  assert.equal(instanceTypeTable, published)
+})
+
+suite('the thresholds of a type', () => {
+  const rows: readonly [type: string | null, expected: object | null][] = [
+    ['ecs.g5.large', { maxBpsMbit: 1000, maxPps: 300_000 }],
+    ['ECS.G5.LARGE', null],
+    ['ecs.g5', null],
+    ['toString', null],
+    ['', null],
+    [null, null],
+  ]
+  for (const [type, expected] of rows) test(`${type}`, () => assert.deepEqual(thresholdsOfType(type), expected))
 })
 
 test('line ends of Windows and none at the end', () => {

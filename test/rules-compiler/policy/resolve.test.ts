@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { DirectionIr, EniIr } from '../../../rules-compiler/policy/ir.ts'
 import { resolvePolicy } from '../../../rules-compiler/policy/resolve.ts'
+import { makeScrubIr } from '../../support/ir.ts'
 import { readValidPolicy } from '../../support/policies.ts'
 
 const ssh = 'direction: ingress, policy: accept, ipProtocol: tcp, portRange: 22/22, sourceCidrIp: 0.0.0.0/0'
@@ -159,5 +160,6 @@ test('settings are passed on', () => {
     sessionTimeoutSeconds: 60,
     revocation: 'drain',
     ctMarkMask: 0xffff,
+    scrub: makeScrubIr(),
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import type { GroupRule, Policy } from '../../../rules-compiler/model/policy.ts'
+import { defaultInstance, type GroupRule, type Policy } from '../../../rules-compiler/model/policy.ts'
 import { readPolicy } from '../../../rules-compiler/validate/read-policy.ts'
 import { readValidPolicy } from '../../support/policies.ts'
 
@@ -185,6 +185,15 @@ test('the least file', () => {
       revocation: 'immediate',
       ctMarkMask: 0xffffff00,
       controlConnections: [],
+      trafficScope: 'internet',
+      scrubbing: {
+        secondsOver: 1,
+        holdTime: 60,
+        blackHoleThreshold: 5000,
+        blackHoleHoldTime: 1800,
+        mostBlackHoleHoldTime: 86400,
+        allowList: [],
+      },
       limits: {
         rulesPerGroup: 200,
         groupsPerEni: 5,
@@ -202,7 +211,16 @@ test('an ENI and a group with every default', () => {
 apiVersion: ringwall/v1
 interfaces: [{ id: eni-1, device: eth0, securityGroupIds: [sg-1] }]
 securityGroups: [{ id: sg-1 }]`)
-  assert.deepEqual(policy.instances, [{ id: 'i-host', instanceType: null, smtpUnblocked: false }])
+  assert.deepEqual(policy.instances, [
+    {
+      id: 'i-host',
+      instanceType: null,
+      smtpUnblocked: false,
+      ddosThreshold: null,
+      scrubbingCancelled: false,
+      ddosOrder: null,
+    },
+  ])
   assert.deepEqual(policy.interfaces, [
     {
       id: 'eni-1',
@@ -242,7 +260,9 @@ securityGroups:
       ownerAccount: "0000000000000001", innerAccessPolicy: accept, members: [198.18.0.9, "2001:db8:0::2", 198.18.0.9] }
 prefixLists: [{ id: pl-1, name: mine, entries: [10.1.2.3/8] }]
 settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlConnections: [{ address: "2001:DB8::1", port: 443 }] }`)
-  assert.deepEqual(policy.instances, [{ id: 'i-1', instanceType: 'not.published', smtpUnblocked: true }])
+  assert.deepEqual(policy.instances, [
+    { ...defaultInstance, id: 'i-1', instanceType: 'not.published', smtpUnblocked: true },
+  ])
   assert.deepEqual(policy.interfaces[0], {
     id: 'eni-1',
     instanceId: 'i-1',
@@ -264,12 +284,14 @@ settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlCo
     [['pl-1', 'mine', '10.0.0.0/8']],
   )
   assert.deepEqual(
-    { ...policy.settings, limits: null },
+    { ...policy.settings, scrubbing: null, limits: null },
     {
       sessionTimeoutSeconds: 1,
       revocation: 'drain',
       ctMarkMask: 0xff0,
       controlConnections: [{ address: '2001:db8::1', port: 443 }],
+      trafficScope: 'internet',
+      scrubbing: null,
       limits: null,
     },
   )

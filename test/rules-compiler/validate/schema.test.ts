@@ -7,7 +7,7 @@ import { formats } from '../../../rules-compiler/validate/formats.ts'
 import { checkPolicy } from '../../../rules-compiler/validate/read-policy.ts'
 import { policySchema, schemaText } from '../../../rules-compiler/validate/schema.ts'
 
-test('docs/policy.schema.json is up to date: npm run schema', () => {
+test('docs/policy.schema.json is up to date: npm run generate', () => {
   assert.equal(readFileSync(`${import.meta.dirname}/../../../docs/policy.schema.json`, 'utf8'), schemaText())
 })
 
