@@ -1,0 +1,125 @@
+/**
+ * A table of its own that counts what arrives in scope, before traffic scrubbing and behind it: what the agent says of a
+ * flood is compared with it.
+ *
+ * | hook       | priority | counts                                                                        |
+ * | ---------- | -------- | ----------------------------------------------------------------------------- |
+ * | ingress    | -510     | offered; scrubbing's own hook there is -500                                   |
+ * | ingress    | -490     | fragments that passed it: conntrack holds them back until their packet is whole |
+ * | prerouting | -151     | all else that passed; between scrubbing and the policy (-150)                 |
+ */
+import { setTimeout } from 'node:timers/promises'
+import type { Namespace } from '../../../lab/netns.ts'
+import type { TrafficAmount } from '../../../rules-compiler/model/traffic.ts'
+
+const outOfScope = `
+    ip saddr { 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16 } return
+    ip6 saddr { fc00::/7, fe80::/10 } return`
+
+const table = (device: string) => `
+table inet observer {
+  counter offered { }
+  counter fragments { }
+  counter passed { }
+  chain offered {
+    type filter hook ingress device "${device}" priority -510
+    ${outOfScope}
+    meta protocol { ip, ip6 } counter name offered
+  }
+  chain fragments {
+    type filter hook ingress device "${device}" priority -490
+    ${outOfScope}
+    ip frag-off & 0x3fff != 0 counter name fragments
+    exthdr frag exists counter name fragments
+  }
+  chain passed {
+    type filter hook prerouting priority -151
+    iifname != "${device}" return
+    ${outOfScope}
+    counter name passed
+  }
+}`
+
+export interface Observed {
+  /** On performance.now()'s clock. */
+  readonly atMs: number
+  readonly offered: TrafficAmount
+  readonly passed: TrafficAmount
+}
+
+/** What was seen between two observations. */
+export interface Interval {
+  readonly fromMs: number
+  readonly seconds: number
+  readonly offered: TrafficAmount
+  readonly passed: TrafficAmount
+}
+
+export class Observer implements AsyncDisposable {
+  readonly #namespace: Namespace
+  readonly #stopping = new AbortController()
+  /** One each second or so, from the start on. */
+  readonly observations: Observed[] = []
+  #watching: Promise<void> = Promise.resolve()
+
+  private constructor(namespace: Namespace) {
+    this.#namespace = namespace
+  }
+
+  static async start(namespace: Namespace, device: string): Promise<Observer> {
+    await namespace.run('nft', ['-f', '-'], { input: table(device) })
+    const observer = new Observer(namespace)
+    observer.#watching = observer.#watch()
+    return observer
+  }
+
+  async look(): Promise<Observed> {
+    const { stdout } = await this.#namespace.run('nft', ['-j', 'list', 'counters', 'table', 'inet', 'observer'])
+    const { nftables }: { nftables: { counter?: TrafficAmount & { name: string } }[] } = JSON.parse(stdout)
+    const amountOf = (name: string) => nftables.find(({ counter }) => counter?.name === name)!.counter!
+    const [offered, fragments, passed] = ['offered', 'fragments', 'passed'].map(amountOf) as [
+      TrafficAmount,
+      TrafficAmount,
+      TrafficAmount,
+    ]
+    return { atMs: performance.now(), offered: add(offered, nothing), passed: add(passed, fragments) }
+  }
+
+  /** One for each second or so that lies between the two times whole. */
+  intervals(fromMs: number, toMs = Number.POSITIVE_INFINITY): readonly Interval[] {
+    const within = this.observations.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
+    return within.slice(1).map((later, index) => between(within[index]!, later))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
+    await this.#watching
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.observations.push(await this.look())
+      await setTimeout(1000, null, { signal }).catch(() => {})
+    }
+  }
+}
+
+export function between(earlier: Observed, later: Observed): Interval {
+  return {
+    fromMs: earlier.atMs,
+    seconds: (later.atMs - earlier.atMs) / 1000,
+    offered: subtract(later.offered, earlier.offered),
+    passed: subtract(later.passed, earlier.passed),
+  }
+}
+
+const nothing: TrafficAmount = { packets: 0, bytes: 0 }
+
+export function add(a: TrafficAmount, b: TrafficAmount): TrafficAmount {
+  return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes }
+}
+
+function subtract(a: TrafficAmount, b: TrafficAmount): TrafficAmount {
+  return { packets: a.packets - b.packets, bytes: a.bytes - b.bytes }
+}
