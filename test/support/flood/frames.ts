@@ -101,7 +101,7 @@ function portsOf({ target, number }: Making) {
   return { sourcePort: 1024 + ((number * 7919) % 64_000), destinationPort: target.port }
 }
 
-function padding({ family, packetBytes }: Flood, transportBytes: number): Buffer {
+function padding({ family, packetBytes }: Flood, transportBytes: number) {
   return Buffer.alloc(Math.max(0, packetBytes - headerBytes[family] - transportBytes))
 }
 

@@ -76,13 +76,12 @@ export class Observer implements AsyncDisposable {
   async look(): Promise<Observed> {
     const { stdout } = await this.#namespace.run('nft', ['-j', 'list', 'counters', 'table', 'inet', 'observer'])
     const { nftables }: { nftables: { counter?: TrafficAmount & { name: string } }[] } = JSON.parse(stdout)
-    const amountOf = (name: string) => nftables.find(({ counter }) => counter?.name === name)!.counter!
-    const [offered, fragments, passed] = ['offered', 'fragments', 'passed'].map(amountOf) as [
-      TrafficAmount,
-      TrafficAmount,
-      TrafficAmount,
-    ]
-    return { atMs: performance.now(), offered: add(offered, nothing), passed: add(passed, fragments) }
+    const amountOf = (wanted: string): TrafficAmount => {
+      const { packets, bytes } = nftables.find(({ counter }) => counter?.name === wanted)!.counter!
+      return { packets, bytes }
+    }
+    const passed = add(amountOf('passed'), amountOf('fragments'))
+    return { atMs: performance.now(), offered: amountOf('offered'), passed }
   }
 
   /** One for each second or so that lies between the two times whole. */
@@ -114,9 +113,7 @@ export function between(earlier: Observed, later: Observed): Interval {
   }
 }
 
-const nothing: TrafficAmount = { packets: 0, bytes: 0 }
-
-export function add(a: TrafficAmount, b: TrafficAmount): TrafficAmount {
+function add(a: TrafficAmount, b: TrafficAmount): TrafficAmount {
   return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes }
 }
 
