@@ -4,9 +4,9 @@
  */
 import Type, { type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Clean } from 'typebox/value'
 import type { HostReport, ToDaemon } from '../../wire/messages.ts'
 import { ddosSchemas } from './ddos-messages.ts'
+import { knownFieldsOf } from './known-fields.ts'
 import { printableText as text } from './text.ts'
 
 export type Read<T> = { readonly value: T } | { readonly fault: string }
@@ -66,6 +66,11 @@ const schemas = {
 } as const satisfies Record<ToDaemon['type'], TSchema>
 
 const checks = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]))
+const knownDdosFields = {
+  'ddos-status': knownFieldsOf(ddosSchemas['ddos-status']),
+  'ddos-event': knownFieldsOf(ddosSchemas['ddos-event']),
+  'ddos-samples': knownFieldsOf(ddosSchemas['ddos-samples']),
+}
 const protocolVersionOnly = Compile(Type.Object({ type: Type.Literal('hello'), protocolVersion: Type.Integer() }))
 
 /** A nft message may be long; what an operator reads is its beginning. */
@@ -120,7 +125,7 @@ function onlyKnown(message: ToDaemon): ToDaemon {
     case 'ddos-status':
     case 'ddos-event':
     case 'ddos-samples':
-      return Clean(ddosSchemas[message.type], message) as ToDaemon
+      return knownDdosFields[message.type](message) as ToDaemon
   }
 }
 
