@@ -5,6 +5,7 @@
  * Not imitated: what nft rewrites when it lists (protocol numbers become names, `a-a` becomes `a`), handles used up by
  * refused transactions, and checks of expressions: any statement is taken for good.
  */
+import type { TrafficAmount } from '../../rules-compiler/model/traffic.ts'
 import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import type { Generation } from '../watch/nft-monitor.ts'
 import { NftError, type NftErrorKind } from './errors.ts'
@@ -36,6 +37,10 @@ export interface FakeNft extends Nft {
   refuseNext(...errors: readonly NftError[]): void
   /** Changes the ruleset as somebody else would: the generation carries a pid that is not ours. */
   applyAsOther(commands: readonly NftCommand[]): Promise<void>
+  /** Counts packets in a counter object, as a rule would; it must be there. */
+  count(table: string, counter: string, amount: TrafficAmount): void
+  /** Adds elements as the rules of a dynamic set would: without a transaction. The set must be there. */
+  learn(table: string, set: string, elements: readonly unknown[]): void
 }
 
 interface FakeTable {
@@ -53,7 +58,7 @@ interface FakeObject {
   readonly kind: string
   readonly name: string
   readonly handle: number
-  readonly body: Json
+  body: Json
 }
 
 interface FakeSet {
@@ -110,6 +115,17 @@ export function createFakeNft({ keepsCtTimeoutPolicy = false, onGeneration }: Fa
     transactions,
     refuseNext: (...errors) => void refusals.push(...errors),
     applyAsOther: async commands => transact(commands, otherPid, keepsCtTimeoutPolicy),
+    count(table, counter, { packets, bytes }) {
+      const object = tables.get(`inet ${table}`)!.objects.get(objectKey('counter', counter))!
+      const before = readHits(object.body)
+      object.body = { ...object.body, packets: before.packets + packets, bytes: before.bytes + bytes }
+    },
+    learn(table, name, elements) {
+      const set = tables.get(`inet ${table}`)!.sets.get(name)!
+      for (const element of elements.map(given => readElement(given, false, true))) {
+        set.elements.set(elementKey(element), element)
+      }
+    },
 
     async apply(commands) {
       if (commands.length > 0) change(commands, keepsCtTimeoutPolicy)
@@ -120,6 +136,16 @@ export function createFakeNft({ keepsCtTimeoutPolicy = false, onGeneration }: Fa
     async list(family, name, { terse = false } = {}) {
       const table = tables.get(`${family} ${name}`)
       return table === undefined ? null : structuredClone(listTable(table, terse))
+    },
+    async listCounters(family, name) {
+      const table = tables.get(`${family} ${name}`)
+      if (table === undefined) return null
+      const counters = [...table.objects.values()].filter(object => object.kind === 'counter')
+      return new Map(counters.map(counter => [counter.name, readHits(counter.body)]))
+    },
+    async listElements(family, name, set) {
+      const elements = tables.get(`${family} ${name}`)?.sets.get(set)?.elements
+      return elements === undefined ? null : structuredClone([...elements.values()].map(elementListing))
     },
     async listBaseChains() {
       return [...tables.values()].flatMap(table =>
@@ -402,6 +428,10 @@ function listTable(table: FakeTable, terse: boolean): readonly NftObject[] {
     })),
     ...chains.flatMap(chain => chain.rules.map(rule => ({ rule: { ...inTable, chain: chain.name, ...rule } }))),
   ]
+}
+
+function readHits({ packets = 0, bytes = 0 }: Json): TrafficAmount {
+  return { packets: Number(packets), bytes: Number(bytes) }
 }
 
 /** Listings of nft 1.0.6 leave the device of a netdev chain out. */

@@ -1,4 +1,5 @@
 /** What the agent asks of nftables. exec.ts does it with the host's `nft`, fake.ts in memory. */
+import type { TrafficAmount } from '../../rules-compiler/model/traffic.ts'
 import type { NftCommand } from '../../rules-compiler/nft/commands.ts'
 
 export type { NftCommand }
@@ -33,6 +34,18 @@ export interface Nft {
     table: string,
     options?: { readonly terse?: boolean },
   ): Promise<readonly NftObject[] | null>
+  /**
+   * The counter objects of one table, by name, as they stood at one moment. Nothing else is read, so that it can be done
+   * every second.
+   * @returns null where there is no such table
+   */
+  listCounters(family: 'inet' | 'netdev', table: string): Promise<ReadonlyMap<string, TrafficAmount> | null>
+  /**
+   * The elements of one set or map as libnftables-json(5) has them; those of others are not read (nft 1.0.6 lists one
+   * set a call).
+   * @returns null where there is no such set
+   */
+  listElements(family: 'inet' | 'netdev', table: string, set: string): Promise<readonly unknown[] | null>
   /** Base chains of every table in the network namespace, our own among them. */
   listBaseChains(): Promise<readonly BaseChain[]>
   /** Tables that hold a chain, by name; listing tables as such would read every interval set of the host (nft 1.0.6). */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { RunError } from '../../../common/exec.ts'
 import { type NftErrorKind, nftRefusal, nftRunFailure } from '../../../agent/nft/errors.ts'
+import { RunError } from '../../../common/exec.ts'
 
 /** What nft 1.0.6 wrote on Linux 6.18, word for word. */
 const refusals: readonly (readonly [name: string, stderr: string, kind: NftErrorKind])[] = [

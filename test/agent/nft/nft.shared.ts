@@ -407,6 +407,30 @@ export function testNft(
       assert.match(listed, /"policy":null/)
     })
 
+    test('counters of a table, and the elements of a set, without anything else', async () => {
+      await using subject = await create()
+      const { nft } = subject
+      const named = (name: string) => ({ ...here, name })
+      assert.equal(await nft.listCounters('inet', table), null)
+      assert.equal(await nft.listElements('inet', table, 's/1'), null)
+      await nft.apply([
+        addTable,
+        { add: { counter: { ...named('eni-1/offered/tcp-syn'), packets: 3, bytes: 120 } } },
+        { add: { counter: named('eni-1/offered/udp') } },
+        { add: { set: { ...named('s/1'), type: 'ipv4_addr', stmt: [{ counter: null }] } } },
+        { add: { set: { ...named('s/2'), type: 'ipv6_addr' } } },
+        { add: { element: { ...named('s/1'), elem: ['192.0.2.1'] } } },
+      ])
+      const expected = [
+        ['eni-1/offered/tcp-syn', { packets: 3, bytes: 120 }],
+        ['eni-1/offered/udp', { packets: 0, bytes: 0 }],
+      ]
+      assert.deepEqual([...((await nft.listCounters('inet', table)) ?? [])], expected)
+      assert.deepEqual(await nft.listElements('inet', table, 's/1'), [{ elem: { val: '192.0.2.1', ...zero } }])
+      assert.deepEqual(await nft.listElements('inet', table, 's/2'), [])
+      assert.equal(await nft.listElements('inet', table, 's/3'), null)
+    })
+
     test('base chains of all tables, and the tables that hold a chain', async () => {
       await using subject = await create()
       const { nft } = subject
