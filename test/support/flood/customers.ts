@@ -109,7 +109,7 @@ export class Customers implements AsyncDisposable {
   }
 
   static async start(scene: Scene, options: CustomerOptions): Promise<Customers> {
-    const host = new CustomerEnd(scene.host)
+    const host = new CustomerEnd(scene.victim)
     const internet = new CustomerEnd(scene.internet)
     await host.do({ kind: 'serve', port: servicePort })
     await internet.do({ kind: 'serve', port: downloadPort })
@@ -139,10 +139,10 @@ export class Customers implements AsyncDisposable {
   }
 
   /** A backup from a private address into the host. */
-  async backUp({ privateHost, privateClient }: Scene, bytesPerSecond: number): Promise<void> {
+  async backUp({ privateVictim, privateClient }: Scene, bytesPerSecond: number): Promise<void> {
     await this.#internet.do({
       kind: 'upload',
-      address: privateHost,
+      address: privateVictim,
       port: servicePort,
       bytesPerSecond,
       localAddress: privateClient,
