@@ -2,7 +2,15 @@
  * What the control daemon tells an agent: the part of the fleet's state that the agent must know, as objects under
  * keys. A snapshot is all of them, a delta the ones that changed.
  */
-import type { Limits } from '../rules-compiler/model/policy.ts'
+import { thresholdsOfType } from '../rules-compiler/model/instance-types.ts'
+import {
+  type Bounds,
+  ddosThresholdBounds,
+  defaultScrubbing,
+  type Limits,
+  orderedHoldBounds,
+  scrubbingBounds,
+} from '../rules-compiler/model/policy.ts'
 import type { ScrubOrder } from '../rules-compiler/scrub/ir.ts'
 
 export interface ViewInstance {
@@ -103,10 +111,10 @@ export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDoc
   const members = new Map(all.flatMap(object => (object.kind === 'members' ? [[object.id, object.value]] : [])))
   const groups = all.flatMap(object => (object.kind === 'group' ? [object.value] : []))
   const attached = new Set(groups.map(group => group.id))
-  const settings = all.find(object => object.kind === 'settings')?.value
+  const { scrubbing, ...settings } = all.find(object => object.kind === 'settings')?.value ?? {}
   return {
     apiVersion: 'ringwall/v1',
-    instances: all.flatMap(object => (object.kind === 'instance' ? [object.value] : [])),
+    instances: all.flatMap(object => (object.kind === 'instance' ? [fileInstance(object.value)] : [])),
     interfaces: all.flatMap(object => (object.kind === 'eni' ? boundEni(object.value, options) : [])),
     securityGroups: [
       ...groups.map(group => ({ ...group, members: members.get(group.id)?.addresses ?? [] })),
@@ -115,8 +123,55 @@ export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDoc
       ),
     ],
     prefixLists: all.flatMap(object => (object.kind === 'prefixList' ? [object.value] : [])),
-    settings: { ...settings, controlConnections: options.controlConnections ?? [] },
+    settings: {
+      ...settings,
+      ...(scrubbing !== undefined && { scrubbing: fileScrubbing(scrubbing) }),
+      controlConnections: options.controlConnections ?? [],
+    },
   }
+}
+
+/**
+ * A daemon checks what is set by its own table and bounds, and a host of another version may have others. That must not
+ * hold back the rules that come in the same view, so a number is brought within the bounds that hold here.
+ */
+function fileInstance({ ddosThreshold, ddosOrder, ...instance }: ViewInstance) {
+  return {
+    ...instance,
+    ...(ddosThreshold !== undefined && { ddosThreshold: fileThreshold(ddosThreshold, instance.instanceType) }),
+    ...(ddosOrder !== undefined && { ddosOrder: fileOrder(ddosOrder) }),
+  }
+}
+
+function fileThreshold({ bps, pps, source }: NonNullable<ViewInstance['ddosThreshold']>, instanceType?: string) {
+  const type = thresholdsOfType(instanceType ?? null)
+  const most = { bps: type?.maxBpsMbit, pps: type?.maxPps }
+  const within = (measure: 'bps' | 'pps', value: number) => {
+    const { minimum, maximum } = ddosThresholdBounds[measure]
+    return fit(value, { minimum, maximum: most[measure] ?? maximum })
+  }
+  return { bps: within('bps', bps), pps: within('pps', pps), source }
+}
+
+function fileOrder({ id, action, holdSeconds }: ScrubOrder) {
+  const hold = action === 'black-hole' && holdSeconds !== null
+  return { id, action, ...(hold && { holdSeconds: fit(holdSeconds, orderedHoldBounds) }) }
+}
+
+const scrubbingNumbers = Object.keys(scrubbingBounds) as (keyof typeof scrubbingBounds)[]
+
+function fileScrubbing(given: ViewScrubbing): ViewScrubbing {
+  const numbers = scrubbingNumbers.flatMap(name => {
+    const value = given[name]
+    return value === undefined ? [] : [[name, fit(value, scrubbingBounds[name])] as const]
+  })
+  const fitted: ViewScrubbing = { ...given, ...Object.fromEntries(numbers) }
+  const { blackHoleHoldTime: first = defaultScrubbing.blackHoleHoldTime, mostBlackHoleHoldTime: most } = fitted
+  return { ...fitted, ...(most !== undefined && { mostBlackHoleHoldTime: Math.max(first, most) }) }
+}
+
+function fit(value: number, { minimum, maximum }: Bounds): number {
+  return Math.min(Math.max(value, minimum), maximum)
 }
 
 /**

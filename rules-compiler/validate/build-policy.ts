@@ -1,16 +1,19 @@
 /** A checked file to the model: defaults filled in, rules that are the same rule made one. */
+import { coverBlocks } from '../address/cidr.ts'
 import {
   defaultInstance,
+  defaultScrubbing,
   defaultSettings,
   type Eni,
   type Instance,
   type Policy,
+  type Scrubbing,
   type SecurityGroup,
   type Settings,
 } from '../model/policy.ts'
 import { distinctRules } from './build-rule.ts'
 import type { CheckContext, PlacedGroup } from './check-context.ts'
-import type { FileGroup, PolicyFile } from './schema.ts'
+import type { FileGroup, FileInstance, FileScrubbing, PolicyFile } from './schema.ts'
 
 /** The instance of a file that names none. */
 const onlyInstance: Instance = { ...defaultInstance, id: 'i-host' }
@@ -18,12 +21,7 @@ const onlyInstance: Instance = { ...defaultInstance, id: 'i-host' }
 /** @param context  of a file in which no check found a fault: then nothing was left out of it as unsound */
 export function buildPolicy(context: CheckContext): Policy {
   const file = context.file as PolicyFile
-  const instances = (file.instances ?? []).map(({ id, instanceType, smtpUnblocked }) => ({
-    id,
-    ...defaultInstance,
-    instanceType: instanceType ?? null,
-    smtpUnblocked: smtpUnblocked ?? false,
-  }))
+  const instances = (file.instances ?? []).map(buildInstance)
   const named = instances.length > 0 || file.interfaces === undefined ? instances : [onlyInstance]
   return {
     instances: named,
@@ -41,6 +39,16 @@ export function buildPolicy(context: CheckContext): Policy {
     securityGroups: context.groups.map(buildGroup),
     prefixLists: (file.prefixLists ?? []).map(({ id, name, entries }) => ({ id, name: name ?? null, entries })),
     settings: buildSettings(file, context),
+  }
+}
+
+function buildInstance({ id, ddosThreshold, ddosOrder, ...given }: FileInstance): Instance {
+  return {
+    ...defaultInstance,
+    id,
+    ...given,
+    ddosThreshold: ddosThreshold === undefined ? null : { source: 'manual', ...ddosThreshold },
+    ddosOrder: ddosOrder === undefined ? null : { holdSeconds: null, ...ddosOrder },
   }
 }
 
@@ -64,14 +72,25 @@ function buildGroup({ item, members, rules }: PlacedGroup): SecurityGroup {
 }
 
 function buildSettings(file: PolicyFile, context: CheckContext): Settings {
-  const { sessionTimeout, revocation, ctMarkMask, controlConnections } = file.settings ?? {}
+  const { sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing } = file.settings ?? {}
   return {
     sessionTimeoutSeconds: sessionTimeout ?? defaultSettings.sessionTimeoutSeconds,
     revocation: revocation ?? defaultSettings.revocation,
     ctMarkMask: ctMarkMask ?? defaultSettings.ctMarkMask,
     controlConnections: controlConnections ?? defaultSettings.controlConnections,
-    trafficScope: defaultSettings.trafficScope,
-    scrubbing: defaultSettings.scrubbing,
+    trafficScope: trafficScope ?? defaultSettings.trafficScope,
+    scrubbing: buildScrubbing(scrubbing ?? {}),
     limits: context.limits,
+  }
+}
+
+function buildScrubbing(given: FileScrubbing): Scrubbing {
+  const { blackHoleHoldTime, mostBlackHoleHoldTime, allowList } = { ...defaultScrubbing, ...given }
+  return {
+    ...defaultScrubbing,
+    ...given,
+    // Whoever makes the first one longer than the longest is by default says nothing of the longest.
+    mostBlackHoleHoldTime: Math.max(blackHoleHoldTime, mostBlackHoleHoldTime),
+    allowList: coverBlocks(allowList),
   }
 }

@@ -2,7 +2,9 @@
 import type { Check } from './check-context.ts'
 import { advancedGroups } from './checks/advanced-groups.ts'
 import { authorizationObjects } from './checks/authorization-objects.ts'
+import { blackHoles } from './checks/black-holes.ts'
 import { classicGroups } from './checks/classic-groups.ts'
+import { ddosThresholds } from './checks/ddos-thresholds.ts'
 import { devicesAndAddresses } from './checks/devices-and-addresses.ts'
 import { groupTypes } from './checks/group-types.ts'
 import { limits } from './checks/limits.ts'
@@ -26,4 +28,6 @@ export const checks: readonly Check[] = [
   groupTypes,
   owners,
   limits,
+  ddosThresholds,
+  blackHoles,
 ]

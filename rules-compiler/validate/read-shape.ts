@@ -30,6 +30,7 @@ export interface Schema {
   /** Of an object without `properties`: the schema of every value. */
   readonly additionalProperties?: boolean | Schema
   readonly items?: Schema
+  readonly maxItems?: number
   readonly enum?: readonly unknown[]
   readonly const?: unknown
   /** An entry of formats.ts; it says all that `pattern` says and more, so that one is not asked. */
@@ -91,7 +92,9 @@ function reportUnknownField(schema: Schema, name: string, path: string, report: 
 function readArray(schema: Schema, value: unknown, path: string, report: Report): unknown {
   if (!Array.isArray(value))
     return refuse('wrong-type', { action: readAction(value), value, expected: 'a list' }, path, report)
-  const items = schema.items!
+  const { items, maxItems } = schema as Schema & { readonly items: Schema }
+  if (maxItems !== undefined && value.length > maxItems)
+    return refuse('invalid-value', { action: 'read', value, expected: `a list of at most ${maxItems}` }, path, report)
   const format = formatOf(items)
   if (format === null) return value.map((item, index) => readShape(items, item, `${path}[${index}]`, report))
   // The long lists are lists of addresses: no path is written for an item that is in order.

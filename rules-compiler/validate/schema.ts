@@ -6,7 +6,16 @@
 import Type from 'typebox'
 import type { Cidr } from '../address/cidr.ts'
 import type { RuleProtocol } from '../address/protocol.ts'
-import { defaultLimits, type Limits } from '../model/policy.ts'
+import {
+  type Bounds,
+  ddosThresholdBounds,
+  defaultLimits,
+  defaultScrubbing,
+  type Limits,
+  mostAllowListBlocks,
+  orderedHoldBounds,
+  scrubbingBounds,
+} from '../model/policy.ts'
 import { type FilePortRange, type Format, type FormatName, formats } from './formats.ts'
 
 const exact = { additionalProperties: false }
@@ -135,13 +144,47 @@ const securityGroup = Type.Object(
   { ...exact, description: 'A security group.' },
 )
 
+const ddosThreshold = Type.Object(
+  {
+    bps: Type.Integer({ description: 'In 10^6 bits a second.', ...ddosThresholdBounds.bps }),
+    pps: Type.Integer({ description: 'Packets a second.', ...ddosThresholdBounds.pps }),
+    source: Type.Optional(
+      Type.Enum(['manual', 'auto'], {
+        description: 'Who chose it; auto is what the agent proposed.',
+        default: 'manual',
+      }),
+    ),
+  },
+  {
+    ...exact,
+    description:
+      'Inbound traffic above either is scrubbed. Left out: the maxima of the instance type, which neither may be above.',
+  },
+)
+
+const ddosOrder = Type.Object(
+  {
+    id: id('Name of the order. One of the same name has been carried out and is not again.'),
+    action: Type.Enum(['black-hole', 'lift'], {
+      description: 'black-hole: all inbound traffic in scope is dropped for a time. lift: it no longer is.',
+    }),
+    holdSeconds: Type.Optional(
+      Type.Integer({
+        description: 'How long, for a black hole. Left out: as long as for one that comes by itself.',
+        ...orderedHoldBounds,
+      }),
+    ),
+  },
+  { ...exact, description: 'What is to be done once about inbound traffic, now.' },
+)
+
 const instance = Type.Object(
   {
     id: id('Name of the instance, `i-…`.'),
     instanceType: Type.Optional(
       Type.String({
         description:
-          'Instance type, which gives the thresholds of traffic scrubbing. One that is not known has none: traffic is measured, never scrubbed.',
+          'Instance type, which gives the thresholds of traffic scrubbing. One that is not known has none: without ddosThreshold traffic is measured, never scrubbed.',
         minLength: 1,
         maxLength: 64,
       }),
@@ -149,6 +192,14 @@ const instance = Type.Object(
     smtpUnblocked: Type.Optional(
       Type.Boolean({ description: 'Whether an administrator opened outbound TCP port 25.', default: false }),
     ),
+    ddosThreshold: Type.Optional(ddosThreshold),
+    scrubbingCancelled: Type.Optional(
+      Type.Boolean({
+        description: 'Whether traffic is left as it is, however much there is of it. A black hole comes all the same.',
+        default: false,
+      }),
+    ),
+    ddosOrder: Type.Optional(ddosOrder),
   },
   { ...exact, description: 'A host or a virtual machine on it.' },
 )
@@ -199,6 +250,37 @@ function limit(name: keyof Limits, description: string) {
   return Type.Optional(Type.Integer({ description, minimum: 1, default: defaultLimits[name] }))
 }
 
+function ofScrubbing(name: keyof typeof scrubbingBounds, description: string) {
+  const bounds: Bounds = scrubbingBounds[name]
+  return Type.Optional(Type.Integer({ description, ...bounds, default: defaultScrubbing[name] }))
+}
+
+const scrubbing = Type.Object(
+  {
+    secondsOver: ofScrubbing('secondsOver', 'Seconds over a threshold, one after the other, before scrubbing begins.'),
+    holdTime: ofScrubbing('holdTime', 'Seconds that traffic must stay under both thresholds for scrubbing to end.'),
+    blackHoleThreshold: ofScrubbing(
+      'blackHoleThreshold',
+      'Traffic above this, in 10^6 bits a second, and above the threshold of the instance, is dropped whole. 0: never.',
+    ),
+    blackHoleHoldTime: ofScrubbing(
+      'blackHoleHoldTime',
+      'Seconds of the first black hole of a day; each further one is twice as long as the one before it.',
+    ),
+    mostBlackHoleHoldTime: ofScrubbing(
+      'mostBlackHoleHoldTime',
+      'Seconds of the longest black hole, blackHoleHoldTime at least.',
+    ),
+    allowList: Type.Optional(
+      Type.Array(cidr('cidr', 'A block of either family.'), {
+        description: 'Sources that are never cleaned nor black-holed.',
+        maxItems: mostAllowListBlocks,
+      }),
+    ),
+  },
+  { ...exact, description: 'Traffic scrubbing: how soon, how long, and of whom not.' },
+)
+
 const settings = Type.Object(
   {
     sessionTimeout: Type.Optional(
@@ -236,6 +318,14 @@ const settings = Type.Object(
         { description: 'Where the agent’s control daemon listens: outbound TCP there is never judged.' },
       ),
     ),
+    trafficScope: Type.Optional(
+      Type.Enum(['internet', 'all'], {
+        description:
+          'Whose inbound traffic counts for thresholds and is scrubbed: that of sources outside the private, shared, unique-local and link-local ranges, or of all.',
+        default: 'internet',
+      }),
+    ),
+    scrubbing: Type.Optional(scrubbing),
     limits: Type.Optional(
       Type.Object(
         {
@@ -277,10 +367,12 @@ export const policySchema = Type.Object(
 
 /** A policy file as `readShape` gives it: right in shape, not yet checked for what its parts say of each other. */
 export type PolicyFile = Type.Static<typeof policySchema>
+export type FileInstance = Type.Static<typeof instance>
 export type FileGroup = Type.Static<typeof securityGroup>
 export type FileRule = Type.Static<typeof ruleSchema>
 export type FileEni = Type.Static<typeof eni>
 export type FilePrefixList = Type.Static<typeof prefixList>
+export type FileScrubbing = Type.Static<typeof scrubbing>
 export type FileSettings = Type.Static<typeof settings>
 
 /** docs/policy.schema.json as it must stand. */

@@ -60,6 +60,19 @@ function settings(fields: Fields): Fields {
   return file({ settings: fields })
 }
 
+function instance(fields: Fields): Fields {
+  return file({ instances: [without({ id: 'i-1', ...fields })] })
+}
+
+/** A good threshold with other fields, of an instance without type or of one. */
+function threshold(fields: Fields, instanceType?: string): Fields {
+  return instance({ instanceType, ddosThreshold: { bps: 500, pps: 100_000, ...fields } })
+}
+
+function scrubbing(fields: Fields): Fields {
+  return settings({ scrubbing: fields })
+}
+
 function without(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
@@ -1015,6 +1028,199 @@ const settingsRows: readonly Row[] = [
   ],
 ]
 
+const thresholdRows: readonly Row[] = [
+  [
+    'a number',
+    instance({ ddosThreshold: 500 }),
+    'instances[0].ddosThreshold: Cannot read the number "500": expected an object',
+  ],
+  [
+    'null',
+    instance({ ddosThreshold: null }),
+    'instances[0].ddosThreshold: Cannot read the value "null": expected an object',
+  ],
+  [
+    'bps alone',
+    instance({ ddosThreshold: { bps: 500 } }),
+    'instances[0].ddosThreshold.pps: Cannot do without pps: expected a whole number from 1 to 1000000000',
+  ],
+  [
+    'pps alone',
+    instance({ ddosThreshold: { pps: 500 } }),
+    'instances[0].ddosThreshold.bps: Cannot do without bps: expected a whole number from 1 to 10000000',
+  ],
+  [
+    'another word for bps',
+    threshold({ mbps: 5 }),
+    'instances[0].ddosThreshold.mbps: Cannot read field "mbps": expected a known field; is "bps" meant?',
+  ],
+  [
+    'none',
+    threshold({ bps: 0, pps: 0 }),
+    'instances[0].ddosThreshold.bps: Cannot read "0": expected a whole number from 1 to 10000000',
+    'instances[0].ddosThreshold.pps: Cannot read "0": expected a whole number from 1 to 1000000000',
+  ],
+  [
+    'fractions',
+    threshold({ bps: 0.5, pps: 1e9 + 0.5 }),
+    'instances[0].ddosThreshold.bps: Cannot read the number "0.5": expected a whole number from 1 to 10000000',
+    'instances[0].ddosThreshold.pps: Cannot read the number "1000000000.5": expected a whole number from 1 to 1000000000',
+  ],
+  [
+    'text',
+    threshold({ bps: '500' }),
+    'instances[0].ddosThreshold.bps: Cannot read the text "500": expected a whole number from 1 to 10000000',
+  ],
+  [
+    'more than there is',
+    threshold({ bps: 10_000_001, pps: 1_000_000_001 }),
+    'instances[0].ddosThreshold.bps: Cannot read "10000001": expected a whole number from 1 to 10000000',
+    'instances[0].ddosThreshold.pps: Cannot read "1000000001": expected a whole number from 1 to 1000000000',
+  ],
+  [
+    'the type as its source',
+    threshold({ source: 'type' }),
+    'instances[0].ddosThreshold.source: Cannot read "type": expected "manual" or "auto"',
+  ],
+  [
+    'above the maximum in bps',
+    threshold({ bps: 1001, pps: 300_000 }, 'ecs.g5.large'),
+    'instances[0].ddosThreshold.bps: Cannot set threshold bps to "1001": expected at most 1000, the maximum of instance type "ecs.g5.large"',
+  ],
+  [
+    'above the maximum in pps',
+    threshold({ bps: 1000, pps: 300_001 }, 'ecs.g5.large'),
+    'instances[0].ddosThreshold.pps: Cannot set threshold pps to "300001": expected at most 300000, the maximum of instance type "ecs.g5.large"',
+  ],
+  [
+    'above the maximum in one, faulty in the other',
+    threshold({ bps: 1001, pps: 'many' }, 'ecs.g5.large'),
+    'instances[0].ddosThreshold.pps: Cannot read the text "many": expected a whole number from 1 to 1000000000',
+    'instances[0].ddosThreshold.bps: Cannot set threshold bps to "1001": expected at most 1000, the maximum of instance type "ecs.g5.large"',
+  ],
+  [
+    'of a type that is no text',
+    instance({ instanceType: 5, ddosThreshold: { bps: 1, pps: 1 } }),
+    'instances[0].instanceType: Cannot read the number "5": expected text of 1 to 64 characters',
+  ],
+]
+
+const scrubbedInstances: readonly Row[] = [
+  [
+    'cancelled in words',
+    instance({ scrubbingCancelled: 'yes' }),
+    'instances[0].scrubbingCancelled: Cannot read the text "yes": expected true or false',
+  ],
+  [
+    'an order without id',
+    instance({ ddosOrder: { action: 'lift' } }),
+    'instances[0].ddosOrder.id: Cannot do without id: expected a letter, then up to 63 of letters, digits, "-", "_" and "."',
+  ],
+  [
+    'an order to do nothing',
+    instance({ ddosOrder: { id: 'order-1' } }),
+    'instances[0].ddosOrder.action: Cannot do without action: expected "black-hole" or "lift"',
+  ],
+  [
+    'an order to do something else',
+    instance({ ddosOrder: { id: 'order-1', action: 'blackhole' } }),
+    'instances[0].ddosOrder.action: Cannot read "blackhole": expected "black-hole" or "lift"',
+  ],
+  [
+    'a black hole of no time',
+    instance({ ddosOrder: { id: 'order-1', action: 'black-hole', holdSeconds: 0 } }),
+    'instances[0].ddosOrder.holdSeconds: Cannot read "0": expected a whole number from 1 to 604800',
+  ],
+  [
+    'a black hole of more than a week',
+    instance({ ddosOrder: { id: 'order-1', action: 'black-hole', holdSeconds: 604_801 } }),
+    'instances[0].ddosOrder.holdSeconds: Cannot read "604801": expected a whole number from 1 to 604800',
+  ],
+  [
+    'a lift with a time',
+    instance({ ddosOrder: { id: 'order-1', action: 'lift', holdSeconds: 60 } }),
+    'instances[0].ddosOrder.holdSeconds: Cannot take holdSeconds "60": expected it with action "black-hole" only',
+  ],
+  [
+    'several orders',
+    instance({ ddosOrder: [] }),
+    'instances[0].ddosOrder: Cannot read a list of 0: expected an object',
+  ],
+]
+
+const scrubbingRows: readonly Row[] = [
+  [
+    'another scope',
+    settings({ trafficScope: 'none' }),
+    'settings.trafficScope: Cannot read "none": expected "internet" or "all"',
+  ],
+  [
+    'settings that are a word',
+    settings({ scrubbing: 'on' }),
+    'settings.scrubbing: Cannot read the text "on": expected an object',
+  ],
+  [
+    'times below their bounds',
+    scrubbing({ secondsOver: 0, holdTime: 0, blackHoleThreshold: -1, blackHoleHoldTime: 0, mostBlackHoleHoldTime: 0 }),
+    'settings.scrubbing.secondsOver: Cannot read "0": expected a whole number from 1 to 60',
+    'settings.scrubbing.holdTime: Cannot read "0": expected a whole number from 1 to 86400',
+    'settings.scrubbing.blackHoleThreshold: Cannot read "-1": expected a whole number from 0 to 10000000',
+    'settings.scrubbing.blackHoleHoldTime: Cannot read "0": expected a whole number from 1 to 604800',
+    'settings.scrubbing.mostBlackHoleHoldTime: Cannot read "0": expected a whole number from 1 to 604800',
+  ],
+  [
+    'times above their bounds',
+    scrubbing({
+      secondsOver: 61,
+      holdTime: 86_401,
+      blackHoleThreshold: 10_000_001,
+      blackHoleHoldTime: 604_801,
+      mostBlackHoleHoldTime: 604_801,
+    }),
+    'settings.scrubbing.secondsOver: Cannot read "61": expected a whole number from 1 to 60',
+    'settings.scrubbing.holdTime: Cannot read "86401": expected a whole number from 1 to 86400',
+    'settings.scrubbing.blackHoleThreshold: Cannot read "10000001": expected a whole number from 0 to 10000000',
+    'settings.scrubbing.blackHoleHoldTime: Cannot read "604801": expected a whole number from 1 to 604800',
+    'settings.scrubbing.mostBlackHoleHoldTime: Cannot read "604801": expected a whole number from 1 to 604800',
+  ],
+  [
+    'half a second',
+    scrubbing({ secondsOver: 1.5 }),
+    'settings.scrubbing.secondsOver: Cannot read the number "1.5": expected a whole number from 1 to 60',
+  ],
+  [
+    'a longest time below the first',
+    scrubbing({ blackHoleHoldTime: 600, mostBlackHoleHoldTime: 599 }),
+    'settings.scrubbing.mostBlackHoleHoldTime: Cannot set the longest hold time to "599": expected 600 or more, which is blackHoleHoldTime',
+  ],
+  [
+    'a longest time below the first that is the default',
+    scrubbing({ mostBlackHoleHoldTime: 1799 }),
+    'settings.scrubbing.mostBlackHoleHoldTime: Cannot set the longest hold time to "1799": expected 1800 or more, which is blackHoleHoldTime',
+  ],
+  [
+    'a longest time beside a first that is faulty',
+    scrubbing({ blackHoleHoldTime: 'long', mostBlackHoleHoldTime: 1 }),
+    'settings.scrubbing.blackHoleHoldTime: Cannot read the text "long": expected a whole number from 1 to 604800',
+  ],
+  [
+    'an allow-list of names',
+    scrubbing({ allowList: ['203.0.113.0/24', 'monitor.example', '203.0.113.0/33'] }),
+    'settings.scrubbing.allowList[1]: Cannot read CIDR block "monitor.example": expected an IPv4 or IPv6 address or CIDR block',
+    'settings.scrubbing.allowList[2]: Cannot read CIDR block "203.0.113.0/33": expected an IPv4 or IPv6 address or CIDR block',
+  ],
+  [
+    'an allow-list of 501',
+    scrubbing({ allowList: membersOf(501) }),
+    'settings.scrubbing.allowList: Cannot read a list of 501: expected a list of at most 500',
+  ],
+  [
+    'a setting that is one of settings',
+    settings({ holdTime: 60 }),
+    'settings.holdTime: Cannot read field "holdTime": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, limits',
+  ],
+]
+
 const parts = {
   shape,
   interfaces,
@@ -1028,6 +1234,9 @@ const parts = {
   networks,
   limits,
   settings: settingsRows,
+  'thresholds of scrubbing': thresholdRows,
+  'scrubbed instances': scrubbedInstances,
+  'settings of scrubbing': scrubbingRows,
 }
 
 for (const [name, rows] of Object.entries(parts)) {

@@ -24,7 +24,16 @@ test('every field has a description', () => {
 /** A file that uses every field of the schema. */
 const everyField = {
   apiVersion: 'ringwall/v1',
-  instances: [{ id: 'i-1', instanceType: 'ecs.g5.large', smtpUnblocked: true }],
+  instances: [
+    {
+      id: 'i-1',
+      instanceType: 'ecs.g5.large',
+      smtpUnblocked: true,
+      ddosThreshold: { bps: 1000, pps: 300_000, source: 'auto' },
+      scrubbingCancelled: true,
+      ddosOrder: { id: 'order-1', action: 'black-hole', holdSeconds: 604_800 },
+    },
+  ],
   interfaces: [
     {
       id: 'eni-1',
@@ -98,6 +107,15 @@ const everyField = {
     revocation: 'drain',
     ctMarkMask: '0xffff0000',
     controlConnections: [{ address: '198.18.0.1', port: 443 }],
+    trafficScope: 'all',
+    scrubbing: {
+      secondsOver: 60,
+      holdTime: 86_400,
+      blackHoleThreshold: 10_000_000,
+      blackHoleHoldTime: 604_800,
+      mostBlackHoleHoldTime: 604_800,
+      allowList: ['203.0.113.0/24', '::/0'],
+    },
     limits: {
       rulesPerGroup: 1000,
       groupsPerEni: 10,
