@@ -23,6 +23,12 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void
   /** Told the pid as soon as there is one, before anything the command does can be seen. */
   readonly onStart?: (pid: number) => void
+  /** In place of this process's own variables, but for the search path; the locale is C all the same. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** For scripts: where the command is killed, what it has started is killed with it. */
+  readonly ownGroup?: boolean
+  /** Kills the command. */
+  readonly signal?: AbortSignal
 }
 
 export interface RunResult {
@@ -53,11 +59,11 @@ const maxErrorBytes = 64 * 1024
  */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { input = '', timeoutMs = defaultTimeoutMs, maxOutputBytes = defaultMaxOutputBytes } = options
-  const child = startWithInput(command, input)
+  const child = startWithInput(command, input, options)
   let cutShort: RunError | null = null
   const cut = (error: RunError) => {
     cutShort ??= error
-    child.kill('SIGKILL')
+    kill(child, options)
     // A grandchild may hold the pipes open for longer than we care.
     child.stdout!.destroy()
     child.stderr!.destroy()
@@ -72,6 +78,9 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     () => cut(new RunError('timeout', `Command "${summary(command)}" did not end within ${timeoutMs} ms`)),
     timeoutMs,
   )
+  const abort = () => cut(new RunError('killed', `Command "${summary(command)}" was not waited for any longer`))
+  options.signal?.addEventListener('abort', abort)
+  if (options.signal?.aborted) abort()
   if (child.pid !== undefined) options.onStart?.(child.pid)
   try {
     const { exitCode, signal } = await ended(child, command)
@@ -80,6 +89,19 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     return { exitCode, stdout: stdout(), stderr: stderr() }
   } finally {
     clearTimeout(timer)
+    options.signal?.removeEventListener('abort', abort)
+  }
+}
+
+function kill(child: ChildProcess, { ownGroup = false }: RunOptions): void {
+  if (!ownGroup || child.pid === undefined) {
+    child.kill('SIGKILL')
+    return
+  }
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // All of the group have ended.
   }
 }
 
@@ -100,7 +122,7 @@ export interface LineProcess {
 
 /** Starts a command that prints lines until it is ended; one that prints a line without end is ended too. */
 export function spawnLines(command: readonly string[], options: LineProcessOptions): LineProcess {
-  const child = start(command, 'ignore')
+  const child = start(command, 'ignore', {})
   let open = true
   let lastError = ''
   readLines(
@@ -134,14 +156,14 @@ export function spawnLines(command: readonly string[], options: LineProcessOptio
  * 0 without moving there: a command that reads the descriptor it was given must not find itself at the end, because nft
  * takes an empty input for nothing to do, exit code 0.
  */
-function startWithInput(command: readonly string[], input: string): ChildProcess {
-  if (input === '') return start(command, 'ignore')
+function startWithInput(command: readonly string[], input: string, options: RunOptions): ChildProcess {
+  if (input === '') return start(command, 'ignore', options)
   const folder = inputFolder()
   try {
     const file = openSync(folder, constants.O_RDWR | tmpFile, 0o600)
     try {
       writeAt0(file, Buffer.from(input))
-      return start(command, file)
+      return start(command, file, options)
     } finally {
       closeSync(file)
     }
@@ -166,18 +188,23 @@ function writeAt0(file: number, bytes: Buffer): void {
   }
 }
 
-function start(command: readonly string[], stdin: number | 'ignore'): ChildProcess {
+function start(command: readonly string[], stdin: number | 'ignore', options: RunOptions): ChildProcess {
+  const { environment = process.env, ownGroup = false } = options
   const [program = '', ...args] = command
   try {
-    return spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], env: childEnvironment() })
+    return spawn(program, args, {
+      stdio: [stdin, 'pipe', 'pipe'],
+      env: childEnvironment(environment),
+      detached: ownGroup,
+    })
   } catch (error) {
     throw startError(command, error as NodeJS.ErrnoException)
   }
 }
 
 /** The tools live where root's path leads; a user's path often leaves it out. */
-function childEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, LC_ALL: 'C', PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/sbin:/sbin` }
+function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...environment, LC_ALL: 'C', PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/sbin:/sbin` }
 }
 
 interface Ending {

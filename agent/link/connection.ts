@@ -2,21 +2,13 @@
 import { isIP, type LookupFunction } from 'node:net'
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
+import type { Clock } from '../../common/clock.ts'
 import { heartbeatMs, maxToAgentBytes, pushPath } from '../../wire/messages.ts'
 import type { DaemonAddress } from './daemon-url.ts'
 import type { Identity } from './identity.ts'
 import { serverUsage } from './keys.ts'
 import type { ReconnectReason } from './metrics.ts'
 import { objectOf, readJsonWith, text } from './shape.ts'
-
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number
-  /** From 0 to 1. */
-  random(): number
-  /** @returns what cancels it */
-  after(milliseconds: number, task: () => void): () => void
-}
 
 /** Three heartbeats. */
 const silenceMs = 3 * heartbeatMs

@@ -2,10 +2,11 @@
  * The connection to the daemon: docs/push-protocol.md. It connects, says hello, hands on what comes, and comes back
  * when the connection ends. What stands in the kernel depends on none of it.
  */
+import { type Clock, realClock } from '../../common/clock.ts'
 import type { Logger } from '../../common/log.ts'
 import { maxToDaemonBytes, protocolVersion, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
 import { backOff } from './back-off.ts'
-import { type Clock, type Connection, type ConnectionEnd, openConnection, printable, unusable } from './connection.ts'
+import { type Connection, type ConnectionEnd, openConnection, printable, unusable } from './connection.ts'
 import { type DaemonAddress, parseDaemonUrl, resolveHost } from './daemon-url.ts'
 import type { Identity } from './identity.ts'
 import type { LinkMetrics, ReconnectReason } from './metrics.ts'
@@ -58,15 +59,6 @@ type Hello = Extract<ToDaemon, { type: 'hello' }>
 const livedWellMs = 10_000
 /** A clock that is stepped, and a renewal that was not answered, are found out within this time. */
 const longestSleepMs = 3_600_000
-
-export const realClock: Clock = {
-  now: () => Date.now(),
-  random: () => Math.random(),
-  after(milliseconds, task) {
-    const timer = setTimeout(task, milliseconds)
-    return () => clearTimeout(timer)
-  },
-}
 
 export class DaemonLink {
   readonly #options: DaemonLinkOptions

@@ -1,5 +1,5 @@
 /** A clock that stands still until a test moves it. */
-import type { Clock } from '../../agent/link/connection.ts'
+import type { Clock } from '../../common/clock.ts'
 
 interface Alarm {
   readonly atMs: number
