@@ -12,6 +12,8 @@ import { setTimeout } from 'node:timers/promises'
 import type { Namespace } from '../../../lab/netns.ts'
 import type { TrafficAmount } from '../../../rules-compiler/model/traffic.ts'
 
+const closeLookMs = 10
+
 const outOfScope = `
     ip saddr { 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16 } return
     ip6 saddr { fc00::/7, fe80::/10 } return`
@@ -84,10 +86,20 @@ export class Observer implements AsyncDisposable {
     return { atMs: performance.now(), offered: amountOf('offered'), passed }
   }
 
-  /** One for each second or so that lies between the two times whole. */
-  intervals(fromMs: number, toMs = Number.POSITIVE_INFINITY): readonly Interval[] {
-    const within = this.observations.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
-    return within.slice(1).map((later, index) => between(within[index]!, later))
+  /** The first look at which it holds, from now on, and the one before. @throws {Error} if there is none in time */
+  async until(
+    holds: (seen: Observed) => boolean,
+    timeoutMs: number,
+  ): Promise<{ readonly before: Observed; readonly first: Observed }> {
+    const deadline = performance.now() + timeoutMs
+    let before = await this.look()
+    for (;;) {
+      await setTimeout(closeLookMs)
+      const first = await this.look()
+      if (holds(first)) return { before, first }
+      if (first.atMs > deadline) throw new Error(`What was waited for did not arrive: ${JSON.stringify(first)}`)
+      before = first
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,4 +131,14 @@ function add(a: TrafficAmount, b: TrafficAmount): TrafficAmount {
 
 function subtract(a: TrafficAmount, b: TrafficAmount): TrafficAmount {
   return { packets: a.packets - b.packets, bytes: a.bytes - b.bytes }
+}
+
+/** Every stretch of observations that is so long, or as little longer as can be. */
+export function windows(observations: readonly Observed[], seconds: number): readonly Interval[] {
+  // What is observed each second comes a little late each time, and a timer may be a little early.
+  const leastMs = seconds * 1000 - 50
+  return observations.flatMap((from, index) => {
+    const to = observations.slice(index + 1).find(({ atMs }) => atMs - from.atMs >= leastMs)
+    return to === undefined ? [] : [between(from, to)]
+  })
 }
