@@ -18,7 +18,12 @@ import type { Random } from './random.ts'
 /** A policy file, to be read by `readPolicy`. */
 export interface PolicyDocument {
   readonly apiVersion: 'ringwall/v1'
-  readonly instances: readonly { readonly id: string; readonly smtpUnblocked: boolean }[]
+  readonly instances: readonly {
+    readonly id: string
+    readonly smtpUnblocked: boolean
+    /** Of traffic scrubbing. */
+    readonly [field: string]: unknown
+  }[]
   readonly interfaces: readonly {
     readonly id: string
     readonly device: string
@@ -91,7 +96,7 @@ export function makePolicyDocument(random: Random, placement: Placement): Policy
   }))
   return {
     apiVersion: 'ringwall/v1',
-    instances: [{ id: 'i-1', smtpUnblocked: random.chance(0.3) }],
+    instances: [{ id: 'i-1', smtpUnblocked: random.chance(0.3), ...makeScrubbedInstance(random) }],
     interfaces: [
       {
         id: 'eni-1',
@@ -106,6 +111,37 @@ export function makePolicyDocument(random: Random, placement: Placement): Policy
     settings: {
       controlConnections: [{ address: '203.0.113.99', port: 8443 }],
       ctMarkMask: random.pick(['0xffffff00', '0x0000ffff', '0x00000ff0']),
+      ...makeScrubSettings(random, pool),
+    },
+  }
+}
+
+/** What the ruleset has nothing to do with. */
+function makeScrubbedInstance(random: Random): Readonly<Record<string, unknown>> {
+  const holdSeconds = random.pick([{}, { holdSeconds: random.integer(1, 604_800) }])
+  const order = random.pick([{ action: 'lift' }, { action: 'black-hole', ...holdSeconds }])
+  const known = random.chance(0.5)
+  const threshold = { bps: random.integer(1, known ? 1000 : 10_000_000), pps: random.integer(1, 300_000) }
+  return {
+    instanceType: known ? 'ecs.g5.large' : 'not.published',
+    ...(random.chance(0.5) && { ddosThreshold: { ...threshold, source: random.pick(['manual', 'auto']) } }),
+    ...(random.chance(0.3) && { scrubbingCancelled: random.chance(0.5) }),
+    ...(random.chance(0.3) && { ddosOrder: { id: `order-${random.integer(1, 3)}`, ...order } }),
+  }
+}
+
+function makeScrubSettings(random: Random, { blocks }: Pool): Readonly<Record<string, unknown>> {
+  const first = random.integer(1, 604_800)
+  const allowed = random.sample([...blocks.ip, ...blocks.ip6], random.pick([0, 1, 10]))
+  return {
+    trafficScope: random.pick(['internet', 'all']),
+    scrubbing: {
+      secondsOver: random.integer(1, 60),
+      holdTime: random.integer(1, 86_400),
+      blackHoleThreshold: random.pick([0, 1, 5000]),
+      blackHoleHoldTime: first,
+      mostBlackHoleHoldTime: random.integer(first, 604_800),
+      allowList: allowed.map(({ text }) => text),
     },
   }
 }
@@ -116,9 +152,9 @@ export function varyPolicyDocument(random: Random, document: PolicyDocument): Po
   const turned = (policy: unknown) => (policy === 'accept' ? 'drop' : 'accept')
   return {
     ...document,
-    instances: document.instances.map(({ id, smtpUnblocked }) => ({
-      id,
-      smtpUnblocked: smtpUnblocked !== random.chance(rate),
+    instances: document.instances.map(instance => ({
+      ...instance,
+      smtpUnblocked: instance.smtpUnblocked !== random.chance(rate),
     })),
     securityGroups: document.securityGroups.map(group => ({
       ...group,

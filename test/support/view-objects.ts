@@ -1,12 +1,12 @@
 /** Views in few words. */
-import type { ViewEni, ViewGroup, ViewMembers, ViewObject } from '../../wire/view.ts'
+import type { ViewEni, ViewGroup, ViewInstance, ViewMembers, ViewObject, ViewSettings } from '../../wire/view.ts'
 
 export const ownerAccount = '1234567890123456'
 
 export const settingsObject = (
-  change: { readonly basicGroupPrivateIps?: number; readonly sessionTimeout?: number } = {},
-) => {
-  const { basicGroupPrivateIps = 2000, sessionTimeout = 910 } = change
+  change: Partial<Omit<ViewSettings, 'limits'>> & { readonly basicGroupPrivateIps?: number } = {},
+): Extract<ViewObject, { kind: 'settings' }> => {
+  const { basicGroupPrivateIps = 2000, ...fields } = change
   const limits = {
     rulesPerGroup: 200,
     groupsPerEni: 5,
@@ -15,13 +15,13 @@ export const settingsObject = (
     authorizationObjectsPerRequest: 10,
     keyPairsPerAccount: 500,
   }
-  return { kind: 'settings', id: 'fleet', value: { sessionTimeout, revocation: 'immediate', limits } } as const
+  return { kind: 'settings', id: 'fleet', value: { sessionTimeout: 910, revocation: 'immediate', limits, ...fields } }
 }
 
-export const instanceObject = (id = 'i-1'): ViewObject => ({
+export const instanceObject = (id = 'i-1', fields: Partial<ViewInstance> = {}): ViewObject => ({
   kind: 'instance',
   id,
-  value: { id, smtpUnblocked: false },
+  value: { id, smtpUnblocked: false, ...fields },
 })
 
 export function eniObject(id: string, fields: Partial<ViewEni> = {}): ViewObject {

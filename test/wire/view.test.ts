@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { ScrubOrder } from '../../rules-compiler/scrub/ir.ts'
 import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
-import { policyDocument, type ViewObject } from '../../wire/view.ts'
+import { policyDocument, type ViewObject, type ViewScrubbing } from '../../wire/view.ts'
 import {
   acceptGroup,
   eniObject,
@@ -51,6 +52,75 @@ describe('the policy file of a view', () => {
   test('has the way to the daemon', () => {
     const controlConnections = [{ address: '198.18.0.9', port: 8444 }]
     assert.deepEqual(policyDocument([], { ...onEth0, controlConnections }).settings, { controlConnections })
+  })
+
+  describe('brings numbers of traffic scrubbing within the bounds of a policy file', () => {
+    const most = Number.MAX_SAFE_INTEGER
+    const source = 'manual'
+    const thresholds: readonly (readonly [
+      type: string | null,
+      given: readonly number[],
+      expected: readonly number[],
+    ])[] = [
+      ['ecs.g5.large', [500, 100_000], [500, 100_000]],
+      ['ecs.g5.large', [1000, 300_000], [1000, 300_000]],
+      ['ecs.g5.large', [1001, 1], [1000, 1]],
+      ['ecs.g5.large', [0, most], [1, 300_000]],
+      ['not.published', [1001, 300_001], [1001, 300_001]],
+      [null, [most, most], [10_000_000, 1_000_000_000]],
+    ]
+    for (const [instanceType, [bps, pps], expected] of thresholds) {
+      test(`thresholds ${bps} and ${pps} of type ${instanceType}`, () => {
+        const ddosThreshold = { bps: bps!, pps: pps!, source } as const
+        const objects = [instanceObject('i-1', { ddosThreshold, ...(instanceType !== null && { instanceType }) })]
+        const [instance] = policyDocument(objects, onEth0).instances
+        assert.deepEqual(instance?.ddosThreshold, { bps: expected[0], pps: expected[1], source })
+        assert.deepEqual(problemsOf(objects), [])
+      })
+    }
+
+    const orders: readonly (readonly [given: ScrubOrder, expected: object])[] = [
+      [{ id: 'o', action: 'lift', holdSeconds: null }, {}],
+      [{ id: 'o', action: 'lift', holdSeconds: 60 }, {}],
+      [{ id: 'o', action: 'black-hole', holdSeconds: null }, {}],
+      [{ id: 'o', action: 'black-hole', holdSeconds: 60 }, { holdSeconds: 60 }],
+      [{ id: 'o', action: 'black-hole', holdSeconds: 0 }, { holdSeconds: 1 }],
+      [{ id: 'o', action: 'black-hole', holdSeconds: most }, { holdSeconds: 604_800 }],
+    ]
+    for (const [ddosOrder, expected] of orders) {
+      test(`an order to ${ddosOrder.action} for ${ddosOrder.holdSeconds}`, () => {
+        const objects = [instanceObject('i-1', { ddosOrder })]
+        const { id, action } = ddosOrder
+        assert.deepEqual(policyDocument(objects, onEth0).instances[0]?.ddosOrder, { id, action, ...expected })
+        assert.deepEqual(problemsOf(objects), [])
+      })
+    }
+
+    const settings: readonly (readonly [given: ViewScrubbing, expected: ViewScrubbing])[] = [
+      [{}, {}],
+      [
+        { holdTime: 60, allowList: ['203.0.113.0/24'] },
+        { holdTime: 60, allowList: ['203.0.113.0/24'] },
+      ],
+      [
+        { secondsOver: 0, holdTime: 0, blackHoleThreshold: most },
+        { secondsOver: 1, holdTime: 1, blackHoleThreshold: 10_000_000 },
+      ],
+      [{ mostBlackHoleHoldTime: 1 }, { mostBlackHoleHoldTime: 1800 }],
+      [{ blackHoleHoldTime: most }, { blackHoleHoldTime: 604_800 }],
+      [
+        { blackHoleHoldTime: 600, mostBlackHoleHoldTime: 599 },
+        { blackHoleHoldTime: 600, mostBlackHoleHoldTime: 600 },
+      ],
+    ]
+    for (const [scrubbing, expected] of settings) {
+      test(`settings ${JSON.stringify(scrubbing)}`, () => {
+        const objects = [settingsObject({ scrubbing })]
+        const document = policyDocument(objects, onEth0)
+        assert.deepEqual('scrubbing' in document.settings && document.settings.scrubbing, expected)
+        assert.deepEqual(problemsOf(objects), [])
+      })
+    }
   })
 
   describe('takes any number of members of a group that is named only', () => {

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { documentOf, type Surroundings, View, type ViewUpdate } from '../../../agent/link/view.ts'
+import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { resolvePolicy } from '../../../rules-compiler/policy/resolve.ts'
 import { formatProblem } from '../../../rules-compiler/validate/problem.ts'
 import { checkPolicy } from '../../../rules-compiler/validate/read-policy.ts'
 import type { MembersDelta } from '../../../wire/messages.ts'
-import type { ViewObject } from '../../../wire/view.ts'
+import type { ViewInstance, ViewObject } from '../../../wire/view.ts'
+import { makeScrubIr } from '../../support/ir.ts'
 import {
   acceptGroup,
   acceptPort,
@@ -188,8 +190,37 @@ const memberAddress = fc.oneof(
 )
 const memberAddresses = fc.array(memberAddress, { maxLength: 8 })
 const groupId = fc.constantFrom('sg-1', 'sg-2', 'sg-app')
+/** Beyond the bounds of a policy file, too: those hold back nothing else. */
+const anyNumber = fc.constantFrom(0, 1, 60, 500, 1001, 86_400, 604_801, 2_000_000_000)
+const scrubbing = fc.record(
+  {
+    secondsOver: anyNumber,
+    holdTime: anyNumber,
+    blackHoleThreshold: anyNumber,
+    blackHoleHoldTime: anyNumber,
+    mostBlackHoleHoldTime: anyNumber,
+    allowList: fc.subarray(['203.0.113.0/24', '203.0.113.9', '2001:db8:9::/48']),
+  },
+  { requiredKeys: [] },
+)
+const scrubbedInstance = fc.record(
+  {
+    instanceType: fc.constantFrom('ecs.g5.large', 'not.published'),
+    ddosThreshold: fc.record({ bps: anyNumber, pps: anyNumber, source: fc.constantFrom('manual', 'auto') }),
+    scrubbingCancelled: fc.boolean(),
+    ddosOrder: fc.record({
+      id: fc.constantFrom('order-1', 'order-2'),
+      action: fc.constantFrom('lift', 'black-hole'),
+      holdSeconds: fc.option(anyNumber),
+    }),
+  },
+  { requiredKeys: [] },
+)
 const anyObject: fc.Arbitrary<ViewObject> = fc.oneof(
-  fc.integer({ min: 3, max: 12 }).map(basicGroupPrivateIps => settingsObject({ basicGroupPrivateIps })),
+  fc
+    .record({ basicGroupPrivateIps: fc.integer({ min: 3, max: 12 }), scrubbing }, { requiredKeys: ['scrubbing'] })
+    .map(settingsObject),
+  scrubbedInstance.map(fields => instanceObject('i-1', fields)),
   fc.constantFrom('eni-1', 'eni-2').chain(id =>
     fc
       .record({
@@ -223,6 +254,64 @@ const anyChange = fc.oneof(
   { weight: 1, arbitrary: fc.array(anyObject, { maxLength: 2 }).map(set => ({ set })) },
   { weight: 1, arbitrary: groupId.map(id => ({ remove: [`members/${id}`] })) },
 )
+
+describe('what a view says of traffic scrubbing', () => {
+  const scrubOf = (objects: readonly ViewObject[]) => viewOf(objects).makePolicy(onEth0).ir?.scrub
+  const withInstance = (fields: Partial<ViewInstance>, settings = settingsObject()) => [
+    settings,
+    instanceObject('i-1', fields),
+    ...smallView().slice(2),
+  ]
+
+  test('is part of its policy', () => {
+    const scrub = scrubOf(
+      withInstance(
+        {
+          instanceType: 'ecs.g5.large',
+          ddosThreshold: { bps: 500, pps: 100_000, source: 'auto' },
+          scrubbingCancelled: true,
+          ddosOrder: { id: 'order-1', action: 'black-hole', holdSeconds: null },
+        },
+        settingsObject({ trafficScope: 'all', scrubbing: { holdTime: 5, allowList: ['203.0.113.0/24'] } }),
+      ),
+    )
+    assert.deepEqual(
+      scrub,
+      makeScrubIr(
+        [
+          {
+            instanceType: 'ecs.g5.large',
+            maximum: { maxBpsMbit: 1000, maxPps: 300_000 },
+            thresholds: { bpsMbit: 500, pps: 100_000, source: 'auto' },
+            scrubbing: 'cancelled',
+            order: { id: 'order-1', action: 'black-hole', holdSeconds: null },
+          },
+        ],
+        { trafficScope: 'all', holdSeconds: 5, allowList: [parseCidr('203.0.113.0/24')!] },
+      ),
+    )
+  })
+
+  test('changes with its instance and its settings, and is the same value while only members change', () => {
+    const view = viewOf(smallView([443], ['198.18.0.9']))
+    const scrub = () => view.makePolicy(onEth0).ir?.scrub
+    const before = scrub()
+    assert.deepEqual(before, makeScrubIr([{}]))
+    view.apply(delta(2, { members: [{ id: 'sg-app', add: ['198.18.0.10'], remove: [] }] }))
+    assert.equal(scrub(), before)
+    const order = { id: 'order-1', action: 'lift', holdSeconds: null } as const
+    view.apply(delta(3, { set: [instanceObject('i-1', { ddosOrder: order })] }))
+    assert.deepEqual(scrub(), makeScrubIr([{ order }]))
+    view.apply(delta(4, { set: [settingsObject({ trafficScope: 'all' })] }))
+    assert.deepEqual(scrub(), makeScrubIr([{ order }], { trafficScope: 'all' }))
+  })
+
+  test('spares the way to the daemon', () => {
+    const controlConnections = [{ address: '198.18.0.9', port: 8444 }]
+    const { ir } = viewOf(smallView()).makePolicy({ ...onEth0, controlConnections })
+    assert.deepEqual(ir?.scrub.controlConnections, controlConnections)
+  })
+})
 
 /** The way a policy file goes. */
 function checkedAnew(view: View, surroundings: Surroundings) {

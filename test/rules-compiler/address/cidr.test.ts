@@ -9,6 +9,7 @@ import {
   cidrContains,
   cidrsOverlap,
   containsAddress,
+  coverBlocks,
   type Family,
   families,
   familyOf,
@@ -178,6 +179,48 @@ suite('for any address or block', () => {
       }),
     )
   })
+
+  test('covering blocks are disjoint, some of those given, in order, and hold all of them', () => {
+    const near = fc.tuple(cidr, fc.nat(128)).map(([block, shorter]) => {
+      return [block, makeCidr(block.family, block.first, Math.max(0, block.prefixLength - shorter))]
+    })
+    fc.assert(
+      fc.property(fc.array(near, { maxLength: 8 }), fc.nat(15), (pairs, turn) => {
+        const blocks = pairs.flat()
+        const covering = coverBlocks(blocks)
+        assert.ok(covering.every(block => blocks.includes(block)))
+        assert.ok(blocks.every(block => covering.some(outer => cidrContains(outer, block))))
+        for (const [index, block] of covering.slice(1).entries()) {
+          const before = covering[index]!
+          const isAfter = before.family === block.family ? before.last < block.first : before.family < block.family
+          assert.ok(isAfter, `${before.text} stands before ${block.text}`)
+        }
+        assert.deepEqual(coverBlocks([...blocks.slice(turn), ...blocks.slice(0, turn)]), covering)
+      }),
+    )
+  })
+})
+
+suite('covering blocks', () => {
+  const rows: readonly [blocks: string, expected: string][] = [
+    ['', ''],
+    ['10.0.0.0/8', '10.0.0.0/8'],
+    ['10.0.0.0/8 10.0.0.0/8', '10.0.0.0/8'],
+    ['10.1.0.0/16 10.0.0.0/8 10.255.255.255/32', '10.0.0.0/8'],
+    ['10.0.0.128/25 10.0.0.0/25', '10.0.0.0/25 10.0.0.128/25'],
+    ['::/0 10.0.0.1/32 ::1/128 9.0.0.0/8', '9.0.0.0/8 10.0.0.1/32 ::/0'],
+  ]
+  for (const [blocks, expected] of rows) {
+    test(`of "${blocks}"`, () => {
+      const given = blocks.split(' ').filter(text => text !== '')
+      assert.equal(
+        coverBlocks(given.map(text => parseCidr(text)!))
+          .map(({ text }) => text)
+          .join(' '),
+        expected,
+      )
+    })
+  }
 })
 
 test('there are two families', () => assert.deepEqual(families, ['ip', 'ip6']))

@@ -11,11 +11,12 @@ import { markFields, sideOf, stampKey } from '../../../rules-compiler/nft/stamps
 import { type Decision, evaluate } from '../../../rules-compiler/policy/evaluate.ts'
 import { explainText } from '../../../rules-compiler/policy/explain.ts'
 import type { EniIr, PolicyIr } from '../../../rules-compiler/policy/ir.ts'
+import { findNarrowed } from '../../../rules-compiler/policy/narrowing.ts'
 import type { Packet } from '../../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../../rules-compiler/policy/resolve.ts'
 import { readPolicy } from '../../../rules-compiler/validate/read-policy.ts'
 import { arbitraryIr, arbitraryIrWithPackets } from '../../support/arbitrary-ir.ts'
-import { makeEni, makeIr, makePacket, makeRule } from '../../support/ir.ts'
+import { makeEni, makeIr, makePacket, makeRule, makeScrubIr } from '../../support/ir.ts'
 import { makeRandom } from '../../support/random.ts'
 import { makePolicyDocument } from '../../support/random-policy.ts'
 import { type Place, type Simulated, simulate } from '../../support/simulator.ts'
@@ -184,6 +185,17 @@ describe('bytes', () => {
     )
   })
 
+  test('settings of traffic scrubbing are no part of the ruleset, and take no session away', () => {
+    fc.assert(
+      fc.property(arbitraryIr, ir => {
+        const unscrubbed: PolicyIr = { ...ir, scrub: makeScrubIr() }
+        assert.deepEqual(bytesOf(unscrubbed), bytesOf(ir))
+        assert.deepEqual(findNarrowed(ir, unscrubbed), [])
+      }),
+      { numRuns: 100 },
+    )
+  })
+
   test('the same policy file, its lists in any order, gives the same bytes', () => {
     const turned = (value: unknown, times: number): unknown => {
       if (Array.isArray(value)) {
@@ -195,12 +207,13 @@ describe('bytes', () => {
     }
     for (let seed = 1; seed <= 60; seed += 1) {
       const document = makePolicyDocument(makeRandom(seed), seed % 2 === 0 ? 'host' : 'guest')
-      const bytes = [0, 1, 2].map(times => {
+      const made = [0, 1, 2].map(times => {
         const { policy } = readPolicy(JSON.stringify(turned(document, times)))
-        return bytesOf(resolvePolicy(policy!))
+        const ir = resolvePolicy(policy!)
+        return { ...bytesOf(ir), scrub: ir.scrub }
       })
-      assert.deepEqual(bytes[1], bytes[0], `seed ${seed}`)
-      assert.deepEqual(bytes[2], bytes[0], `seed ${seed}`)
+      assert.deepEqual(made[1], made[0], `seed ${seed}`)
+      assert.deepEqual(made[2], made[0], `seed ${seed}`)
     }
   })
 })

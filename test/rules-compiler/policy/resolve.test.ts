@@ -54,14 +54,20 @@ test('what the IR is does not depend on the order of the file', () => {
     `{ id: sg-2, rules: [{ ${ssh} }, { direction: ingress, policy: accept, ipProtocol: all, sourceGroupId: sg-1 }] }`,
   ]
   const enis = [
-    '{ id: eni-1, device: eth0, securityGroupIds: [sg-1, sg-2] }',
-    '{ id: eni-2, device: eth1, securityGroupIds: [sg-2] }',
-    '{ id: eni-3, device: eth2, securityGroupIds: [] }',
-    '{ id: eni-4, device: eth3, securityGroupIds: [] }',
+    '{ id: eni-1, instanceId: i-2, device: eth0, securityGroupIds: [sg-1, sg-2] }',
+    '{ id: eni-2, instanceId: i-1, device: eth1, securityGroupIds: [sg-2] }',
+    '{ id: eni-3, instanceId: i-2, device: eth2, securityGroupIds: [] }',
+    '{ id: eni-4, instanceId: i-1, device: eth3, securityGroupIds: [] }',
   ]
-  const forward = resolve(`interfaces: [${enis}]\nsecurityGroups: [${groups}]`)
+  const instances = ['{ id: i-1, instanceType: ecs.g5.large }', '{ id: i-2, scrubbingCancelled: true }']
+  const allowList = ['203.0.113.0/24', '203.0.113.9', '198.51.100.1']
+  const forward = resolve(`instances: [${instances}]
+interfaces: [${enis}]\nsecurityGroups: [${groups}]
+settings: { scrubbing: { allowList: [${allowList}] } }`)
   const backward = resolve(
-    `interfaces: [${enis.toReversed()}]\nsecurityGroups: [${groups.toReversed()}]`
+    `instances: [${instances.toReversed()}]
+interfaces: [${enis.toReversed()}]\nsecurityGroups: [${groups.toReversed()}]
+settings: { scrubbing: { allowList: [${allowList.toReversed()}] } }`
       .replace('198.18.0.9, 198.18.0.10', '198.18.0.10, 198.18.0.9')
       .replace('[sg-1, sg-2]', '[sg-2, sg-1]'),
   )
@@ -162,4 +168,148 @@ test('settings are passed on', () => {
     ctMarkMask: 0xffff,
     scrub: makeScrubIr(),
   })
+})
+
+suite('thresholds of scrubbing', () => {
+  const large = { maxBpsMbit: 1000, maxPps: 300_000 }
+  const rows: readonly [name: string, fields: string, thresholds: object | null, maximum: object | null][] = [
+    ['no type', '', null, null],
+    ['a type that is not published', 'instanceType: not.published', null, null],
+    ['a published type', 'instanceType: ecs.g5.large', { bpsMbit: 1000, pps: 300_000, source: 'type' }, large],
+    [
+      'set lower',
+      'instanceType: ecs.g5.large, ddosThreshold: { bps: 500, pps: 300000 }',
+      { bpsMbit: 500, pps: 300_000, source: 'manual' },
+      large,
+    ],
+    [
+      'set to the maxima',
+      'instanceType: ecs.g5.large, ddosThreshold: { bps: 1000, pps: 300000, source: manual }',
+      { bpsMbit: 1000, pps: 300_000, source: 'manual' },
+      large,
+    ],
+    [
+      'taken over from a proposal',
+      'instanceType: ecs.g5.large, ddosThreshold: { bps: 1, pps: 1, source: auto }',
+      { bpsMbit: 1, pps: 1, source: 'auto' },
+      large,
+    ],
+    [
+      'set where no type is known',
+      'instanceType: not.published, ddosThreshold: { bps: 10000000, pps: 1000000000 }',
+      { bpsMbit: 10_000_000, pps: 1_000_000_000, source: 'manual' },
+      null,
+    ],
+    ['set without type', 'ddosThreshold: { bps: 10, pps: 20 }', { bpsMbit: 10, pps: 20, source: 'manual' }, null],
+  ]
+  for (const [name, fields, thresholds, maximum] of rows) {
+    test(name, () => {
+      const [instance] = resolve(`instances: [{ id: i-1, ${fields} }]`).scrub.instances
+      assert.deepEqual({ thresholds: instance!.thresholds, maximum: instance!.maximum }, { thresholds, maximum })
+    })
+  }
+})
+
+suite('scrubbing of an instance', () => {
+  const rows: readonly [name: string, fields: string, expected: object][] = [
+    ['as nothing is said', '', { scrubbing: 'on', order: null }],
+    ['not cancelled', 'scrubbingCancelled: false', { scrubbing: 'on', order: null }],
+    ['cancelled', 'scrubbingCancelled: true', { scrubbing: 'cancelled', order: null }],
+    [
+      'to be lifted',
+      'ddosOrder: { id: lift-1, action: lift }',
+      { scrubbing: 'on', order: { id: 'lift-1', action: 'lift', holdSeconds: null } },
+    ],
+    [
+      'to be black-holed for the usual time',
+      'scrubbingCancelled: true, ddosOrder: { id: hole-1, action: black-hole }',
+      { scrubbing: 'cancelled', order: { id: 'hole-1', action: 'black-hole', holdSeconds: null } },
+    ],
+    [
+      'to be black-holed for a time',
+      'ddosOrder: { id: hole-2, action: black-hole, holdSeconds: 600 }',
+      { scrubbing: 'on', order: { id: 'hole-2', action: 'black-hole', holdSeconds: 600 } },
+    ],
+  ]
+  for (const [name, fields, expected] of rows) {
+    test(name, () => {
+      const { scrubbing, order } = resolve(`instances: [{ id: i-1, ${fields} }]`).scrub.instances[0]!
+      assert.deepEqual({ scrubbing, order }, expected)
+    })
+  }
+})
+
+test('scrubbing knows every instance and all ENIs of each, with a group or without, in order', () => {
+  const { scrub } = resolve(`
+instances: [{ id: i-web }, { id: i-bare, instanceType: ecs.g5.large }, { id: i-db }]
+interfaces:
+  - { id: eni-3, instanceId: i-web, device: tap1, placement: guest, securityGroupIds: [] }
+  - { id: eni-2, instanceId: i-db, device: tap0, placement: guest, securityGroupIds: [sg-1] }
+  - { id: eni-1, instanceId: i-web, device: eth0, securityGroupIds: [sg-1] }
+securityGroups: [{ id: sg-1 }]`)
+  assert.deepEqual(
+    scrub.instances.map(({ id, enis }) => ({ id, enis })),
+    [
+      { id: 'i-bare', enis: [] },
+      { id: 'i-db', enis: [{ id: 'eni-2', device: 'tap0', placement: 'guest' }] },
+      {
+        id: 'i-web',
+        enis: [
+          { id: 'eni-1', device: 'eth0', placement: 'host' },
+          { id: 'eni-3', device: 'tap1', placement: 'guest' },
+        ],
+      },
+    ],
+  )
+})
+
+test('the instance that no file named is measured, and has no thresholds', () => {
+  const { scrub } = resolve('interfaces: [{ id: eni-1, device: eth0, securityGroupIds: [] }]')
+  assert.deepEqual(scrub, makeScrubIr([{ id: 'i-host' }]))
+})
+
+test('settings of scrubbing', () => {
+  const { scrub } = resolve(`settings:
+  trafficScope: all
+  controlConnections: [{ address: 203.0.113.99, port: 8443 }]
+  scrubbing:
+    secondsOver: 3
+    holdTime: 120
+    blackHoleThreshold: 0
+    blackHoleHoldTime: 600
+    mostBlackHoleHoldTime: 600
+    allowList: [203.0.113.9, "2001:db8:1::5/48", 198.51.100.0/24, 203.0.113.77/25, "2001:db8:1::/64", 198.51.100.0/24]`)
+  const { allowList, ...others } = scrub
+  assert.deepEqual(
+    allowList.map(({ text }) => text),
+    ['198.51.100.0/24', '203.0.113.0/25', '2001:db8:1::/48'],
+    'each address once',
+  )
+  assert.deepEqual(
+    { ...others, allowList: [] },
+    makeScrubIr([], {
+      trafficScope: 'all',
+      controlConnections: [{ address: '203.0.113.99', port: 8443 }],
+      secondsOver: 3,
+      holdSeconds: 120,
+      blackHoleMbit: 0,
+      blackHoleHoldSeconds: 600,
+      mostBlackHoleHoldSeconds: 600,
+    }),
+  )
+})
+
+suite('the longest black hole', () => {
+  const rows: readonly [settings: string, first: number, most: number][] = [
+    ['', 1800, 86_400],
+    ['mostBlackHoleHoldTime: 1800', 1800, 1800],
+    ['blackHoleHoldTime: 86400', 86_400, 86_400],
+    ['blackHoleHoldTime: 604800', 604_800, 604_800],
+  ]
+  for (const [settings, first, most] of rows) {
+    test(settings || 'by default', () => {
+      const { scrub } = resolve(`settings: { scrubbing: { ${settings} } }`)
+      assert.deepEqual([scrub.blackHoleHoldSeconds, scrub.mostBlackHoleHoldSeconds], [first, most])
+    })
+  }
 })
