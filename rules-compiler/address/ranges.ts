@@ -17,6 +17,8 @@ export const privateRanges = blocks(
   'fe80::/10',
 )
 
+export const loopbackRanges = blocks('127.0.0.0/8', '::1/128')
+
 /** Where no packet from the Internet can come from besides: this network, loopback, multicast, reserved. */
 export const unroutedRanges = blocks('0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/3', '4000::/2', '8000::/1')
 

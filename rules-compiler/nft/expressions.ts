@@ -76,7 +76,7 @@ export function rangeOperand(range: PortRange): Operand {
   return range.first === range.last ? range.first : { range: [range.first, range.last] }
 }
 
-export const count = (counter: string | null): Statement => ({ counter })
+export const count = (counter: string | null): Extract<Statement, { counter: unknown }> => ({ counter })
 export const goto = (target: string): Verdict => ({ goto: { target } })
 export const jump = (target: string): Verdict => ({ jump: { target } })
 export const accept: Verdict = { accept: null }

@@ -22,6 +22,38 @@ export const heavySet = (instanceId: string, family: Family) => `${instanceId}/h
 export const sampledSet = (instanceId: string, family: Family) => `${instanceId}/sampled/${family}`
 /** Sources that conntrack has seen talk with both sides. */
 export const knownSet = (instanceId: string, family: Family) => `${instanceId}/known/${family}`
-/** The rate is part of the name: another rate is another object, and one that stays keeps its state. */
+/** Devices of a black hole, each with its time. */
+export const blackHoleSet = (instanceId: string) => `${instanceId}/black-hole`
+/** SYNs seen once: source and source port. */
+export const seenSynSet = (instanceId: string, family: Family) => `${instanceId}/seen-syn/${family}`
+
+/** The rate is part of the names that follow: another rate is another object, and one that stays keeps its state. */
+export const meterSet = (instanceId: string, meter: MeterKind, rate: string, family: Family) =>
+  `${instanceId}/meter/${meter}/${rate}/${family}`
 export const laneLimit = (instanceId: string, lane: LaneType, rate: string) => `${instanceId}/lane/${lane}/${rate}`
 export const totalLimit = (instanceId: string, rate: string) => `${instanceId}/total/${rate}`
+export const unknownLimit = (instanceId: string, rate: string) => `${instanceId}/unknown/${rate}`
+
+export type MeterKind = 'known' | 'unknown' | 'connections'
+
+/** Inbound of all guests; host placement has a base chain for each device, the ENI's. */
+export const guestsChain = '_host/guests'
+/** Of host placement, right after conntrack. */
+export const arrivalsChain = '_host/arrivals'
+/** Sources that are never cleaned. */
+export const allowedChain = '_host/allowed'
+
+/** Parts of the defence, each a chain. */
+export const defencePart = (instanceId: string, part: DefencePart) => `${defenceChain(instanceId)}/${part}`
+export type DefencePart =
+  | 'known'
+  | 'unknown'
+  | 'heavy'
+  | 'connections'
+  | 'lanes'
+  | `lane/${LaneType}`
+  | 'lane/syn/again'
+/** What every packet that has come so far has to fit into. */
+export const totalChain = (instanceId: string) => `${instanceId}/total`
+/** Both of them one after the other, for guests: there conntrack has been asked before. */
+export const guestDefenceChain = (instanceId: string) => `${instanceId}/guest-defence`

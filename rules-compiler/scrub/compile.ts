@@ -1,0 +1,120 @@
+/**
+ * The table of traffic scrubbing.
+ *
+ *   hook          priority   what
+ *   ingress         -500     one chain for each device in host placement: count, then the defence; before conntrack (-200)
+ *   prerouting      -175     what needs conntrack (-200), before the policy (-150); there while something is cleaned
+ *   postrouting      140     guests: count, defence and what needs conntrack in one, before the policy (150)
+ *
+ * An accept ends these chains only: a later base chain, the policy's among them, can still drop.
+ */
+import { accept, goto } from '../nft/expressions.ts'
+import type { Verdict } from '../nft/ruleset.ts'
+import type { Defence } from './defence.ts'
+import { allowedRules, defend } from './defend.ts'
+import type { ScrubEni, ScrubIr } from './ir.ts'
+import { measuringRules, offeredCounters, outOfScope } from './measure.ts'
+import {
+  allowedChain,
+  arrivalsChain,
+  defenceChain,
+  eniChain,
+  guestDefenceChain,
+  guestsChain,
+  sessionsChain,
+} from './names.ts'
+import type { ScrubChain, ScrubRuleset } from './ruleset.ts'
+import type { ScrubRule } from './statements.ts'
+
+export interface ScrubTable {
+  readonly ir: ScrubIr
+  /** Names of devices that are there now; ENIs of others are left out. */
+  readonly devices: ReadonlySet<string>
+  /** By instance; those without any are not defended. */
+  readonly defences: ReadonlyMap<string, Defence>
+}
+
+const priority = { ingress: -500, prerouting: -175, postrouting: 140 } as const
+
+/** @returns the same for the same table, in the same order; chains in an order in which every jump goes further down */
+export function compileScrub({ ir, devices, defences }: ScrubTable): ScrubRuleset {
+  const instances = ir.instances.map(({ id, enis }) => ({
+    id,
+    enis: enis.filter(({ device }) => devices.has(device)),
+    defence: defences.get(id) ?? ({ kind: 'none' } as const),
+  }))
+  const enis = instances.flatMap(instance => instance.enis.map(eni => ({ eni, instance })))
+  const hosts = enis.filter(({ eni }) => eni.placement === 'host')
+  const guests = enis.filter(({ eni }) => eni.placement === 'guest')
+  const cleaned = hosts.filter(({ instance }) => instance.defence.kind === 'clean')
+  const allowed = allowedRules(ir)
+  const defended = instances.map(({ id, enis: own, defence }) => defend(id, own, defence, allowed.length > 0))
+
+  const measuring = ({ eni, instance }: (typeof enis)[number]): readonly ScrubRule[] =>
+    measuringRules(eni, ir.trafficScope, defenceOf(eni, instance))
+  const chains: (readonly [string, ScrubChain] | null)[] = [
+    ...hosts.map(
+      each =>
+        [
+          eniChain(each.eni.id),
+          {
+            base: { hook: 'ingress', device: each.eni.device, priority: priority.ingress },
+            rules: measuring(each),
+          },
+        ] as const,
+    ),
+    guests.length === 0
+      ? null
+      : [
+          guestsChain,
+          {
+            base: { hook: 'postrouting', priority: priority.postrouting },
+            rules: [byDevice('oifname', guests, ({ eni }) => eniChain(eni.id))],
+          },
+        ],
+    ...guests.map(each => [eniChain(each.eni.id), { base: null, rules: measuring(each) }] as const),
+    cleaned.length === 0
+      ? null
+      : [
+          arrivalsChain,
+          {
+            base: { hook: 'prerouting', priority: priority.prerouting },
+            rules: [
+              ...outOfScope(ir.trafficScope).map(condition => [...condition, accept]),
+              ...allowed,
+              byDevice('iifname', cleaned, ({ instance }) => sessionsChain(instance.id)),
+            ],
+          },
+        ],
+    ...defended.flatMap(({ chains: own }) => [...own]),
+    allowed.length === 0 || defended.every(({ chains: own }) => own.size === 0)
+      ? null
+      : [allowedChain, { base: null, rules: allowed }],
+  ]
+  return {
+    counters: new Set([
+      ...enis.flatMap(({ eni }) => offeredCounters(eni)),
+      ...defended.flatMap(({ counters }) => [...counters]),
+    ]),
+    limits: new Map(defended.flatMap(({ limits }) => [...limits])),
+    sets: new Map(defended.flatMap(({ sets }) => [...sets])),
+    chains: new Map(chains.filter(chain => chain !== null)),
+  }
+}
+
+/** Where a packet in scope goes after it was counted. */
+function defenceOf(eni: ScrubEni, { id, defence }: { readonly id: string; readonly defence: Defence }): Verdict {
+  if (defence.kind === 'none') return accept
+  const needsSessions = defence.kind === 'clean' && eni.placement === 'guest'
+  return goto(needsSessions ? guestDefenceChain(id) : defenceChain(id))
+}
+
+/** One lookup, however many devices there are. */
+function byDevice<T extends { readonly eni: ScrubEni }>(
+  key: 'iifname' | 'oifname',
+  enis: readonly T[],
+  target: (each: T) => string,
+): ScrubRule {
+  const elements = enis.map(each => [each.eni.device, goto(target(each))] as const)
+  return [{ vmap: { key: { meta: { key } }, data: { set: elements } } }]
+}
