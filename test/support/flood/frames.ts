@@ -24,6 +24,8 @@ export interface Flood {
   readonly sources: number
   /** Of each packet, from the IP header on; the least its headers need where that is more. */
   readonly packetBytes: number
+  /** How many packets differ, in their ports at least, before the first comes again; 1,000 where left out. */
+  readonly distinct?: number
 }
 
 export interface Target {
@@ -33,21 +35,20 @@ export interface Target {
   readonly macs: { readonly source: string; readonly destination: string }
 }
 
-/** So many differ in their ports even where all come from one address. */
-const leastFrames = 1000
+const usuallyDistinct = 1000
 const etherTypes: Readonly<Record<Family, number>> = { ip: 0x0800, ip6: 0x86dd }
 const headerBytes: Readonly<Record<Family, number>> = { ip: 20, ip6: 40 }
 
 /** To be sent over and over, in order; the same for the same flood. */
 export function floodFrames(flood: Flood, target: Target): readonly Buffer[] {
-  const { family, kind } = flood
-  const count = Math.ceil(leastFrames / flood.sources) * flood.sources
+  const { family, kind, sources, distinct = usuallyDistinct } = flood
+  const count = Math.ceil(distinct / sources) * sources
   const ethernet = Buffer.concat([macBytes(target.macs.destination), macBytes(target.macs.source), Buffer.alloc(2)])
   ethernet.writeUInt16BE(etherTypes[family], 12)
   return Array.from({ length: count }, (_, number) => {
     const header = {
       index: 1 + (number % lastIndex),
-      source: forgedSource(family, number % flood.sources),
+      source: forgedSource(family, number % sources),
       destination: target.addresses[family],
     }
     const kindOfThis = kind === 'mixed' ? pureFloodKinds[number % pureFloodKinds.length]! : kind
