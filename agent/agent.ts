@@ -1,7 +1,9 @@
 /** The agent, put together: read it to see how the process works. */
 
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../common/log.ts'
+import { createNotifier, type NotifySettings } from '../common/notify/notifier.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
@@ -45,6 +47,8 @@ export interface AgentOptions {
   /** Loopback only; null serves nothing. */
   readonly metrics: { readonly address: string; readonly port: number } | null
   readonly onStop: 'keep' | 'flush'
+  /** Who is told of attacks on instances of this host. */
+  readonly notify: NotifySettings
   readonly log: Logger
 }
 
@@ -77,6 +81,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const stops: (() => Promise<void> | void)[] = [() => lock.release()]
 
   try {
+    const notifier = createNotifier({
+      ...options.notify,
+      folder: options.source.stateDir === null ? null : join(options.source.stateDir, 'notify'),
+      log,
+      registry: metrics.registry,
+    })
+    stops.unshift(() => notifier.close())
     const { capabilities, parts } = await probeHost(nft)
     log.info(
       {

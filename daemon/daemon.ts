@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { makeFolder } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
+import { createNotifier, type NotifySettings, toldNobody } from '../common/notify/notifier.ts'
 import { version } from '../common/version.ts'
 import { createApp } from './app.ts'
 import { openAuditLog } from './audit/audit-log.ts'
@@ -38,6 +39,8 @@ export interface DaemonOptions {
   readonly agentUrl: string | null
   readonly hostName: string
   readonly requestsPerMinute: number
+  /** Who is told of attacks on any instance; nobody where left out. */
+  readonly notify?: NotifySettings
   readonly log: Logger
 }
 
@@ -68,6 +71,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const metrics = createMetrics(() => world)
     const store = measureCommits(await openSqliteStore(join(dataDir, 'store.db')), metrics)
     stops.unshift(() => store.close())
+    const notifier = createNotifier({
+      ...(options.notify ?? toldNobody),
+      folder: join(dataDir, 'notify'),
+      log,
+      registry: metrics.registry,
+    })
+    stops.unshift(() => notifier.close())
     const authority = await openAuthority(store)
     world = new World(await store.list(''))
     const state = world

@@ -22,6 +22,7 @@ import { createLogger, logLevels } from '../../common/log.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { addressFlag, choiceFlag, type Endpoint, parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
+import { notifyOptions, notifyUsage, readNotifyFlags } from '../notify-flags.ts'
 
 const usage = `usage: ringwall agent [run] --policy FILE [flags]      led by a policy file
        ringwall agent [run] [--state-dir DIR] [flags]  led by the daemon this host has joined
@@ -40,6 +41,7 @@ renamed. What has faults changes nothing: the last good ruleset stays in force, 
                                   are kept if left out, otherwise ${defaultStateDir}
   --on-stop keep|flush            what becomes of the ruleset when the agent stops; keep if left out
   --log-level LEVEL               debug, info, warn or error; info if left out
+${notifyUsage(34)}
 
 "join" has the daemon at https://HOST:PORT, its listener for agents, sign a certificate for a key made here. The token
 is good for once; it names the daemon's own certificate, and nothing is sent to anybody else. "leave" forgets the
@@ -60,6 +62,7 @@ const runOptions = {
   'metrics-address': { type: 'string', default: '127.0.0.1:9469' },
   'on-stop': { type: 'string', default: 'keep' },
   'log-level': { type: 'string', default: 'info' },
+  ...notifyOptions,
 } as const
 
 const joinOptions = { ...stateDirOption, token: { type: 'string' }, force: { type: 'boolean' } } as const
@@ -110,12 +113,13 @@ async function run(args: readonly string[]): Promise<number> {
   const log = createLogger('ringwall-agent', choiceFlag('log-level', values['log-level'], logLevels))
   const metrics = readMetricsAddress(values['metrics-address'])
   const onStop = choiceFlag('on-stop', values['on-stop'], ['keep', 'flush'])
+  const notify = await readNotifyFlags(values)
   const source = await findSource(values.policy, values['state-dir'])
   process.once('uncaughtException', error => {
     log.fatal({ error, stack: error.stack }, 'the agent ends by a fault of its own; the ruleset stays in force')
     process.exit(1)
   })
-  const agent = await startAgent({ source, metrics, onStop, log })
+  const agent = await startAgent({ source, metrics, onStop, notify, log })
   await stopSignal
   await agent.stop()
   return 0

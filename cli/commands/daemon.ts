@@ -7,10 +7,12 @@ import { createLogger, logLevels } from '../../common/log.ts'
 import { type ListenAddress, startDaemon } from '../../daemon/daemon.ts'
 import { addressFlag, choiceFlag, numberFlag, parseArguments } from '../arguments.ts'
 import { type Command, InputError, UsageError } from '../command.ts'
+import { notifyOptions, notifyUsage, readNotifyFlags } from '../notify-flags.ts'
 
 const usage = `usage: ringwall daemon [--data-dir DIR] [--listen ADDRESS:PORT] [--tls-certificate FILE --tls-key FILE]
                        [--agent-listen ADDRESS:PORT] [--agent-url URL] [--requests-per-minute N]
-                       [--log-level LEVEL]
+                       [--log-level LEVEL] [--notify-command COMMAND] [--notify-kinds KINDS]
+                       [--notify-url URL [--notify-secret-file FILE]]
 
 Keeps accounts, security groups, rules, instances and network interfaces, and tells every agent what it must
 enforce. Operators speak to it over REST: with "ringwall sg", "ringwall rule" and so on, or any HTTP client;
@@ -26,6 +28,7 @@ first-token of its data directory, where "ringwall" on the same host finds it.
   --agent-url URL              how agents reach it, for their tokens; https://HOSTNAME:PORT if left out
   --requests-per-minute N      of one token; 6000 if left out
   --log-level LEVEL            debug, info, warn or error; info if left out
+${notifyUsage(31)}
 
 Logs are JSON, one object a line, on standard output. Agents keep what they enforce while the daemon is away.
 `
@@ -39,6 +42,7 @@ const options = {
   'agent-url': { type: 'string' },
   'requests-per-minute': { type: 'string', default: '6000' },
   'log-level': { type: 'string', default: 'info' },
+  ...notifyOptions,
 } as const
 
 export const command: Command = {
@@ -65,6 +69,7 @@ async function run(args: readonly string[]): Promise<number> {
     agentUrl: values['agent-url'] === undefined ? null : readUrl(values['agent-url']),
     hostName: hostname(),
     requestsPerMinute: numberFlag('requests-per-minute', values['requests-per-minute'], [1, 100_000_000]),
+    notify: await readNotifyFlags(values),
     log,
   })
   await stopSignal

@@ -23,6 +23,8 @@ export interface NotifySettings {
   readonly kinds: readonly string[]
 }
 
+export const toldNobody: NotifySettings = { command: null, webhook: null, kinds: [] }
+
 export interface NotifierOptions extends NotifySettings {
   /** Of its own, made where it is missing; null keeps nothing on disk. */
   readonly folder: string | null

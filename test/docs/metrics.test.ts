@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import type { Registry } from 'prom-client'
 import { createLinkMetrics } from '../../agent/link/metrics.ts'
 import { createMetrics as createAgentMetrics } from '../../agent/metrics.ts'
+import { createNotifierMetrics } from '../../common/notify/metrics.ts'
 import { createMetrics as createDaemonMetrics } from '../../daemon/metrics.ts'
 import { createPushMetrics } from '../../daemon/push/metrics.ts'
 import { tableUnder } from '../support/markdown.ts'
@@ -15,12 +16,14 @@ const page = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'u
 function agentRegistry(): Registry {
   const { registry } = createAgentMetrics()
   createLinkMetrics(registry, () => Date.now())
+  createNotifierMetrics(registry)
   return registry
 }
 
 function daemonRegistry(): Registry {
   const { registry } = createDaemonMetrics(() => null)
   createPushMetrics(registry, () => null)
+  createNotifierMetrics(registry)
   return registry
 }
 
@@ -32,11 +35,11 @@ interface Metric {
 }
 
 for (const { process, registry, headings } of [
-  { process: 'agent', registry: agentRegistry(), headings: ['## The agent', '## Led by a daemon'] },
-  { process: 'daemon', registry: daemonRegistry(), headings: ['## The daemon'] },
+  { process: 'agent', registry: agentRegistry(), headings: ['## The agent', '## Led by a daemon', '## Notifications'] },
+  { process: 'daemon', registry: daemonRegistry(), headings: ['## The daemon', '## Notifications'] },
 ]) {
   const metrics = registry.getMetricsAsArray() as unknown as readonly Metric[]
-  const isOurs = ({ name }: Metric) => name.startsWith(`ringwall_${process}_`)
+  const isOurs = ({ name }: Metric) => new RegExp(`^ringwall_(${process}|notifications)_`).test(name)
 
   /** What `promtool check metrics` refuses, and what Prometheus' naming page asks for. */
   describe(`every metric of the ${process}`, () => {
