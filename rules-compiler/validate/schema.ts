@@ -195,7 +195,7 @@ const instance = Type.Object(
     ddosThreshold: Type.Optional(ddosThreshold),
     scrubbingCancelled: Type.Optional(
       Type.Boolean({
-        description: 'Whether traffic is left as it is, however much there is of it. A black hole comes all the same.',
+        description: 'Whether traffic above the thresholds is left as it is. A black hole comes all the same.',
         default: false,
       }),
     ),

@@ -14,7 +14,7 @@ import { readRuleset } from '../../../rules-compiler/nft/read-ruleset.ts'
 import { tableFamily, tableName } from '../../../rules-compiler/nft/ruleset.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import { arbitraryIr } from '../../support/arbitrary-ir.ts'
-import { makeEni, makeIr, makeRule } from '../../support/ir.ts'
+import { makeEni, makeIr, makeRule, makeScrubIr } from '../../support/ir.ts'
 import { judgedState, namesIn } from '../../support/transactions.ts'
 
 const eth0: Device = { index: 2, name: 'eth0' }
@@ -98,6 +98,16 @@ describe('the loop', () => {
     for (const port of [22, 80, 443]) await host.enforce(accepting(port))
     assert.equal(host.listings, 1)
     assert.deepEqual(host.told, ['policy applied', 'policy applied', 'policy applied'])
+  })
+
+  test('has a policy in force at once that differs in traffic scrubbing alone', async () => {
+    const host = new Host()
+    await host.enforce(accepting(22))
+    const scrubbed: PolicyIr = { ...accepting(22), scrub: makeScrubIr([{ scrubbing: 'cancelled' }]) }
+    await host.enforce(scrubbed)
+    assert.deepEqual(host.told, ['policy applied', 'policy unchanged'])
+    const last = host.outcomes.at(-1)!
+    assert.equal(last.kind !== 'refused' && last.policy, scrubbed)
   })
 
   test('does nothing before there is a policy', async () => {
