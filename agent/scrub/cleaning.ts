@@ -1,0 +1,193 @@
+/** How wide each limit of cleaning is: what passes must fit the thresholds, and what is usual should pass. */
+import type { FloodType, LaneType, TrafficRate, TrafficType } from '../../rules-compiler/model/traffic.ts'
+import { laneTypes, trafficTypes } from '../../rules-compiler/model/traffic.ts'
+import type { Cleaning } from '../../rules-compiler/scrub/defence.ts'
+import type { Usual } from './baseline.ts'
+import { addRates, eachMeasure, higherRate, type Measure, noRate, roundRate } from './rates.ts'
+import { type Recognition, recognisedTypes } from './recognise.ts'
+import type { Sample } from './sample.ts'
+
+/** JSON; times are monotonic. */
+export interface CleaningState {
+  readonly total: TrafficRate
+  readonly lanes: Readonly<Partial<Record<LaneType, TrafficRate>>>
+  /** When lanes last changed. */
+  readonly lanesAtMs: number
+  /** Arrivals a second of what has no lane, averaged over some seconds. */
+  readonly rest: TrafficRate
+  /** How often the share of a known source was halved. */
+  readonly halvings: number
+  /** When that last changed, or final limits last dropped much. */
+  readonly halvedAtMs: number
+  readonly limitConnections: boolean
+  readonly dropSessionless: boolean
+}
+
+export interface CleaningInput {
+  readonly limit: TrafficRate
+  readonly usual: Usual
+  readonly recognition: Recognition
+  /** Null where none could be taken: then only what was ordered changes. */
+  readonly sample: Sample | null
+  readonly nowMs: number
+}
+
+/** What is usual of the rest may grow by half. */
+const slack = 1.5
+/** Of the thresholds, for the rest at least: nobody knows what is usual when an agent is new. */
+const leastForRest = 0.5
+/** Of the thresholds, for all lanes at least. */
+const leastForLanes = 0.05
+const restAveragedMs = 10_000
+const adaptAfterMs = 10_000
+const worthAdapting = 0.25
+/** Of what reaches the final limits. */
+const muchDropped = 0.1
+const halveAfterMs = 3000
+const doubleAfterMs = 120_000
+const mostHalvings = 6
+/** Of the thresholds; a source that is not known must make itself known with less. */
+const unknownShare = 1 / 20
+const leastShare: TrafficRate = { packetsPerSecond: 200, bitsPerSecond: 2e6 }
+/** A browser opens some, an office behind one address some dozens. */
+const mostConnections = 40
+const leastConnections = 5
+
+const laneOf: Readonly<Partial<Record<FloodType, LaneType>>> = {
+  syn: 'syn',
+  udp: 'udp',
+  'dns-answers': 'dns-answers',
+  icmp: 'icmp',
+  fragments: 'fragments',
+  other: 'other',
+}
+const trafficOf = (lane: LaneType): TrafficType => (lane === 'syn' ? 'tcp-syn' : lane)
+
+/** @param before  null when cleaning begins */
+export function adaptCleaning(before: CleaningState | null, input: CleaningInput): CleaningState {
+  const { limit, recognition, nowMs } = input
+  const types = recognisedTypes(recognition)
+  const named = new Set(types.flatMap(type => laneOf[type] ?? []))
+  const lanes = laneTypes.filter(lane => named.has(lane))
+  const rest = averageRest(before, lanes, input)
+  const total = roundRate(limit)
+  const isSame = before !== null && sameRate(before.total, total)
+  return {
+    total,
+    ...chooseLanes(isSame ? before : null, lanes, { ...input, rest }),
+    rest,
+    ...chooseHalvings(before, input.sample, nowMs),
+    limitConnections: types.includes('connections'),
+    dropSessionless: recognition.signs.includes('sessionless') || types.includes('ack'),
+  }
+}
+
+export function cleaningOf(state: CleaningState): Cleaning {
+  const known = eachMeasure(measure => share(state.total[measure], 2 ** -state.halvings, leastShare[measure]))
+  const unknown = eachMeasure(measure => share(state.total[measure], unknownShare, leastShare[measure]))
+  const connections = Math.max(leastConnections, Math.round(mostConnections * 2 ** -state.halvings))
+  return {
+    total: state.total,
+    shares: { known, unknown: eachMeasure(measure => Math.min(known[measure], unknown[measure])) },
+    connectionsPerSource: state.limitConnections ? connections : null,
+    lanes: new Map(laneTypes.flatMap(lane => (state.lanes[lane] ? [[lane, state.lanes[lane]] as const] : []))),
+    dropSessionless: state.dropSessionless,
+  }
+}
+
+function share(total: number, part: number, least: number): number {
+  return Math.round(Math.min(total, Math.max(total * part, least)))
+}
+
+/** Lanes stay as they are until they would be much wider or narrower, or until there are others. */
+function chooseLanes(
+  before: CleaningState | null,
+  lanes: readonly LaneType[],
+  input: CleaningInput & { readonly rest: TrafficRate },
+): Pick<CleaningState, 'lanes' | 'lanesAtMs'> {
+  const wanted = laneRates(lanes, input)
+  if (before === null) return { lanes: wanted, lanesAtMs: input.nowMs }
+  const asBefore = { lanes: before.lanes, lanesAtMs: before.lanesAtMs }
+  const isSameSet = laneTypes.every(lane => lane in wanted === lane in before.lanes)
+  const isDue = input.nowMs - before.lanesAtMs >= adaptAfterMs
+  if (isSameSet && !isDue) return asBefore
+  const isWorthIt = (lane: LaneType) => {
+    const [now, then] = [wanted[lane]!, before.lanes[lane]]
+    return then === undefined || differs(now, then, 'packetsPerSecond') || differs(now, then, 'bitsPerSecond')
+  }
+  if (isSameSet && !lanes.some(isWorthIt)) return asBefore
+  const chosen = lanes.map(lane => [lane, isWorthIt(lane) ? wanted[lane]! : before.lanes[lane]!] as const)
+  return { lanes: Object.fromEntries(chosen), lanesAtMs: input.nowMs }
+}
+
+function differs(now: TrafficRate, then: TrafficRate, measure: Measure): boolean {
+  return Math.abs(now[measure] - then[measure]) > worthAdapting * then[measure]
+}
+
+/** All of a width, but wider for a type of which more is usual. */
+function laneRates(
+  lanes: readonly LaneType[],
+  { limit, usual, rest }: CleaningInput & { readonly rest: TrafficRate },
+): Readonly<Partial<Record<LaneType, TrafficRate>>> {
+  const usualRest = addRates(
+    trafficTypes.filter(type => !lanes.some(lane => trafficOf(lane) === type)).map(type => usual[type]),
+  )
+  const taken = higherRate(rest, usualRest)
+  const width = (lane: LaneType, measure: Measure) => {
+    const room = Math.max(leastForLanes * limit[measure], limit[measure] - slack * taken[measure])
+    const even = Math.min(room, (1 - leastForRest) * limit[measure]) / lanes.length
+    return Math.max(
+      1,
+      Math.round(Math.max(even, Math.min(slack * usual[trafficOf(lane)][measure], room / lanes.length))),
+    )
+  }
+  return Object.fromEntries(lanes.map(lane => [lane, eachMeasure(measure => width(lane, measure))]))
+}
+
+/** What is found to belong to no session is no part of it, and neither is what comes above the thresholds. */
+function averageRest(
+  before: CleaningState | null,
+  lanes: readonly LaneType[],
+  { sample, limit }: CleaningInput,
+): TrafficRate {
+  if (sample === null) return before?.rest ?? noRate
+  const types = trafficTypes.filter(type => !lanes.some(lane => trafficOf(lane) === type))
+  const arrived = addRates(types.map(type => sample.byType[type]))
+  const weight = 1 - Math.exp(-sample.intervalMs / restAveragedMs)
+  return eachMeasure(measure => {
+    const now = Math.min(limit[measure], Math.max(0, arrived[measure] - sample.dropped.sessions[measure]))
+    const so = before?.rest[measure] ?? 0
+    return so + (now - so) * weight
+  })
+}
+
+/**
+ * While the final limits drop much although lanes stand, known sources are what floods: each gets half of what it had,
+ * every few seconds. When the final limits have dropped little for long, it gets back a half.
+ */
+function chooseHalvings(
+  before: CleaningState | null,
+  sample: Sample | null,
+  nowMs: number,
+): Pick<CleaningState, 'halvings' | 'halvedAtMs'> {
+  if (before === null) return { halvings: 0, halvedAtMs: nowMs }
+  const { halvings, halvedAtMs } = before
+  const waitedMs = nowMs - halvedAtMs
+  if (sample === null) return { halvings, halvedAtMs }
+  if (dropsMuch(sample, 'packetsPerSecond') || dropsMuch(sample, 'bitsPerSecond')) {
+    const settledMs = Math.min(waitedMs, nowMs - before.lanesAtMs)
+    if (halvings === mostHalvings) return { halvings, halvedAtMs: nowMs }
+    return settledMs < halveAfterMs ? { halvings, halvedAtMs } : { halvings: halvings + 1, halvedAtMs: nowMs }
+  }
+  if (halvings === 0 || waitedMs < doubleAfterMs) return { halvings, halvedAtMs }
+  return { halvings: halvings - 1, halvedAtMs: nowMs }
+}
+
+function dropsMuch({ dropped, passed }: Sample, measure: Measure): boolean {
+  const finally_ = dropped['packet-rate'][measure] + dropped['bit-rate'][measure]
+  return finally_ > muchDropped * (passed[measure] + finally_)
+}
+
+function sameRate(a: TrafficRate, b: TrafficRate): boolean {
+  return a.packetsPerSecond === b.packetsPerSecond && a.bitsPerSecond === b.bitsPerSecond
+}

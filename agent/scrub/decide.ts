@@ -1,0 +1,428 @@
+/**
+ * What is done about one instance's traffic, second by second. Pure: the clocks are passed in, and the state is all that
+ * is remembered. Only the monotonic clock and samples decide; the wall clock labels.
+ *
+ *   normal ── over a threshold ──► over ── for long enough ──► cleaning, or uncleaned where cancelled ◄──► black-hole
+ *      ▲                            │                              │
+ *      └──────── one second under ──┘◄── under for the hold time ──┘
+ */
+import type { FloodType, TrafficRate } from '../../rules-compiler/model/traffic.ts'
+import type { Defence } from '../../rules-compiler/scrub/defence.ts'
+import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
+import type { DdosChange, DdosEvent, DdosPhase, DdosStatus, DdosThresholds } from '../../wire/ddos.ts'
+import { learn, propose } from './baseline.ts'
+import { adaptCleaning, cleaningOf } from './cleaning.ts'
+import {
+  addToTally,
+  asTold,
+  beginEvent,
+  describeTypes,
+  isWorthTelling,
+  newTally,
+  peakWorthNoting,
+  type Tally,
+  wireEvent,
+  withChange,
+} from './event.ts'
+import { describeRate, exceededMeasures, type Measure, thresholdRate } from './rates.ts'
+import { gatherEvidence, nothingRecognised, recognise, recognisedTypes } from './recognise.ts'
+import { type Sample, wireSample } from './sample.ts'
+import { type SourceReading, sourceConcentration, topSources, watchSources } from './sources.ts'
+import { type BlackHole, type InstanceState, type Now, timeText } from './state.ts'
+
+export { type InstanceState, type Now, newState, resume } from './state.ts'
+
+export interface Input {
+  readonly ir: ScrubIr
+  readonly instance: ScrubInstance
+  /** Null where none could be taken: no time passes then, for what goes by traffic. */
+  readonly sample: Sample | null
+  /** Null where nothing was read. */
+  readonly sources: SourceReading | null
+  readonly now: Now
+  /** What makes the id of an event one of its own. */
+  readonly newId: () => string
+  /** Of an hour, if left out. */
+  readonly proposalAfterSeconds?: number
+}
+
+export interface Decided {
+  readonly state: InstanceState
+  /** What should stand now; equal to the last one as long as nothing is to change. */
+  readonly defence: Defence
+  /** In a new version, to be told; null where nothing worth telling has changed. */
+  readonly event: DdosEvent | null
+  readonly status: DdosStatus
+  readonly notices: readonly Notice[]
+}
+
+/** A change of an event, for log, metrics and notifications: once, when it happens. */
+export interface Notice extends DdosChange {
+  readonly instanceId: string
+  readonly eventId: string
+  /** That stands after it. */
+  readonly blackHole: DdosStatus['blackHole']
+  readonly attackTypes: readonly FloodType[]
+}
+
+/** A break between two samples that is longer ends seconds in a row, and counts for no more of the hold time. */
+const mostGapMs = 5000
+const dayMs = 24 * 3600 * 1000
+/** After that many the hold time is at its most, whatever it was at first. */
+const mostRemembered = 32
+
+type Step = (state: InstanceState, second: Second) => InstanceState
+
+/** What is the same for all steps of one second. */
+interface Second extends Omit<Input, 'now'>, Moment {
+  /** Null: measured, never scrubbed. */
+  readonly limit: TrafficRate | null
+  /** Measures in which the sample is above the thresholds; none without a sample. */
+  readonly exceeded: readonly Measure[]
+}
+
+interface Moment {
+  readonly now: Now
+  readonly time: string
+  /** Those of this second so far. */
+  readonly notices: Notice[]
+}
+
+const steps: readonly Step[] = [
+  followThresholds,
+  takeSample,
+  startEvent,
+  carryOutOrder,
+  turnBlackHole,
+  recogniseTypes,
+  notePeak,
+  finishEvent,
+  turnPhase,
+  clean,
+]
+
+export function decide(state: InstanceState, input: Input): Decided {
+  const { sample, instance, now } = input
+  const limit = instance.thresholds && thresholdRate(instance.thresholds)
+  const exceeded = sample && limit ? exceededMeasures(sample.offered, limit) : []
+  const second: Second = { ...input, time: timeText(now.wallMs), notices: [], limit, exceeded }
+  const stepped = steps.reduce((so, step) => step(so, second), state)
+  const { state: told, event } = tell(stepped, now)
+  const next = { ...told, now }
+  return { state: next, defence: defenceOf(next), event, status: statusOf(next, input), notices: second.notices }
+}
+
+/**
+ * Ends what is under way of an instance that the host has no more; its state is of no use afterwards.
+ * @returns event  null where there is nothing to be told
+ */
+export function withdraw(state: InstanceState, now: Now): Pick<Decided, 'event' | 'notices'> {
+  const moment: Moment = { now, time: timeText(now.wallMs), notices: [] }
+  const lifted = endBlackHole(state, moment, 'The black hole ended: the instance is no longer on this host')
+  const { ended } = endEvent(lifted, moment, 'withdrawn', 'The instance is no longer on this host')
+  return { event: ended, notices: moment.notices }
+}
+
+/** Limits follow at once; the time under the old thresholds says nothing about the new ones. */
+function followThresholds(state: InstanceState, second: Second): InstanceState {
+  const { event, blackHole } = state
+  const { thresholds } = second.instance
+  if (event === null) return state
+  if (thresholds === null) {
+    const goesOn = blackHole === null || blackHole.isManual
+    return goesOn ? state : endBlackHole(state, second, 'The black hole ended: the thresholds were withdrawn')
+  }
+  const { bpsMbit, pps } = thresholds
+  if (bpsMbit === event.thresholds?.bpsMbit && pps === event.thresholds.pps) return state
+  const followed = { ...state, underMs: 0, event: { ...event, thresholds: { bpsMbit, pps } } }
+  return note(followed, second, 'thresholds', `The thresholds are now ${describeThresholds(thresholds)}`)
+}
+
+/** Counts time over and under, which passes with samples alone. */
+function takeSample(state: InstanceState, second: Second): InstanceState {
+  const { sample, now, limit, exceeded, sources } = second
+  const event = state.event && {
+    ...state.event,
+    sources: watchSources(state.event.sources, sources, sample?.amounts.offered.packets ?? 0),
+  }
+  if (sample === null) {
+    const isBroken = state.sampledAtMs !== null && now.monotonicMs - state.sampledAtMs > mostGapMs
+    return { ...state, event, ...(isBroken ? { overMs: 0, aboveBlackHoleMs: 0, tally: null } : {}) }
+  }
+  const takenWallMs = now.wallMs - (now.monotonicMs - sample.takenAtMs)
+  const time = timeText(takenWallMs)
+  const beganMs = sample.takenAtMs - sample.intervalMs
+  const goesOn = state.sampledAtMs !== null && beganMs - state.sampledAtMs <= mostGapMs
+  const isOver = exceeded.length > 0
+  const inRow = (holds: boolean, rowMs: number) => (holds ? (goesOn ? rowMs : 0) + sample.intervalMs : 0)
+  const isUnder = limit !== null && !isOver
+  const tallied = state.tally !== null && goesOn ? state.tally : newTally(timeText(takenWallMs - sample.intervalMs))
+  return {
+    ...state,
+    overMs: inRow(isOver, state.overMs),
+    aboveBlackHoleMs: inRow(isAboveBlackHole(sample, second), state.aboveBlackHoleMs),
+    underMs: isUnder ? state.underMs + Math.min(sample.intervalMs, mostGapMs) : 0,
+    sampledAtMs: sample.takenAtMs,
+    sample: wireSample(sample, time),
+    event: event && { ...event, tally: addToTally(event.tally, sample, exceeded, time) },
+    tally: event === null && isOver ? addToTally(tallied, sample, exceeded, time) : null,
+    baseline: event === null && !isOver ? learn(state.baseline, sample) : state.baseline,
+  }
+}
+
+function isAboveBlackHole({ offered }: Sample, { ir, instance: { thresholds } }: Input): boolean {
+  if (thresholds === null || ir.blackHoleMbit === 0) return false
+  return offered.bitsPerSecond > Math.max(ir.blackHoleMbit, thresholds.bpsMbit) * 1e6
+}
+
+/** A second is one sample, give or take half a second; a late one counts for as many as it is long. */
+function isLongEnough(rowMs: number, { ir }: Input): boolean {
+  return Math.round(rowMs / 1000) >= ir.secondsOver
+}
+
+function startEvent(state: InstanceState, second: Second): InstanceState {
+  const { tally } = state
+  if (state.event !== null || tally === null || !isLongEnough(state.overMs, second)) return state
+  return start(state, second, tally)
+}
+
+function start(state: InstanceState, second: Second, tally: Tally): InstanceState {
+  const { thresholds } = second.instance
+  const id = `ddos-${second.newId()}`
+  const event = beginEvent({
+    id,
+    tally,
+    thresholds: thresholds && { bpsMbit: thresholds.bpsMbit, pps: thresholds.pps },
+    nowMs: second.now.monotonicMs,
+  })
+  const started = { ...state, event, tally: null, underMs: 0, recognition: nothingRecognised, cleaning: null }
+  const limits = thresholds === null ? '' : `; the thresholds are ${describeThresholds(thresholds)}`
+  const message =
+    event.trigger === 'manual' ? 'An operator ordered a black hole' : `${describeRate(tally.peak)} are offered${limits}`
+  return note(started, second, 'start', message)
+}
+
+function carryOutOrder(state: InstanceState, second: Second): InstanceState {
+  const { order } = second.instance
+  if (order === null || order.id === state.orderId) return state
+  const taken = { ...state, orderId: order.id }
+  if (order.action === 'black-hole') {
+    const holdSeconds = order.holdSeconds ?? second.ir.blackHoleHoldSeconds
+    const inEvent = taken.event === null ? start(taken, second, newTally(second.time)) : taken
+    return beginBlackHole(inEvent, second, { holdSeconds, isManual: true, replaced: taken.blackHole })
+  }
+  const liftedUntilMs = second.now.monotonicMs + second.ir.holdSeconds * 1000
+  return { ...endBlackHole(taken, second, 'An operator lifted the black hole'), liftedUntilMs }
+}
+
+function turnBlackHole(state: InstanceState, second: Second): InstanceState {
+  const { blackHole } = state
+  const isOver = blackHole !== null && second.now.monotonicMs >= blackHole.endsAtMs
+  if (blackHole !== null && !isOver) return state
+  const kept = blackHole === null ? state : forgetBlackHole(state, second)
+  const isLifted = state.liftedUntilMs !== null && second.now.monotonicMs < state.liftedUntilMs
+  if (kept.event !== null && !isLifted && second.sample !== null && isLongEnough(kept.aboveBlackHoleMs, second)) {
+    const holdSeconds = growingHoldSeconds(kept, second)
+    return beginBlackHole(kept, second, { holdSeconds, isManual: false, replaced: blackHole })
+  }
+  return blackHole === null
+    ? state
+    : endBlackHole(state, second, `The black hole ended after ${blackHole.holdSeconds} s`)
+}
+
+/** Twice as long for each that ended within a day. */
+function growingHoldSeconds({ blackHoleEndsMs }: InstanceState, { ir, now }: Second): number {
+  const earlier = blackHoleEndsMs.filter(endMs => now.monotonicMs - endMs < dayMs).length
+  const most = Math.max(ir.blackHoleHoldSeconds, ir.mostBlackHoleHoldSeconds)
+  return Math.min(most, ir.blackHoleHoldSeconds * 2 ** earlier)
+}
+
+interface BeginBlackHole {
+  readonly holdSeconds: number
+  readonly isManual: boolean
+  /** One that stood until now. */
+  readonly replaced: BlackHole | null
+}
+
+function beginBlackHole(
+  state: InstanceState,
+  second: Second,
+  { holdSeconds, isManual, replaced }: BeginBlackHole,
+): InstanceState {
+  const { now } = second
+  const blackHole: BlackHole = {
+    endsAtMs: now.monotonicMs + holdSeconds * 1000,
+    endTime: timeText(now.wallMs + holdSeconds * 1000),
+    holdSeconds,
+    isManual,
+    // Equal to the one before it would look as if nothing were to change, and the kernel would end it.
+    remainingSeconds: holdSeconds === replaced?.remainingSeconds ? holdSeconds + 1 : holdSeconds,
+  }
+  const forgotten = state.blackHole === null ? state : forgetBlackHole(state, second)
+  const { event } = forgotten
+  const begun = { ...forgotten, blackHole, event: event && { ...event, blackHoles: event.blackHoles + 1 } }
+  const by = isManual ? ', ordered by an operator' : ''
+  return note(begun, second, 'black-hole', `Everything in scope is dropped for ${holdSeconds} s${by}`)
+}
+
+/** Traffic that came meanwhile says nothing about the hold time: somebody upstream may have taken it away. */
+function forgetBlackHole(state: InstanceState, { now }: Moment): InstanceState {
+  const { blackHole, blackHoleEndsMs } = state
+  const ended = blackHole === null || blackHole.isManual ? [] : [Math.min(blackHole.endsAtMs, now.monotonicMs)]
+  const recent = blackHoleEndsMs.filter(endMs => now.monotonicMs - endMs < dayMs)
+  return {
+    ...state,
+    blackHole: null,
+    blackHoleEndsMs: [...recent, ...ended].slice(-mostRemembered),
+    underMs: 0,
+  }
+}
+
+function endBlackHole(state: InstanceState, moment: Moment, message: string): InstanceState {
+  return state.blackHole === null ? state : note(forgetBlackHole(state, moment), moment, 'lift', message)
+}
+
+function recogniseTypes(state: InstanceState, second: Second): InstanceState {
+  const { event, baseline } = state
+  const { sample, limit, exceeded } = second
+  if (event === null || sample === null || limit === null || exceeded.length === 0) return state
+  const { usual } = baseline
+  const recognition = recognise(state.recognition, sample, {
+    limit,
+    usual,
+    isFirst: event.version === 0,
+    isChecked: state.phase === 'cleaning' && state.cleaning?.dropSessionless === true,
+  })
+  const types = recognisedTypes(recognition)
+  const concentration = sourceConcentration(event.sources)
+  const evidence = gatherEvidence(event.evidence, types, sample, { limit, usual, concentration })
+  const recognised = { ...state, recognition, event: { ...event, evidence } }
+  const message = describeTypes(recognisedTypes(state.recognition), types)
+  return message === '' ? recognised : note(recognised, second, 'types', message)
+}
+
+function notePeak(state: InstanceState, second: Second): InstanceState {
+  const peak = state.event && peakWorthNoting(state.event)
+  if (state.event === null || peak === null) return state
+  const noted = { ...state, event: { ...state.event, notedPeak: peak } }
+  return note(noted, second, 'peak', `The peak is now ${describeRate(peak)}`)
+}
+
+function finishEvent(state: InstanceState, second: Second): InstanceState {
+  const { event, blackHole, underMs } = state
+  const { holdSeconds } = second.ir
+  if (event === null || blackHole !== null) return state
+  if (second.limit === null) {
+    return event.thresholds === null
+      ? endEvent(state, second, 'subsided', 'The black hole is over')
+      : endEvent(state, second, 'withdrawn', 'The thresholds were withdrawn')
+  }
+  if (underMs < holdSeconds * 1000) return state
+  return endEvent(state, second, 'subsided', `The traffic has stayed under both thresholds for ${holdSeconds} s`)
+}
+
+/** The last version; it is told by whoever asks next. */
+function endEvent(
+  state: InstanceState,
+  moment: Moment,
+  reason: NonNullable<DdosEvent['endReason']>,
+  message: string,
+): InstanceState {
+  if (state.event === null) return state
+  const noted = note(state, moment, 'end', message)
+  const last = noted.event && { ...noted.event, version: noted.event.version + 1 }
+  const end = { time: moment.time, reason }
+  return {
+    ...noted,
+    event: null,
+    ended: last && wireEvent(last, { instanceId: state.instanceId, phase: 'ended', end }),
+    overMs: 0,
+    underMs: 0,
+    tally: null,
+    recognition: nothingRecognised,
+    cleaning: null,
+  }
+}
+
+function turnPhase(state: InstanceState, second: Second): InstanceState {
+  const phase = phaseOf(state, second)
+  if (phase === state.phase && state.since !== '') return state
+  const turned = { ...state, phase, since: second.time }
+  if (phase === 'uncleaned') return note(turned, second, 'uncleaned', 'Scrubbing is cancelled: nothing is cleaned')
+  if (phase === 'cleaning' && state.phase === 'uncleaned') {
+    return note(turned, second, 'cleaning', 'Scrubbing was resumed')
+  }
+  return turned
+}
+
+function phaseOf({ event, blackHole, overMs }: InstanceState, { instance }: Second): DdosPhase {
+  if (event === null) return overMs > 0 ? 'over' : 'normal'
+  if (blackHole !== null) return 'black-hole'
+  return instance.scrubbing === 'cancelled' ? 'uncleaned' : 'cleaning'
+}
+
+function clean(state: InstanceState, { limit, sample, now }: Second): InstanceState {
+  if (state.phase !== 'cleaning' || limit === null) return state
+  const { recognition, baseline } = state
+  const input = { limit, usual: baseline.usual, recognition, sample, nowMs: now.monotonicMs }
+  return { ...state, cleaning: adaptCleaning(state.cleaning, input) }
+}
+
+/** Adds a change to the event, which must be there. */
+function note(state: InstanceState, moment: Moment, kind: DdosChange['kind'], message: string): InstanceState {
+  if (state.event === null) return state
+  const change = { time: moment.time, kind, message }
+  moment.notices.push({
+    ...change,
+    instanceId: state.instanceId,
+    eventId: state.event.id,
+    blackHole: wireBlackHole(state),
+    attackTypes: recognisedTypes(state.recognition),
+  })
+  return { ...state, event: withChange(state.event, change) }
+}
+
+/** One version at a time: an end goes first. */
+function tell(state: InstanceState, { monotonicMs }: Now): { state: InstanceState; event: DdosEvent | null } {
+  if (state.ended !== null) return { state: { ...state, ended: null }, event: state.ended }
+  const { event, instanceId, phase } = state
+  if (event === null || !isWorthTelling(event, monotonicMs)) return { state, event: null }
+  const told = asTold(event, monotonicMs)
+  return {
+    state: { ...state, event: told },
+    event: wireEvent(told, { instanceId, phase: phase as DdosEvent['phase'], end: null }),
+  }
+}
+
+function defenceOf({ phase, cleaning, blackHole }: InstanceState): Defence {
+  if (phase === 'black-hole' && blackHole !== null) {
+    return { kind: 'black-hole', remainingSeconds: blackHole.remainingSeconds }
+  }
+  return phase === 'cleaning' && cleaning !== null ? { kind: 'clean', ...cleaningOf(cleaning) } : { kind: 'none' }
+}
+
+function statusOf(state: InstanceState, { instance, proposalAfterSeconds }: Input): DdosStatus {
+  const { event, phase } = state
+  return {
+    instanceId: state.instanceId,
+    phase,
+    since: state.since,
+    eventId: event?.id ?? null,
+    attackTypes: recognisedTypes(state.recognition),
+    sample: state.sample,
+    topSources: phase === 'cleaning' || phase === 'black-hole' ? topSources(event?.sources ?? null) : [],
+    proposal: propose(state.baseline, instance.maximum, proposalAfterSeconds),
+    blackHole: wireBlackHole(state),
+    orderId: state.orderId,
+  }
+}
+
+function wireBlackHole({ blackHole }: InstanceState): DdosStatus['blackHole'] {
+  if (blackHole === null) return null
+  const { endTime, holdSeconds, isManual } = blackHole
+  return { endTime, holdSeconds, isManual }
+}
+
+function describeThresholds(thresholds: DdosThresholds): string {
+  return describeRate(thresholdRate(thresholds))
+}
