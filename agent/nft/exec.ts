@@ -7,11 +7,10 @@
  */
 
 import { type CommandPrefix, RunError, type RunOptions, type RunResult, run } from '../../common/exec.ts'
-import type { TrafficAmount } from '../../rules-compiler/model/traffic.ts'
 import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import { NftError, nftRefusal, nftRunFailure } from './errors.ts'
 import { assertLabNamespace } from './namespace-guard.ts'
-import type { BaseChain, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'
+import type { BaseChain, Counters, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'
 
 export interface NftOptions {
   /** Has nft act in another network namespace than this process. */
@@ -78,6 +77,11 @@ export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}):
     }
   }
 
+  function counters(verb: 'list' | 'reset', family: string, table: string): Promise<Counters | null> {
+    const args = [verb, 'counters', 'table', family, table]
+    return orNull(inTurn(async () => parseCounters((await call(args, args.join(' '))).stdout)))
+  }
+
   async function listChains(): Promise<readonly Json[]> {
     const objects = await read(['-j', 'list', 'chains'])
     return objects.flatMap(object => (isRecord(object.chain) ? [object.chain] : []))
@@ -97,16 +101,14 @@ export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}):
       await change([statement], command)
     },
 
-    list: (family, table, { terse = false } = {}) =>
-      orNull(read(['-j', ...(terse ? ['-t'] : []), 'list', 'table', family, table])),
+    async list(family, table, { terse = false } = {}) {
+      if (!terse) return orNull(read(['-j', 'list', 'table', family, table]))
+      const objects = (await read(['-j', '-t', 'list', 'ruleset', family])).filter(object => isOf(object, table))
+      return objects.length === 0 ? null : objects
+    },
 
-    listCounters: (family, table) =>
-      orNull(
-        inTurn(async () => {
-          const args = ['list', 'counters', 'table', family, table]
-          return parseCounters((await call(args, args.join(' '))).stdout)
-        }),
-      ),
+    listCounters: (family, table) => counters('list', family, table),
+    resetCounters: (family, table) => counters('reset', family, table),
 
     async listElements(family, table, set) {
       const objects = await orNull(read(['-j', 'list', 'set', family, table, set]))
@@ -156,12 +158,19 @@ function parseListing(command: string, stdout: string): readonly NftObject[] {
 const counterForm = /^\tcounter (\S+) \{\s+packets (\d+) bytes (\d+)\s/gm
 
 /** As text: nft needs a quarter less time for it than for JSON, and so does reading it. */
-function parseCounters(stdout: string): ReadonlyMap<string, TrafficAmount> {
-  const counters = new Map<string, TrafficAmount>()
+function parseCounters(stdout: string): Counters {
+  const counters = new Map<string, { packets: number; bytes: number }>()
   for (const [, name = '', packets, bytes] of stdout.matchAll(counterForm)) {
     counters.set(name, { packets: Number(packets), bytes: Number(bytes) })
   }
   return counters
+}
+
+/** Whether it is the table, or something in it. */
+function isOf(object: NftObject, table: string): boolean {
+  return Object.entries(object).some(
+    ([kind, body]) => isRecord(body) && (kind === 'table' ? body.name : body.table) === table,
+  )
 }
 
 function readBaseChain(chain: Json): BaseChain {

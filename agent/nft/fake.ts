@@ -19,7 +19,7 @@ import {
   readElement,
   refusalToAdd,
 } from './fake-elements.ts'
-import type { BaseChain, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'
+import type { BaseChain, Counters, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -139,9 +139,14 @@ export function createFakeNft({ keepsCtTimeoutPolicy = false, onGeneration }: Fa
     },
     async listCounters(family, name) {
       const table = tables.get(`${family} ${name}`)
+      return table === undefined ? null : readCounters(table)
+    },
+    async resetCounters(family, name) {
+      const table = tables.get(`${family} ${name}`)
       if (table === undefined) return null
-      const counters = [...table.objects.values()].filter(object => object.kind === 'counter')
-      return new Map(counters.map(counter => [counter.name, readHits(counter.body)]))
+      const counters = readCounters(table)
+      for (const object of countersOf(table)) object.body = { ...object.body, ...noHits }
+      return counters
     },
     async listElements(family, name, set) {
       const elements = tables.get(`${family} ${name}`)?.sets.get(set)?.elements
@@ -428,6 +433,14 @@ function listTable(table: FakeTable, terse: boolean): readonly NftObject[] {
     })),
     ...chains.flatMap(chain => chain.rules.map(rule => ({ rule: { ...inTable, chain: chain.name, ...rule } }))),
   ]
+}
+
+function countersOf(table: FakeTable): readonly FakeObject[] {
+  return [...table.objects.values()].filter(object => object.kind === 'counter')
+}
+
+function readCounters(table: FakeTable): Counters {
+  return new Map(countersOf(table).map(counter => [counter.name, readHits(counter.body)]))
 }
 
 function readHits({ packets = 0, bytes = 0 }: Json): TrafficAmount {

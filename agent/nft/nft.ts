@@ -26,7 +26,8 @@ export interface Nft {
    * One table with all that is in it, without the `metainfo` object: the table, objects, sets and maps, chains, rules,
    * each kind in order of making and rules in their order in the chain. Sets of other tables are not read: one listing
    * costs the same whatever else is on the host.
-   * @param options.terse  leave out the elements of sets and maps; nft 1.0.6 reads them all the same (0.3 s for 50,000)
+   * @param options.terse  leave out the elements of sets and maps. They are not read then (0.3 s for 50,000), but the
+   *                       rules of the family's other tables are: nft 1.0.6 spares the one only with the other
    * @returns null where there is no such table
    */
   list(
@@ -35,11 +36,16 @@ export interface Nft {
     options?: { readonly terse?: boolean },
   ): Promise<readonly NftObject[] | null>
   /**
-   * The counter objects of one table, by name, as they stood at one moment. Nothing else is read, so that it can be done
-   * every second.
+   * The counter objects of one table, by name. nft 1.0.6 reads all rules and elements of the table for it.
    * @returns null where there is no such table
    */
-  listCounters(family: 'inet' | 'netdev', table: string): Promise<ReadonlyMap<string, TrafficAmount> | null>
+  listCounters(family: 'inet' | 'netdev', table: string): Promise<Counters | null>
+  /**
+   * The same, and each is zero from then on; no packet is lost between the two. Of nft 1.0.6 this is the one listing
+   * that reads nothing else: 4 ms at 100 ENIs, where the other takes 50 and, with many elements, a second.
+   * @throws {NftError} of kind `busy` where a transaction came in between: some may be zero then without having been read
+   */
+  resetCounters(family: 'inet' | 'netdev', table: string): Promise<Counters | null>
   /**
    * The elements of one set or map as libnftables-json(5) has them; those of others are not read (nft 1.0.6 lists one
    * set a call).
@@ -60,6 +66,9 @@ export interface Nft {
   /** The pid of the last child that changed something; 0 before the first. */
   readonly lastPid: number
 }
+
+/** By name. */
+export type Counters = ReadonlyMap<string, TrafficAmount>
 
 export interface BaseChain {
   readonly family: NftFamily

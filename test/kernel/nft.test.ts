@@ -122,6 +122,27 @@ test("another table's large interval set does not make our listings slower", opt
   )
 })
 
+test(
+  'elements of a set are not read with counters that are set to zero, nor with a terse listing',
+  options,
+  async () => {
+    await using namespace = await createNamespace('nft')
+    const nft = createNft({ prefix: inside(namespace) })
+    const elem = Array.from({ length: 50_000 }, (_, index) => `198.18.${index >> 8}.${index & 255}`)
+    const named = (name: string) => ({ family: 'inet', table: 't', name })
+    await nft.apply([
+      addTable,
+      { add: { set: { ...named('s'), type: 'ipv4_addr' } } },
+      { add: { element: { ...named('s'), elem } } },
+      { add: { counter: named('c/1') } },
+    ])
+    const whole = await quickestMs(() => nft.list('inet', 't'))
+    const terse = await quickestMs(() => nft.list('inet', 't', { terse: true }))
+    const counters = await quickestMs(() => nft.resetCounters('inet', 't'))
+    assert.ok(terse < whole / 3 && counters < whole / 3, `whole ${whole}, terse ${terse}, counters ${counters} ms`)
+  },
+)
+
 const addMember: readonly NftCommand[] = [
   { add: { set: { family: 'inet', table: 't', name: 'members', type: 'ipv4_addr' } } },
   { add: { element: { family: 'inet', table: 't', name: 'members', elem: ['198.18.0.1'] } } },

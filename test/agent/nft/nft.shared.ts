@@ -426,6 +426,9 @@ export function testNft(
         ['eni-1/offered/udp', { packets: 0, bytes: 0 }],
       ]
       assert.deepEqual([...((await nft.listCounters('inet', table)) ?? [])], expected)
+      assert.deepEqual([...((await nft.resetCounters('inet', table)) ?? [])], expected)
+      assert.deepEqual((await nft.listCounters('inet', table))?.get('eni-1/offered/tcp-syn'), noHits)
+      assert.equal(await nft.resetCounters('inet', 'other'), null)
       assert.deepEqual(await nft.listElements('inet', table, 's/1'), [{ elem: { val: '192.0.2.1', ...zero } }])
       assert.deepEqual(await nft.listElements('inet', table, 's/2'), [])
       assert.equal(await nft.listElements('inet', table, 's/3'), null)
@@ -461,7 +464,8 @@ export function testNft(
   })
 }
 
-const zero = { counter: { packets: 0, bytes: 0 } }
+const noHits = { packets: 0, bytes: 0 }
+const zero = { counter: noHits }
 
 async function outcomeOf(change: Promise<void>): Promise<string> {
   try {
