@@ -98,6 +98,35 @@ export async function askHolder(path: string, socketName = defaultSocketName): P
   return typeof answer === 'string' ? null : answer
 }
 
+export interface OpenAnswer {
+  readonly status: number
+  /** As it comes, until the holder ends it. */
+  readonly chunks: AsyncIterable<Buffer>
+}
+
+/**
+ * The same for an answer that goes on.
+ * @param signal  ends it
+ * @returns null where nobody holds it, or the holder does not answer
+ */
+export async function openHolder(
+  path: string,
+  signal: AbortSignal,
+  socketName = defaultSocketName,
+): Promise<OpenAnswer | null> {
+  const question = request({ socketPath: `\0${socketName}`, path, signal })
+  question.setTimeout(answerTimeoutMs, () => question.destroy(new Error(`silent for ${answerTimeoutMs} ms`)))
+  try {
+    return await new Promise<OpenAnswer>((resolve, reject) => {
+      question.on('error', reject)
+      question.on('response', response => resolve({ status: response.statusCode ?? 0, chunks: response }))
+      question.end()
+    })
+  } catch {
+    return null
+  }
+}
+
 /** Who holds the lock of this network namespace; null where nobody does, or nobody that answers as we do. */
 export async function findHolder(socketName = defaultSocketName): Promise<LockHolder | null> {
   const answer = await ask(holderPath, socketName)

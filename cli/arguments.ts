@@ -47,7 +47,7 @@ export function choiceFlag<const T extends string>(flag: string, value: string, 
 
 /** @throws {UsageError} if the value is not a whole number from `first` to `last` */
 export function numberFlag(flag: string, value: string, [first, last]: readonly [number, number]): number {
-  const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN
+  const number = /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN
   if (number >= first && number <= last) return number
   throw new UsageError(`--${flag} is "${value}", expected a number from ${first} to ${last}`)
 }

@@ -27,6 +27,16 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
   {
+    title: 'See floods, and what is done about them:',
+    commands: {
+      ddos: {
+        summary: 'floods on instances: thresholds, cleaning, black holes',
+        load: () => import('./commands/ddos.ts'),
+      },
+      top: { summary: 'watch inbound traffic and floods, once a second', load: () => import('./commands/top.ts') },
+    },
+  },
+  {
     title: 'Look after the control daemon and its fleet:',
     commands: {
       context: { summary: 'which daemon commands speak to', load: () => import('./commands/context.ts') },

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { exitFailed, OperationError } from '../command.ts'
 import type { Connection, Exchange, Reply } from './connection.ts'
 import { RefusedError, readProblem, UnreachableError } from './errors.ts'
+import { readEvents, type ServerEvent } from './event-stream.ts'
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
@@ -24,7 +25,7 @@ export type Content =
   | { readonly type: 'application/vnd.sqlite3'; readonly bytes: number; readonly open: () => Readable }
 
 export interface Write {
-  readonly method: 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   readonly path: string
   readonly query?: Query
   readonly body?: unknown
@@ -129,6 +130,21 @@ export class Client {
     const reply = await this.#connection.send({ method: 'POST', path, timeoutMs: fileTimeoutMs })
     if (reply.status >= 300) throw new RefusedError(readProblem(reply.status, await this.#connection.text(reply)))
     return reply
+  }
+
+  /**
+   * Events of an answer that goes on, once: who wants to hear of what comes after a break asks again.
+   * @throws {RefusedError | UnreachableError}
+   */
+  async *events(path: string, query: Query, signal: AbortSignal): AsyncGenerator<ServerEvent> {
+    const reply = await this.#connection.send({
+      method: 'GET',
+      path: withQuery(path, query),
+      headers: { accept: 'text/event-stream' },
+      timeoutMs: this.#timeoutMs,
+    })
+    if (reply.status >= 300) throw new RefusedError(readProblem(reply.status, await this.#connection.text(reply)))
+    yield* readEvents(this.#connection.chunks(reply, signal))
   }
 
   close(): void {

@@ -111,6 +111,21 @@ export class Connection {
     }
   }
 
+  /** The answer as it comes; ends with it, and without an error when the signal aborts. @throws {UnreachableError} where it breaks off */
+  async *chunks({ stream }: Reply, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const end = () => stream.destroy()
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) yield chunk
+    } catch (error) {
+      if (!signal.aborted) throw this.#unreachable(error as Error, true)
+    } finally {
+      signal.removeEventListener('abort', end)
+      stream.destroy()
+    }
+  }
+
   close(): void {
     this.#agent.destroy()
   }

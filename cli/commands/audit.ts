@@ -1,8 +1,6 @@
 /** `ringwall audit`: who did what, and who was refused. */
-import { UsageError } from '../command.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { moreLine } from '../operate/objects.ts'
-import { readDuration } from '../operate/parse.ts'
 import type { Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
 import { tableLines } from '../output/table.ts'
@@ -24,8 +22,8 @@ export const command = nounCommand({
         principal: { takes: 'text', value: 'ID', help: 'only what this token did, by its id' },
         outcome: { takes: 'choice', choices: ['done', 'refused'], help: 'only what ended so' },
         object: { takes: 'text', value: 'KEY', help: 'only what concerns this object, group/sg-web' },
-        since: { takes: 'text', value: 'TIME', help: 'not before: 15m, 2h, 7d ago, or 2026-11-26T20:40Z' },
-        until: { takes: 'text', value: 'TIME', help: 'not after: the same' },
+        since: { takes: 'moment', value: 'TIME', help: 'not before: 15m, 2h, 7d ago, or 2026-11-26T20:40Z' },
+        until: { takes: 'moment', value: 'TIME', help: 'not after: the same' },
         request: { takes: 'text', value: 'ID', help: 'only this request' },
         limit: { takes: 'number', value: 'N', range: [1, 10_000], help: 'how many at most; 50 if left out' },
       },
@@ -41,8 +39,8 @@ export const command = nounCommand({
           principalId: flags.principal,
           outcome: flags.outcome,
           key: flags.object,
-          since: flags.since && readMoment('since', flags.since),
-          until: flags.until && readMoment('until', flags.until),
+          since: flags.since,
+          until: flags.until,
           requestId: flags.request,
         }
         const page = await daemon.client.list<Shown>('/v1/audit', query, limit)
@@ -72,13 +70,4 @@ const columns = [
 /** What was refused says why. */
 function outcomeText({ outcome, code }: Shown): string {
   return typeof code === 'string' ? `${valueText(outcome)}: ${code}` : valueText(outcome)
-}
-
-/** A moment in ISO 8601, from one or from how long ago it was. @throws {UsageError} */
-function readMoment(flag: string, text: string): string {
-  if (/^\d+[smhd]$/.test(text)) return new Date(Date.now() - readDuration(flag, text) * 1000).toISOString()
-  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(time))
-    throw new UsageError(`--${flag} is "${text}", expected 15m, 2h, 7d or a time such as 2026-11-26T20:40Z`)
-  return new Date(time).toISOString()
 }

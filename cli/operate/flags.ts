@@ -35,6 +35,11 @@ const revisionFlag = {
   },
 } as const satisfies Flags
 
+/** Of verbs that can do without the daemon. */
+export const localFlag = {
+  local: { takes: 'nothing', help: 'ask the agent on this host, and no daemon' },
+} as const satisfies Flags
+
 const yesFlag = { yes: { takes: 'nothing', help: 'do not ask' } } as const satisfies Flags
 
 export const commonFlags: Readonly<Record<Effect, Flags>> = {
@@ -55,6 +60,7 @@ export interface CommonValues {
   readonly wait?: number
   readonly 'if-revision'?: number
   readonly yes?: boolean
+  readonly local?: boolean
 }
 
 export const accountFlag = {

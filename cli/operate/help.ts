@@ -1,6 +1,7 @@
 /** Help texts, made of the definitions. */
 import { wrapText } from '../output/text-width.ts'
 import { commonFlags } from './flags.ts'
+import { ownFlags } from './parse.ts'
 import type { Flag, Noun, Verb, Word } from './verb.ts'
 
 const width = 100
@@ -23,7 +24,7 @@ export function nounHelp(noun: Noun): string {
 }
 
 export function verbHelp(noun: Noun, verb: Verb): string {
-  const own = Object.entries(verb.flags)
+  const own = Object.entries(ownFlags(verb))
   const common = Object.entries(commonFlags[verb.effect])
   const synopsis = [
     `usage: ringwall ${noun.name}`,

@@ -73,8 +73,8 @@ async function runVerb(verb: Verb, args: readonly string[], io: Io, env: Call['e
     confirm: question => confirm(question, flags, io),
   }
   try {
-    const result = verb.effect === 'local' ? await verb.run(call as Call) : await withDaemon(verb, call)
-    return tell(result, flags, io)
+    const result = await runWhere(verb, call)
+    return result === null ? 0 : tell(result, flags, io)
   } catch (error) {
     if (!(error instanceof NotConfirmed)) throw error
     io.stderr.write('Nothing was changed.\n')
@@ -82,7 +82,19 @@ async function runVerb(verb: Verb, args: readonly string[], io: Io, env: Call['e
   }
 }
 
-async function withDaemon(verb: Verb, call: LocalCall): Promise<Result> {
+/** @throws {UsageError} where a daemon is named, and none is to be asked */
+function runWhere(verb: Verb, call: LocalCall): Promise<Result | null> {
+  const flags = call.flags as CommonValues
+  if (verb.effect === 'local') return verb.run(call as Call)
+  if (verb.runLocally === undefined || flags.local !== true) return withDaemon(verb, call)
+  const named = (['context', 'url', 'token'] as const).find(flag => flags[flag] !== undefined)
+  if (named !== undefined) {
+    throw new UsageError(`--local and --${named} exclude each other: the agent on this host is asked, or a daemon`)
+  }
+  return verb.runLocally(call)
+}
+
+async function withDaemon(verb: Verb, call: LocalCall): Promise<Result | null> {
   const { io, env } = call
   const flags = call.flags as CommonValues
   const target = await findTarget(flags, env)

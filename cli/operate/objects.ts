@@ -218,6 +218,6 @@ const idForms: Readonly<Partial<Record<NamedKind, string>>> = {
 }
 
 /** For the end of a table that was cut short. */
-export function moreLine({ items, nextToken }: Page<Shown>, noun: string): string[] {
+export function moreLine({ items, nextToken }: Page<unknown>, noun: string): string[] {
   return nextToken === null ? [] : [`These are the latest ${items.length}; --limit shows more ${noun}s.`]
 }

@@ -2,7 +2,7 @@
 import type { ParseArgsConfig } from 'node:util'
 import { choiceFlag, numberFlag, parseArguments } from '../arguments.ts'
 import { UsageError } from '../command.ts'
-import { commonFlags } from './flags.ts'
+import { commonFlags, localFlag } from './flags.ts'
 import type { Flag, Flags, Verb, Word } from './verb.ts'
 
 export interface Parsed {
@@ -11,7 +11,12 @@ export interface Parsed {
 }
 
 export function flagsOf(verb: Verb): Flags {
-  return { ...verb.flags, ...commonFlags[verb.effect] }
+  return { ...ownFlags(verb), ...commonFlags[verb.effect] }
+}
+
+/** Those that not every verb of its effect has. */
+export function ownFlags({ flags, runLocally }: Verb): Flags {
+  return runLocally === undefined ? flags : { ...flags, ...localFlag }
 }
 
 /** @throws {UsageError} that names the flag or the word */
@@ -93,6 +98,8 @@ function readFlag(name: string, flag: Flag, given: string | boolean | readonly s
       return numberFlag(name, text, flag.range)
     case 'duration':
       return readDuration(name, text)
+    case 'moment':
+      return readMoment(name, text)
     default:
       return flag satisfies never
   }
@@ -101,9 +108,18 @@ function readFlag(name: string, flag: Flag, given: string | boolean | readonly s
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** @throws {UsageError} */
-export function readDuration(name: string, text: string): number {
+function readDuration(name: string, text: string): number {
   const [, number, unit = ''] = /^([1-9]\d{0,6})([smhd])$/.exec(text) ?? []
   if (number === undefined)
     throw new UsageError(`--${name} is "${text}", expected a duration such as 90s, 15m, 2h or 7d`)
   return Number(number) * unitSeconds[unit]!
+}
+
+/** A moment in ISO 8601, from one or from how long ago it was. @throws {UsageError} */
+function readMoment(name: string, text: string): string {
+  if (/^\d+[smhd]$/.test(text)) return new Date(Date.now() - readDuration(name, text) * 1000).toISOString()
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(time))
+    throw new UsageError(`--${name} is "${text}", expected 15m, 2h, 7d or a time such as 2026-11-26T20:40Z`)
+  return new Date(time).toISOString()
 }

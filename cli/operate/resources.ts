@@ -9,6 +9,7 @@ export type ResourceKind =
   | 'agent'
   | 'token'
   | 'invitation'
+  | 'ddosEvent'
   | 'context'
 
 /** An object as the API shows it. */
@@ -121,6 +122,17 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
     hasPage: false,
     idForm: /^enrol-[\w.-]+$/,
     whenNone: 'Make one: ringwall agent invite',
+  },
+  ddosEvent: {
+    noun: 'attack',
+    path: '/v1/ddos/events',
+    idField: 'eventId',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'ddosEvent',
+    hasPage: true,
+    idForm: /^ddos-[\w.-]+$/,
+    whenNone: '"ringwall ddos status" shows how instances stand.',
   },
 }
 

@@ -40,6 +40,8 @@ export type Flag = {
   | { readonly takes: 'number'; readonly value: string; readonly range: readonly [number, number] }
   /** `90s`, `15m`, `2h`, `7d`: becomes seconds. */
   | { readonly takes: 'duration'; readonly value: string }
+  /** So long ago, or a time in ISO 8601: becomes one. */
+  | { readonly takes: 'moment'; readonly value: string }
   /** May stand alone. */
   | {
       readonly takes: 'optional-number'
@@ -81,8 +83,13 @@ export interface Verb<F extends Flags = Flags> {
   /** In the help after the flags. */
   readonly details?: string
   readonly examples?: readonly string[]
-  readonly run: (call: Call<F>) => Promise<Result>
+  readonly run: Run<Call<F>>
+  /** Where --local is given: asks the agent of this host, and no daemon. Without it there is no such flag. */
+  readonly runLocally?: Run<LocalCall<F>>
 }
+
+/** Null where everything was told already. */
+type Run<C> = (call: C) => Promise<Result | null>
 
 export interface Call<F extends Flags = Flags> {
   /** In the order of the verb's words; optional ones at the end may be missing. */
@@ -111,7 +118,7 @@ export function verb<const F extends Flags>(definition: Verb<F>): Verb {
 
 /** A verb that needs no daemon, and gets none: the contexts may be what is wrong. */
 export function localVerb<const F extends Flags>(
-  definition: Omit<Verb<F>, 'effect' | 'run'> & { readonly run: (call: LocalCall<F>) => Promise<Result> },
+  definition: Omit<Verb<F>, 'effect' | 'run' | 'runLocally'> & { readonly run: Run<LocalCall<F>> },
 ): Verb {
   return { ...definition, effect: 'local' } as unknown as Verb
 }

@@ -1,5 +1,5 @@
 /** Tables for people: as wide as the terminal, and nothing cut off. */
-import { padText, printable, textWidth, wrapText } from './text-width.ts'
+import { padText, padTextLeft, printable, textWidth, wrapText } from './text-width.ts'
 
 export interface Column<Item> {
   readonly heading: string
@@ -9,6 +9,8 @@ export interface Column<Item> {
   readonly isOptional?: boolean
   /** Never broken: what is copied from the table. */
   readonly isWhole?: boolean
+  /** Numbers, whose ends stand under each other. */
+  readonly isRight?: boolean
 }
 
 const gap = '  '
@@ -32,8 +34,11 @@ export function tableLines<Item>(columns: readonly Column<Item>[], items: readon
     shown.map(({ heading }) => heading),
     ...items.map((_, index) => shown.map(({ cells }) => cells[index]!)),
   ]
-  return rows.flatMap(row => rowLines(row, widths))
+  const sides = shown.map(({ isRight = false }) => (isRight ? 'right' : 'left'))
+  return rows.flatMap(row => rowLines(row, widths, sides))
 }
+
+type Side = 'left' | 'right'
 
 interface Wish {
   readonly wanted: number
@@ -53,12 +58,12 @@ function fit(wishes: readonly Wish[], width: number): number[] {
   return widths
 }
 
-function rowLines(cells: readonly string[], widths: readonly number[]): string[] {
+function rowLines(cells: readonly string[], widths: readonly number[], sides: readonly Side[]): string[] {
   const wrapped = cells.map((cell, column) => wrapText(cell, widths[column]!))
   const height = Math.max(...wrapped.map(({ length }) => length))
   return Array.from({ length: height }, (_, line) =>
     wrapped
-      .map((lines, column) => padText(lines[line] ?? '', widths[column]!))
+      .map((lines, column) => (sides[column] === 'right' ? padTextLeft : padText)(lines[line] ?? '', widths[column]!))
       .join(gap)
       .trimEnd(),
   )

@@ -16,6 +16,11 @@ export function padText(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - textWidth(text)))
 }
 
+/** The same with the text at the right. */
+export function padTextLeft(text: string, width: number): string {
+  return ' '.repeat(Math.max(0, width - textWidth(text))) + text
+}
+
 /** What hosts and people called something, on one line and without power over the terminal. */
 export function printable(text: string): string {
   return text.replace(/\s+/g, ' ').replace(controls, '\ufffd')
@@ -42,6 +47,25 @@ export function wrapText(text: string, width: number): string[] {
     line += rest
   }
   return [...lines, line.trimEnd()].filter((each, index) => each !== '' || index === 0)
+}
+
+/** The text in one line of at most a width: where it is longer, its middle is left out, since ids differ at their ends. */
+export function cutText(text: string, width: number): string {
+  if (textWidth(text) <= width) return text
+  const characters = [...graphemes.segment(text)].map(({ segment }) => segment)
+  let [left, right] = [Math.ceil((width - 1) / 2), Math.floor((width - 1) / 2)]
+  for (;;) {
+    const cut = `${characters.slice(0, left).join('')}…${right === 0 ? '' : characters.slice(-right).join('')}`
+    // Wide characters take more than they were counted for.
+    if (textWidth(cut) <= width || left === 0) return cut
+    if (left > right) left -= 1
+    else right -= 1
+  }
+}
+
+/** The beginning of the text, at most so wide. */
+export function clipText(text: string, width: number): string {
+  return textWidth(text) <= width ? text : headOf(text, width)
 }
 
 /** As many characters as fit; one at least. */

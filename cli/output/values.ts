@@ -10,6 +10,21 @@ export function timeText(iso: string | null | undefined): string {
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`
 }
 
+/** The same with seconds: what happens within a minute. */
+export function secondText(iso: string | null | undefined): string {
+  const minute = timeText(iso)
+  return minute === '' || minute === iso ? minute : `${minute}:${secondsOf(iso!)}`
+}
+
+/** `20:40:07`, local. */
+export function clockText(iso: string): string {
+  return secondText(iso).slice(-'20:40:07'.length)
+}
+
+function secondsOf(iso: string): string {
+  return String(new Date(iso).getSeconds()).padStart(2, '0')
+}
+
 /** `1 rule`, `2 rules`. */
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`
