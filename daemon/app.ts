@@ -20,6 +20,8 @@ import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
 import { addBackupRoutes } from './routes/backup.ts'
 import { addChangeRoutes } from './routes/changes.ts'
+import { addDdosRoutes } from './routes/ddos.ts'
+import { addDdosSampleRoute } from './routes/ddos-samples.ts'
 import { addExplainRoute } from './routes/explain.ts'
 import { addHealthReportRoute } from './routes/health-report.ts'
 import { addInstanceRoutes } from './routes/instances.ts'
@@ -28,6 +30,7 @@ import { addPrefixListRoutes } from './routes/prefix-lists.ts'
 import { type Api, localSocket, sourceAddressOf } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
 import { addRuleRoutes } from './routes/rules.ts'
+import { addScrubbingRoutes } from './routes/scrubbing.ts'
 import { addSecurityGroupRoutes } from './routes/security-groups.ts'
 import { addSettingsRoutes } from './routes/settings.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
@@ -95,6 +98,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addExplainRoute(routes, api)
     addNetworkInterfaceRoutes(routes, api)
     addInstanceRoutes(routes, api)
+    addScrubbingRoutes(routes, api)
+    addDdosRoutes(routes, api)
+    addDdosSampleRoute(routes, api)
   })
   addOpenRoutes(app, options)
   return app
@@ -215,7 +221,8 @@ function countRequests(app: FastifyInstance, { requests, requestDuration }: Daem
     const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none')
     requests.inc({ method, route, code: reply.statusCode })
     const { wait } = request.query as { wait?: string }
-    if (wait === undefined) requestDuration.observe({ method }, reply.elapsedTime / 1000)
+    if (wait === undefined && request.routeOptions.config.isStream !== true)
+      requestDuration.observe({ method }, reply.elapsedTime / 1000)
   })
 }
 

@@ -16,6 +16,7 @@ import { createMetrics } from './metrics.ts'
 import { openAuthority } from './pki/authority.ts'
 import { Push } from './push/push.ts'
 import { openTransferFolder } from './services/backups.ts'
+import { sweepEvents } from './services/ddos-events.ts'
 import { Executor } from './services/executor.ts'
 import { sweepIdempotency } from './services/idempotency.ts'
 import { World } from './state/world.ts'
@@ -85,10 +86,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
     stops.unshift(() => audit.close())
     const { address, port } = options.agentListen
+    const executor = new Executor({ store, world, now })
     const push = await Push.start({
       store,
       world,
       authority,
+      executor,
+      notify: notification => notifier.notify(notification),
       logger: log,
       registry: metrics.registry,
       host: address,
@@ -106,7 +110,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       audit.committed(commit)
     })
     stops.unshift(() => watch.close())
-    const housekeeping = startHousekeeping({ store, world, log, now, sweep: sweepIdempotency })
+    const housekeeping = startHousekeeping({ store, world, log, now, sweeps: [sweepIdempotency, sweepEvents] })
     stops.unshift(() => housekeeping.close())
 
     const transferFolder = join(dataDir, 'transfer')
@@ -117,8 +121,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const app = await createApp({
       api: {
         world,
-        executor: new Executor({ store, world, now }),
+        executor,
         board: push,
+        ddos: push.ddos,
         fleet: { statusOf: id => push.agentStatus(id), agentUrl, caFingerprint: authority.fingerprint },
         store,
         audit,

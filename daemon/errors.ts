@@ -51,6 +51,7 @@ const notFoundCodes = {
   agent: 'InvalidAgentId.NotFound',
   enrolment: 'InvalidEnrolmentTokenId.NotFound',
   token: 'InvalidTokenId.NotFound',
+  ddosEvent: 'InvalidEventId.NotFound',
 } as const
 
 export type NamedKind = keyof typeof notFoundCodes
@@ -65,6 +66,7 @@ export const kindNames: Readonly<Record<NamedKind, string>> = {
   agent: 'agent',
   enrolment: 'enrolment token',
   token: 'API token',
+  ddosEvent: 'event of traffic scrubbing',
 }
 
 /** @param field  where the id stands in the body; left out for an id in the path */

@@ -1,4 +1,4 @@
-/** What the daemon does by itself now and then: history is not kept for ever, nor are answers for repetitions. */
+/** What the daemon does by itself now and then: history is not kept for ever, nor are answers for repetitions and past attacks. */
 import type { Logger } from '../common/log.ts'
 import type { Note } from './model/note.ts'
 import type { World } from './state/world.ts'
@@ -10,8 +10,8 @@ export interface HousekeepingOptions {
   readonly world: World
   readonly log: Logger
   readonly now: () => number
-  /** Deletions of idempotency documents whose time is over. */
-  readonly sweep: (world: World, nowMs: number) => readonly Write[]
+  /** Deletions of what is kept for some time only. */
+  readonly sweeps: readonly ((world: World, nowMs: number) => readonly Write[])[]
 }
 
 const everyMs = 600_000
@@ -23,14 +23,14 @@ export interface Housekeeping {
   close(): Promise<void>
 }
 
-export function startHousekeeping({ store, world, log, now, sweep }: HousekeepingOptions): Housekeeping {
+export function startHousekeeping({ store, world, log, now, sweeps }: HousekeepingOptions): Housekeeping {
   let running: Promise<void> = Promise.resolve()
 
   async function run(): Promise<void> {
     try {
       const oldest = Math.max(store.head() - kept.revisions, await store.oldestWithin(kept.bytes))
       if (oldest > store.oldest()) await store.compact(oldest)
-      const writes = sweep(world, now())
+      const writes = sweeps.flatMap(sweep => sweep(world, now()))
       if (writes.length > 0) await store.commit({ writes, note })
     } catch (error) {
       log.warn({ error }, 'cannot tidy the store; tried again later')

@@ -11,6 +11,7 @@ import { createLogger } from '../../common/log.ts'
 import { keyOf } from '../../daemon/model/documents.ts'
 import { type Authority, openAuthority } from '../../daemon/pki/authority.ts'
 import { Push } from '../../daemon/push/push.ts'
+import { Executor } from '../../daemon/services/executor.ts'
 import { World } from '../../daemon/state/world.ts'
 import { openSqliteStore, type SqliteStore } from '../../daemon/store/sqlite.ts'
 import type { Write } from '../../daemon/store/store.ts'
@@ -31,6 +32,7 @@ const push = await Push.start({
   store,
   world,
   authority,
+  executor: new Executor({ store, world, now: Date.now }),
   registry,
   memberLog: { readFrom: await store.oldestWithin(16 * 1024 * 1024) },
   logger: createLogger('bench-daemon', 'error'),

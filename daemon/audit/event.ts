@@ -1,7 +1,7 @@
 /** What the audit log has of each write, done or refused: one JSON object a line. */
-import { type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
+import { type DdosEventDoc, type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
 import type { Note, NotedPrincipal, RefusedWrite } from '../model/note.ts'
-import type { Commit } from '../store/store.ts'
+import type { Change, Commit } from '../store/store.ts'
 import { type ChangedFields, differenceOf } from './difference.ts'
 
 export interface AuditEvent {
@@ -30,9 +30,12 @@ const maxObjects = 1000
 const maxLineBytes = 1024 * 1024
 const maxDetail = 2000
 
-/** @returns null for commits that are no write of anybody's: without a note, or of what is kept for repetitions only */
+/**
+ * @returns null for commits that are no write of anybody's: without a note, of what is kept for repetitions only, or of
+ * an attack that goes on
+ */
 export function eventOfCommit({ revision, timeMs, changes, note }: Commit): AuditEvent | null {
-  const shown = changes.filter(({ key }) => parseKey(key).kind !== 'idempotency')
+  const shown = changes.filter(isShown)
   if (note === null || shown.length === 0) return null
   const objects = shown.map(({ key }) => key)
   const isMany = objects.length > maxObjects
@@ -46,6 +49,14 @@ export function eventOfCommit({ revision, timeMs, changes, note }: Commit): Audi
     changes: isMany ? [] : shown.map(differenceOf),
     detail: isMany ? `${objects.length} objects: the first ${maxObjects} are named, changes are not listed` : null,
   }
+}
+
+/** Of an attack that it began and that it ended; what changes meanwhile, and that it is forgotten some day, is no act. */
+function isShown({ key, before, value }: Change): boolean {
+  const { kind } = parseKey(key)
+  if (kind !== 'ddosEvent') return kind !== 'idempotency'
+  const [old, now] = [before as DdosEventDoc | null, value as DdosEventDoc | null]
+  return now !== null && (old === null || (now.event.phase === 'ended' && old.event.phase !== 'ended'))
 }
 
 export function eventOfRefusal(

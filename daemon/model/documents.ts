@@ -3,9 +3,12 @@
  * canonical form (addresses as the kernel prints them, host bits masked off, defaults filled in) and is only ever
  * replaced whole. Times are milliseconds since 1970.
  */
-import type { Limits, NicType, Placement, RuleVerdict } from '../../rules-compiler/model/policy.ts'
+import type { DdosThreshold, Limits, NicType, Placement, RuleVerdict } from '../../rules-compiler/model/policy.ts'
+import type { ScrubOrder } from '../../rules-compiler/scrub/ir.ts'
 import type { FileRule } from '../../rules-compiler/validate/schema.ts'
+import type { DdosEvent } from '../../wire/ddos.ts'
 import type { HostReport } from '../../wire/messages.ts'
+import type { ViewScrubbing } from '../../wire/view.ts'
 
 export type Tags = Readonly<Record<string, string>>
 
@@ -74,6 +77,12 @@ export interface InstanceDoc {
   /** The agent that serves it; null: nothing enforces there, but its addresses are members all the same. */
   readonly agentId: string | null
   readonly smtpUnblocked: boolean
+  /** Left out: the maxima of the instance type. Never above them when it is written. */
+  readonly ddosThreshold?: DdosThreshold
+  /** An operator cancelled traffic scrubbing. */
+  readonly scrubbingCancelled?: true
+  /** The last one for the agent that serves it: another agent must not carry it out again. */
+  readonly ddosOrder?: ScrubOrder
   readonly createdAtMs: number
 }
 
@@ -144,11 +153,37 @@ export interface TokenScope {
   readonly access: 'read' | 'write'
 }
 
-/** `settings/fleet`: what every agent is told. */
+/** `settings/fleet`: what every agent is told, and how long the daemon keeps what they tell. */
 export interface SettingsDoc {
   readonly sessionTimeout: number
   readonly revocation: 'immediate' | 'drain'
   readonly limits: Limits
+  readonly trafficScope?: 'internet' | 'all'
+  /** What is left out has its default. */
+  readonly scrubbing?: ViewScrubbing
+  readonly ddosEvents?: Partial<EventRetention>
+}
+
+export interface EventRetention {
+  /** Events of one instance; the one that began first goes first, those under way last. */
+  readonly keptPerInstance: number
+  readonly keptDays: number
+}
+
+/** Never more in all, whoever makes up instances and events. */
+export const mostDdosEvents = 100_000
+
+export const defaultEventRetention: EventRetention = { keptPerInstance: 200, keptDays: 90 }
+
+/** An attack, as its agent told it last. */
+export interface DdosEventDoc {
+  readonly event: DdosEvent
+  readonly agentId: string
+  /** That owned the instance when the event was first heard of. */
+  readonly accountId: string
+  /** When the daemon heard of it first and last, by its own clock. */
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
 }
 
 /** `authority/agents`: the CA of agents and of the listener they connect to. In the store, so that a backup has it. */
@@ -183,6 +218,7 @@ export interface Documents {
   readonly settings: SettingsDoc
   readonly authority: AuthorityDoc
   readonly idempotency: IdempotencyDoc
+  readonly ddosEvent: DdosEventDoc
 }
 
 export type Kind = keyof Documents
@@ -199,6 +235,7 @@ export const kinds = [
   'settings',
   'authority',
   'idempotency',
+  'ddosEvent',
 ] as const satisfies readonly Kind[]
 
 export const settingsId = 'fleet'

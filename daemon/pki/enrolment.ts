@@ -13,6 +13,7 @@ import { type AgentDoc, type EnrolmentDoc, type InstanceDoc, type Kind, keyOf } 
 import type { NotedPrincipal } from '../model/note.ts'
 import { firstFault, hostReportSchema, knownReport, parse } from '../push/messages.ts'
 import { sourceKey, Throttle } from '../push/throttle.ts'
+import { withoutOrder } from '../services/ddos-thresholds.ts'
 import { checkOneHost } from '../services/eni-bindings.ts'
 import { Faults } from '../services/faults.ts'
 import { madeId } from '../services/ids.ts'
@@ -228,7 +229,13 @@ export class Enrolment {
       createdAtMs: world.get('agent', agentId)?.createdAtMs ?? nowMs,
       revokedAtMs: null,
     }
-    const bound = enrolment.instanceIds.map((id): InstanceDoc => ({ ...world.get('instance', id)!, agentId }))
+    // Whoever enrols remembers nothing of what its instances' agents were ordered before.
+    const ordered = [...world.instancesOfAgent(agentId)].filter(
+      id => world.get('instance', id)?.ddosOrder !== undefined,
+    )
+    const bound = [...new Set([...enrolment.instanceIds, ...ordered])].map(
+      (id): InstanceDoc => ({ ...withoutOrder(world.get('instance', id)!), agentId }),
+    )
     const { newInstance } = enrolment
     const made = newInstance === null ? [] : [makeInstance(newInstance, { agentId, name: report.hostName, nowMs })]
     return {

@@ -13,6 +13,11 @@ export interface PushOptions {
   /** Messages that answer no update: at once, and a second. */
   readonly messageBurst: number
   readonly messagesPerSecond: number
+  /** The same for what is told of traffic scrubbing. */
+  readonly ddosMessageBurst: number
+  readonly ddosMessagesPerSecond: number
+  /** Events of one agent are stored at most this often; what comes in between is stored together. */
+  readonly ddosEventIntervalMs: number
   /** Reports of one agent are stored at most this often. */
   readonly reportIntervalMs: number
   /** Of the listener's own certificate; renewed after half of it. */
@@ -29,6 +34,9 @@ export const defaultPushOptions: PushOptions = {
   maxStrangers: 4096,
   messageBurst: 100,
   messagesPerSecond: 10,
+  ddosMessageBurst: 400,
+  ddosMessagesPerSecond: 20,
+  ddosEventIntervalMs: 1000,
   reportIntervalMs: 5000,
   serverCertificateMs: 30 * dayMs,
 }

@@ -5,13 +5,17 @@
 import type { Registry } from 'prom-client'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../../common/log.ts'
-import type { GoodbyeCode, Position, ToDaemon } from '../../wire/messages.ts'
+import type { GoodbyeCode, Position, ToAgent, ToDaemon } from '../../wire/messages.ts'
+import type { DdosNotification } from '../../wire/notification.ts'
+import { Ddos, type DdosMessage } from '../ddos/ddos.ts'
 import { ApiError } from '../errors.ts'
 import { authorityId, keyOf } from '../model/documents.ts'
 import type { RefusedWrite } from '../model/note.ts'
 import type { Authority } from '../pki/authority.ts'
 import { Enrolment } from '../pki/enrolment.ts'
+import type { DdosBoard } from '../services/ddos-board.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
+import type { Executor } from '../services/executor.ts'
 import type { World } from '../state/world.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
 import type { AgentRecord } from './agent-record.ts'
@@ -42,6 +46,8 @@ export interface PushParts {
   /** As it is in the store; whoever composes applies commits to it and tells `committed`. */
   readonly world: World
   readonly authority: Authority
+  /** Through which the operators' writes go too. */
+  readonly executor: Pick<Executor, 'execute'>
   readonly logger: Logger
   /** Gets the metrics of this side. */
   readonly registry: Registry
@@ -53,6 +59,8 @@ export interface PushParts {
   readonly options?: Partial<PushOptions>
   /** Told of each attempt to enrol that was refused. */
   readonly onRefused?: (refused: RefusedWrite) => void
+  /** Told of each change of an attack before it is stored; must not fail. */
+  readonly notify?: (notification: DdosNotification) => Promise<void>
   readonly memberLog?: MemberLogOptions
   readonly changeLog?: ChangeLogOptions
 }
@@ -75,6 +83,7 @@ export class Push implements EnforcementBoard, SessionListener {
   readonly #heartbeat: Heartbeat
   readonly #enrolment: Enrolment
   readonly #reports: Reports
+  readonly #ddos: Ddos
   readonly #renewals = new Throttle(renewals)
   /** Connections of agents, those that have not said `hello` yet too. */
   readonly #sessions = new Set<AgentSession>()
@@ -88,10 +97,14 @@ export class Push implements EnforcementBoard, SessionListener {
    * @throws {StoreError}
    */
   static async start(parts: PushParts): Promise<Push> {
-    const log = await MemberLog.read(parts.store, parts.world.revision, parts.memberLog)
-    const push = new Push(parts, log)
+    const { store, world, executor, logger, registry, notify = async () => {} } = parts
+    const log = await MemberLog.read(store, world.revision, parts.memberLog)
+    const { ddosEventIntervalMs: eventIntervalMs } = { ...defaultPushOptions, ...parts.options }
+    const say = (agentId: string, message: ToAgent) => push.#say(agentId, message)
+    const ddos = await Ddos.open({ store, world, executor, logger, registry, notify, say, eventIntervalMs })
+    const push: Push = new Push(parts, log, ddos)
     try {
-      const { world, authority, logger, host, port } = parts
+      const { authority, host, port } = parts
       push.#server = await AgentServer.listen(
         {
           world,
@@ -112,11 +125,12 @@ export class Push implements EnforcementBoard, SessionListener {
     return push
   }
 
-  private constructor(parts: PushParts, log: MemberLog) {
+  private constructor(parts: PushParts, log: MemberLog, ddos: Ddos) {
     const { store, world, authority, logger, registry } = parts
     this.#parts = parts
     this.#options = { ...defaultPushOptions, ...parts.options }
     this.#log = log
+    this.#ddos = ddos
     this.#registry = new AgentRegistry({ world, now: Date.now })
     this.#metrics = createPushMetrics(registry, () => this.#registry)
     this.#changes = new ChangeLog(parts.changeLog)
@@ -132,6 +146,11 @@ export class Push implements EnforcementBoard, SessionListener {
     return this.#server?.port ?? 0
   }
 
+  /** How instances stand under attack. */
+  get ddos(): DdosBoard {
+    return this.#ddos
+  }
+
   /** What a commit will do, to be asked before the world has it. */
   impactOf(changes: readonly Change[]): Impact {
     return impactOf(this.#parts.world, changes)
@@ -141,8 +160,10 @@ export class Push implements EnforcementBoard, SessionListener {
   committed(commit: Commit, impact: Impact): void {
     const { revision } = commit
     this.#log.append(commit)
+    this.#ddos.committed(commit)
     for (const record of this.#registry.apply(commit)) {
       this.#letGo(record, 'revoked', 'the agent was revoked')
+      this.#ddos.revoked(record.id)
       tellWaiters(record)
     }
     this.#endReplaced(commit)
@@ -156,7 +177,8 @@ export class Push implements EnforcementBoard, SessionListener {
       this.#registry.look(record)
       this.#sender.touch(record)
     }
-    this.#changes.record(revision, concerned)
+    // Attacks change by the second, and are nothing that is enforced: others are remembered the longer.
+    if (concerned.length > 0 || !isOfEventsAlone(commit)) this.#changes.record(revision, concerned)
   }
 
   agentStatus(agentId: string): AgentStatus | undefined {
@@ -205,6 +227,7 @@ export class Push implements EnforcementBoard, SessionListener {
     this.#sender.close()
     this.#heartbeat.close()
     this.#reports.close()
+    this.#ddos.close()
   }
 
   async #concernedBy(revision: number): Promise<readonly AgentRecord[]> {
@@ -255,6 +278,7 @@ export class Push implements EnforcementBoard, SessionListener {
     this.#registry.look(record)
     this.#heartbeat.add(session, record)
     this.#sender.greet(record, heldOf(view, this.#parts.store.id))
+    this.#ddos.greeted(agentId)
     tellWaiters(record)
     this.#reports.offer(agentId, report, { known: doc.report, sourceAddress })
     if (place > 0) this.#confirm(session)
@@ -311,6 +335,10 @@ export class Push implements EnforcementBoard, SessionListener {
     )
   }
 
+  scrubbing(record: AgentRecord, message: DdosMessage): string | null {
+    return this.#ddos.take(record.id, message, this.#sourceOf(record.id))
+  }
+
   closed(session: AgentSession): void {
     this.#sessions.delete(session)
     this.#heartbeat.delete(session)
@@ -329,6 +357,7 @@ export class Push implements EnforcementBoard, SessionListener {
     record.link = null
     record.refusing = false
     this.#sender.forget(record)
+    this.#ddos.left(record.id)
     this.#registry.look(record)
   }
 
@@ -368,9 +397,17 @@ export class Push implements EnforcementBoard, SessionListener {
       : null
   }
 
+  #say(agentId: string, message: ToAgent): void {
+    this.#registry.get(agentId)?.link?.send(Buffer.from(JSON.stringify(message)))
+  }
+
   #sourceOf(agentId: string): string {
     return this.#registry.get(agentId)?.link?.sourceAddress ?? ''
   }
+}
+
+function isOfEventsAlone({ changes }: Commit): boolean {
+  return changes.every(({ key }) => key.startsWith('ddosEvent/'))
 }
 
 /** Whether an answer is to something that the agent was told, over this connection or one before. */

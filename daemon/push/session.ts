@@ -2,7 +2,9 @@
 import type { WebSocket } from 'ws'
 import type { Logger } from '../../common/log.ts'
 import { type GoodbyeCode, protocolVersion, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
+import type { DdosMessage } from '../ddos/ddos.ts'
 import type { AgentRecord, Link } from './agent-record.ts'
+import { Allowance } from './allowance.ts'
 import { readProtocolVersion, readToDaemon } from './messages.ts'
 import type { PushMetrics } from './metrics.ts'
 import type { PushOptions } from './options.ts'
@@ -17,6 +19,7 @@ export interface SessionListener {
   enforced(record: AgentRecord, message: Of<'enforced'>): string | null
   refused(record: AgentRecord, message: Of<'refused'>): string | null
   renew(record: AgentRecord, message: Of<'renew'>): void
+  scrubbing(record: AgentRecord, message: DdosMessage): string | null
   closed(session: AgentSession): void
 }
 
@@ -50,9 +53,9 @@ export class AgentSession implements Link {
   readonly #parts: SessionParts
   #record: AgentRecord | null = null
   #helloTimer: NodeJS.Timeout | undefined
+  readonly #messages: Allowance
+  readonly #ddosMessages: Allowance
   #ended = false
-  #left: number
-  #countedMs: number = performance.now()
 
   constructor(
     socket: WebSocket,
@@ -65,7 +68,9 @@ export class AgentSession implements Link {
     this.sourceAddress = sourceAddress
     this.#socket = socket
     this.#parts = parts
-    this.#left = parts.options.messageBurst
+    const { messageBurst, messagesPerSecond, ddosMessageBurst, ddosMessagesPerSecond } = parts.options
+    this.#messages = new Allowance({ burst: messageBurst, perSecond: messagesPerSecond })
+    this.#ddosMessages = new Allowance({ burst: ddosMessageBurst, perSecond: ddosMessagesPerSecond })
     this.#helloTimer = setTimeout(() => {
       parts.metrics.connectionsRefused.inc({ reason: 'too-slow' })
       this.end('protocol', 'expected hello')
@@ -148,7 +153,8 @@ export class AgentSession implements Link {
       return
     }
     const answersUpdate = record.outstanding !== null && 'revision' in message
-    if (!answersUpdate && !this.#allow()) return
+    const isDdos = message.type.startsWith('ddos-')
+    if (!answersUpdate && !(isDdos ? this.#allowDdos() : this.#allow())) return
     switch (message.type) {
       case 'enforced':
         this.#refuseIf(listener.enforced(record, message))
@@ -162,6 +168,13 @@ export class AgentSession implements Link {
       case 'renew':
         listener.renew(record, message)
         break
+      case 'ddos-status':
+      case 'ddos-event':
+      case 'ddos-samples':
+        this.#refuseIf(listener.scrubbing(record, message))
+        break
+      default:
+        message satisfies never
     }
   }
 
@@ -184,12 +197,15 @@ export class AgentSession implements Link {
 
   /** What answers no update costs something of what an agent may say in a time. */
   #allow(): boolean {
-    const { messageBurst, messagesPerSecond } = this.#parts.options
-    const nowMs = performance.now()
-    this.#left = Math.min(messageBurst, this.#left + ((nowMs - this.#countedMs) / 1000) * messagesPerSecond) - 1
-    this.#countedMs = nowMs
-    if (this.#left >= 0) return true
-    this.#bad(`expected at most ${messagesPerSecond} a second`)
-    return false
+    const isAllowed = this.#messages.take()
+    if (!isAllowed) this.#bad(`expected at most ${this.#parts.options.messagesPerSecond} a second`)
+    return isAllowed
+  }
+
+  /** A fleet under attack has more to say, and that must not stand in the way of the rest. */
+  #allowDdos(): boolean {
+    const isAllowed = this.#ddosMessages.take()
+    if (!isAllowed) this.#bad(`expected at most ${this.#parts.options.ddosMessagesPerSecond} of scrubbing a second`)
+    return isAllowed
   }
 }

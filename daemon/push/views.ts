@@ -104,12 +104,23 @@ function objectOf<D>(doc: D | undefined, make: (doc: D) => ViewObject): ViewObje
   return doc === undefined ? null : make(doc)
 }
 
-export function settingsObject({ sessionTimeout, revocation, limits }: Documents['settings']): ViewObject {
-  return { kind: 'settings', id: settingsId, value: { sessionTimeout, revocation, limits } }
+export function settingsObject(settings: Documents['settings']): ViewObject {
+  const { sessionTimeout, revocation, limits, trafficScope, scrubbing } = settings
+  const told = { ...(trafficScope !== undefined && { trafficScope }), ...(scrubbing !== undefined && { scrubbing }) }
+  return { kind: 'settings', id: settingsId, value: { sessionTimeout, revocation, limits, ...told } }
 }
 
-export function instanceObject({ id, instanceType, smtpUnblocked }: Documents['instance']): ViewObject {
-  return { kind: 'instance', id, value: { id, ...(instanceType !== null && { instanceType }), smtpUnblocked } }
+export function instanceObject(instance: Documents['instance']): ViewObject {
+  const { id, instanceType, smtpUnblocked, ddosThreshold, scrubbingCancelled, ddosOrder } = instance
+  const value = {
+    id,
+    ...(instanceType !== null && { instanceType }),
+    smtpUnblocked,
+    ...(ddosThreshold !== undefined && { ddosThreshold }),
+    ...(scrubbingCancelled !== undefined && { scrubbingCancelled }),
+    ...(ddosOrder !== undefined && { ddosOrder }),
+  }
+  return { kind: 'instance', id, value }
 }
 
 export function eniObject(eni: Documents['eni']): ViewObject {

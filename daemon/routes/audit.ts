@@ -3,10 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import type { AuditEvent } from '../audit/event.ts'
 import type { AuditPosition } from '../audit/search.ts'
-import { ApiError } from '../errors.ts'
 import { pageQuery, pageSchema, principalSchema } from '../schemas/changes.ts'
 import { nullable, timeField } from '../schemas/fields.ts'
 import { everyAccount, requireRead } from '../services/principal.ts'
+import { readTime, refuseQuery } from './query.ts'
 import { type Api, addReadRoute } from './route.ts'
 
 const text = (description: string) => Type.Optional(Type.String({ description, maxLength: 256 }))
@@ -75,15 +75,6 @@ function showEvent({ objects, changes, principal, ...event }: AuditEvent) {
   return { ...event, principal: { ...principal }, objects: [...objects], changes: [...changes] }
 }
 
-/** ISO 8601 with a time zone: without one it would be that of the daemon's host. */
-function readTime(value: string | undefined, field: string): number | null {
-  if (value === undefined) return null
-  const isIso = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(value)
-  const timeMs = isIso ? Date.parse(value) : Number.NaN
-  if (!Number.isNaN(timeMs)) return timeMs
-  throw refuse(field, `Cannot read time ${JSON.stringify(value)}: expected 2026-01-31 or 2026-01-31T12:00:00Z`, value)
-}
-
 function writeNextToken(position: AuditPosition | null): string | null {
   return position === null ? null : `${position.file}.${position.offset}`
 }
@@ -92,11 +83,5 @@ function readNextToken(token: string | undefined): AuditPosition | null {
   if (token === undefined) return null
   const [, file, offset] = /^([\w-]{22})\.(\d{1,15})$/.exec(token) ?? []
   if (file !== undefined && offset !== undefined) return { file, offset: Number(offset) }
-  throw refuse('?nextToken', 'Cannot continue from nextToken: expected one of this list')
-}
-
-function refuse(field: string, message: string, value?: string): ApiError {
-  return new ApiError(400, 'InvalidParameter', message, {
-    errors: [{ code: 'invalid-value', field, message, ...(value !== undefined && { value }) }],
-  })
+  throw refuseQuery('?nextToken', 'Cannot continue from nextToken: expected one of this list')
 }

@@ -30,6 +30,8 @@ export interface ListRoute<P extends TObject, I extends TObject> {
 export interface Filter<Item> {
   readonly description: string
   readonly schema?: TSchema
+  /** Throws where the text cannot be read; before anything is asked of an item. */
+  readonly check?: (text: string) => void
   readonly matches: (item: Item, text: string) => boolean
 }
 
@@ -116,6 +118,9 @@ export function addListRoute<P extends TObject, I extends TObject>(
     answer,
     read: async (world, input) => {
       const given = input.query as Readonly<Record<string, unknown>>
+      for (const [name, { check }] of Object.entries(filters)) {
+        if (check !== undefined && given[name] !== undefined) check(String(given[name]))
+      }
       const matching: Static<I>[] = []
       let seen = 0
       for (const item of route.items(world, input as never)) {

@@ -11,6 +11,7 @@ import { ApiError } from '../errors.ts'
 import { parseKey } from '../model/documents.ts'
 import type { Backups } from '../services/backups.ts'
 import type { History } from '../services/changes.ts'
+import type { DdosBoard } from '../services/ddos-board.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Call, Executor, Outcome, Plan, Subject } from '../services/executor.ts'
 import type { Fleet } from '../services/fleet.ts'
@@ -29,6 +30,8 @@ declare module 'fastify' {
     readonly action?: string
     /** Needs no token. */
     readonly isOpen?: boolean
+    /** Goes on for as long as the client likes: how long says nothing. */
+    readonly isStream?: boolean
   }
 }
 
@@ -38,6 +41,7 @@ export interface Api {
   readonly executor: Executor
   readonly board: EnforcementBoard
   readonly fleet: Fleet
+  readonly ddos: DdosBoard
   readonly store: History
   readonly audit: Pick<AuditLog, 'search' | 'acted'>
   readonly backups: Backups

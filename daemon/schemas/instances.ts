@@ -21,6 +21,7 @@ export const instanceSchema = Type.Object({
   instanceType: nullable(Type.String({ description: 'One that is not known is measured and never scrubbed.' })),
   agentId: nullable(Type.String({ description: 'The agent that enforces there; null: nobody does.' })),
   smtpUnblocked: Type.Boolean({ description: 'Whether an administrator opened outbound TCP port 25.' }),
+  scrubbingCancelled: Type.Boolean({ description: 'Whether an operator cancelled traffic scrubbing.' }),
   networkInterfaceIds: Type.Array(Type.String(), { description: 'The primary one first.' }),
   createTime: timeField('When it was made.'),
   revision: revisionField,

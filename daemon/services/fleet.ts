@@ -12,6 +12,7 @@ import {
 } from '../schemas/agents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { World } from '../state/world.ts'
+import { withoutOrder } from './ddos-thresholds.ts'
 import { checkOneHost } from './eni-bindings.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
@@ -92,7 +93,10 @@ export function deleteAgent(world: World, id: string): Plan<{ agentId: string }>
   return {
     writes: [
       { key: keyOf('agent', id), value: null },
-      ...instances.map(instance => ({ key: keyOf('instance', instance.id), value: { ...instance, agentId: null } })),
+      ...instances.map(instance => ({
+        key: keyOf('instance', instance.id),
+        value: { ...withoutOrder(instance), agentId: null },
+      })),
       ...tokens.map(token => ({ key: keyOf('enrolment', token.id), value: null })),
     ],
     body: () => ({ agentId: id }),

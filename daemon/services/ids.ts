@@ -35,9 +35,12 @@ export function newId(world: World, kind: MadeKind, given: string | undefined, f
 }
 
 /** 17 characters of 36: no two are the same by chance. */
-export function madeId(kind: MadeKind | 'rule'): string {
-  return `${kind === 'rule' ? 'sgr-' : prefixes[kind]}${randomText(17)}`
+export function madeId(kind: MadeKind | keyof typeof partPrefixes): string {
+  return `${{ ...prefixes, ...partPrefixes }[kind]}${randomText(17)}`
 }
+
+/** Of what is a part of an object. */
+const partPrefixes = { rule: 'sgr-', order: 'order-' } as const
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789'
 

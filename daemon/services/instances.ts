@@ -5,6 +5,7 @@ import { type EniDoc, type InstanceDoc, keyOf } from '../model/documents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { createInstanceSchema, Instance, modifyInstanceSchema } from '../schemas/instances.ts'
 import type { World } from '../state/world.ts'
+import { requireThresholdWithin, withoutOrder } from './ddos-thresholds.ts'
 import { checkOneHost } from './eni-bindings.ts'
 import type { Plan } from './executor.ts'
 import { Faults } from './faults.ts'
@@ -21,6 +22,7 @@ export function showInstance(world: World, doc: InstanceDoc, revision: number): 
     instanceType: doc.instanceType,
     agentId: doc.agentId,
     smtpUnblocked: doc.smtpUnblocked,
+    scrubbingCancelled: doc.scrubbingCancelled ?? false,
     networkInterfaceIds: enisOf(world, doc.id).map(eni => eni.id),
     createTime: isoTime(doc.createdAtMs),
     revision,
@@ -63,9 +65,11 @@ export function modifyInstance(
 ): Plan<{ instance: Instance }> {
   const instance = writable(world, principal, 'instance', id)
   if (body.agentId !== undefined || body.smtpUnblocked !== undefined) requireWrite(principal, everyAccount)
-  if (body.agentId !== undefined && body.agentId !== instance.agentId) moveToAgent(world, instance, body.agentId)
+  const moves = body.agentId !== undefined && body.agentId !== instance.agentId
+  if (moves) moveToAgent(world, instance, body.agentId ?? null)
+  if (body.instanceType !== undefined) requireThresholdWithin(instance, body.instanceType)
   return writeInstance(world, {
-    ...instance,
+    ...(moves ? withoutOrder(instance) : instance),
     ...(body.instanceName !== undefined && { name: body.instanceName }),
     ...(body.description !== undefined && { description: body.description }),
     ...(body.tags !== undefined && { tags: body.tags }),

@@ -1,25 +1,55 @@
 /** What every agent is told, and how much is allowed of what. */
 import type { Static } from 'typebox'
-import { keyOf, type SettingsDoc, settingsId } from '../model/documents.ts'
+import { defaultScrubbing, defaultSettings } from '../../rules-compiler/model/policy.ts'
+import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
+import type { ViewScrubbing } from '../../wire/view.ts'
+import { defaultEventRetention, type EventRetention, keyOf, type SettingsDoc, settingsId } from '../model/documents.ts'
 import { type LimitName, limitNames, type modifySettingsSchema, type SettingsAnswer } from '../schemas/settings.ts'
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
-import { conflict, Faults } from './faults.ts'
+import { conflict, Faults, invalidRequest } from './faults.ts'
 import { limitUses } from './limits.ts'
 
-export function showSettings({ sessionTimeout, revocation, limits }: SettingsDoc, revision: number): SettingsAnswer {
-  return { sessionTimeout, revocation, limits: { ...limits }, revision }
+export function showSettings(settings: SettingsDoc, revision: number): SettingsAnswer {
+  const { sessionTimeout, revocation, limits, trafficScope = defaultSettings.trafficScope } = settings
+  const { allowList = [], ...numbers } = settings.scrubbing ?? {}
+  const scrubbing = { ...defaultScrubbing, ...numbers }
+  return {
+    sessionTimeout,
+    revocation,
+    limits: { ...limits },
+    trafficScope,
+    scrubbing: {
+      ...scrubbing,
+      // A first black hole that was made longer than the longest is by default is the longest.
+      mostBlackHoleHoldTime: Math.max(scrubbing.blackHoleHoldTime, scrubbing.mostBlackHoleHoldTime),
+      allowList: [...allowList],
+    },
+    ddosEvents: retentionOf(settings),
+    revision,
+  }
+}
+
+export function retentionOf({ ddosEvents }: SettingsDoc): EventRetention {
+  return { ...defaultEventRetention, ...ddosEvents }
 }
 
 export function modifySettings(
   world: World,
-  { limits: given = {}, ...others }: Static<typeof modifySettingsSchema>,
+  { limits: given = {}, scrubbing: givenScrubbing, ddosEvents, ...others }: Static<typeof modifySettingsSchema>,
 ): Plan<{ settings: SettingsAnswer }> {
   const faults = new Faults()
-  checkLimits(world, given, faults)
-  faults.throwIfAny()
   const { settings } = world
-  const changed: SettingsDoc = { ...settings, ...others, limits: { ...settings.limits, ...given } }
+  checkLimits(world, given, faults)
+  const scrubbing = givenScrubbing && changeScrubbing(settings.scrubbing ?? {}, givenScrubbing, faults)
+  faults.throwIfAny()
+  const changed: SettingsDoc = {
+    ...settings,
+    ...others,
+    limits: { ...settings.limits, ...given },
+    ...someOf('scrubbing', scrubbing),
+    ...someOf('ddosEvents', ddosEvents && { ...settings.ddosEvents, ...ddosEvents }),
+  }
   // Defaults are not written until something differs from them.
   const isSame = JSON.stringify(changed) === JSON.stringify(settings)
   return {
@@ -40,4 +70,25 @@ function checkLimits(world: World, given: Partial<Record<LimitName, number>>, fa
     const message = `Cannot set limit "${name}" to ${limit}: expected ${highest} or more, which ${where} has`
     faults.add(conflict, { code: 'conflict', field: `limits.${name}`, message, value: limit })
   }
+}
+
+/** The field, unless nothing is said in it. */
+function someOf<N extends string, T extends object>(name: N, fields: T | undefined) {
+  const some = fields !== undefined && Object.keys(fields).length > 0
+  return (some ? { [name]: fields } : {}) as { readonly [K in N]?: T }
+}
+
+/** What is there with what is asked for, as a policy file may have it; blocks canonical and disjoint. */
+function changeScrubbing(
+  present: ViewScrubbing,
+  given: NonNullable<Static<typeof modifySettingsSchema>['scrubbing']>,
+  faults: Faults,
+): ViewScrubbing {
+  const changed = { ...present, ...given }
+  const { policy, problems } = checkPolicy({ apiVersion: 'ringwall/v1', settings: { scrubbing: changed } })
+  for (const { code, path, message, value } of problems) {
+    faults.add(invalidRequest, { code, field: path.replace(/^settings\./, ''), message, value })
+  }
+  if (given.allowList === undefined || policy === null) return changed
+  return { ...changed, allowList: policy.settings.scrubbing.allowList.map(({ text }) => text) }
 }

@@ -32,6 +32,7 @@ export class World {
   readonly #groupsUsingPrefixList = new MultiMap()
   readonly #enisWithAddress = new MultiMap()
   readonly #enisWithMac = new MultiMap()
+  readonly #eventsOfInstance = new MultiMap()
   /** How many ENIs of a group have each address, keyed by group. */
   readonly #members = new Map<string, Map<string, number>>()
 
@@ -107,6 +108,11 @@ export class World {
     return this.#enisWithMac.get(macAddress)
   }
 
+  /** Attacks on it that are kept; of an instance that is gone too. */
+  eventsOfInstance(instanceId: string): ReadonlySet<string> {
+    return this.#eventsOfInstance.get(instanceId)
+  }
+
   /** Addresses of all ENIs of the group, and how many ENIs have each. */
   membersOf(groupId: string): ReadonlyMap<string, number> {
     return this.#members.get(groupId) ?? noMembers
@@ -144,6 +150,9 @@ export class World {
         }
         break
       }
+      case 'ddosEvent':
+        note(this.#eventsOfInstance, (doc as Documents['ddosEvent']).event.instanceId)
+        break
       case 'group':
         for (const rule of (doc as Documents['group']).rules) {
           const { sourceGroupId = rule.destGroupId, sourcePrefixListId = rule.destPrefixListId } = rule

@@ -7,6 +7,7 @@ import type { Registry } from 'prom-client'
 import { createLinkMetrics } from '../../agent/link/metrics.ts'
 import { createMetrics as createAgentMetrics } from '../../agent/metrics.ts'
 import { createNotifierMetrics } from '../../common/notify/metrics.ts'
+import { createDdosMetrics } from '../../daemon/ddos/metrics.ts'
 import { createMetrics as createDaemonMetrics } from '../../daemon/metrics.ts'
 import { createPushMetrics } from '../../daemon/push/metrics.ts'
 import { tableUnder } from '../support/markdown.ts'
@@ -23,6 +24,7 @@ function agentRegistry(): Registry {
 function daemonRegistry(): Registry {
   const { registry } = createDaemonMetrics(() => null)
   createPushMetrics(registry, () => null)
+  createDdosMetrics(registry, { phases: () => new Map(), readers: () => 0 })
   createNotifierMetrics(registry)
   return registry
 }

@@ -12,6 +12,7 @@ import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../daemon/model/note.ts'
 import { openTransferFolder } from '../../daemon/services/backups.ts'
+import type { DdosBoard } from '../../daemon/services/ddos-board.ts'
 import type { EnforcementBoard } from '../../daemon/services/enforcement.ts'
 import { Executor } from '../../daemon/services/executor.ts'
 import type { Fleet } from '../../daemon/services/fleet.ts'
@@ -64,6 +65,15 @@ const noFleet: Fleet = {
   caFingerprint: 'A'.repeat(43),
 }
 
+/** Nobody measures: a feed ends at once. */
+const noDdos: DdosBoard = {
+  standingOf: () => undefined,
+  watch(_instanceIds, reader) {
+    setImmediate(() => reader.end('stopping'))
+    return () => {}
+  },
+}
+
 export interface TestApiOptions {
   /** Accounts there are from the beginning; the two of this module where left out. */
   readonly accounts?: readonly string[]
@@ -71,6 +81,7 @@ export interface TestApiOptions {
   readonly requestsPerMinute?: number
   readonly fleet?: Partial<Fleet>
   readonly board?: EnforcementBoard
+  readonly ddos?: DdosBoard
   /** Of a store that is there already, and stays. */
   readonly folder?: string
 }
@@ -103,6 +114,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       executor,
       board: options.board ?? noAgents,
       fleet: { ...noFleet, ...options.fleet },
+      ddos: options.ddos ?? noDdos,
       store,
       audit,
       backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },

@@ -6,6 +6,7 @@ import type { Kind } from '../../daemon/model/documents.ts'
 import { type Authority, openAuthority } from '../../daemon/pki/authority.ts'
 import { type EnrolmentOptions, makeEnrolment } from '../../daemon/pki/enrolment.ts'
 import { Push, type PushParts } from '../../daemon/push/push.ts'
+import { Executor } from '../../daemon/services/executor.ts'
 import { World } from '../../daemon/state/world.ts'
 import type { Write } from '../../daemon/store/store.ts'
 import { put } from './documents.ts'
@@ -39,7 +40,9 @@ export class PushHost implements AsyncDisposable {
     })
     const logger = createLogger('ringwall-daemon', 'debug', destination)
     const listen = { host: '127.0.0.1', port: 0 }
-    const push = await Push.start({ store, world, authority, logger, registry: metrics, ...listen, ...parts })
+    const executor = new Executor({ store, world, now: Date.now })
+    const common = { store, world, authority, executor, logger, registry: metrics }
+    const push = await Push.start({ ...common, ...listen, ...parts })
     await store.watch(world.revision + 1, commit => {
       const impact = push.impactOf(commit.changes)
       world.apply(commit)

@@ -1,0 +1,51 @@
+/** What the daemon tells Prometheus of attacks. No label value is an instance's. */
+import { Counter, Gauge, type Registry } from 'prom-client'
+import { type DdosPhase, ddosPhases } from '../../wire/ddos.ts'
+
+export type DdosMetrics = ReturnType<typeof createDdosMetrics>
+
+export const eventTriggers = ['bps', 'pps', 'both', 'manual'] as const
+export const eventWriteOutcomes = ['stored', 'old', 'refused', 'failed'] as const
+
+export interface DdosFigures {
+  readonly phases: () => ReadonlyMap<DdosPhase, number>
+  readonly readers: () => number
+}
+
+/** @param figures  asked at each scrape */
+export function createDdosMetrics(registry: Registry, figures: DdosFigures) {
+  const registers = [registry]
+  new Gauge({
+    name: 'ringwall_daemon_ddos_instances',
+    help: 'Instances by phase, as their agents told last. A rise of "cleaning" or "black-hole" means attacks, of "uncleaned" attacks on instances whose scrubbing is cancelled.',
+    labelNames: ['phase'],
+    registers,
+    collect() {
+      const counts = figures.phases()
+      for (const phase of ddosPhases) this.set({ phase }, counts.get(phase) ?? 0)
+    },
+  })
+  const events = new Counter({
+    name: 'ringwall_daemon_ddos_events_total',
+    help: 'Attacks that agents told of, by what set them off. A rise means attacks; many small ones, thresholds that are too low.',
+    labelNames: ['trigger'],
+    registers,
+  })
+  for (const trigger of eventTriggers) events.inc({ trigger }, 0)
+  const eventWrites = new Counter({
+    name: 'ringwall_daemon_ddos_event_writes_total',
+    help: 'Versions of events that agents told, by outcome. A rise of "refused" means agents that tell of instances they do not serve, of "failed" that the disk refuses; they are told again.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  for (const outcome of eventWriteOutcomes) eventWrites.inc({ outcome }, 0)
+  new Gauge({
+    name: 'ringwall_daemon_ddos_readers',
+    help: 'Clients that follow samples of traffic. A rise means that somebody watches.',
+    registers,
+    collect() {
+      this.set(figures.readers())
+    },
+  })
+  return { events, eventWrites }
+}
