@@ -23,7 +23,7 @@ import {
   guestsChain,
   sessionsChain,
 } from './names.ts'
-import type { ScrubChain, ScrubRuleset } from './ruleset.ts'
+import type { ScrubChain, ScrubHook, ScrubRuleset } from './ruleset.ts'
 import type { ScrubRule } from './statements.ts'
 
 export interface ScrubTable {
@@ -36,7 +36,7 @@ export interface ScrubTable {
 
 const priority = { ingress: -500, prerouting: -175, postrouting: 140 } as const
 
-/** @returns the same for the same table, in the same order; chains in an order in which every jump goes further down */
+/** @returns the same for the same table, in the same order */
 export function compileScrub({ ir, devices, defences }: ScrubTable): ScrubRuleset {
   const instances = ir.instances.map(({ id, enis }) => ({
     id,
@@ -47,49 +47,39 @@ export function compileScrub({ ir, devices, defences }: ScrubTable): ScrubRulese
   const hosts = enis.filter(({ eni }) => eni.placement === 'host')
   const guests = enis.filter(({ eni }) => eni.placement === 'guest')
   const cleaned = hosts.filter(({ instance }) => instance.defence.kind === 'clean')
+  const defended = instances.map(({ id, enis: own, defence }) => defend(id, own, defence))
   const allowed = allowedRules(ir)
-  const defended = instances.map(({ id, enis: own, defence }) => defend(id, own, defence, allowed.length > 0))
 
-  const measuring = ({ eni, instance }: (typeof enis)[number]): readonly ScrubRule[] =>
-    measuringRules(eni, ir.trafficScope, defenceOf(eni, instance))
-  const chains: (readonly [string, ScrubChain] | null)[] = [
-    ...hosts.map(
-      each =>
-        [
-          eniChain(each.eni.id),
-          {
-            base: { hook: 'ingress', device: each.eni.device, priority: priority.ingress },
-            rules: measuring(each),
-          },
-        ] as const,
+  const measuring = (
+    { eni, instance }: (typeof enis)[number],
+    base: ScrubHook | null,
+  ): readonly [string, ScrubChain] => [
+    eniChain(eni.id),
+    { base, rules: measuringRules(eni, ir.trafficScope, defenceOf(eni, instance)) },
+  ]
+  const chains: readonly (readonly [string, ScrubChain])[] = [
+    ...hosts.map(each => measuring(each, { hook: 'ingress', device: each.eni.device, priority: priority.ingress })),
+    ...baseChain(
+      guestsChain,
+      'postrouting',
+      guests.length === 0 ? [] : [byDevice('oifname', guests, ({ eni }) => eniChain(eni.id))],
     ),
-    guests.length === 0
-      ? null
-      : [
-          guestsChain,
-          {
-            base: { hook: 'postrouting', priority: priority.postrouting },
-            rules: [byDevice('oifname', guests, ({ eni }) => eniChain(eni.id))],
-          },
-        ],
-    ...guests.map(each => [eniChain(each.eni.id), { base: null, rules: measuring(each) }] as const),
-    cleaned.length === 0
-      ? null
-      : [
-          arrivalsChain,
-          {
-            base: { hook: 'prerouting', priority: priority.prerouting },
-            rules: [
-              ...outOfScope(ir.trafficScope).map(condition => [...condition, accept]),
-              ...allowed,
-              byDevice('iifname', cleaned, ({ instance }) => sessionsChain(instance.id)),
-            ],
-          },
-        ],
+    ...guests.map(each => measuring(each, null)),
+    ...baseChain(
+      arrivalsChain,
+      'prerouting',
+      cleaned.length === 0
+        ? []
+        : [
+            ...outOfScope(ir.trafficScope).map(condition => [...condition, accept]),
+            ...allowed,
+            byDevice('iifname', cleaned, ({ instance }) => sessionsChain(instance.id)),
+          ],
+    ),
     ...defended.flatMap(({ chains: own }) => [...own]),
-    allowed.length === 0 || defended.every(({ chains: own }) => own.size === 0)
-      ? null
-      : [allowedChain, { base: null, rules: allowed }],
+    ...(defended.some(({ chains: own }) => own.size > 0)
+      ? [[allowedChain, { base: null, rules: allowed }] as const]
+      : []),
   ]
   return {
     counters: new Set([
@@ -98,7 +88,7 @@ export function compileScrub({ ir, devices, defences }: ScrubTable): ScrubRulese
     ]),
     limits: new Map(defended.flatMap(({ limits }) => [...limits])),
     sets: new Map(defended.flatMap(({ sets }) => [...sets])),
-    chains: new Map(chains.filter(chain => chain !== null)),
+    chains: new Map(chains),
   }
 }
 
@@ -107,6 +97,14 @@ function defenceOf(eni: ScrubEni, { id, defence }: { readonly id: string; readon
   if (defence.kind === 'none') return accept
   const needsSessions = defence.kind === 'clean' && eni.placement === 'guest'
   return goto(needsSessions ? guestDefenceChain(id) : defenceChain(id))
+}
+
+function baseChain(
+  name: string,
+  hook: 'prerouting' | 'postrouting',
+  rules: readonly ScrubRule[],
+): readonly (readonly [string, ScrubChain])[] {
+  return rules.length === 0 ? [] : [[name, { base: { hook, priority: priority[hook] }, rules }]]
 }
 
 /** One lookup, however many devices there are. */

@@ -2,69 +2,72 @@
  * Rates as nft limits.
  *
  * nft's limit is a token bucket. Of packets it holds the burst. Of bytes it holds one full second and the burst, and no
- * less can be had, so the first second of a flood passes twice the rate. Over any ten seconds that is 11/10 of it, so at
- * 0.952 of the threshold what passes stays within 5 % of it whichever ten seconds are looked at, the first ones included,
- * and below twice the threshold in any one second.
+ * less can be had, so the first second of a flood passes twice the rate. What is limited stays just below its rate, so
+ * that no second passes twice the threshold, and ten seconds with such a first one not more than 5 % above it.
  */
 import type { TrafficRate } from '../model/traffic.ts'
-import type { InlineLimit } from './statements.ts'
+import type { Limit } from './statements.ts'
 
-const ofPackets = 0.98
-const ofBytes = 0.952
-
+/** Just below: 0.98 of the rate. */
+const belowRate = 0.98
 /** What a device that joins segments (GRO) may hand over as one packet; a bucket that is smaller would never pass it. */
 const largestPacketBytes = 65_536
 
-export interface RateLimits {
-  readonly packets: InlineLimit
-  readonly bytes: InlineLimit
-}
+/** Which of the two measures of a rate is meant. */
+export type Measure = 'packets' | 'bytes'
+export const measures: readonly Measure[] = ['packets', 'bytes']
 
-/** What passes stays just below the rate, as said above. */
-export function closeLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate): RateLimits {
-  return { packets: closePacketLimit(packetsPerSecond), bytes: byteLimit((bitsPerSecond / 8) * ofBytes) }
-}
+export type LimitPair = Readonly<Record<Measure, Limit>>
 
-/** For one source: it may have a whole second's worth at once. */
-export function shareLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate): RateLimits {
+/** For what is sent by many: bursts are short. */
+export function closeLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate, part = belowRate): LimitPair {
   return {
-    packets: packetLimit(packetsPerSecond, Math.max(packetsPerSecond, 64)),
-    bytes: byteLimit(bitsPerSecond / 8),
+    packets: packetLimit(packetsPerSecond * part, closeBurst(packetsPerSecond)),
+    bytes: byteLimit((bitsPerSecond / 8) * part, largestPacketBytes),
   }
 }
 
-export function connectionLimit(perSecond: number): InlineLimit {
+/** For one source: it may have a whole second's worth at once. */
+export function shareLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate): LimitPair {
+  return {
+    packets: packetLimit(packetsPerSecond, Math.max(packetsPerSecond, 64)),
+    bytes: byteLimit(bitsPerSecond / 8, largestPacketBytes),
+  }
+}
+
+export function connectionLimit(perSecond: number): Limit {
   return packetLimit(perSecond, Math.max(perSecond, 10))
 }
 
+/** Part of a rate, for rules that go on while there is room; a second's worth at once, or a tenth. */
+export function roomLimit(measure: Measure, rate: TrafficRate, part: number, burst: 'second' | 'tenth'): Limit {
+  if (measure === 'bytes') return { ...byteLimit((rate.bitsPerSecond / 8) * part, 0), inv: false }
+  const perSecond = rate.packetsPerSecond * part
+  return { ...packetLimit(perSecond, burst === 'second' ? perSecond : perSecond / 10), inv: false }
+}
+
 /** A name for the rate: two limits of one name are the same. */
-export function limitText({ rate, per, burst, rate_unit }: InlineLimit): string {
+export function limitText({ rate, per, burst, rate_unit }: Limit): string {
   return `${rate}-${rate_unit ?? 'packets'}-a-${per}-${burst}`
 }
 
 /**
- * The burst, a tenth of a second, lets through what a device hands over at once. A small rate has ten packets, and a very
- * small one less, so that ten seconds and a burst are still within 5 %.
+ * A tenth of a second lets through what a device hands over at once. A small rate has ten packets, and a very small one
+ * less, so that ten seconds and a burst are still within 5 %.
  */
-function closePacketLimit(packetsPerSecond: number): InlineLimit {
-  const tenth = Math.max(packetsPerSecond / 10, 10)
-  return packetLimit(packetsPerSecond * ofPackets, Math.min(tenth, packetsPerSecond * 0.7))
+function closeBurst(packetsPerSecond: number): number {
+  return Math.min(Math.max(packetsPerSecond / 10, 10), packetsPerSecond * 0.7)
 }
 
 /** By the minute where the second is too coarse: a rate is a whole number. */
-function packetLimit(perSecond: number, burst: number): InlineLimit {
+function packetLimit(perSecond: number, burst: number): Limit {
   const [rate, per] = perSecond < 1000 ? ([perSecond * 60, 'minute'] as const) : ([perSecond, 'second'] as const)
   return { rate: Math.max(1, Math.round(rate)), per, burst: Math.max(1, Math.round(burst)), inv: true }
 }
 
-function byteLimit(bytesPerSecond: number): InlineLimit {
+/** @param leastBytes  that the bucket holds; it has a second's worth anyway */
+function byteLimit(bytesPerSecond: number, leastBytes: number): Limit {
   const rate = Math.max(1, Math.round(bytesPerSecond))
-  return {
-    rate,
-    per: 'second',
-    burst: Math.max(0, largestPacketBytes - rate),
-    inv: true,
-    rate_unit: 'bytes',
-    burst_unit: 'bytes',
-  }
+  const burst = Math.max(0, leastBytes - rate)
+  return { rate, per: 'second', burst, inv: true, rate_unit: 'bytes', burst_unit: 'bytes' }
 }

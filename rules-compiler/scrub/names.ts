@@ -31,8 +31,12 @@ export const seenSynSet = (instanceId: string, family: Family) => `${instanceId}
 export const meterSet = (instanceId: string, meter: MeterKind, rate: string, family: Family) =>
   `${instanceId}/meter/${meter}/${rate}/${family}`
 export const laneLimit = (instanceId: string, lane: LaneType, rate: string) => `${instanceId}/lane/${lane}/${rate}`
-export const totalLimit = (instanceId: string, rate: string) => `${instanceId}/total/${rate}`
-export const unknownLimit = (instanceId: string, rate: string) => `${instanceId}/unknown/${rate}`
+export const totalLimit = (instanceId: string, part: TotalPart, rate: string) => `${instanceId}/total/${part}/${rate}`
+/** `all`; sources that are not known; a step of what known ones have, or of what is left to the others. */
+export type TotalPart = 'all' | 'unknown' | `known/${number}` | `left/${number}`
+/** There while known sources have more than so many steps. */
+export const stepSet = (instanceId: string, measure: 'packets' | 'bytes', step: number) =>
+  `${instanceId}/total/step/${measure}/${step}`
 
 export type MeterKind = 'known' | 'unknown' | 'connections'
 
@@ -40,7 +44,7 @@ export type MeterKind = 'known' | 'unknown' | 'connections'
 export const guestsChain = '_host/guests'
 /** Of host placement, right after conntrack. */
 export const arrivalsChain = '_host/arrivals'
-/** Sources that are never cleaned. */
+/** What is never cleaned nor black-holed. */
 export const allowedChain = '_host/allowed'
 
 /** Parts of the defence, each a chain. */
@@ -53,7 +57,7 @@ export type DefencePart =
   | 'lanes'
   | `lane/${LaneType}`
   | 'lane/syn/again'
-/** What every packet that has come so far has to fit into. */
-export const totalChain = (instanceId: string) => `${instanceId}/total`
+export const sessionsPart = (instanceId: string, part: SessionsPart) => `${sessionsChain(instanceId)}/${part}`
+export type SessionsPart = 'learn' | `known/${'packets' | 'bytes'}` | `unknown/${'packets' | 'bytes'}` | 'total'
 /** Both of them one after the other, for guests: there conntrack has been asked before. */
 export const guestDefenceChain = (instanceId: string) => `${instanceId}/guest-defence`

@@ -9,7 +9,7 @@ import type { Expression, Operand, Statement, Verdict } from '../nft/ruleset.ts'
 
 export type ScrubExpression =
   | Expression
-  | { readonly meta: { readonly key: 'l4proto' } }
+  | { readonly meta: { readonly key: 'l4proto' | 'mark' } }
   | { readonly payload: { readonly base: 'nh' | 'th'; readonly offset: number; readonly len: number } }
   | { readonly exthdr: { readonly name: 'frag' } }
   | { readonly numgen: { readonly mode: 'random'; readonly mod: number; readonly offset: 0 } }
@@ -37,17 +37,17 @@ export type ScrubStatement =
         readonly op: 'add' | 'update'
         readonly elem: ScrubExpression
         readonly set: string
-        readonly stmt?: readonly [{ readonly limit: InlineLimit }]
+        readonly stmt?: readonly [{ readonly limit: Limit }]
       }
     }
   | { readonly return: null }
 
-/** Matches what is above it: `inv`. */
-export interface InlineLimit {
+export interface Limit {
   readonly rate: number
   readonly per: 'second' | 'minute'
   readonly burst: number
-  readonly inv: true
+  /** Whether it matches what is above it, or what has room in it. */
+  readonly inv: boolean
   readonly rate_unit?: 'bytes'
   readonly burst_unit?: 'bytes'
 }
@@ -88,6 +88,19 @@ export const opensNoConnection = isNot(synAndAck, 0x02)
 /** Only where the protocol is known to be UDP. */
 export const isFromDnsPort = is({ payload: { base: 'th', offset: 0, len: 16 } }, 53)
 
+/**
+ * Of routers and neighbours. Hop limit 255 says that no router passed it on (RFC 4861, section 11.2), so it cannot be
+ * forged from afar.
+ */
+export const isNeighbourDiscovery: readonly ScrubStatement[] = [
+  isProtocol('icmpv6'),
+  is({ payload: { protocol: 'ip6', field: 'hoplimit' } }, 255),
+  is(
+    { payload: { protocol: 'icmpv6', field: 'type' } },
+    { set: ['nd-router-solicit', 'nd-router-advert', 'nd-neighbor-solicit', 'nd-neighbor-advert'] },
+  ),
+]
+
 const sourceOffset = { ip: 96, ip6: 64 } as const satisfies Record<Family, number>
 const addressBitsAfterFirstByte = { ip: 24n, ip6: 120n } as const satisfies Record<Family, bigint>
 
@@ -97,6 +110,7 @@ const addressBitsAfterFirstByte = { ip: 24n, ip6: 120n } as const satisfies Reco
  * @param blocks  of that family; not empty
  */
 export function isFrom(family: Family, blocks: readonly Cidr[]): readonly ScrubStatement[] {
+  if (blocks.some(({ prefixLength }) => prefixLength === 0)) return [isFamily(family)]
   const firstBytes = new Set(blocks.flatMap(block => firstBytesOf(block, addressBitsAfterFirstByte[family])))
   const firstByte: ScrubExpression = { payload: { base: 'nh', offset: sourceOffset[family], len: 8 } }
   const inBlocks = is(source(family), { set: blocks.map(cidrOperand) })
@@ -114,6 +128,6 @@ export const remember = (op: 'add' | 'update', setName: string, elem: ScrubExpre
   set: { op, elem, set: `@${setName}` },
 })
 /** Goes on only while the source is above the limit; each source has its own in the set. Not where the set is full. */
-export const isAbove = (setName: string, elem: ScrubExpression, limit: InlineLimit): ScrubStatement => ({
+export const isAbove = (setName: string, elem: ScrubExpression, limit: Limit): ScrubStatement => ({
   set: { op: 'update', elem, set: `@${setName}`, stmt: [{ limit }] },
 })

@@ -6,7 +6,7 @@ import type { NftCommand } from '../nft/commands.ts'
 import { tableFamily } from '../nft/ruleset.ts'
 import { scrubTableName } from './names.ts'
 import type { ScrubChain, ScrubHook, ScrubRuleset, ScrubSet } from './ruleset.ts'
-import type { InlineLimit } from './statements.ts'
+import type { Limit } from './statements.ts'
 
 const inTable = { family: tableFamily, table: scrubTableName } as const
 const table = { table: { family: tableFamily, name: scrubTableName } } as const
@@ -74,7 +74,7 @@ function missing(
   return list.filter(name => !names.has(name))
 }
 
-function addLimit(name: string, limit: InlineLimit): NftCommand {
+function addLimit(name: string, limit: Limit): NftCommand {
   return object('add', 'limit', { name, ...limit })
 }
 
