@@ -25,8 +25,9 @@ export interface DdosParts {
   readonly notify: (notification: DdosNotification) => Promise<void>
   /** To an agent that is connected; nothing happens where it is not. */
   readonly say: (agentId: string, message: ToAgent) => void
-  /** Between two commits of one agent. */
+  /** Between two commits of one agent, and after one that the store refused. */
   readonly eventIntervalMs: number
+  readonly retryMs: number
 }
 
 export type DdosMessage = Extract<ToDaemon, { readonly type: `ddos-${string}` }>
@@ -47,7 +48,7 @@ export class Ddos implements DdosBoard {
   }
 
   private constructor(parts: DdosParts, past: PastServing) {
-    const { world, say, executor, logger, registry, eventIntervalMs } = parts
+    const { world, say, executor, logger, registry, eventIntervalMs, retryMs } = parts
     this.#parts = parts
     this.#past = past
     this.#statuses = new StatusBoard(world)
@@ -67,6 +68,7 @@ export class Ddos implements DdosBoard {
       answer: (agentId, eventId, version) => say(agentId, { type: 'ddos-event-kept', eventId, version }),
       onChange: (previous, event, agentId) => this.#tell(previous, event, agentId),
       intervalMs: eventIntervalMs,
+      retryMs,
       now: Date.now,
     })
   }

@@ -23,6 +23,8 @@ export interface EventKeeperParts {
   readonly onChange: (previous: DdosEvent | null, event: DdosEvent, agentId: string) => Promise<void>
   /** Between two commits of one agent. */
   readonly intervalMs: number
+  /** After the store refused. */
+  readonly retryMs: number
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -41,7 +43,6 @@ interface Waiting {
 /** Events of one agent that wait; 40 KB each at most. */
 export const mostWaiting = 256
 const eventsAtOnce = 32
-const retryMs = 5000
 
 export class EventKeeper {
   readonly #parts: EventKeeperParts
@@ -127,7 +128,7 @@ export class EventKeeper {
       if (isDone) {
         for (const event of some) if (waiting.events.get(event.id) === event) waiting.events.delete(event.id)
       }
-      this.#pause(agentId, isDone ? this.#parts.intervalMs : retryMs)
+      this.#pause(agentId, isDone ? this.#parts.intervalMs : this.#parts.retryMs)
     }
     this.#isWorking = false
   }

@@ -18,6 +18,8 @@ export interface PushOptions {
   readonly ddosMessagesPerSecond: number
   /** Events of one agent are stored at most this often; what comes in between is stored together. */
   readonly ddosEventIntervalMs: number
+  /** After the store refused them. */
+  readonly ddosRetryMs: number
   /** Reports of one agent are stored at most this often. */
   readonly reportIntervalMs: number
   /** Of the listener's own certificate; renewed after half of it. */
@@ -37,6 +39,7 @@ export const defaultPushOptions: PushOptions = {
   ddosMessageBurst: 400,
   ddosMessagesPerSecond: 20,
   ddosEventIntervalMs: 1000,
+  ddosRetryMs: 5000,
   reportIntervalMs: 5000,
   serverCertificateMs: 30 * dayMs,
 }

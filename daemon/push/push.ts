@@ -99,9 +99,9 @@ export class Push implements EnforcementBoard, SessionListener {
   static async start(parts: PushParts): Promise<Push> {
     const { store, world, executor, logger, registry, notify = async () => {} } = parts
     const log = await MemberLog.read(store, world.revision, parts.memberLog)
-    const { ddosEventIntervalMs: eventIntervalMs } = { ...defaultPushOptions, ...parts.options }
+    const { ddosEventIntervalMs: eventIntervalMs, ddosRetryMs: retryMs } = { ...defaultPushOptions, ...parts.options }
     const say = (agentId: string, message: ToAgent) => push.#say(agentId, message)
-    const ddos = await Ddos.open({ store, world, executor, logger, registry, notify, say, eventIntervalMs })
+    const ddos = await Ddos.open({ store, world, executor, logger, registry, notify, say, eventIntervalMs, retryMs })
     const push: Push = new Push(parts, log, ddos)
     try {
       const { authority, host, port } = parts

@@ -216,6 +216,11 @@ export class FakeAgent {
     while (!condition(this)) await new Promise<void>(resolve => this.#wake.push(resolve))
   }
 
+  /** Messages that came and that nobody took by `next`, oldest first. */
+  get said(): readonly ToAgent[] {
+    return this.#said
+  }
+
   /** Resolves with the next message of this type that has not been taken, of those that came already too. */
   async next<Type extends ToAgent['type']>(type: Type): Promise<Extract<ToAgent, { type: Type }>> {
     const find = () => this.#said.findIndex(message => message.type === type)
