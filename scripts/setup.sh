@@ -66,6 +66,19 @@ install_debian_packages() {
     || fail "installing them failed, see above; to try again: $command"
 }
 
+# Programs that tests run, of packages that would start a service if they were installed.
+unpack_debian_packages() {
+  [ "$purpose" = test ] || return 0
+  present bird || unpack bird2
+  present promtool || unpack prometheus alone
+}
+
+unpack() {
+  [ -d "node_modules/.cache/debian/$1" ] && return
+  say "fetching Debian package $1, which is not installed"
+  sh scripts/unpack-debian.sh "$@" || say "tests that need $1 will be skipped"
+}
+
 # Asks the kernel in a network namespace of its own, which goes away with the process.
 check_kernel() {
   if [ "$(id -u)" != 0 ]; then
@@ -88,4 +101,5 @@ esac
 [ "$(uname -s)" = Linux ] || fail "Ringwall runs on Linux only; this is $(uname -s)"
 install_node_packages
 install_debian_packages
+unpack_debian_packages
 check_kernel
