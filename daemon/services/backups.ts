@@ -6,6 +6,7 @@ import { ApiError } from '../errors.ts'
 import { authorityId, type Documents, type Kind, keyOf, kinds, parseKey } from '../model/documents.ts'
 import { World } from '../state/world.ts'
 import type { Listing, Write } from '../store/store.ts'
+import { withoutOrder } from './ddos-thresholds.ts'
 import type { Plan } from './executor.ts'
 import type { Principal } from './principal.ts'
 
@@ -40,8 +41,9 @@ export interface Restored {
 const shownKinds = kinds.filter(kind => kind !== 'idempotency' && kind !== 'authority' && kind !== 'settings')
 
 /**
- * Everything as in the backup, but for three: the token that asks stays as it is, so that nobody locks himself out; the
- * CA of agents stays where the backup has none; and answers kept for repetitions are gone, for what they tell of is.
+ * Everything as in the backup, but for four: the token that asks stays as it is, so that nobody locks himself out; the
+ * CA of agents stays where the backup has none; answers kept for repetitions are gone, for what they tell of is; and so
+ * are orders to agents.
  * @throws {ApiError} 400 where the file's objects are no whole state
  */
 export function restore(
@@ -60,7 +62,7 @@ export function restore(
   const present = new Set(entries.map(({ key }) => key))
   const gone = keysOf(world, nowMs).filter(key => !present.has(key) && !kept.has(key))
   const writes: Write[] = [
-    ...entries.map(({ key, value }) => ({ key, value })),
+    ...entries.map(({ key, value }) => ({ key, value: withoutOldOrder(world, key, value) })),
     ...gone.map(key => ({ key, value: null })),
   ]
   const hasToken = restored.get('token', principal.id) !== undefined
@@ -74,6 +76,16 @@ export function restore(
       authorityChanged: present.has(authorityKey) && !isSameAuthority(world, restored),
     }),
   }
+}
+
+/** An agent would carry out what was ordered then, unless it is what was ordered last. */
+function withoutOldOrder(world: World, key: string, value: unknown): unknown {
+  const { kind, id } = parseKey(key)
+  if (kind !== 'instance') return value
+  const then = value as Documents['instance']
+  const now = world.get('instance', id)
+  const isLast = now?.agentId === then.agentId && now.ddosOrder?.id === then.ddosOrder?.id
+  return isLast ? then : withoutOrder(then)
 }
 
 /** Answers whose time is over are left to the sweep: the one for this request may stand under the key of such. */
