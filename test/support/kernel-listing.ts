@@ -1,18 +1,18 @@
-/** What Ringwall's table holds, in a form in which two tables that do the same are equal. */
+/** What a table of Ringwall's holds, in a form in which two tables that do the same are equal. */
 import type { Namespace } from '../../lab/netns.ts'
 
 type Json = Record<string, unknown>
 
 /**
- * One line an object, sorted; rules in their order in the chain. Left out are handles, what has been counted, and with
- * `stamps: false` the stamps, which a table made anew has others of.
+ * One line an object, sorted; rules in their order in the chain. Left out are handles, what has been counted, what is
+ * left of an element's time, and with `stamps: false` the stamps, which a table made anew has others of.
  * @returns null where there is no table
  */
 export async function listTable(
   namespace: Namespace,
-  { stamps = true }: { readonly stamps?: boolean } = {},
+  { stamps = true, table = 'ringwall' }: { readonly stamps?: boolean; readonly table?: string } = {},
 ): Promise<readonly string[] | null> {
-  const listing = await namespace.run('nft', ['-j', 'list', 'table', 'inet', 'ringwall'], { allowFailure: true })
+  const listing = await namespace.run('nft', ['-j', 'list', 'table', 'inet', table], { allowFailure: true })
   if (listing.exitCode !== 0) return null
   const { nftables }: { nftables: readonly Record<string, Json>[] } = JSON.parse(listing.stdout)
   const rulesOf = new Map<string, number>()
@@ -28,7 +28,7 @@ export async function listTable(
   return lines.sort()
 }
 
-const unsteady = ['handle', 'packets', 'bytes']
+const unsteady = ['handle', 'packets', 'bytes', 'expires']
 
 function bare(value: unknown, stamps: boolean): unknown {
   if (typeof value === 'number' && !stamps && value > 0xff) return 'stamp or mask'
