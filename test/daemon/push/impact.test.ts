@@ -38,6 +38,7 @@ const world: World = worldOf(
   put('group', database),
   put('group', application),
   put('prefixList', makePrefixList('pl-1', ['203.0.113.0/24'])),
+  { key: 'settings/fleet', value: { sessionTimeout: 910, revocation: 'immediate', limits: defaultLimits } },
 )
 
 interface Row {
@@ -47,6 +48,7 @@ interface Row {
   readonly agentIds: readonly string[]
 }
 
+const served = makeInstance({ id: 'i-1', agentId: 'agent-1' })
 const all = ['agent-1', 'agent-2', 'agent-3']
 const rows: readonly Row[] = [
   { name: 'nothing', writes: [], viewKeys: [], agentIds: [] },
@@ -152,6 +154,36 @@ const rows: readonly Row[] = [
     writes: [put('prefixList', makePrefixList('pl-2', []))],
     viewKeys: ['prefixList/pl-2'],
     agentIds: [],
+  },
+  {
+    name: 'a threshold of an instance',
+    writes: [put('instance', { ...served, ddosThreshold: { bps: 1, pps: 1, source: 'manual' } })],
+    viewKeys: ['instance/i-1'],
+    agentIds: ['agent-1'],
+  },
+  {
+    name: 'scrubbing that is cancelled, and an order',
+    writes: [
+      put('instance', {
+        ...served,
+        scrubbingCancelled: true,
+        ddosOrder: { id: 'order-1', action: 'lift', holdSeconds: null },
+      }),
+    ],
+    viewKeys: ['instance/i-1'],
+    agentIds: ['agent-1'],
+  },
+  {
+    name: 'how long events are kept',
+    writes: [{ key: 'settings/fleet', value: { ...world.settings, ddosEvents: { keptDays: 1 } } }],
+    viewKeys: [],
+    agentIds: [],
+  },
+  {
+    name: 'whose traffic is cleaned',
+    writes: [{ key: 'settings/fleet', value: { ...world.settings, trafficScope: 'all', scrubbing: { holdTime: 9 } } }],
+    viewKeys: ['settings/fleet'],
+    agentIds: all,
   },
   {
     name: 'settings',

@@ -8,6 +8,7 @@ import { keyOf } from '../../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../../daemon/model/note.ts'
 import type { Listing } from '../../../daemon/store/store.ts'
 import { accountId, otherAccountId, startApi, type TestApi } from '../api.ts'
+import { makeEvent } from '../ddos.ts'
 import { hostReport, makeAgent } from '../documents.ts'
 import { AnswerChecker, operationsOf } from '../openapi.ts'
 import { makeRandom } from '../random.ts'
@@ -144,6 +145,9 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
       securityGroupIds: ['sg-1', 'sg-2'],
     })
   }
+  const event = makeEvent({ id: 'ddos-1', instanceId: 'i-1' })
+  const eventDoc = { event, agentId: 'agent-1', accountId, createdAtMs: 1, updatedAtMs: 1 }
+  await api.store.commit({ writes: [{ key: keyOf('ddosEvent', event.id), value: eventDoc }] })
   const enrolment = await made('/v1/enrolment-tokens', {})
   const ephemeral = await made('/v1/tokens', { name: 'other', scopes: [{ accountId, access: 'read' }] })
   const groupIds = ['sg-1', 'sg-2', 'sg-3', 'sg-4', 'sg-5', 'sg-none']
@@ -169,6 +173,7 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
     ['agentId', [...agents, 'agent-none']],
     ['enrolmentTokenId', [enrolment.enrolmentToken.enrolmentTokenId, 'enrol-none']],
     ['tokenId', [ephemeral.apiToken.tokenId, 'token-none']],
+    ['eventId', [event.id, 'ddos-none']],
     ['source', ['203.0.113.7', '2001:db8::7', '198.18.1.1']],
     ['destination', ['198.18.1.1', '2001:db8::1']],
     ['protocol', ['tcp', 'udp', 'icmp']],

@@ -19,6 +19,7 @@ export const words: Lexicon = new Map([
   ['destCidrIp', cidrs],
   ['ipv6SourceCidrIp', cidrs6],
   ['ipv6DestCidrIp', cidrs6],
+  ['allowList', ['203.0.113.7', '203.0.113.9/24', '2001:DB8::1/32']],
   ['cidr', [...cidrs, ...cidrs6]],
   ['privateIpAddresses', ['198.18.0.2', '198.18.0.3', '198.18.0.4']],
   ['ipv6Addresses', ['2001:db8::2', '2001:DB8::3']],
@@ -34,7 +35,11 @@ export const words: Lexicon = new Map([
 ])
 
 /** Objects whose fields depend on each other, keyed by a field that no other object has: by chance hardly one is good. */
-export const examples: ReadonlyMap<string, readonly Readonly<Record<string, unknown>>[]> = new Map([
+export const examples: ReadonlyMap<string, readonly Readonly<Record<string, unknown>>[]> = new Map<
+  string,
+  readonly Readonly<Record<string, unknown>>[]
+>([
+  ['bps', [{ bps: 10, pps: 1000 }, { bps: 500, pps: 100_000, source: 'manual' }, { source: 'type' }]],
   [
     'sourcePortRange',
     [
