@@ -70,6 +70,7 @@ install_debian_packages() {
 unpack_debian_packages() {
   [ "$purpose" = test ] || return 0
   present bird || unpack bird2
+  present exabgp || unpack exabgp
   present promtool || unpack prometheus alone
 }
 

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { checkCommand } from '../../common/notify/command.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
 import { notificationKinds, notificationOf } from '../../wire/notification.ts'
-import { type BirdPair, bird, exampleFolder, startBirds } from '../support/bird.ts'
+import { type BirdPair, bird, exabgp, exampleFolder, startBirds } from '../support/bird.ts'
 import { ddosEvent } from '../support/ddos-event.ts'
 import { newFolder, startNotifier } from '../support/notifications.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -47,8 +47,6 @@ describe('a black hole upstream', { skip: needsKernel || bird.skip }, () => {
     return execute(script, [action, birds.folder, ...birds.birdc], { env })
   }
 
-  const holes = ['198.18.0.2', '2001:db8::2']
-
   test('is what the router does between its begin and its end, as the notifier tells of them', async () => {
     const command = [script, 'hook', birds.folder, ...birds.birdc]
     await checkCommand(command)
@@ -58,7 +56,7 @@ describe('a black hole upstream', { skip: needsKernel || bird.skip }, () => {
 
     await notifier.notify(change('start', 'cleaning'))
     await notifier.notify(change('black-hole', 'black-hole'))
-    await birds.untilBlackHoles(holes)
+    await birds.untilBlackHoles(addresses)
     const routes = await birds.ask('show', 'route', 'all', 'protocol', 'customer')
     assert.equal(routes.match(/BGP\.community: \(65535,666\) \(65535,65281\)/g)?.length, 2, routes)
     const { exitCode } = await birds.router.run('ping', ['-c', '1', '-w', '2', '198.18.0.2'], { allowFailure: true })
@@ -92,19 +90,19 @@ describe('a black hole upstream', { skip: needsKernel || bird.skip }, () => {
     const failure = await notifier.logged(({ level }) => level === 'warn')
     assert.match(String(failure.reason), /^exit code 1: .*rtbh: BIRD (cannot be reached|refuses)/s)
     await pointTo(birds.birdc)
-    await birds.untilBlackHoles(holes)
+    await birds.untilBlackHoles(addresses)
     await notifier.notify(change('end', 'ended'))
     await birds.untilBlackHoles([])
   })
 
   test('done twice is done once', async () => {
     await run('hook')
-    await birds.untilBlackHoles(holes)
+    await birds.untilBlackHoles(addresses)
     const [file] = (await readdir(birds.folder)).filter(name => name.endsWith('.ip4'))
     const text = await readFile(join(birds.folder, file!), 'utf8')
     await run('hook')
     assert.equal((await readFile(join(birds.folder, file!), 'utf8')).split('\n')[1], text.split('\n')[1])
-    assert.deepEqual(await birds.blackHoles(), holes)
+    assert.deepEqual(await birds.blackHoles(), addresses)
     await run('hook', { RINGWALL_PHASE: 'ended', RINGWALL_BLACK_HOLE_END: '' })
     await birds.untilBlackHoles([])
     const { stdout } = await run('hook', { RINGWALL_PHASE: 'ended', RINGWALL_BLACK_HOLE_END: '' })
@@ -115,7 +113,7 @@ describe('a black hole upstream', { skip: needsKernel || bird.skip }, () => {
   test('of one instance is not that of another', async () => {
     await run('hook')
     await run('hook', { RINGWALL_INSTANCE_ID: 'i-2', RINGWALL_ADDRESSES: '198.18.0.9' })
-    await birds.untilBlackHoles([...holes, '198.18.0.9'])
+    await birds.untilBlackHoles([...addresses, '198.18.0.9'])
     await run('hook', { RINGWALL_PHASE: 'cleaning' })
     await birds.untilBlackHoles(['198.18.0.9'])
     await run('hook', { RINGWALL_INSTANCE_ID: 'i-2', RINGWALL_PHASE: 'ended' })
@@ -136,7 +134,7 @@ describe('a black hole upstream', { skip: needsKernel || bird.skip }, () => {
 
   test('that nobody ends is withdrawn when its time is over', async () => {
     await run('hook')
-    await birds.untilBlackHoles(holes)
+    await birds.untilBlackHoles(addresses)
     const { stdout } = await run('expire')
     assert.equal(stdout, '')
     for (const name of await readdir(birds.folder)) {
@@ -164,4 +162,16 @@ describe('a black hole upstream', { skip: needsKernel || bird.skip }, () => {
       assert.deepEqual(await birds.blackHoles(), [])
     })
   }
+})
+
+describe('a black hole upstream by ExaBGP', { skip: needsKernel || bird.skip || exabgp.skip }, () => {
+  test('is what the router does between its begin and its end', async () => {
+    await using birds = await startBirds('exabgp')
+    const command = [script, 'hook', birds.folder, ...birds.birdc]
+    await using notifier = await startNotifier({ command, kinds: notificationKinds })
+    await notifier.notify(change('black-hole', 'black-hole'))
+    await birds.untilBlackHoles(addresses)
+    await notifier.notify(change('end', 'ended'))
+    await birds.untilBlackHoles([])
+  })
 })

@@ -1,23 +1,26 @@
-/** BIRD in namespaces: a host and its router, with the configurations of examples/rtbh as they stand there. */
+/** BIRD or ExaBGP on a host and BIRD on its router, in namespaces, with the configurations of examples/rtbh as they are. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
-import { debianProgram } from './debian-programs.ts'
+import { debianProgram, pythonProgram } from './debian-programs.ts'
 import { eventually } from './sessions.ts'
 
 export const bird = debianProgram('bird2', 'usr/sbin/bird')
 const birdcl = debianProgram('bird2', 'usr/sbin/birdcl')
+export const exabgp = pythonProgram('exabgp', 'exabgp')
 export const exampleFolder = join(import.meta.dirname, '../../examples/rtbh')
+
+export type Speaker = 'bird' | 'exabgp'
 
 export interface BirdPair extends AsyncDisposable {
   readonly host: Namespace
   readonly router: Namespace
-  /** Where the host's BIRD looks for routes. */
+  /** Where the host's speaker looks for routes. */
   readonly folder: string
-  /** How the host's BIRD is spoken to. */
+  /** How the host's BIRD is spoken to; `none` where it is ExaBGP. */
   readonly birdc: readonly string[]
   /** Routes of the router's kernel that drop, sorted; the host bits of the prefix are left out as `ip` does. */
   blackHoles(): Promise<readonly string[]>
@@ -29,7 +32,8 @@ export interface BirdPair extends AsyncDisposable {
 
 const deadlineMs = 30_000
 
-export async function startBirds(): Promise<BirdPair> {
+/** @param speaker  on the host */
+export async function startBirds(speaker: Speaker = 'bird'): Promise<BirdPair> {
   const stack = new AsyncDisposableStack()
   const host = stack.use(await createNamespace('bird-host'))
   const router = stack.use(await createNamespace('bird-router'))
@@ -47,11 +51,23 @@ export async function startBirds(): Promise<BirdPair> {
   await router.run('ip', ['-6', 'route', 'add', '2001:db8::/64', 'via', '2001:db8:ff::2'])
   const routesFolder = join(folder, 'routes')
   await mkdir(routesFolder)
-  for (const [name, namespace] of Object.entries({ host, router })) {
-    const example = await readFile(join(exampleFolder, `bird-${name}.conf`), 'utf8')
-    const text = example.replaceAll('/var/lib/ringwall-rtbh', routesFolder).replace('log syslog', 'log stderr')
-    await writeFile(join(folder, `${name}.conf`), text)
-    stack.use(await startBird(namespace, folder, name))
+  const example = async (name: string) => {
+    const text = await readFile(join(exampleFolder, name), 'utf8')
+    const path = join(folder, name)
+    const here = text
+      .replaceAll('/var/lib/ringwall-rtbh', routesFolder)
+      .replaceAll('/usr/local/lib/ringwall', exampleFolder)
+      .replace('log syslog', 'log stderr')
+    await writeFile(path, here)
+    return path
+  }
+  stack.use(await startBird(router, await example('bird-router.conf'), join(folder, 'router')))
+  if (speaker === 'bird') {
+    stack.use(await startBird(host, await example('bird-host.conf'), join(folder, 'host')))
+  } else {
+    // It runs its process as "nobody" otherwise, who cannot look into a folder of this test's.
+    const settings = ['env', 'exabgp_daemon_user=root', 'exabgp_api_cli=false', 'exabgp_log_destination=stderr']
+    stack.use(await startSpeaker(host, [...settings, ...exabgp.command, await example('exabgp.conf')], 'exabgp'))
   }
   const clientOf = (name: string) => [...birdcl.command, '-s', join(folder, `${name}.ctl`)]
   const ask = async (...words: readonly string[]) => {
@@ -70,7 +86,7 @@ export async function startBirds(): Promise<BirdPair> {
     host,
     router,
     folder: routesFolder,
-    birdc: clientOf('host'),
+    birdc: speaker === 'bird' ? clientOf('host') : ['none'],
     ask,
     blackHoles,
     untilBlackHoles: (expected: readonly string[]) =>
@@ -81,19 +97,26 @@ export async function startBirds(): Promise<BirdPair> {
   return pair
 }
 
-async function startBird(namespace: Namespace, folder: string, name: string): Promise<AsyncDisposable> {
-  const file = (ending: string) => join(folder, `${name}.${ending}`)
-  const [program = '', ...args] = bird.command
-  const flags = ['-f', '-c', file('conf'), '-s', file('ctl'), '-P', file('pid')]
-  const child = namespace.spawn(program, [...args, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
+/** @param place  of its files, without their endings */
+function startBird(namespace: Namespace, configuration: string, place: string): Promise<AsyncDisposable> {
+  const flags = ['-f', '-c', configuration, '-s', `${place}.ctl`, '-P', `${place}.pid`]
+  return startSpeaker(namespace, [...bird.command, ...flags], 'Started')
+}
+
+/** @param sign  that it has begun, in what it logs */
+async function startSpeaker(namespace: Namespace, command: readonly string[], sign: string): Promise<AsyncDisposable> {
+  const [program = '', ...args] = command
+  const child = namespace.spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'close')
-  const said: string[] = []
+  let said = ''
   await new Promise<void>((resolve, reject) => {
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      said.push(text)
-      if (said.join('').includes('Started')) resolve()
-    })
-    void ended.then(() => reject(new Error(`BIRD of the ${name} has ended: ${said.join('')}`)))
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+        if (said.includes(sign)) resolve()
+      })
+    }
+    void ended.then(() => reject(new Error(`"${command.join(' ')}" has ended: ${said}`)))
   })
   return {
     async [Symbol.asyncDispose]() {

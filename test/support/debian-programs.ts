@@ -24,13 +24,19 @@ export function debianProgram(debianPackage: string, path: string): DebianProgra
   return { command, skip: reason(debianPackage, command) }
 }
 
+/** A program of Python's, run by its module. */
+export function pythonProgram(debianPackage: string, module: string): DebianProgram {
+  const modules = join(cache, debianPackage, 'usr/lib/python3/dist-packages')
+  const command = ['env', `PYTHONPATH=${modules}`, 'PYTHONDONTWRITEBYTECODE=1', 'python3', '-m', module]
+  return { command, skip: reason(debianPackage, command) }
+}
+
 function reason(debianPackage: string, command: readonly string[]): string | false {
-  if (!existsSync(command.at(-1)!)) return `needs Debian package ${debianPackage}: run scripts/setup.sh test`
   try {
     const [program = '', ...args] = command
     execFileSync(program, [...args, '--version'], { stdio: 'pipe' })
     return false
   } catch (error) {
-    return `needs Debian package ${debianPackage}, which does not run here: ${(error as Error).message}`
+    return `needs Debian package ${debianPackage} (scripts/setup.sh test fetches it): ${(error as Error).message}`
   }
 }
