@@ -1,9 +1,14 @@
 /** How wide each limit of cleaning is: what passes must fit the thresholds, and what is usual should pass. */
-import type { FloodType, LaneType, TrafficRate, TrafficType } from '../../rules-compiler/model/traffic.ts'
-import { laneTypes, trafficTypes } from '../../rules-compiler/model/traffic.ts'
+import {
+  type LaneType,
+  laneTypes,
+  type TrafficRate,
+  type TrafficType,
+  trafficTypes,
+} from '../../rules-compiler/model/traffic.ts'
 import type { Cleaning } from '../../rules-compiler/scrub/defence.ts'
 import type { Usual } from './baseline.ts'
-import { addRates, eachMeasure, higherRate, type Measure, noRate, roundRate } from './rates.ts'
+import { addRates, eachMeasure, higherRate, type Measure, measures, noRate, roundRate } from './rates.ts'
 import { type Recognition, recognisedTypes } from './recognise.ts'
 import type { Sample } from './sample.ts'
 
@@ -17,7 +22,9 @@ export interface CleaningState {
   readonly rest: TrafficRate
   /** How often the share of a known source was halved. */
   readonly halvings: number
-  /** When that last changed, or final limits last dropped much. */
+  /** How often the number of connections was. */
+  readonly connectionHalvings: number
+  /** When either last changed, or final limits last dropped much with nothing left to halve. */
   readonly halvedAtMs: number
   readonly limitConnections: boolean
   readonly dropSessionless: boolean
@@ -29,6 +36,8 @@ export interface CleaningInput {
   readonly recognition: Recognition
   /** Null where none could be taken: then only what was ordered changes. */
   readonly sample: Sample | null
+  /** What the heaviest source sends that is not dropped; null where that is not known. */
+  readonly heaviest: TrafficRate | null
   readonly nowMs: number
 }
 
@@ -46,53 +55,48 @@ const muchDropped = 0.1
 const halveAfterMs = 3000
 const doubleAfterMs = 120_000
 const mostHalvings = 6
+const mostConnectionHalvings = 3
 /** Of the thresholds; a source that is not known must make itself known with less. */
 const unknownShare = 1 / 20
 const leastShare: TrafficRate = { packetsPerSecond: 200, bitsPerSecond: 2e6 }
 /** A browser opens some, an office behind one address some dozens. */
 const mostConnections = 40
-const leastConnections = 5
 
-const laneOf: Readonly<Partial<Record<FloodType, LaneType>>> = {
-  syn: 'syn',
-  udp: 'udp',
-  'dns-answers': 'dns-answers',
-  icmp: 'icmp',
-  fragments: 'fragments',
-  other: 'other',
-}
 const trafficOf = (lane: LaneType): TrafficType => (lane === 'syn' ? 'tcp-syn' : lane)
 
 /** @param before  null when cleaning begins */
 export function adaptCleaning(before: CleaningState | null, input: CleaningInput): CleaningState {
-  const { limit, recognition, nowMs } = input
+  const { limit, recognition } = input
   const types = recognisedTypes(recognition)
-  const named = new Set(types.flatMap(type => laneOf[type] ?? []))
-  const lanes = laneTypes.filter(lane => named.has(lane))
+  const lanes = laneTypes.filter(lane => types.includes(lane))
   const rest = averageRest(before, lanes, input)
   const total = roundRate(limit)
+  const limitConnections = types.includes('connections')
   const isSame = before !== null && sameRate(before.total, total)
   return {
     total,
     ...chooseLanes(isSame ? before : null, lanes, { ...input, rest }),
     rest,
-    ...chooseHalvings(before, input.sample, nowMs),
-    limitConnections: types.includes('connections'),
+    ...chooseHalvings(before, limitConnections, input),
+    limitConnections,
     dropSessionless: recognition.signs.includes('sessionless') || types.includes('ack'),
   }
 }
 
 export function cleaningOf(state: CleaningState): Cleaning {
-  const known = eachMeasure(measure => share(state.total[measure], 2 ** -state.halvings, leastShare[measure]))
+  const known = knownShare(state, state.halvings)
   const unknown = eachMeasure(measure => share(state.total[measure], unknownShare, leastShare[measure]))
-  const connections = Math.max(leastConnections, Math.round(mostConnections * 2 ** -state.halvings))
   return {
     total: state.total,
     shares: { known, unknown: eachMeasure(measure => Math.min(known[measure], unknown[measure])) },
-    connectionsPerSource: state.limitConnections ? connections : null,
+    connectionsPerSource: state.limitConnections ? mostConnections / 2 ** state.connectionHalvings : null,
     lanes: new Map(laneTypes.flatMap(lane => (state.lanes[lane] ? [[lane, state.lanes[lane]] as const] : []))),
     dropSessionless: state.dropSessionless,
   }
+}
+
+function knownShare({ total }: CleaningState, halvings: number): TrafficRate {
+  return eachMeasure(measure => share(total[measure], 2 ** -halvings, leastShare[measure]))
 }
 
 function share(total: number, part: number, least: number): number {
@@ -161,31 +165,43 @@ function averageRest(
   })
 }
 
+type Halvings = Pick<CleaningState, 'halvings' | 'connectionHalvings' | 'halvedAtMs'>
+
 /**
- * While the final limits drop much although lanes stand, known sources are what floods: each gets half of what it had,
- * every few seconds. When the final limits have dropped little for long, it gets back a half.
+ * While the final limits drop much although lanes stand, what floods is known: the share of each known source is halved
+ * every few seconds, as long as that would reach the heaviest; so is the number of connections. When the final limits
+ * have dropped little for long, one halving of each is taken back.
  */
 function chooseHalvings(
   before: CleaningState | null,
-  sample: Sample | null,
-  nowMs: number,
-): Pick<CleaningState, 'halvings' | 'halvedAtMs'> {
-  if (before === null) return { halvings: 0, halvedAtMs: nowMs }
-  const { halvings, halvedAtMs } = before
-  const waitedMs = nowMs - halvedAtMs
-  if (sample === null) return { halvings, halvedAtMs }
-  if (dropsMuch(sample, 'packetsPerSecond') || dropsMuch(sample, 'bitsPerSecond')) {
-    const settledMs = Math.min(waitedMs, nowMs - before.lanesAtMs)
-    if (halvings === mostHalvings) return { halvings, halvedAtMs: nowMs }
-    return settledMs < halveAfterMs ? { halvings, halvedAtMs } : { halvings: halvings + 1, halvedAtMs: nowMs }
+  limitConnections: boolean,
+  { sample, heaviest, nowMs }: CleaningInput,
+): Halvings {
+  if (before === null) return { halvings: 0, connectionHalvings: 0, halvedAtMs: nowMs }
+  const { halvings, connectionHalvings, halvedAtMs } = before
+  const asBefore = { halvings, connectionHalvings, halvedAtMs }
+  const much = sample === null ? [] : measures.filter(measure => dropsMuch(sample, measure))
+  if (much.length > 0) {
+    if (Math.min(nowMs - halvedAtMs, nowMs - before.lanesAtMs) < halveAfterMs) return asBefore
+    const next = knownShare(before, halvings + 1)
+    const isReached = heaviest === null || much.some(measure => heaviest[measure] > next[measure])
+    return {
+      halvings: Math.min(mostHalvings, halvings + (isReached ? 1 : 0)),
+      connectionHalvings: Math.min(mostConnectionHalvings, connectionHalvings + (limitConnections ? 1 : 0)),
+      halvedAtMs: nowMs,
+    }
   }
-  if (halvings === 0 || waitedMs < doubleAfterMs) return { halvings, halvedAtMs }
-  return { halvings: halvings - 1, halvedAtMs: nowMs }
+  if (sample === null || halvings + connectionHalvings === 0 || nowMs - halvedAtMs < doubleAfterMs) return asBefore
+  return {
+    halvings: Math.max(0, halvings - 1),
+    connectionHalvings: Math.max(0, connectionHalvings - 1),
+    halvedAtMs: nowMs,
+  }
 }
 
 function dropsMuch({ dropped, passed }: Sample, measure: Measure): boolean {
-  const finally_ = dropped['packet-rate'][measure] + dropped['bit-rate'][measure]
-  return finally_ > muchDropped * (passed[measure] + finally_)
+  const atLast = dropped['packet-rate'][measure] + dropped['bit-rate'][measure]
+  return atLast > muchDropped * (passed[measure] + atLast)
 }
 
 function sameRate(a: TrafficRate, b: TrafficRate): boolean {

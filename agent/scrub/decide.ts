@@ -363,8 +363,9 @@ function phaseOf({ event, blackHole, overMs }: InstanceState, { instance }: Seco
 
 function clean(state: InstanceState, { limit, sample, now }: Second): InstanceState {
   if (state.phase !== 'cleaning' || limit === null) return state
-  const { recognition, baseline } = state
-  const input = { limit, usual: baseline.usual, recognition, sample, nowMs: now.monotonicMs }
+  const { recognition, baseline, event } = state
+  const heaviest = event?.sources?.heaviest ?? null
+  const input = { limit, usual: baseline.usual, recognition, sample, heaviest, nowMs: now.monotonicMs }
   return { ...state, cleaning: adaptCleaning(state.cleaning, input) }
 }
 

@@ -7,7 +7,7 @@ import {
   type TrafficRate,
 } from '../../rules-compiler/model/traffic.ts'
 import type { DdosChange, DdosEvent, DdosEvidence, DdosThresholds } from '../../wire/ddos.ts'
-import { addAmounts, type Measure, noAmount, noRate, roundRate } from './rates.ts'
+import { addAmounts, type Measure, measures, noAmount, noRate, roundRate } from './rates.ts'
 import type { Sample } from './sample.ts'
 import { topSources, type WatchedSources } from './sources.ts'
 
@@ -109,7 +109,7 @@ export function beginEvent({ id, tally, thresholds, nowMs }: BeginEvent): Ongoin
     hasNews: true,
     toldAtMs: nowMs,
     toldPackets: 0,
-    notedPeak: tally.peak,
+    notedPeak: rateOnly(tally.peak),
   }
 }
 
@@ -122,10 +122,11 @@ export function withChange(event: OngoingEvent, change: DdosChange): OngoingEven
 
 /** @returns null where the peak is not much above the one noted before */
 export function peakWorthNoting({ notedPeak, tally: { peak } }: OngoingEvent): TrafficRate | null {
-  const isNew =
-    peak.packetsPerSecond > worthNoting * notedPeak.packetsPerSecond ||
-    peak.bitsPerSecond > worthNoting * notedPeak.bitsPerSecond
-  return isNew ? { packetsPerSecond: peak.packetsPerSecond, bitsPerSecond: peak.bitsPerSecond } : null
+  return measures.some(measure => peak[measure] > worthNoting * notedPeak[measure]) ? rateOnly(peak) : null
+}
+
+function rateOnly({ packetsPerSecond, bitsPerSecond }: TrafficRate): TrafficRate {
+  return { packetsPerSecond, bitsPerSecond }
 }
 
 export function isWorthTelling({ hasNews, toldAtMs, toldPackets, tally }: OngoingEvent, nowMs: number): boolean {

@@ -85,6 +85,8 @@ const readTally = objectOf<Tally>({
 const readAccumulated = objectOf<WatchedSource['heavy']>({ packets: positive, bytes: positive, last: readAmount })
 const readWatched = objectOf<WatchedSources>({
   offeredPackets: positive,
+  readAtMs: finite,
+  heaviest: orNull(readRate),
   sources: listOf(objectOf<WatchedSource>({ address: text, heavy: readAccumulated, sampled: readAccumulated })),
 })
 
@@ -132,6 +134,7 @@ const readCleaning = objectOf<CleaningState>({
   lanesAtMs: finite,
   rest: readRate,
   halvings: count,
+  connectionHalvings: count,
   halvedAtMs: finite,
   limitConnections: truth,
   dropSessionless: truth,

@@ -1,7 +1,7 @@
 /** Who sends: counters of set elements that come and go, merged over an event. */
-import type { TrafficAmount } from '../../rules-compiler/model/traffic.ts'
+import type { TrafficAmount, TrafficRate } from '../../rules-compiler/model/traffic.ts'
 import type { DdosSource } from '../../wire/ddos.ts'
-import { addAmounts, noAmount } from './rates.ts'
+import { addAmounts, higherRate, noAmount, noRate, rateOf } from './rates.ts'
 
 type Counted = TrafficAmount & { readonly address: string }
 
@@ -19,6 +19,11 @@ export interface SourceReading {
 export interface WatchedSources {
   /** In scope, offered while sources were watched. */
   readonly offeredPackets: number
+  /** Of the last reading; monotonic. */
+  readonly readAtMs: number
+  /** What the heaviest source that was not dropped sent between the last two readings; null before the second. */
+  readonly heaviest: TrafficRate | null
+  /** Heaviest first. */
   readonly sources: readonly WatchedSource[]
 }
 
@@ -49,17 +54,34 @@ export function watchSources(
   }
   const heavy = new Map(reading.heavy.map(source => [source.address, source]))
   const sampled = new Map(reading.sampled.map(source => [source.address, source]))
-  const known = new Map(watched?.sources.map(source => [source.address, source]))
-  const addresses = new Set([...known.keys(), ...heavy.keys(), ...sampled.keys()])
+  const before = new Map(watched?.sources.map(source => [source.address, source]))
+  const addresses = new Set([...before.keys(), ...heavy.keys(), ...sampled.keys()])
   const sources = [...addresses].map(address => ({
     address,
-    heavy: accumulate(known.get(address)?.heavy, heavy.get(address), 1),
-    sampled: accumulate(known.get(address)?.sampled, sampled.get(address), reading.sampledOneIn),
+    heavy: accumulate(before.get(address)?.heavy, heavy.get(address), 1),
+    sampled: accumulate(before.get(address)?.sampled, sampled.get(address), reading.sampledOneIn),
   }))
+  const sinceMs = watched === null ? 0 : reading.takenAtMs - watched.readAtMs
   return {
     offeredPackets: (watched?.offeredPackets ?? 0) + offeredPackets,
+    readAtMs: reading.takenAtMs,
+    heaviest: sinceMs > 0 ? heaviestRate(before, sources, sinceMs) : null,
     sources: sources.sort(heaviestFirst).slice(0, mostWatched),
   }
+}
+
+function heaviestRate(
+  before: ReadonlyMap<string, WatchedSource>,
+  now: readonly WatchedSource[],
+  sinceMs: number,
+): TrafficRate {
+  let heaviest = noRate
+  for (const { address, sampled } of now) {
+    const so = before.get(address)?.sampled ?? noAmount
+    const sent = { packets: sampled.packets - so.packets, bytes: sampled.bytes - so.bytes }
+    heaviest = higherRate(heaviest, rateOf(sent, sinceMs))
+  }
+  return heaviest
 }
 
 /** An element lower than before has timed out and come back: all it shows is new. So it is with one not seen before. */
