@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../common/log.ts'
 import { createNotifier, type NotifySettings } from '../common/notify/notifier.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
+import { tableFamily } from '../rules-compiler/nft/ruleset.ts'
+import { scrubTableName } from '../rules-compiler/scrub/names.ts'
+import { notificationOf } from '../wire/notification.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
 import {
@@ -25,11 +28,17 @@ import { createNft } from './nft/exec.ts'
 import { probeHost } from './reconcile/host.ts'
 import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
 import { type AgentHealth, createReporter } from './report.ts'
+import { DaemonFeed } from './scrub/daemon-feed.ts'
+import { KeptState, readBootId } from './scrub/kept-state.ts'
+import { LiveFeed } from './scrub/live.ts'
+import { createScrubMetrics } from './scrub/metrics.ts'
+import { Outbox } from './scrub/outbox.ts'
+import { realScrubClock, Scrubber } from './scrub/scrubber.ts'
 import { makeView } from './show/view.ts'
 import { readTable } from './snapshot.ts'
 import type { PolicySink, Source } from './source.ts'
 import { openStateDir } from './state-dir.ts'
-import { watchLinks } from './watch/links.ts'
+import { listLinks, watchLinks } from './watch/links.ts'
 import { watchGenerations } from './watch/nft-monitor.ts'
 
 /** Paths are absolute, so that others can be told. */
@@ -63,6 +72,8 @@ const checkIntervalMs = 300_000
 const readBackMs = 2_000
 /** Reading counters reads the members too: a scrape takes a reading at most this old. */
 const counterAgeMs = 5_000
+/** Listings that take longer come too late for the second they are of. */
+const scrubNftTimeoutMs = 5_000
 /** A monitor hears within some milliseconds; one that cannot start must not keep the policy from the kernel. */
 const monitorWaitMs = 3_000
 
@@ -74,8 +85,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log } = options
   const metrics = createMetrics()
   const nft = createNft()
+  const scrubNft = createNft({ timeoutMs: scrubNftTimeoutMs })
   const reporter = createReporter(log, metrics)
   let source: Source | null = null
+  let scrubbing: Scrubbing | null = null
   const handler = createRoutes()
   const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
   const stops: (() => Promise<void> | void)[] = [() => lock.release()]
@@ -100,7 +113,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     for (const message of capabilities.messages) log.warn(message)
 
     let readBack: NodeJS.Timeout | undefined
-    const drift = new DriftWatch({ isOwnPid: pid => nft.isOwnPid(pid), look: () => loop.resync('drift') })
+    const isOwnPid = (pid: number) => nft.isOwnPid(pid) || scrubNft.isOwnPid(pid)
+    const drift = new DriftWatch({ isOwnPid, look: () => loop.resync('drift') })
+    const scrub = await startScrubbing()
+    scrubbing = scrub
+    const scrubDrift = new DriftWatch({ isOwnPid, look: () => void lookAtScrubbing() })
     const loop = new ReconcileLoop({ ...parts, onOutcome: noteOutcome })
     stops.unshift(() => loop.close())
     const policies = createSource({ nftVersion: capabilities.nftVersion, capabilities: capabilities.features })
@@ -112,8 +129,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
 
     const generations = watchGenerations({
-      onGeneration: generation => drift.noteGeneration(generation),
-      onGap: () => drift.schedule(),
+      watchedTable: `${tableFamily} ${scrubTableName}`,
+      onGeneration(generation) {
+        drift.noteGeneration(generation)
+        if (generation.touchesWatched) scrubDrift.noteGeneration(generation)
+      },
+      onGap() {
+        drift.schedule()
+        scrubDrift.schedule()
+      },
       onDown: reason => log.warn({ reason }, 'nft monitor ended and is started again'),
     })
     stops.unshift(() => generations.close())
@@ -122,7 +146,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         log.debug(event, 'device')
         loop.devicesChanged()
       },
-      onListing: listing => policies.noteLinks(listing),
+      onListing(listing) {
+        policies.noteLinks(listing)
+        scrub.scrubber.noteLinks(listing)
+      },
       onDown: reason => log.warn({ reason }, 'device monitor ended and is started again'),
     })
     stops.unshift(() => links.close())
@@ -134,6 +161,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       () => clearInterval(check),
       () => clearTimeout(readBack),
       () => drift.close(),
+      () => scrubDrift.close(),
     )
     await policies.start()
     await loop.settled()
@@ -142,7 +170,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       async stop() {
         for (const stop of stops.slice(0, -1)) await stop()
         await policies.settled()
-        if (options.onStop === 'flush' && (await readTable(nft)) !== null) await nft.apply([deleteTable])
+        if (options.onStop === 'flush') {
+          if ((await readTable(nft)) !== null) await nft.apply([deleteTable])
+          await scrub.scrubber.removeTable()
+        }
         log.info(options.onStop === 'flush' ? 'agent stops, ruleset removed' : 'agent stops, ruleset stays in force')
         await lock.release()
       },
@@ -159,6 +190,44 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       }
     }
 
+    async function lookAtScrubbing(): Promise<void> {
+      const startedAtMs = performance.now()
+      await scrub.scrubber.lookForDrift()
+      scrubDrift.noteReading(performance.now() - startedAtMs)
+    }
+
+    async function startScrubbing(): Promise<Scrubbing> {
+      const { stateDir } = options.source
+      const clock = realScrubClock
+      const now = () => clock.monotonicMs()
+      const outbox = await Outbox.open({ folder: stateDir, log, now })
+      const live = new LiveFeed()
+      const feed = new DaemonFeed({ send: message => policies.send(message), outbox, clock, now })
+      const scrubber = new Scrubber({
+        nft: scrubNft,
+        inspector: createNft(),
+        log,
+        metrics: createScrubMetrics(metrics.registry),
+        clock,
+        kept: stateDir === null ? null : new KeptState(stateDir, log),
+        bootId: readBootId(),
+        onSecond(statuses) {
+          live.publish(statuses.flatMap(({ sample }) => sample ?? []))
+          feed.note(statuses)
+        },
+        onEvent: event => outbox.note(event),
+        onNotice: ({ notice, event, addresses }) =>
+          void notifier.notify(notificationOf(notice, { event, addresses, blackHole: notice.blackHole })),
+      })
+      stops.unshift(
+        () => feed.close(),
+        () => scrubber.close(),
+        () => outbox.settled(),
+      )
+      await scrubber.start(await listLinks())
+      return { scrubber, outbox, live, feed }
+    }
+
     function readBackSoon(): void {
       clearTimeout(readBack)
       readBack = setTimeout(() => loop.resync('check'), readBackMs)
@@ -166,7 +235,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     function createSource(facts: NftFacts): Source {
       const sink: PolicySink = {
-        setPolicy: ir => loop.setPolicy(ir),
+        setPolicy(ir) {
+          loop.setPolicy(ir)
+          scrub.scrubber.setPolicy(ir)
+        },
         settled: () => loop.settled(),
         stands: () =>
           readTable(nft).then(
@@ -185,7 +257,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       }
       const { credentials, stateDir: folder } = options.source
       const kept = { folder, stateDir: openStateDir(folder) }
-      return new DaemonSource({ ...common, ...kept, credentials, registry: metrics.registry, nft: facts })
+      const { registry } = metrics
+      return new DaemonSource({ ...common, ...kept, credentials, registry, nft: facts, ddos: scrub.feed })
     }
 
     /** What a monitor that comes up late has missed is looked for when it is up. */
@@ -233,6 +306,18 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           }
           return scrape()
         },
+        '/ddos': () =>
+          scrubbing === null
+            ? jsonReply(503, starting)
+            : jsonReply(200, { instances: scrubbing.scrubber.standings(), events: scrubbing.outbox.recent() }),
+        '/ddos/hour': query => {
+          const instanceId = query.get('instanceId') ?? ''
+          const samples = scrubbing?.scrubber.hourOf(instanceId) ?? null
+          return samples === null
+            ? jsonReply(404, { error: `no instance "${instanceId}" is measured here` })
+            : jsonReply(200, { instanceId, samples })
+        },
+        '/ddos/live': query => scrubbing?.live.lines(query.get('instanceId')) ?? jsonReply(503, starting),
         '/show': async () => {
           const ir = reporter.enforced()
           return ir === null
@@ -246,9 +331,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   function withSource(health: AgentHealth) {
     if (source === null) return health
-    const problems = [...source.problems(), ...health.problems]
+    const problems = [...source.problems(), ...health.problems, ...scrubbingProblems()]
     return { ...health, healthy: health.healthy && problems.length === 0, problems, source: source.status() }
   }
+
+  function scrubbingProblems(): readonly string[] {
+    if (scrubbing === null) return []
+    const { scrubber, outbox } = scrubbing
+    return [
+      ...scrubber.problems(),
+      ...(outbox.problem === null ? [] : [`events of traffic scrubbing cannot be kept on disk: ${outbox.problem}`]),
+    ]
+  }
+}
+
+const starting = { error: 'the agent is starting' }
+
+interface Scrubbing {
+  readonly scrubber: Scrubber
+  readonly outbox: Outbox
+  readonly live: LiveFeed
+  readonly feed: DaemonFeed
 }
 
 /** What others are told of it who want the network namespace. */

@@ -10,8 +10,17 @@ export interface Reply {
   readonly body: string
 }
 
-/** What to answer a GET with, keyed by path. */
-export type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>
+/** Lines for as long as there is somebody who reads them. */
+export interface LineStream {
+  readonly contentType: string
+  /** A line that a slow reader has no room for is lost to it. @returns what ends it */
+  readonly start: (write: (line: string) => void) => () => void
+}
+
+/** What to answer a GET with, keyed by path; given what stands behind the question mark. */
+export type Routes = Readonly<
+  Record<string, (query: URLSearchParams) => Reply | LineStream | Promise<Reply | LineStream>>
+>
 
 export interface Health {
   /** False makes /health answer 503. */
@@ -21,14 +30,25 @@ export interface Health {
 }
 
 /** Readers are a scraper, a health check and now and then an operator; slow or many others must not pile up. */
-const limits = { connections: 64, requestTimeoutMs: 10_000 } as const
+const limits = { connections: 64, streams: 8, requestTimeoutMs: 10_000 } as const
 
 /** @param onError  told of routes that throw; the client sees a bare 500 */
 export function createRequestHandler(routes: Routes, onError: (path: string, error: unknown) => void): RequestListener {
+  let streams = 0
   return async (request, response) => {
-    const path = pathOf(request)
+    const { pathname: path, searchParams } = questionOf(request)
     try {
-      send(response, await replyTo(request, Object.hasOwn(routes, path) ? routes[path] : undefined))
+      const answer = await replyTo(request, Object.hasOwn(routes, path) ? routes[path] : undefined, searchParams)
+      if ('body' in answer) {
+        send(response, answer)
+      } else if (streams >= limits.streams) {
+        send(response, jsonReply(503, { error: `${limits.streams} readers are served at once; try again later` }))
+      } else {
+        streams += 1
+        stream(response, answer, () => {
+          streams -= 1
+        })
+      }
     } catch (error) {
       onError(path, error)
       send(response, jsonReply(500, { error: 'internal error; the log has it' }))
@@ -36,9 +56,21 @@ export function createRequestHandler(routes: Routes, onError: (path: string, err
   }
 }
 
-function replyTo(request: IncomingMessage, route: Routes[string] | undefined): Reply | Promise<Reply> {
+function replyTo(request: IncomingMessage, route: Routes[string] | undefined, query: URLSearchParams) {
   if (request.method !== 'GET') return jsonReply(405, { error: `method ${request.method} is not served: expected GET` })
-  return route === undefined ? jsonReply(404, { error: 'no such path' }) : route()
+  return route === undefined ? jsonReply(404, { error: 'no such path' }) : route(query)
+}
+
+function stream(response: ServerResponse, { contentType, start }: LineStream, onEnd: () => void): void {
+  response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' })
+  response.flushHeaders()
+  const end = start(line => {
+    if (!response.writableNeedDrain) response.write(`${line}\n`)
+  })
+  response.once('close', () => {
+    end()
+    onEnd()
+  })
 }
 
 export function jsonReply(status: number, value: unknown): Reply {
@@ -116,8 +148,10 @@ export function closeServer(server: Server): Promise<void> {
   })
 }
 
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?')[0] ?? '/'
+function questionOf({ url = '/' }: IncomingMessage): { pathname: string; searchParams: URLSearchParams } {
+  const at = url.indexOf('?')
+  const [pathname, query] = at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+  return { pathname, searchParams: new URLSearchParams(query) }
 }
 
 function send(response: ServerResponse, { status, contentType, body }: Reply): void {

@@ -1,5 +1,6 @@
 /** Where the desired policy comes from: a file or a daemon. */
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
+import type { ToDaemon } from '../wire/messages.ts'
 import type { Outcome } from './reconcile/loop.ts'
 import type { Link } from './watch/links.ts'
 
@@ -10,6 +11,8 @@ export interface Source {
   noteOutcome(outcome: Outcome): void
   /** Told of the network devices whenever something has happened to one. */
   noteLinks(links: readonly Link[]): void
+  /** Says something to the daemon; lost where there is none, or no connection to it. */
+  send(message: ToDaemon): void
   status(): SourceStatus
   /** What is wrong with the source itself, one sentence each; empty where nothing is. */
   problems(): readonly string[]

@@ -21,7 +21,7 @@ import type { Watch } from '../watch/line-watch.ts'
 import { type Link, listLinks } from '../watch/links.ts'
 import { bindEnis, type EniBindings } from './bind-enis.ts'
 import type { Credentials } from './credentials.ts'
-import { DaemonLink } from './daemon.ts'
+import { DaemonLink, type DdosListener } from './daemon.ts'
 import { parseDaemonUrl } from './daemon-url.ts'
 import { makeHostReport, type NftFacts } from './host-report.ts'
 import { Identity } from './identity.ts'
@@ -40,6 +40,8 @@ export interface DaemonSourceOptions {
   readonly registry: Registry
   readonly nft: NftFacts
   readonly sink: PolicySink
+  /** Told of what concerns traffic scrubbing. */
+  readonly ddos?: DdosListener
 }
 
 /** A policy that was handed on, and what it was made of. */
@@ -124,6 +126,7 @@ export class DaemonSource implements Source {
       onUpdate: (update, arrivedAtMs) => this.#take(update, arrivedAtMs),
       onAddresses: addresses => this.#freeTheWay(addresses),
       lastAddresses: this.#memory.daemonAddresses,
+      ...(this.#options.ddos && { ddos: this.#options.ddos }),
     })
     this.#link = link
     this.#addressWatch = watchAddresses(
@@ -166,6 +169,10 @@ export class DaemonSource implements Source {
     this.#links = links
     this.#refresh(performance.now())
     this.#reportSoon()
+  }
+
+  send(message: ToDaemon): void {
+    this.#link?.send(message)
   }
 
   status(): ReturnType<Source['status']> {

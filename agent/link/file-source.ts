@@ -32,6 +32,7 @@ export function createFileSource({ path, log, reporter, stateDir, sink }: FileSo
       if (outcome.kind !== 'refused') keeper.noteInForce(outcome.policy)
     },
     noteLinks() {},
+    send() {},
     status: () => ({ kind: 'file', path }),
     problems: () => [],
     async close() {

@@ -31,6 +31,10 @@ export const truth: Reader<boolean> = value => (typeof value === 'boolean' ? val
 export const count: Reader<number> = value =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : refuse('a whole number, 0 or more')
 
+/** Any number that JSON has. */
+export const number: Reader<number> = value =>
+  typeof value === 'number' && Number.isFinite(value) ? value : refuse('a number')
+
 export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
   return value => words.find(word => word === value) ?? refuse(words.map(word => `"${word}"`).join(' or '))
 }

@@ -1,7 +1,6 @@
 /** Which kernel device each ENI is; pure. */
 import { deviceMap } from '../../rules-compiler/nft/names.ts'
 import type { ActualRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
-import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 
 export interface Device {
   readonly index: number
@@ -15,6 +14,12 @@ export interface Binding {
   readonly device: string
 }
 
+/** An ENI, and the device that the policy names. */
+export interface NamedDevice {
+  readonly id: string
+  readonly device: string
+}
+
 /** The device of each ENI that has one, keyed by ENI id. */
 export type Bindings = ReadonlyMap<string, Binding>
 
@@ -23,7 +28,11 @@ export type Bindings = ReadonlyMap<string, Binding>
  * stays it, whatever it is called now: a renamed device is never without its policy. It is let go when the policy gives
  * the ENI another name, or when it has got the name of another ENI, also of one without groups: then it is that one's.
  */
-export function bindDevices(ir: PolicyIr, devices: readonly Device[], previous: Bindings): Bindings {
+export function bindDevices(
+  ir: { readonly enis: readonly NamedDevice[]; readonly unattachedEnis: readonly NamedDevice[] },
+  devices: readonly Device[],
+  previous: Bindings,
+): Bindings {
   const alive = new Set(devices.map(device => device.index))
   const byName = new Map(devices.map(device => [device.name, device.index]))
   const named = new Set([...ir.enis, ...ir.unattachedEnis].map(eni => byName.get(eni.device)))

@@ -13,10 +13,17 @@ export interface Generation {
   readonly pid: number
   /** Its name, 15 characters at most: `nft`, `iptables-nft-re`. */
   readonly process: string
+  /** Whether it may have changed `watchedTable`. */
+  readonly touchesWatched?: boolean
 }
 
 export interface GenerationWatchOptions {
   readonly prefix?: CommandPrefix
+  /**
+   * `inet t`: generations tell whether they have something to do with it. Not for tables with concatenated interval sets,
+   * whose elements the monitor leaves out.
+   */
+  readonly watchedTable?: string
   readonly onGeneration: (generation: Generation) => void
   /** Generations may have been missed; listening again, so that what is read from now on is not older than what is heard. */
   readonly onGap: (reason: string) => void
@@ -30,17 +37,30 @@ const generationLine = /^# new generation (\d+) by process (\d+) \((.*)\)$/
 /** The kernel's buffer for the monitor overran (ENOBUFS); the monitor goes on by itself. */
 const lossLine = /^# ERROR: We lost some netlink events/
 
-export function watchGenerations({ prefix = [], onGeneration, onGap, onDown }: GenerationWatchOptions): Watch {
+export function watchGenerations({
+  prefix = [],
+  watchedTable,
+  onGeneration,
+  onGap,
+  onDown,
+}: GenerationWatchOptions): Watch {
   let downReason = ''
+  let touchesWatched = false
   return watchLines({
     command: [...prefix, 'nft', 'monitor'],
     netlink,
     onLine(line) {
       // Every element added is a line too: the first character sorts those out.
-      if (!line.startsWith('#')) return
+      if (!line.startsWith('#')) {
+        if (watchedTable !== undefined && line.includes(watchedTable)) touchesWatched = true
+        return
+      }
       const [, generation, pid, process = ''] = generationLine.exec(line) ?? []
-      if (generation !== undefined) onGeneration({ generation: Number(generation), pid: Number(pid), process })
-      else if (lossLine.test(line)) onGap('nft monitor lost events')
+      if (generation !== undefined) {
+        const told = watchedTable !== undefined && { touchesWatched }
+        touchesWatched = false
+        onGeneration({ generation: Number(generation), pid: Number(pid), process, ...told })
+      } else if (lossLine.test(line)) onGap('nft monitor lost events')
     },
     onUp(first) {
       if (!first) onGap(downReason)

@@ -3,15 +3,22 @@ import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { deleteTable } from '../../rules-compiler/nft/commands.ts'
 import { tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
+import { scrubTableName } from '../../rules-compiler/scrub/names.ts'
+import { deleteScrubTable } from '../../rules-compiler/scrub/transaction.ts'
 import { noArguments } from '../arguments.ts'
 import type { Command } from '../command.ts'
 
 const usage = `usage: ringwall flush
 
-Removes the table "${tableFamily} ${tableName}" from this network namespace, and nothing else. Traffic is then as
-if Ringwall had never been here. Refused while an agent runs here: it would put the table back; stop it first, or
-start it with --on-stop flush.
+Removes the tables "${tableFamily} ${tableName}" and "${tableFamily} ${scrubTableName}" from this network namespace,
+and nothing else. Traffic is then as if Ringwall had never been here. Refused while an agent runs here: it would put
+them back; stop it first, or start it with --on-stop flush.
 `
+
+const tables = [
+  { name: tableName, remove: deleteTable },
+  { name: scrubTableName, remove: deleteScrubTable },
+] as const
 
 export const command: Command = {
   name: 'flush',
@@ -22,9 +29,12 @@ export const command: Command = {
     const lock = await acquireLock('flush')
     try {
       const nft = createNft()
-      const standing = (await nft.list(tableFamily, tableName, { terse: true })) !== null
-      if (standing) await nft.apply([deleteTable])
-      io.stdout.write(standing ? `Removed table ${tableFamily} ${tableName}.\n` : 'Nothing to remove.\n')
+      const standing = []
+      for (const table of tables)
+        if ((await nft.list(tableFamily, table.name, { terse: true })) !== null) standing.push(table)
+      await nft.apply(standing.map(table => table.remove))
+      const removed = standing.map(({ name }) => `Removed table ${tableFamily} ${name}.\n`)
+      io.stdout.write(removed.length === 0 ? 'Nothing to remove.\n' : removed.join(''))
       return 0
     } finally {
       await lock.release()

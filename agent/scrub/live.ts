@@ -1,0 +1,31 @@
+/** The samples of each second, for whoever watches here: `ringwall top --local` and the like. */
+import type { DdosSample } from '../../wire/ddos.ts'
+import type { LineStream } from '../http.ts'
+
+type Listener = (samples: readonly DdosSample[]) => void
+
+export class LiveFeed {
+  readonly #listeners = new Set<Listener>()
+
+  publish(samples: readonly DdosSample[]): void {
+    for (const listener of this.#listeners) listener(samples)
+  }
+
+  /**
+   * One JSON value a line, a list of samples, each second.
+   * @param instanceId  of this one alone; null for all
+   */
+  lines(instanceId: string | null): LineStream {
+    return {
+      contentType: 'application/x-ndjson; charset=utf-8',
+      start: write => {
+        const listener: Listener = samples => {
+          const wanted = samples.filter(sample => instanceId === null || sample.instanceId === instanceId)
+          if (wanted.length > 0) write(JSON.stringify(wanted))
+        }
+        this.#listeners.add(listener)
+        return () => this.#listeners.delete(listener)
+      },
+    }
+  }
+}
