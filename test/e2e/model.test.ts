@@ -17,7 +17,8 @@ import { readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
 import { tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
-import { ModelFleet } from '../daemon/model/fleet.ts'
+import { ModelFleet, plainInstance } from '../daemon/model/fleet.ts'
+
 import { arbitraryOperation, type Operation, tellOperation } from '../daemon/model/operations.ts'
 import { type Client, carryOut, documentOf, furniture, smallLimits } from '../daemon/model/sequences.ts'
 import { accountA, accountB, agentIds } from '../daemon/model/vocabulary.ts'
@@ -112,7 +113,7 @@ function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: Readon
       })
     }
     const agentId = agentOf.get(instanceId)!
-    model.instances.set(instanceId, { id: instanceId, accountId: accountA, name, agentId, smtpUnblocked: false })
+    model.instances.set(instanceId, { ...plainInstance, id: instanceId, accountId: accountA, name, agentId })
     model.enis.set(eniId, {
       id: eniId,
       instanceId,
@@ -138,6 +139,8 @@ const furnished = ['i-1', 'i-2', 'i-3', 'eni-1', 'eni-2', 'eni-3']
 function leavesHostsBound(operation: Operation): boolean {
   switch (operation.op) {
     case 'deleteAccount':
+    // What is compared is the policy's table, and a black hole is in the way of nothing but traffic.
+    case 'blackHole':
       return false
     case 'deleteInstance':
     case 'deleteEni':

@@ -16,7 +16,7 @@ import {
   sameness,
   wrong,
 } from './rules.ts'
-import { addresses, blocks, type Scope, scopesOf, type Who } from './vocabulary.ts'
+import { addresses, blocks, maximaOf, type Scope, scopesOf, type Who } from './vocabulary.ts'
 
 export interface ModelRule {
   id: string
@@ -42,6 +42,37 @@ export interface ModelInstance {
   readonly name: string | null
   readonly agentId: string | null
   readonly smtpUnblocked: boolean
+  readonly instanceType: string | null
+  /** null: those of the type. */
+  readonly threshold: { readonly bps: number; readonly pps: number } | null
+  readonly scrubbingCancelled: boolean
+  readonly order: ModelOrder | null
+}
+
+export interface ModelOrder {
+  readonly id: string
+  readonly action: 'black-hole' | 'lift'
+  readonly holdSeconds: number | null
+}
+
+/** An instance of which nothing is said. */
+export const plainInstance = {
+  name: null,
+  agentId: null,
+  smtpUnblocked: false,
+  instanceType: null,
+  threshold: null,
+  scrubbingCancelled: false,
+  order: null,
+} as const satisfies Omit<ModelInstance, 'id' | 'accountId'>
+
+export interface ModelScrubbing {
+  readonly trafficScope: 'internet' | 'all'
+  readonly holdTime: number
+  readonly blackHoleHoldTime: number
+  readonly mostBlackHoleHoldTime: number
+  /** Stored. */
+  readonly allowList: readonly string[]
 }
 
 export interface ModelEni {
@@ -109,6 +140,13 @@ export class ModelFleet {
   instances = new Map<string, ModelInstance>()
   enis = new Map<string, ModelEni>()
   limits: ModelLimits
+  scrubbing: ModelScrubbing = {
+    trafficScope: 'internet',
+    holdTime: 60,
+    blackHoleHoldTime: 1800,
+    mostBlackHoleHoldTime: 86_400,
+    allowList: [],
+  }
   readonly #agentIds: ReadonlySet<string>
 
   constructor(limits: ModelLimits, agentIds: readonly string[]) {
@@ -126,6 +164,7 @@ export class ModelFleet {
     copy.prefixLists = new Map(this.prefixLists)
     copy.instances = new Map(this.instances)
     copy.enis = new Map(this.enis)
+    copy.scrubbing = this.scrubbing
     return copy
   }
 
@@ -355,10 +394,10 @@ export class ModelFleet {
     if (agentId !== null && !mayWrite(who, '*')) faults.push(forbidden)
     if (agentId !== null && !this.#agentIds.has(agentId)) faults.push(unknown('agent'))
     if (this.instances.has(id)) faults.push(taken)
-    const name = body.instanceName ?? null
+    const { instanceName: name = null, instanceType = null } = body
     return unless(
       faults,
-      () => void this.instances.set(id, { id, accountId: account, name, agentId, smtpUnblocked: false }),
+      () => void this.instances.set(id, { ...plainInstance, id, accountId: account, name, agentId, instanceType }),
     )
   }
 
@@ -372,9 +411,15 @@ export class ModelFleet {
       agentId = instance.agentId,
       smtpUnblocked = instance.smtpUnblocked,
       instanceName: name = instance.name,
+      instanceType = instance.instanceType,
     } = body
     if (agentId !== null && !this.#agentIds.has(agentId)) faults.push(unknown('agent'))
-    const moved: ModelInstance = { ...instance, name, agentId, smtpUnblocked }
+    // What was ordered was for the agent there was.
+    const order = agentId === instance.agentId ? instance.order : null
+    const moved: ModelInstance = { ...instance, name, agentId, smtpUnblocked, instanceType, order }
+    if (body.instanceType !== undefined && instance.threshold !== null && isAbove(instance.threshold, instanceType)) {
+      faults.push(conflict)
+    }
     for (const eni of this.enisOf(id)) faults.push(...this.#bindingRefusals(eni, moved))
     return unless(faults, () => void this.instances.set(id, moved))
   }
@@ -388,6 +433,35 @@ export class ModelFleet {
         this.instances.delete(id)
       },
     }
+  }
+
+  setThreshold(who: Who, id: string, { bps, pps, source = 'manual' }: SetThreshold): Verdict {
+    const instance = this.#writable(who, this.instances, id, missing('instance'))
+    if ('refusals' in instance) return instance
+    const set = (threshold: ModelInstance['threshold']): Verdict => ({
+      apply: () => void this.instances.set(id, { ...instance, threshold }),
+    })
+    if (source !== 'manual') {
+      if (bps !== undefined || pps !== undefined) return refuse(wrong)
+      // Nobody proposes anything here.
+      return source === 'auto' ? refuse(conflict) : set(null)
+    }
+    if (bps === undefined || pps === undefined) return refuse('400 MissingParameter')
+    return isAbove({ bps, pps }, instance.instanceType) ? refuse(wrong) : set({ bps, pps })
+  }
+
+  cancelScrubbing(who: Who, id: string, scrubbingCancelled: boolean): Verdict {
+    const instance = this.#writable(who, this.instances, id, missing('instance'))
+    if ('refusals' in instance) return instance
+    return { apply: () => void this.instances.set(id, { ...instance, scrubbingCancelled }) }
+  }
+
+  orderScrubbing(who: Who, id: string, action: ModelOrder['action'], holdSeconds: number | null): Verdict {
+    const instance = this.#writable(who, this.instances, id, missing('instance'))
+    if ('refusals' in instance) return instance
+    return unless(instance.agentId === null ? [conflict] : [], ({ scrubbing }) => {
+      this.instances.set(id, { ...instance, order: { id: scrubbing.order.orderId, action, holdSeconds } })
+    })
   }
 
   // Network interfaces
@@ -512,6 +586,20 @@ export class ModelFleet {
     return unless(isBelow ? [conflict, overLimit] : [], () => {
       this.limits = changed
     })
+  }
+
+  modifyScrubbing(who: Who, { trafficScope, scrubbing = {} }: ModifyScrubbing): Verdict {
+    if (!mayWrite(who, '*')) return refuse(forbidden)
+    const { allowList: asked, ...numbers } = scrubbing
+    const allowList = asked === undefined ? this.scrubbing.allowList : storedBlocks(asked)
+    const changed = { ...this.scrubbing, ...numbers, ...(trafficScope !== undefined && { trafficScope }) }
+    const isShorter = changed.mostBlackHoleHoldTime < changed.blackHoleHoldTime
+    if (allowList === null || isShorter) return refuse(wrong)
+    return {
+      apply: () => {
+        this.scrubbing = { ...changed, allowList }
+      },
+    }
   }
 
   // Questions
@@ -846,15 +934,42 @@ export interface ModifyPrefixList {
   readonly removeEntries?: readonly Entry[]
 }
 
+function isAbove({ bps, pps }: NonNullable<ModelInstance['threshold']>, instanceType: string | null): boolean {
+  const maxima = maximaOf.get(instanceType)
+  return maxima !== undefined && (bps > maxima.bps || pps > maxima.pps)
+}
+
+/** In the order of addresses, without those that another has in it; null where one is none. */
+function storedBlocks(asked: readonly string[]): readonly string[] | null {
+  const texts = asked.map(text => blocks.get(text)?.text)
+  if (texts.some(text => text === undefined)) return null
+  const order = ['10.0.0.0/8', '198.18.0.0/24', '203.0.113.7/32', '203.0.113.8/32', '2001:db8::/32']
+  const wanted = new Set(texts)
+  return order.filter(text => wanted.has(text))
+}
+
 export interface CreateInstance {
   readonly accountId?: string
   readonly instanceId: string
   readonly instanceName?: string
+  readonly instanceType?: string | null
   readonly agentId?: string | null
+}
+
+export interface SetThreshold {
+  readonly bps?: number
+  readonly pps?: number
+  readonly source?: 'type' | 'manual' | 'auto'
+}
+
+export interface ModifyScrubbing {
+  readonly trafficScope?: 'internet' | 'all'
+  readonly scrubbing?: Partial<Omit<ModelScrubbing, 'trafficScope'>>
 }
 
 export interface ModifyInstance {
   readonly instanceName?: string | null
+  readonly instanceType?: string | null
   readonly agentId?: string | null
   readonly smtpUnblocked?: boolean
 }

@@ -13,6 +13,8 @@ import type {
   ModifyGroup,
   ModifyInstance,
   ModifyPrefixList,
+  ModifyScrubbing,
+  SetThreshold,
   Verdict,
 } from './fleet.ts'
 import type { Asked } from './rules.ts'
@@ -30,6 +32,7 @@ import {
   goodPorts,
   groupIds,
   instanceIds,
+  instanceTypes,
   portsOfService,
   prefixListIds,
   type Who,
@@ -75,6 +78,10 @@ export type Operation = { readonly as: Who } & (
   | { readonly op: 'createInstance'; readonly body: CreateInstance }
   | { readonly op: 'modifyInstance'; readonly id: string; readonly body: ModifyInstance }
   | { readonly op: 'deleteInstance'; readonly id: string }
+  | { readonly op: 'setThreshold'; readonly id: string; readonly body: SetThreshold }
+  | { readonly op: 'cancelScrubbing' | 'resumeScrubbing' | 'liftBlackHole'; readonly id: string }
+  | { readonly op: 'blackHole'; readonly id: string; readonly body: { readonly holdSeconds?: number } }
+  | { readonly op: 'modifyScrubbing'; readonly body: ModifyScrubbing }
   | { readonly op: 'createEni'; readonly body: CreateEni }
   | { readonly op: 'modifyEni'; readonly id: string; readonly body: ModifyEni }
   | { readonly op: 'deleteEni'; readonly id: string }
@@ -147,6 +154,18 @@ export function requestFor(operation: Operation, fleet: ModelFleet): Request {
       return { method: 'PATCH', path: `/v1/instances/${operation.id}`, body: operation.body }
     case 'deleteInstance':
       return { method: 'DELETE', path: `/v1/instances/${operation.id}` }
+    case 'setThreshold':
+      return { method: 'PUT', path: `/v1/instances/${operation.id}/ddos-threshold`, body: operation.body }
+    case 'cancelScrubbing':
+      return { method: 'POST', path: `/v1/instances/${operation.id}/scrubbing/cancel` }
+    case 'resumeScrubbing':
+      return { method: 'POST', path: `/v1/instances/${operation.id}/scrubbing/resume` }
+    case 'blackHole':
+      return { method: 'POST', path: `/v1/instances/${operation.id}/black-hole`, body: operation.body }
+    case 'liftBlackHole':
+      return { method: 'POST', path: `/v1/instances/${operation.id}/black-hole/lift` }
+    case 'modifyScrubbing':
+      return { method: 'PATCH', path: '/v1/settings', body: operation.body }
     case 'createEni':
       return { method: 'POST', path: '/v1/network-interfaces', body: operation.body }
     case 'modifyEni':
@@ -207,6 +226,18 @@ export function verdictOn(operation: Operation, fleet: ModelFleet): Verdict {
       return fleet.modifyInstance(as, operation.id, operation.body)
     case 'deleteInstance':
       return fleet.deleteInstance(as, operation.id)
+    case 'setThreshold':
+      return fleet.setThreshold(as, operation.id, operation.body)
+    case 'cancelScrubbing':
+      return fleet.cancelScrubbing(as, operation.id, true)
+    case 'resumeScrubbing':
+      return fleet.cancelScrubbing(as, operation.id, false)
+    case 'blackHole':
+      return fleet.orderScrubbing(as, operation.id, 'black-hole', operation.body.holdSeconds ?? null)
+    case 'liftBlackHole':
+      return fleet.orderScrubbing(as, operation.id, 'lift', null)
+    case 'modifyScrubbing':
+      return fleet.modifyScrubbing(as, operation.body)
     case 'createEni':
       return fleet.createEni(as, operation.body)
     case 'modifyEni':
@@ -540,6 +571,7 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
         accountId: mostlyGiven(accountId),
         instanceId: newInstanceId,
         instanceName: rarely(name),
+        instanceType: sometimes(pick(...instanceTypes)),
         agentId: sometimes(pick(...agentIds, null, 'agent-none')),
       } as never),
     }),
@@ -551,12 +583,58 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
       id: instanceId,
       body: given<ModifyInstance>({
         instanceName: rarely(pick('web', null)),
+        instanceType: rarely(pick(...instanceTypes)),
         agentId: sometimes(pick(...agentIds, null)),
         smtpUnblocked: rarely(fc.boolean()),
       } as never),
     }),
   ],
   [1, fc.record({ op: pick('deleteInstance'), id: instanceId })],
+  [
+    3,
+    fc.record({
+      op: pick('setThreshold'),
+      id: instanceId,
+      body: fc.oneof(
+        { weight: 4, arbitrary: fc.record({ bps: pick(100, 500, 501, 1001), pps: pick(70_000, 100_001, 300_001) }) },
+        { weight: 1, arbitrary: pick<SetThreshold>({ source: 'type' }, { source: 'auto' }, { bps: 100 }) },
+        {
+          weight: 1,
+          arbitrary: pick<SetThreshold>({ source: 'type', bps: 100 }, { source: 'manual', bps: 1, pps: 1 }),
+        },
+      ),
+    }),
+  ],
+  [2, fc.record({ op: pick('cancelScrubbing', 'resumeScrubbing', 'liftBlackHole'), id: instanceId })],
+  [
+    1,
+    fc.record({
+      op: pick('blackHole'),
+      id: instanceId,
+      body: given({ holdSeconds: sometimes(pick(60, 600)) } as never),
+    }),
+  ],
+  [
+    1,
+    fc.record({
+      op: pick('modifyScrubbing'),
+      body: given<ModifyScrubbing>({
+        trafficScope: sometimes(pick('internet', 'all')),
+        scrubbing: sometimes(
+          given({
+            holdTime: sometimes(pick(30, 60)),
+            blackHoleHoldTime: rarely(pick(600, 1800)),
+            mostBlackHoleHoldTime: rarely(pick(1200, 86_400)),
+            allowList: sometimes(
+              fc.array(pick('203.0.113.7', '10.1.2.3/8', '198.18.0.9/24', '2001:DB8::1/32', 'everybody'), {
+                maxLength: 3,
+              }),
+            ),
+          } as never),
+        ),
+      } as never),
+    }),
+  ],
   [
     6,
     fc.record({

@@ -12,7 +12,7 @@ import { makeAgent } from '../../support/documents.ts'
 import { ModelFleet, type ModelGroup, type ModelLimits } from './fleet.ts'
 import { type Operation, requestFor, tellOperation, verdictOn } from './operations.ts'
 import { type RuleFields, sameness } from './rules.ts'
-import { accountA, accountB, agentIds, scopesOf, type Who } from './vocabulary.ts'
+import { accountA, accountB, agentIds, maximaOf, scopesOf, type Who } from './vocabulary.ts'
 
 /** What a client asks, and what it is answered; over `inject` or a connection. */
 export interface Client {
@@ -392,6 +392,31 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
     'instances',
   )
   compare(
+    (await list('/v1/ddos/instances')).map(({ instanceId, bps, pps, source, maxBps, scrubbingCancelled, order }) => ({
+      instanceId,
+      bps,
+      pps,
+      source,
+      maxBps,
+      scrubbingCancelled,
+      order,
+    })),
+    instances.map(({ id, instanceType, threshold, scrubbingCancelled, order }) => {
+      const maxima = maximaOf.get(instanceType)
+      const { bps = null, pps = null } = threshold ?? maxima ?? {}
+      return {
+        instanceId: id,
+        bps,
+        pps,
+        source: threshold !== null ? 'manual' : maxima !== undefined ? 'type' : null,
+        maxBps: maxima?.bps ?? null,
+        scrubbingCancelled,
+        order: order === null ? null : { orderId: order.id, action: order.action, holdSeconds: order.holdSeconds },
+      }
+    }),
+    'thresholds and orders',
+  )
+  compare(
     (await list('/v1/network-interfaces')).map(
       ({
         createTime: _,
@@ -455,6 +480,9 @@ async function compareGroups(client: Client, model: ModelFleet): Promise<void> {
   const { body } = await client.request('GET', '/v1/settings', { as: 'admin' })
   const { keyPairsPerAccount: _, ...limits } = body.settings.limits
   assert.deepEqual(limits, model.limits)
+  const { trafficScope, scrubbing } = body.settings
+  const { secondsOver: _seconds, blackHoleThreshold: _threshold, ...told } = scrubbing
+  assert.deepEqual({ trafficScope, ...told }, model.scrubbing)
 }
 
 /** By what they say, so that order means nothing. */
@@ -472,10 +500,26 @@ function irOf(document: unknown, what: string) {
 /** The policy of a host made of the model alone: every group there is, with all of its members. */
 export function documentOf(model: ModelFleet, agentId: string) {
   const instances = [...model.instances.values()].filter(instance => instance.agentId === agentId)
-  const { limits } = model
+  const {
+    limits,
+    scrubbing: { trafficScope, ...scrubbing },
+  } = model
   return {
     apiVersion: 'ringwall/v1',
-    instances: instances.map(({ id, smtpUnblocked }) => ({ id, smtpUnblocked })),
+    instances: instances.map(({ id, smtpUnblocked, instanceType, threshold, scrubbingCancelled, order }) => ({
+      id,
+      smtpUnblocked,
+      scrubbingCancelled,
+      ...(instanceType !== null && { instanceType }),
+      ...(threshold !== null && { ddosThreshold: threshold }),
+      ...(order !== null && {
+        ddosOrder: {
+          id: order.id,
+          action: order.action,
+          ...(order.holdSeconds !== null && { holdSeconds: order.holdSeconds }),
+        },
+      }),
+    })),
     interfaces: instances
       .flatMap(({ id }) => model.enisOf(id))
       .flatMap(({ id, instanceId, device, placement, nicType, addresses, groupIds }) =>
@@ -497,6 +541,6 @@ export function documentOf(model: ModelFleet, agentId: string) {
       })),
     })),
     prefixLists: [...model.prefixLists.values()].map(({ id, cidrs }) => ({ id, entries: cidrs })),
-    settings: { limits: { ...limits, keyPairsPerAccount: 500 } },
+    settings: { limits: { ...limits, keyPairsPerAccount: 500 }, trafficScope, scrubbing },
   }
 }

@@ -11,6 +11,13 @@ export const instanceIds = ['i-1', 'i-2', 'i-3', 'i-4', 'i-5', 'i-6', 'i-7'] as 
 export const eniIds = ['eni-1', 'eni-2', 'eni-3', 'eni-4', 'eni-5', 'eni-6', 'eni-7', 'eni-8'] as const
 export const prefixListIds = ['pl-1', 'pl-2', 'pl-3'] as const
 
+/** Published thresholds of the types that operations name; the other one is not known. */
+export const maximaOf: ReadonlyMap<string | null, { readonly bps: number; readonly pps: number }> = new Map([
+  ['ecs.g5.large', { bps: 1000, pps: 300_000 }],
+  ['ecs.t5-c1m1.large', { bps: 500, pps: 100_000 }],
+])
+export const instanceTypes = ['ecs.g5.large', 'ecs.t5-c1m1.large', 'my.own', null] as const
+
 export type Who = 'admin' | 'reader' | 'writer-a' | 'reader-a' | 'writer-b'
 
 export interface Scope {
