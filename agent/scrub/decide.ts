@@ -348,11 +348,14 @@ function turnPhase(state: InstanceState, second: Second): InstanceState {
   const phase = phaseOf(state, second)
   if (phase === state.phase && state.since !== '') return state
   const turned = { ...state, phase, since: second.time }
-  if (phase === 'uncleaned') return note(turned, second, 'uncleaned', 'Scrubbing is cancelled: nothing is cleaned')
-  if (phase === 'cleaning' && state.phase === 'uncleaned') {
-    return note(turned, second, 'cleaning', 'Scrubbing was resumed')
-  }
+  if (phase === 'uncleaned') return note(turned, second, phase, 'Scrubbing is cancelled: nothing is cleaned')
+  if (phase === 'cleaning') return note(turned, second, phase, cleaningAfter[state.phase] ?? 'Cleaning began')
   return turned
+}
+
+const cleaningAfter: Readonly<Partial<Record<DdosPhase, string>>> = {
+  uncleaned: 'Scrubbing was resumed',
+  'black-hole': 'Cleaning goes on after the black hole',
 }
 
 function phaseOf({ event, blackHole, overMs }: InstanceState, { instance }: Second): DdosPhase {

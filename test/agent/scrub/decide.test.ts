@@ -300,7 +300,7 @@ describe('orders', () => {
     const trial = new Trial({ ir })
     play(trial, 'BB')
     give(trial, lift)
-    assert.deepEqual(kinds([trial.second(loads.B!)]), ['lift'])
+    assert.deepEqual(kinds([trial.second(loads.B!)]), ['lift', 'cleaning'])
     assert.equal(play(trial, 'BB'), 'cc')
     const again = trial.second(loads.B!)
     assert.deepEqual([again.status.phase, again.status.blackHole?.holdSeconds], ['black-hole', 20])
@@ -442,6 +442,14 @@ describe('what is told of an event', () => {
     const event = trial.events[0]!
     assert.equal(Date.parse(event.startTime), fromMs)
     assert.equal(event.offered.packets, 900_003)
+  })
+
+  test('each change once, when it happens', () => {
+    const trial = new Trial(hold)
+    const told = [...'-ouuu-'].map(letter => kinds([trial.second(loads[letter]!)]))
+    assert.deepEqual(told, [[], ['start', 'types', 'cleaning'], [], [], ['end'], []])
+    const changes = trial.events.at(-1)!.changes.map(({ kind }) => kind)
+    assert.deepEqual(changes, told.flat())
   })
 
   test('what set it off', () => {
