@@ -85,13 +85,13 @@ cancelled); black-hole.`,
       async run({ daemon, flags }) {
         const { limit = 50 } = flags
         const page = await daemon.client.list<AttackEvent>('/v1/ddos/events', await eventQuery(daemon, flags), limit)
-        return eventsResult(page, moreLine(page, 'attack'))
+        return eventsResult(page, moreLine(page, 'attack'), hasFilter(flags))
       },
       async runLocally({ flags }) {
         const { limit = 50 } = flags
         if (flags.account !== undefined) throw new UsageError('--account is for the daemon: an agent knows no accounts')
         const items = (await askAgent()).events.filter(event => isWanted(event, flags)).slice(0, limit)
-        return eventsResult({ items }, [])
+        return eventsResult({ items }, [], hasFilter(flags))
       },
     }),
     verb({
@@ -236,14 +236,20 @@ function isWanted({ instanceId, ...event }: AttackEvent, { instance, phase, type
   )
 }
 
-function eventsResult(page: { readonly items: readonly AttackEvent[] }, more: readonly string[]): Result {
+function eventsResult(
+  page: { readonly items: readonly AttackEvent[] },
+  more: readonly string[],
+  isFiltered: boolean,
+): Result {
+  const none = isFiltered ? 'There were no such attacks.' : 'There were no attacks yet.'
   return {
     answer: page,
-    text: width =>
-      page.items.length === 0
-        ? ['There was no such attack.']
-        : [...tableLines(eventColumns, page.items, width), ...more],
+    text: width => (page.items.length === 0 ? [none] : [...tableLines(eventColumns, page.items, width), ...more]),
   }
+}
+
+function hasFilter(flags: EventFlags): boolean {
+  return Object.keys(eventFlags).some(name => name !== 'limit' && flags[name as keyof EventFlags] !== undefined)
 }
 
 /** @throws {OperationError} */

@@ -50,12 +50,12 @@ export function topLines(view: TopView, size: ScreenSize, paint: Paint): string[
   ]
   const foot = view.hasKeys ? [paint('faint', fitted('q quits, up and down choose an instance', size.columns))] : []
   const room = Math.max(0, size.rows - head.length - foot.length)
-  if (rows.length === 0) return [...head, 'No instances.', ...foot].slice(0, size.rows)
+  if (rows.length === 0) return [...head, fitted('There are no instances.', size.columns), ...foot].slice(0, size.rows)
   const details = detailLines(rows[chosen]!, size.columns)
   const listRoom = Math.max(Math.ceil(room / 2), room - details.length - 1)
   const list = listLines({ rows, chosen }, { columns: size.columns, rows: listRoom }, paint)
   const body = [...list, '', ...details.map(line => fitted(line, size.columns))].slice(0, room)
-  return [...head, ...body, ...foot]
+  return [...head, ...body, ...foot].slice(0, size.rows)
 }
 
 /** Where the chosen instance stands; 0 where it is not there. */
@@ -188,17 +188,22 @@ function windowAround(heights: readonly number[], chosen: number, room: number) 
   let [first, last] = [chosen, chosen + 1]
   let used = heights[chosen]! + 1
   for (;;) {
-    const [before, after] = [heights[first - 1], heights[last]]
-    if (after !== undefined && used + after <= room) {
-      used += after
-      last += 1
-    } else if (before !== undefined && used + before <= room) {
-      used += before
+    const before = fits(heights[first - 1], used, room)
+    const after = fits(heights[last], used, room)
+    if (!before && !after) return { first, last }
+    // In the middle as far as there are rows on both sides, so that one sees where a key leads.
+    if (before && (!after || chosen - first < last - chosen)) {
       first -= 1
+      used += heights[first]!
     } else {
-      return { first, last }
+      used += heights[last]!
+      last += 1
     }
   }
+}
+
+function fits(height: number | undefined, used: number, room: number): boolean {
+  return height !== undefined && used + height <= room
 }
 
 function fitted(text: string, columns: number): string {

@@ -63,17 +63,16 @@ async function watchOnce(
   const ids = idsOf(standings)
   const watched = byUrgency(standings).slice(0, feed.mostWatched)
   viewer.standings(standings, idsOf(watched))
-  const both = new AbortController()
-  const stop = () => both.abort()
-  signal.addEventListener('abort', stop, { once: true })
+  const done = new AbortController()
+  const either = AbortSignal.any([signal, done.signal])
   try {
+    const poll = { ids, watchedIds: idsOf(watched), intervalMs, signal: either }
     await Promise.race([
-      standingsUntilOthers(feed, viewer, { ids, watchedIds: idsOf(watched), intervalMs, signal: both.signal }),
-      ...(watched.length === 0 ? [] : [samplesUntilBreak(feed, viewer, idsOf(watched), both.signal)]),
+      standingsUntilOthers(feed, viewer, poll),
+      ...(watched.length === 0 ? [] : [samplesUntilBreak(feed, viewer, poll)]),
     ])
   } finally {
-    both.abort()
-    signal.removeEventListener('abort', stop)
+    done.abort()
   }
 }
 
@@ -99,15 +98,16 @@ async function standingsUntilOthers(
   }
 }
 
-async function samplesUntilBreak(
-  feed: Feed,
-  viewer: Viewer,
-  ids: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  for await (const sample of feed.samples(ids, signal)) {
-    if (signal.aborted) return
-    viewer.sample(sample)
+async function samplesUntilBreak(feed: Feed, viewer: Viewer, { watchedIds, intervalMs, signal }: Poll): Promise<void> {
+  try {
+    for await (const sample of feed.samples(watchedIds, signal)) {
+      if (signal.aborted) return
+      viewer.sample(sample)
+    }
+  } catch (error) {
+    if (!(error instanceof RefusedError && error.problem.status === 404)) throw error
+    // One of them was deleted a moment ago: the standings will tell.
+    return pause(intervalMs, signal)
   }
   if (!signal.aborted) throw new UnreachableError('broken', [`${feed.name} has ended the stream of samples`])
 }
