@@ -1,11 +1,5 @@
 /** Events as they were kept on disk, in full shape: one that is damaged must not go to a daemon, again and again. */
-import {
-  floodTypes,
-  type ScrubStep,
-  scrubSteps,
-  type TrafficAmount,
-  type TrafficRate,
-} from '../../rules-compiler/model/traffic.ts'
+import { floodTypes, scrubSteps, type TrafficAmount, type TrafficRate } from '../../rules-compiler/model/traffic.ts'
 import {
   type DdosChange,
   type DdosEvent,
@@ -25,38 +19,50 @@ export const eventId: Reader<string> = value =>
 const time: Reader<string> = value =>
   typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? value : refuse('a time')
 
-const rate = { packetsPerSecond: number, bitsPerSecond: number }
-const amount = objectOf<TrafficAmount>({ packets: number, bytes: number })
-const thresholds = objectOf<DdosThresholds>({ bpsMbit: number, pps: number })
+const rateFields = { packetsPerSecond: number, bitsPerSecond: number }
+export const rate = objectOf<TrafficRate>(rateFields)
+export const peak = objectOf<DdosEvent['peak']>({ ...rateFields, time })
+export const amount = objectOf<TrafficAmount>({ packets: number, bytes: number })
+export const thresholds = objectOf<DdosThresholds>({ bpsMbit: number, pps: number })
 
-const evidence = objectOf<DdosEvidence>({
+export const evidence = objectOf<DdosEvidence>({
   type: oneOf(floodTypes),
   share: number,
-  peak: objectOf<TrafficRate>(rate),
-  usual: objectOf<TrafficRate>(rate),
+  peak: rate,
+  usual: rate,
   synRatio: orNull(number),
   sourceConcentration: orNull(number),
 })
+
+/** Of the keys that are there. */
+export function someOf<Key extends string, Value>(
+  keys: readonly Key[],
+  reader: Reader<Value>,
+): Reader<Partial<Record<Key, Value>>> {
+  const readers = Object.fromEntries(keys.map(key => [key, reader]))
+  return objectOf({}, readers as never) as Reader<object> as Reader<Partial<Record<Key, Value>>>
+}
+
+export const droppedAmounts = someOf(scrubSteps, amount)
+export const change = objectOf<DdosChange>({ time, kind: oneOf(ddosChanges), message: text })
+export const trigger = oneOf(['bps', 'pps', 'both', 'manual'])
 
 export const readDdosEvent: Reader<DdosEvent> = objectOf<DdosEvent>({
   id: eventId,
   version: count,
   instanceId: text,
   phase: oneOf(['cleaning', 'uncleaned', 'black-hole', 'ended']),
-  trigger: oneOf(['bps', 'pps', 'both', 'manual']),
+  trigger,
   startTime: time,
   endTime: orNull(time),
   endReason: orNull(oneOf(['subsided', 'withdrawn', 'host-restarted'])),
   thresholds: orNull(thresholds),
-  peak: objectOf<DdosEvent['peak']>({ ...rate, time }),
+  peak,
   offered: amount,
   passed: amount,
-  dropped: objectOf<Partial<Record<ScrubStep, TrafficAmount>>>(
-    {},
-    Object.fromEntries(scrubSteps.map(step => [step, amount])) as Record<ScrubStep, Reader<TrafficAmount>>,
-  ),
+  dropped: droppedAmounts,
   attackTypes: listOf(evidence),
   topSources: listOf(objectOf<DdosSource>({ address: text, packets: number, bytes: number, share: number })),
   blackHoles: count,
-  changes: listOf(objectOf<DdosChange>({ time, kind: oneOf(ddosChanges), message: text })),
+  changes: listOf(change),
 })
