@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import type { Registry } from 'prom-client'
 import { createLinkMetrics } from '../../agent/link/metrics.ts'
 import { createMetrics as createAgentMetrics } from '../../agent/metrics.ts'
+import { createScrubMetrics } from '../../agent/scrub/metrics.ts'
 import { createNotifierMetrics } from '../../common/notify/metrics.ts'
 import { createDdosMetrics } from '../../daemon/ddos/metrics.ts'
 import { createMetrics as createDaemonMetrics } from '../../daemon/metrics.ts'
@@ -17,6 +18,7 @@ const page = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'u
 function agentRegistry(): Registry {
   const { registry } = createAgentMetrics()
   createLinkMetrics(registry, () => Date.now())
+  createScrubMetrics(registry)
   createNotifierMetrics(registry)
   return registry
 }
@@ -37,7 +39,7 @@ interface Metric {
 }
 
 for (const { process, registry, headings } of [
-  { process: 'agent', registry: agentRegistry(), headings: ['## The agent', '## Led by a daemon', '## Notifications'] },
+  { process: 'agent', registry: agentRegistry(), headings: ['## The agent', '## Traffic scrubbing', '## Led by a daemon', '## Notifications'] },
   { process: 'daemon', registry: daemonRegistry(), headings: ['## The daemon', '## Notifications'] },
 ]) {
   const metrics = registry.getMetricsAsArray() as unknown as readonly Metric[]
