@@ -1,0 +1,95 @@
+/** An attack goes on while the agent dies, or the daemon is away: cleaning stays, and there is one event, told once. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { type SwitchedFleet, type SwitchedHost, startSwitchedFleet } from '../../lab/switched.ts'
+import type { DdosEvent } from '../../wire/ddos.ts'
+import { type Flood, floodFrames } from '../support/flood/frames.ts'
+import { windows } from '../support/flood/observer.ts'
+import { FloodRig } from '../support/flood/rig.ts'
+import { FloodSender } from '../support/flood/sender.ts'
+import { needsKernel } from '../support/requirements.ts'
+import { eventually } from '../support/sessions.ts'
+
+const thresholds = { bps: 5, pps: 1000 }
+const packetsPerSecond = 10 * thresholds.pps
+const flood: Flood = { kind: 'udp', family: 'ip', sources: 10_000, packetBytes: 60 }
+
+test('an agent that is killed: cleaning stays, and it goes on with the event', { skip: needsKernel }, async () => {
+  await using stack = new AsyncDisposableStack()
+  const rig = await FloodRig.start(stack, { thresholds, scrubbing: { secondsOver: 1, holdTime: 2 } })
+  await using sender = await rig.sender(flood)
+  const sending = sender.send({ packetsPerSecond, seconds: 30 })
+  await rig.until(({ phase }) => phase === 'cleaning')
+  const [begun] = await rig.events()
+  await setTimeout(1000)
+
+  const killedAtMs = performance.now()
+  await rig.agent.kill()
+  await setTimeout(3200)
+  const alone = rig.observer.observations.filter(({ atMs }) => atMs >= killedAtMs)
+  const seconds = windows(alone, 1)
+  assert.ok(seconds.length > 0)
+  for (const each of seconds) {
+    assert.ok(each.offered.packets > 5 * thresholds.pps * each.seconds, 'the flood goes on')
+    assert.ok(each.passed.packets < 2 * thresholds.pps * each.seconds, `${each.passed.packets} packets have passed`)
+  }
+
+  await rig.startAgent()
+  const { eventId } = await rig.until(({ phase }) => phase === 'cleaning')
+  assert.equal(eventId, begun!.id)
+  await setTimeout(1500)
+  await sending.stop()
+  await rig.until(({ phase }) => phase === 'normal')
+  const events = await rig.events()
+  assert.deepEqual(
+    events.map(({ id, phase }) => ({ id, phase })),
+    [{ id: begun!.id, phase: 'ended' }],
+  )
+  assert.equal(events[0]!.startTime, begun!.startTime)
+})
+
+describe('a daemon that is away', { skip: needsKernel }, () => {
+  const stack = new AsyncDisposableStack()
+  let fleet: SwitchedFleet
+
+  before(async () => {
+    fleet = await startSwitchedFleet(stack, { hosts: { web: ['sg-web'], attacker: ['sg-attacker'] } })
+    const threshold = { bps: thresholds.bps, pps: thresholds.pps }
+    await fleet.control.call('PUT', '/v1/instances/i-web/ddos-threshold', threshold)
+    await fleet.control.call('PATCH', '/v1/settings?wait=enforced', { scrubbing: { secondsOver: 1, holdTime: 2 } })
+  })
+  after(() => stack.disposeAsync())
+
+  test('scrubbing goes on, and the event arrives later, once', async () => {
+    const { control, hosts } = fleet
+    const web = hosts.get('web')!
+    const attacker = hosts.get('attacker')!
+    await control.kill()
+    const macs = { source: await macOf(attacker), destination: await macOf(web) }
+    const frames = floodFrames(flood, { addresses: web.addresses, port: 7000, macs })
+    await using sender = await FloodSender.create(attacker.namespace, 'eth0', frames)
+    await sender.send({ packetsPerSecond, seconds: 4 }).sent
+    await setTimeout(3000)
+    await control.restart()
+    const events = await eventually(async () => {
+      const { items } = await control.call<{ items: readonly DdosEvent[] }>('GET', '/v1/ddos/events')
+      if (items[0]?.phase !== 'ended')
+        throw new Error(`The daemon does not know that it ended: ${JSON.stringify(items)}`)
+      return items
+    }, 30_000)
+    assert.equal(events.length, 1)
+    const [{ instanceId, attackTypes, offered }] = events as [DdosEvent]
+    assert.equal(instanceId, 'i-web')
+    assert.deepEqual(
+      attackTypes.map(({ type }) => type),
+      ['udp'],
+    )
+    assert.ok(offered.packets > 2.5 * packetsPerSecond, `${offered.packets} packets offered`)
+  })
+})
+
+async function macOf({ namespace }: SwitchedHost): Promise<string> {
+  const { stdout } = await namespace.run('cat', ['/sys/class/net/eth0/address'])
+  return stdout.trim()
+}

@@ -1,0 +1,195 @@
+/**
+ * Floods against a host with a real agent: each is recognised as what it is, cleaned so that what passes fits the
+ * thresholds, ended, and told as it was, while those who behave are served. Some at a time, each on a host of its own;
+ * the thresholds are small so that ten times as much is little for this machine.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { FloodType, TrafficAmount } from '../../rules-compiler/model/traffic.ts'
+import type { DdosEvent } from '../../wire/ddos.ts'
+import { Customers } from '../support/flood/customers.ts'
+import { type Flood, forgedSource } from '../support/flood/frames.ts'
+import { between, windows } from '../support/flood/observer.ts'
+import { FloodRig } from '../support/flood/rig.ts'
+import { needsKernel } from '../support/requirements.ts'
+
+const thresholds = { bps: 5, pps: 1000 }
+const bitsPerSecond = thresholds.bps * 1e6
+const packetsPerSecond = 10 * thresholds.pps
+const atOnce = 4
+
+interface Row extends Flood {
+  readonly name: string
+  /** In any order; none besides. */
+  readonly types: readonly FloodType[]
+  /** Long enough for ten seconds of steady cleaning, or not. */
+  readonly isLong: boolean
+}
+
+const many = { sources: 10_000, packetBytes: 60 }
+/** Longer than a SYN is remembered: none of them looks like one that is sent again. */
+const syns = { distinct: 40_000 }
+const rows: readonly Row[] = [
+  { name: 'SYN', kind: 'syn', family: 'ip', ...many, ...syns, types: ['syn'], isLong: true },
+  { name: 'ACK', kind: 'ack', family: 'ip', ...many, types: ['ack'], isLong: true },
+  { name: 'UDP', kind: 'udp', family: 'ip', ...many, types: ['udp'], isLong: false },
+  { name: 'ICMP', kind: 'icmp', family: 'ip', ...many, types: ['icmp'], isLong: false },
+  { name: 'DNS answers', kind: 'dns-answers', family: 'ip', ...many, types: ['dns-answers'], isLong: false },
+  { name: 'fragments', kind: 'fragments', family: 'ip', ...many, types: ['fragments'], isLong: true },
+  {
+    name: 'UDP of large packets, over in bits alone',
+    kind: 'udp',
+    family: 'ip',
+    sources: 10_000,
+    packetBytes: 1400,
+    types: ['udp'],
+    isLong: true,
+  },
+  {
+    name: 'UDP from one source',
+    kind: 'udp',
+    family: 'ip',
+    sources: 1,
+    packetBytes: 60,
+    types: ['udp'],
+    isLong: false,
+  },
+  { name: 'SYN over IPv6', kind: 'syn', family: 'ip6', ...many, ...syns, types: ['syn'], isLong: false },
+  { name: 'ACK over IPv6', kind: 'ack', family: 'ip6', ...many, types: ['ack'], isLong: false },
+  { name: 'UDP over IPv6', kind: 'udp', family: 'ip6', ...many, types: ['udp'], isLong: false },
+  { name: 'ICMPv6', kind: 'icmp', family: 'ip6', ...many, types: ['icmp'], isLong: false },
+  { name: 'DNS answers over IPv6', kind: 'dns-answers', family: 'ip6', ...many, types: ['dns-answers'], isLong: false },
+  { name: 'fragments over IPv6', kind: 'fragments', family: 'ip6', ...many, types: ['fragments'], isLong: false },
+  { name: 'ACK from one source', kind: 'ack', family: 'ip', sources: 1, packetBytes: 60, types: [], isLong: false },
+  {
+    name: 'all of them at once',
+    kind: 'mixed',
+    family: 'ip',
+    ...many,
+    ...syns,
+    types: ['udp', 'icmp', 'dns-answers', 'fragments'],
+    isLong: true,
+  },
+]
+
+interface Flooded {
+  readonly rig: FloodRig
+  readonly customers: Customers
+}
+
+describe('floods of ten times the threshold', { skip: needsKernel, concurrency: atOnce }, () => {
+  const stack = new AsyncDisposableStack()
+  const free: Flooded[] = []
+
+  before(async () => {
+    for (let count = 0; count < atOnce; count += 1) {
+      const rig = await FloodRig.start(stack, { thresholds, scrubbing: { holdTime: 2, secondsOver: 1 } })
+      const options = { downloadBytesPerSecond: 150_000, knocksPerSecond: 5, patienceMs: 8000 }
+      free.push({ rig, customers: stack.use(await Customers.start(rig.scene, options)) })
+    }
+  })
+  after(() => stack.disposeAsync())
+
+  for (const row of rows) {
+    test(row.name, async () => {
+      const flooded = free.pop()!
+      try {
+        await meet(row, flooded)
+      } finally {
+        free.push(flooded)
+      }
+    })
+  }
+})
+
+async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
+  const { observer } = rig
+  const earlier = new Set((await rig.events()).map(({ id }) => id))
+  const tableBefore = await rig.table()
+  // The first second over may begin a second before the first packet.
+  const quiet = await observer.look()
+  await customers.service()
+  await setTimeout(1500)
+  const serviceBefore = await customers.service()
+  await using sender = await rig.sender(row)
+  const pace = row.packetBytes > 1000 ? packetsPerSecond / 2 : packetsPerSecond
+  const sending = sender.send({ packetsPerSecond: pace, seconds: row.isLong ? 14.5 : 5.5 })
+
+  await rig.until(({ phase }) => phase === 'cleaning')
+  const cleaningFromMs = performance.now() + 1000
+  const sent = await sending.sent
+  const service = await customers.service()
+  await rig.until(({ phase }) => phase === 'normal', 20_000)
+  const all = between(quiet, await observer.look())
+
+  const events = (await rig.events()).filter(({ id }) => !earlier.has(id))
+  assert.equal(events.length, 1, 'one flood, one event')
+  const event = events[0]!
+  assert.equal(event.phase, 'ended')
+  assert.equal(event.endReason, 'subsided')
+  const recognised = event.attackTypes.map(({ type }) => type).sort()
+  if (row.types.length > 0) {
+    const missing = row.types.filter(type => !recognised.includes(type))
+    assert.deepEqual(missing, [], `recognised: ${recognised.join(', ')}`)
+    if (row.kind !== 'mixed') assert.deepEqual(recognised, row.types)
+  }
+  assertTold(event, { sent, pace, all })
+  if (row.sources === 1) {
+    assert.equal(event.topSources[0]?.address, forgedSource(row.family, 0))
+    assert.ok(event.topSources[0].share > 0.5, JSON.stringify(event.topSources))
+  }
+
+  const cleaned = observer.observations.filter(({ atMs }) => atMs >= cleaningFromMs && atMs <= sent.lastAtMs)
+  for (const { seconds, passed, fromMs } of windows(cleaned, 1)) {
+    const when = `${((fromMs - sent.firstAtMs) / 1000).toFixed(1)} s after the first packet`
+    assert.ok(passed.packets <= 2 * thresholds.pps * seconds, `${passed.packets} packets in ${seconds} s, ${when}`)
+    assert.ok(passed.bytes * 8 <= 2 * bitsPerSecond * seconds, `${passed.bytes} bytes in ${seconds} s, ${when}`)
+  }
+  const steady = windows(cleaned, 10)
+  if (row.isLong) assert.ok(steady.length > 0, 'ten seconds of steady cleaning were seen')
+  for (const { seconds, passed } of steady) {
+    assert.ok(passed.packets <= 1.05 * thresholds.pps * seconds, `${passed.packets} packets in ${seconds} s`)
+    assert.ok(passed.bytes * 8 <= 1.05 * bitsPerSecond * seconds, `${passed.bytes} bytes in ${seconds} s`)
+  }
+
+  const kept = service.bytesPerSecond / serviceBefore.bytesPerSecond
+  assert.deepEqual(service.brokenSessions, [])
+  assert.ok(service.answered > 0, 'sessions are answered')
+  assert.ok(kept > 0.5, `of the download ${Math.round(kept * 100)} % is kept`)
+  assert.ok(service.connectMs.length > 0, `of new connections ${service.connectsFailed} failed and none succeeded`)
+  assert.equal(await rig.table(), tableBefore, 'cleaning leaves nothing behind')
+}
+
+interface Truth {
+  readonly sent: { readonly packets: number; readonly bytes: number }
+  /** Packets a second of the sender. */
+  readonly pace: number
+  /** Seen by another table, from before the first packet until after the end, with what well-behaved clients sent. */
+  readonly all: { readonly offered: TrafficAmount; readonly passed: TrafficAmount }
+}
+
+/**
+ * An event begins with the first second over. The one before may have seen the first packets, and not more than the
+ * threshold.
+ */
+function assertTold(event: DdosEvent, { sent, pace, all }: Truth): void {
+  const { offered, passed, dropped, peak } = event
+  const steps = Object.values(dropped)
+  const lost = { packets: sum(steps.map(step => step.packets)), bytes: sum(steps.map(step => step.bytes)) }
+  assert.deepEqual({ packets: passed.packets + lost.packets, bytes: passed.bytes + lost.bytes }, offered)
+
+  const untold = { packets: 1.2 * thresholds.pps, bytes: (1.2 * bitsPerSecond) / 8 }
+  for (const unit of ['packets', 'bytes'] as const) {
+    assert.ok(offered[unit] <= all.offered[unit], `${unit} offered: ${offered[unit]} of ${all.offered[unit]} seen`)
+    const least = sent[unit] - untold[unit]
+    assert.ok(offered[unit] >= least, `${unit} offered: ${offered[unit]}, and ${sent[unit]} were sent`)
+    const apart = Math.abs(passed[unit] - all.passed[unit])
+    const mostApart = untold[unit] + 0.1 * all.passed[unit]
+    assert.ok(apart <= mostApart, `${unit} passed: ${passed[unit]}, and ${all.passed[unit]} were seen`)
+  }
+  const rate = peak.packetsPerSecond
+  assert.ok(rate > 0.5 * pace && rate < 2 * pace, `at its peak ${rate} packets a second, sent at ${pace}`)
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
