@@ -10,6 +10,8 @@ import type { ScrubRuleset } from './ruleset.ts'
 import { Scaffold } from './scaffold.ts'
 import { is, isElement, isFrom, isNeighbourDiscovery, type ScrubRule, source, tcpSourcePort } from './statements.ts'
 
+export { sampledOneIn } from './clean.ts'
+
 const nothing: ScrubRuleset = { counters: new Set(), limits: new Map(), sets: new Map(), chains: new Map() }
 
 /** @param enis  of the instance, as far as they are there */

@@ -22,9 +22,9 @@ const stepEnds = [0.025, 0.075, 0.125, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8] as const
 const nearlyAll = 0.97
 /**
  * What the others may have while known sources have less than the first step. Ten seconds that begin with a full bucket
- * pass 11 of these: 10.5 times the threshold.
+ * pass 11 of these, 10.5 times the threshold.
  */
-const unknownAlone = 0.952
+const unknownAlone = 0.954
 /** Traffic that goes to and fro between two steps keeps the higher one. */
 const markSeconds = 2
 

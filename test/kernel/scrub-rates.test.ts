@@ -1,0 +1,99 @@
+/** What passes when everything is flooded: within 5 % of the threshold over ten seconds, no second above twice of it. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { families } from '../../rules-compiler/address/cidr.ts'
+import type { TrafficRate } from '../../rules-compiler/model/traffic.ts'
+import { type Flood, floodFrames } from '../support/flood/frames.ts'
+import { type Interval, type Observed, Observer, windows } from '../support/flood/observer.ts'
+import { buildScene, type Scene } from '../support/flood/scene.ts'
+import { FloodSender } from '../support/flood/sender.ts'
+import { makeScrubIr } from '../support/ir.ts'
+import { needsKernel } from '../support/requirements.ts'
+import { makeCleaning, ScrubbedHost } from '../support/scrub-table.ts'
+
+const threshold: TrafficRate = { packetsPerSecond: 1000, bitsPerSecond: 5_000_000 }
+
+interface Case {
+  readonly name: string
+  readonly flood: Omit<Flood, 'family'>
+  readonly packetsPerSecond: number
+  /** What passed, as a part of the threshold. */
+  readonly part: (interval: Interval) => number
+}
+
+/** Eight times the threshold, and of many sources, so that only the total holds them. */
+const cases: readonly Case[] = [
+  {
+    name: 'packets',
+    flood: { kind: 'udp', sources: 5000, packetBytes: 60 },
+    packetsPerSecond: 8000,
+    part: ({ passed, seconds }) => passed.packets / seconds / threshold.packetsPerSecond,
+  },
+  {
+    name: 'bits',
+    flood: { kind: 'udp', sources: 5000, packetBytes: 1400 },
+    packetsPerSecond: 3600,
+    part: ({ passed, seconds }) => (passed.bytes * 8) / seconds / threshold.bitsPerSecond,
+  },
+  {
+    // They get no further than the device.
+    name: 'packets that are fragments',
+    flood: { kind: 'fragments', sources: 5000, packetBytes: 60 },
+    packetsPerSecond: 8000,
+    part: ({ passed, seconds }) => passed.packets / seconds / threshold.packetsPerSecond,
+  },
+]
+
+describe('what passes', { skip: needsKernel }, () => {
+  const stack = new AsyncDisposableStack()
+  let scene: Scene
+
+  before(async () => {
+    scene = await buildScene(stack)
+  })
+  after(() => stack.disposeAsync())
+
+  for (const family of families) {
+    for (const { name, flood, packetsPerSecond, part } of cases) {
+      test(`${name}, ${family}`, async () => {
+        await new ScrubbedHost(scene.host).load({
+          ir: makeScrubIr([{ enis: [{ id: 'eni-1', device: scene.device, placement: 'host' }] }]),
+          devices: new Set([scene.device]),
+          defences: new Map([['i-1', makeCleaning({ total: threshold })]]),
+        })
+        const frames = floodFrames({ ...flood, family }, scene.target)
+        await using sender = await FloodSender.create(scene.internet, scene.internetDevice, frames)
+        const observations = await observe(sender, packetsPerSecond)
+        const seconds = windows(observations, 1).map(part)
+        const tens = windows(observations, 10).map(part)
+        const text = [seconds, tens].map(parts => parts.map(each => each.toFixed(3)).join(' ')).join('; ')
+        assert.ok(tens.length > 0)
+        assert.ok(
+          seconds.every(each => each <= 2),
+          text,
+        )
+        assert.ok(
+          tens.every(each => each >= 0.95 && each <= 1.05),
+          text,
+        )
+      })
+    }
+  }
+
+  /** Once a second, from the first packet of a flood, which finds all buckets full, to the last. */
+  async function observe(sender: FloodSender, packetsPerSecond: number): Promise<readonly Observed[]> {
+    await using observer = await Observer.start(scene.host, scene.device)
+    const begun = await observer.look()
+    const sending = sender.send({ packetsPerSecond, seconds: 13 })
+    const { before: last } = await observer.until(seen => seen.offered.packets > begun.offered.packets, 20_000)
+    const observations = [last]
+    for (let second = 0; second < 12; second += 1) {
+      await setTimeout(1000)
+      observations.push(await observer.look())
+    }
+    await sending.stop()
+    await scene.host.run('nft', ['delete', 'table', 'inet', 'observer'])
+    return observations
+  }
+})
