@@ -6,7 +6,9 @@ export const notificationKinds = ddosChanges.map(kind => `ddos.${kind}` as const
 export type NotificationKind = (typeof notificationKinds)[number]
 
 /** A peak may rise every second: who wants to know each asks for it. */
-export const usualNotificationKinds = notificationKinds.filter(kind => kind !== 'ddos.peak')
+export const usualNotificationKinds: readonly NotificationKind[] = notificationKinds.filter(
+  kind => kind !== 'ddos.peak',
+)
 
 /** It has the shape that common/notify takes. */
 export interface DdosNotification {
