@@ -146,7 +146,12 @@ function scrubbingFields(scrubbing: Scrubbing): readonly (readonly [string, stri
   return [
     ['seconds over', `${scrubbing.secondsOver} s over a threshold, then it is cleaned`],
     ['hold time', `${durationText(scrubbing.holdTime)} under both thresholds, then cleaning ends`],
-    ['black hole', threshold === 0 ? 'never by itself' : `above ${threshold} Mbit/s, and the own threshold`],
+    [
+      'black hole',
+      threshold === 0
+        ? 'never by itself'
+        : `above ${threshold} Mbit/s, or the instance's own threshold where that is higher`,
+    ],
     ['black hole time', `${durationText(first)} the first of a day, up to ${durationText(most)}`],
     ['never cleaned', listText(scrubbing.allowList)],
   ]

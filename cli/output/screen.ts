@@ -32,6 +32,9 @@ const clearToEnd = '\u001b[J'
 /** Terminals that do not say how large they are. */
 const usualSize: Size = { columns: 80, rows: 24 }
 
+/** A stopped process counts no time: who comes so far was not stopped. */
+const unstoppedMs = 200
+
 const keys: Readonly<Record<string, Key>> = {
   '\u001b[A': 'up',
   '\u001bOA': 'up',
@@ -111,10 +114,16 @@ export class Screen implements Disposable {
   /** As Ctrl-Z does: the shell has the terminal until it is told to go on. */
   suspend(onResume: () => void): void {
     this.#close()
-    process.once('SIGCONT', () => {
+    const resume = () => {
+      clearTimeout(timer)
+      process.off('SIGCONT', resume)
+      if (this.#isOpen) return
       this.open()
       onResume()
-    })
+    }
+    process.on('SIGCONT', resume)
+    // Where no shell could tell us to go on, the kernel does not stop us (POSIX, orphaned process groups).
+    const timer = setTimeout(resume, unstoppedMs)
     process.kill(process.pid, 'SIGTSTP')
   }
 

@@ -18,6 +18,11 @@ await operator.do('sg', 'create', 'sg-app', '--name', 'app')
 await operator.do('instance', 'register', 'i-web1', '--name', 'a name with spaces')
 await operator.do('context', 'add', 'prod', '--url', operator.url)
 
+const thresholdFlags = [
+  ...['--bps', '--pps', '--type', '--auto'],
+  ...['--dry-run', '--wait', '--if-revision', '--context', '--url', '--token', '--json', '--help'],
+]
+
 suite('what can stand at the cursor', () => {
   const rows: readonly (readonly [string, readonly string[]])[] = [
     ['com', ['compile', 'completion']],
@@ -43,6 +48,19 @@ suite('what can stand at the cursor', () => {
     ['instance show ', ['i-web1']],
     ['health --group w', ['web']],
     ['completion ', ['bash', 'zsh']],
+    ['to', ['top', 'token']],
+    ['ddos ', ['status', 'events', 'show', 'threshold', 'cancel', 'resume', 'blackhole', 'lift']],
+    ['ddos status --l', ['--local']],
+    ['ddos threshold ', ['i-web1']],
+    ['ddos threshold i-web1 --', thresholdFlags],
+    ['ddos events --instance i', ['i-web1']],
+    ['ddos events --type u', ['udp']],
+    ['ddos blackhole --for 10m ', ['i-web1']],
+    ['ddos show ', []],
+    ['top i-web1 ', ['i-web1']],
+    ['top --', ['--once', '--local', '--context', '--url', '--token', '--json', '--help']],
+    ['settings set --traffic-scope ', ['internet', 'all']],
+    ['settings set --black', ['--black-hole-threshold', '--black-hole-time']],
     ['help anal', ['analyze']],
     ['sg xyzzy ', []],
     ['xyzzy ', []],
