@@ -8,10 +8,12 @@ import { promisify } from 'node:util'
 import { checkCommand } from '../../common/notify/command.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
 import { notificationKinds, notificationOf } from '../../wire/notification.ts'
+import { startAgent } from '../support/agent.ts'
 import { type BirdPair, bird, exabgp, exampleFolder, startBirds } from '../support/bird.ts'
 import { ddosEvent } from '../support/ddos-event.ts'
 import { newFolder, startNotifier } from '../support/notifications.ts'
 import { needsKernel } from '../support/requirements.ts'
+import { eventually } from '../support/sessions.ts'
 
 const execute = promisify(execFile)
 const script = join(exampleFolder, 'rtbh')
@@ -173,5 +175,48 @@ describe('a black hole upstream by ExaBGP', { skip: needsKernel || bird.skip || 
     await birds.untilBlackHoles(addresses)
     await notifier.notify(change('end', 'ended'))
     await birds.untilBlackHoles([])
+  })
+})
+
+describe('a black hole upstream, of a real agent', { skip: needsKernel || bird.skip }, () => {
+  /** The router counts as a source on the Internet: without the list the black hole would cut the BGP session. */
+  const policy = (order?: object) => ({
+    apiVersion: 'ringwall/v1',
+    instances: [{ id: 'i-1', instanceType: 'not.published', ...(order && { ddosOrder: order }) }],
+    interfaces: [{ id: 'eni-1', instanceId: 'i-1', device: 'eth0', addresses, securityGroupIds: ['sg-1'] }],
+    securityGroups: [
+      {
+        id: 'sg-1',
+        rules: [
+          { direction: 'ingress', policy: 'accept', ipProtocol: 'all', portRange: '-1/-1', sourceCidrIp: '0.0.0.0/0' },
+          { direction: 'ingress', policy: 'accept', ipProtocol: 'all', portRange: '-1/-1', ipv6SourceCidrIp: '::/0' },
+        ],
+      },
+    ],
+    settings: { scrubbing: { allowList: ['198.18.255.1/32', '2001:db8:ff::1/128'] } },
+  })
+
+  test('is what the router does from an operator’s order to the lift, and for no longer than its hold time', async () => {
+    await using birds = await startBirds()
+    const stateDir = await newFolder()
+    after(() => rm(stateDir, { recursive: true }))
+    const hook = JSON.stringify([script, 'hook', birds.folder, ...birds.birdc])
+    const flags = ['--state-dir', stateDir, '--notify-command', hook]
+    await using agent = await startAgent({ namespace: birds.host, policy: policy(), flags })
+
+    await agent.writePolicy(policy({ id: 'order-1', action: 'black-hole', holdSeconds: 600 }))
+    await birds.untilBlackHoles(addresses)
+    await agent.writePolicy(policy({ id: 'order-2', action: 'lift' }))
+    await birds.untilBlackHoles([])
+
+    await agent.writePolicy(policy({ id: 'order-3', action: 'black-hole', holdSeconds: 5 }))
+    await birds.untilBlackHoles(addresses)
+    await birds.untilBlackHoles([])
+    assert.match(await birds.ask('show', 'protocols', 'customer'), /Established/)
+    await eventually(async () => {
+      const told = agent.log.filter(({ msg }) => msg === 'notification delivered').map(({ kind }) => kind)
+      const ofBlackHoles = told.filter(kind => kind === 'ddos.black-hole' || kind === 'ddos.lift')
+      assert.deepEqual(ofBlackHoles, ['ddos.black-hole', 'ddos.lift', 'ddos.black-hole', 'ddos.lift'])
+    })
   })
 })
