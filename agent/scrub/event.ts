@@ -29,6 +29,7 @@ export interface OngoingEvent {
   readonly version: number
   readonly trigger: DdosEvent['trigger']
   readonly thresholds: DdosThresholds | null
+  readonly beganAtMs: number
   readonly tally: Tally
   readonly evidence: readonly DdosEvidence[]
   readonly sources: WatchedSources | null
@@ -44,8 +45,8 @@ export interface OngoingEvent {
 }
 
 const mostChanges = 100
-/** Mere totals are told no more often. */
-const tellAfterMs = 5000
+/** Mere totals are told no more often; of a long event so that they lag behind by a twentieth of it, or a minute. */
+const tellAfterMs = { least: 5000, most: 60_000, partOfEvent: 1 / 20 } as const
 /** A peak that is so many times the one noted before is a change. */
 const worthNoting = 2
 
@@ -101,6 +102,7 @@ export function beginEvent({ id, tally, thresholds, nowMs }: BeginEvent): Ongoin
     version: 0,
     trigger: triggerOf(tally),
     thresholds,
+    beganAtMs: nowMs,
     tally,
     evidence: [],
     sources: null,
@@ -129,8 +131,11 @@ function rateOnly({ packetsPerSecond, bitsPerSecond }: TrafficRate): TrafficRate
   return { packetsPerSecond, bitsPerSecond }
 }
 
-export function isWorthTelling({ hasNews, toldAtMs, toldPackets, tally }: OngoingEvent, nowMs: number): boolean {
-  return hasNews || (tally.offered.packets !== toldPackets && nowMs - toldAtMs >= tellAfterMs)
+export function isWorthTelling(event: OngoingEvent, nowMs: number): boolean {
+  if (event.hasNews) return true
+  const { least, most, partOfEvent } = tellAfterMs
+  const waitMs = Math.min(most, Math.max(least, (nowMs - event.beganAtMs) * partOfEvent))
+  return event.tally.offered.packets !== event.toldPackets && nowMs - event.toldAtMs >= waitMs
 }
 
 /** The next version. */

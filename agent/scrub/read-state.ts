@@ -61,6 +61,7 @@ const readEvent = objectOf<OngoingEvent>({
   version: count,
   trigger,
   thresholds: orNull(thresholds),
+  beganAtMs: number,
   tally: readTally,
   evidence: listOf(evidence),
   sources: orNull(readWatched),

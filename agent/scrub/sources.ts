@@ -1,7 +1,7 @@
 /** Who sends: counters of set elements that come and go, merged over an event. */
 import type { TrafficAmount, TrafficRate } from '../../rules-compiler/model/traffic.ts'
 import type { DdosSource } from '../../wire/ddos.ts'
-import { addAmounts, higherRate, noAmount, noRate, rateOf } from './rates.ts'
+import { addAmounts, noAmount, rateOf } from './rates.ts'
 
 type Counted = TrafficAmount & { readonly address: string }
 
@@ -66,22 +66,25 @@ export function watchSources(
     offeredPackets: (watched?.offeredPackets ?? 0) + offeredPackets,
     readAtMs: reading.takenAtMs,
     heaviest: sinceMs > 0 ? heaviestRate(before, sources, sinceMs) : null,
-    sources: sources.sort(heaviestFirst).slice(0, mostWatched),
+    sources: heaviestOf(sources),
   }
 }
 
+/** Of those watched before: what others show may be as old as their elements. A heavy one is watched from its first reading on. */
 function heaviestRate(
   before: ReadonlyMap<string, WatchedSource>,
   now: readonly WatchedSource[],
   sinceMs: number,
 ): TrafficRate {
-  let heaviest = noRate
+  let packets = 0
+  let bytes = 0
   for (const { address, sampled } of now) {
-    const so = before.get(address)?.sampled ?? noAmount
-    const sent = { packets: sampled.packets - so.packets, bytes: sampled.bytes - so.bytes }
-    heaviest = higherRate(heaviest, rateOf(sent, sinceMs))
+    const so = before.get(address)?.sampled
+    if (so === undefined) continue
+    packets = Math.max(packets, sampled.packets - so.packets)
+    bytes = Math.max(bytes, sampled.bytes - so.bytes)
   }
-  return heaviest
+  return rateOf({ packets, bytes }, sinceMs)
 }
 
 /** An element lower than before has timed out and come back: all it shows is new. So it is with one not seen before. */
@@ -117,8 +120,13 @@ function amountOf({ heavy, sampled }: WatchedSource): TrafficAmount {
   return addAmounts([heavy, sampled])
 }
 
-function heaviestFirst(a: WatchedSource, b: WatchedSource): number {
-  return amountOf(b).packets - amountOf(a).packets || (a.address < b.address ? -1 : 1)
+/** There may be tens of thousands. */
+function heaviestOf(sources: readonly WatchedSource[]): readonly WatchedSource[] {
+  return sources
+    .map(source => ({ source, packets: source.heavy.packets + source.sampled.packets }))
+    .sort((a, b) => b.packets - a.packets || (a.source.address < b.source.address ? -1 : 1))
+    .slice(0, mostWatched)
+    .map(({ source }) => source)
 }
 
 function shareOf(packets: number, all: number): number {

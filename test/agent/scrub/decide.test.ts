@@ -473,13 +473,17 @@ describe('what is told of an event', () => {
     assert.deepEqual({ packetsPerSecond, bitsPerSecond }, { packetsPerSecond: 900_000, bitsPerSecond: 2000e6 })
   })
 
-  test('mere totals every five seconds, and nothing while nothing moves', () => {
+  test('mere totals every five seconds, of a long event every minute, and nothing while nothing moves', () => {
     const trial = new Trial()
     trial.seconds(31, loads.o!)
     assert.equal(trial.events.length, 7)
-    trial.seconds(50, null)
-    assert.ok(trial.events.length <= 8)
-    trial.seconds(1, {})
+    trial.seconds(3600, loads.o!)
+    const before = trial.events.length
+    assert.ok(before < 7 + 75 + 15, `${before} versions`)
+    trial.seconds(600, loads.o!)
+    assert.equal(trial.events.length, before + 10)
+    trial.seconds(70, null)
+    assert.ok(trial.events.length <= before + 11)
   })
 
   test('a peak that is more than twice the one noted', () => {

@@ -111,18 +111,16 @@ describe('top sources', () => {
   })
 })
 
-test('the heaviest source is the one that sent most since the last reading', () => {
+test('the heaviest source is the one that sent most since the last reading, of those that were there then', () => {
   const first = watchSources(null, reading(0, [[a, 100]]), 0)
   assert.equal(first?.heaviest, null)
-  const second = watchSources(
-    first,
-    reading(2000, [
-      [a, 101],
-      [b, 10],
-    ]),
-    0,
-  )
+  const others: Counted = [
+    [a, 110],
+    [b, 9000],
+  ]
+  const second = watchSources(first, reading(2000, others), 0)
   assert.deepEqual(second?.heaviest, { packetsPerSecond: 80, bitsPerSecond: 64_000 })
-  const third = watchSources(second, reading(3000, [[a, 101]]), 0)
-  assert.deepEqual(third?.heaviest, { packetsPerSecond: 0, bitsPerSecond: 0 })
+  const third = watchSources(second, reading(3000, [[b, 9010]]), 0)
+  assert.deepEqual(third?.heaviest, { packetsPerSecond: 160, bitsPerSecond: 128_000 })
+  assert.equal(watchSources(third, null, 5)?.heaviest, third?.heaviest)
 })
