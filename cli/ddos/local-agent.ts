@@ -40,8 +40,8 @@ function requireAnswer<A extends Pick<Answer, 'status'>>(answer: A | null): A {
   ])
 }
 
-type AgentStatus = DdosStatus &
-  Partial<Pick<Standing, 'bps' | 'pps' | 'maxBps' | 'maxPps' | 'source' | 'scrubbingCancelled'>>
+/** With what its policy says of the instance, in the words of the API. */
+type AgentStatus = DdosStatus & Pick<Standing, 'bps' | 'pps' | 'maxBps' | 'maxPps' | 'source' | 'scrubbingCancelled'>
 
 function readAnswer({ body }: Answer): AgentAnswer {
   const { instances, events } = readJson<{ instances: readonly AgentStatus[]; events: readonly DdosEvent[] }>(body)
@@ -52,16 +52,11 @@ function readAnswer({ body }: Answer): AgentAnswer {
 }
 
 /** In the words of the API. */
-function standingOf({ proposal, ...status }: AgentStatus): Standing {
+function standingOf({ proposal, orderId, ...status }: AgentStatus): Standing {
   return {
-    bps: null,
-    pps: null,
-    maxBps: null,
-    maxPps: null,
-    source: null,
-    scrubbingCancelled: false,
     ...status,
     staleSince: null,
+    carriedOutOrderId: orderId,
     proposedBps: proposal?.bpsMbit ?? null,
     proposedPps: proposal?.pps ?? null,
   }

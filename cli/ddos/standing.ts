@@ -23,6 +23,8 @@ export interface Standing extends ThresholdFields {
   readonly topSources: readonly DdosSource[]
   readonly blackHole: DdosStatus['blackHole']
   readonly scrubbingCancelled: boolean
+  /** The last order that the agent carried out. */
+  readonly carriedOutOrderId: string | null
 }
 
 export type Sample = Omit<DdosSample, 'instanceId'>

@@ -8,10 +8,12 @@ import { defaultUrl, firstTokenPath } from '../../cli/client/target.ts'
 import * as codes from '../../cli/command.ts'
 import { listedCommands } from '../../cli/command-list.ts'
 import { agentNoun } from '../../cli/commands/operate-agents.ts'
+import { topLines, unpainted } from '../../cli/ddos/top-screen.ts'
 import type { NounCommand } from '../../cli/operate/noun-command.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { runRingwall } from '../support/launcher.ts'
 import { startOperator } from '../support/operator.ts'
+import { exampleView } from '../support/standing.ts'
 
 const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
 const operator = await startOperator()
@@ -72,6 +74,11 @@ async function prepared(line: string): Promise<readonly string[]> {
   ])
   return Promise.all(words(line).map(async word => (await made.get(word)?.()) ?? word))
 }
+
+test('the screen on the page is drawn so', () => {
+  const [, screen = ''] = /^```text\n(ringwall top .*?)^```$/ms.exec(page) ?? []
+  assert.equal(screen, `${topLines(exampleView(), { columns: 80, rows: 26 }, unpainted).join('\n')}\n`)
+})
 
 test('every noun is on the page with its verbs, and no other', async () => {
   const [, section = ''] = page.split('\n## Commands of an operator\n')

@@ -1,12 +1,13 @@
 /** `ringwall top` against a real daemon and an agent without kernel: in a pipe, and on a terminal of its own. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
 import { ddosSample, ddosStatus, quietStatus } from '../../support/ddos-status.ts'
 import { enrolFake, FakeAgent } from '../../support/fake-agent.ts'
 import { startRingwall } from '../../support/launcher.ts'
 import { startOperator } from '../../support/operator.ts'
+import { Printed } from '../../support/printed.ts'
 import { ringwallCommand } from '../../support/ringwall.ts'
 
 const operator = await startOperator()
@@ -30,36 +31,11 @@ after(async () => {
   await operator[Symbol.asyncDispose]()
 })
 
-/** What a process prints, for tests that wait for something in it. */
-class Printed {
-  text = ''
-  readonly #wake: (() => void)[] = []
-  readonly ended: Promise<unknown>
-
-  constructor({ stdout }: ChildProcess) {
-    this.ended = once(stdout!, 'close')
-    stdout!.setEncoding('utf8').on('data', chunk => {
-      this.text += chunk
-      for (const wake of this.#wake.splice(0)) wake()
-    })
-  }
-
-  /** @throws {Error} with what was printed instead, when it has ended */
-  async until(form: RegExp): Promise<void> {
-    while (!form.test(this.text)) {
-      const more = new Promise<'more'>(resolve => this.#wake.push(() => resolve('more')))
-      if ((await Promise.race([more, this.ended])) !== 'more' && !form.test(this.text)) {
-        throw new Error(`It ended with ${JSON.stringify(this.text)}: expected ${form}`)
-      }
-    }
-  }
-}
-
 suite('in a pipe', () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     test(`a line for each instance and second, until ${signal}: exit code 0, no control characters`, async () => {
       const child = startRingwall(['top'])
-      const printed = new Printed(child)
+      const printed = new Printed(child.stdout!)
       await printed.until(/ i-1 [\s\S]* i-2 [\s\S]* i-1 [\s\S]*\n/)
       const closed = once(child, 'close')
       child.kill(signal)
@@ -74,7 +50,7 @@ suite('in a pipe', () => {
 
   test('the instances that are named, by name too; as JSON one in a line', async () => {
     const child = startRingwall(['top', 'i-2-name', '--json'])
-    const printed = new Printed(child)
+    const printed = new Printed(child.stdout!)
     await printed.until(/\n[\s\S]*\n/)
     const closed = once(child, 'close')
     child.kill('SIGINT')
@@ -140,7 +116,7 @@ suite('on a terminal', { skip: hasScript ? false : 'needs script, of util-linux'
       env: { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
     })
-    return { child, printed: new Printed(child) }
+    return { child, printed: new Printed(child.stdout!) }
   }
 
   const top = `"${ringwallCommand}" top; echo "exit $?"`
