@@ -53,6 +53,8 @@ export type Inspected = 'as-left' | 'changed'
 const fewCounters = 100
 /** A reading that took longer is made again: nobody knows when in that time the kernel was asked. */
 const exactMs = 60
+/** Of the time when counters began; more would be seen in the rates of the first second. */
+const mostInexactMs = 100
 /** A black hole that has less than this left may be over before the listing. */
 const nearlyOverMs = 2_000
 
@@ -122,9 +124,14 @@ export class ScrubTable {
         if (!(error instanceof NftError) || error.kind === 'timeout') throw error
       }
     }
+    const { now } = this.#options
+    const startedAtMs = now()
     await this.#options.nft.apply(scrubTransaction(null, to))
-    this.#reading = null
+    const tookMs = now() - startedAtMs
     this.#gone.clear()
+    const zeros = [...to.counters].map(name => [name, noAmount] as const)
+    // All have counted from zero, from some time in between on.
+    this.#reading = tookMs > mostInexactMs ? null : { takenAtMs: startedAtMs + tookMs / 2, counters: new Map(zeros) }
     this.#keep(null, to)
     return 'replaced'
   }

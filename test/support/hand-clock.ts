@@ -35,6 +35,11 @@ export class HandClock implements Clock {
     return [...this.#alarms].map(({ atMs }) => atMs - this.#nowMs).sort((a, b) => a - b)
   }
 
+  /** Time passes, and nothing that becomes due is served before the next `advance`. */
+  delay(milliseconds: number): void {
+    this.#nowMs += milliseconds
+  }
+
   /** Runs what is due on the way, in order. */
   advance(milliseconds: number): void {
     const until = this.#nowMs + milliseconds
@@ -42,7 +47,7 @@ export class HandClock implements Clock {
       const next = [...this.#alarms].filter(({ atMs }) => atMs <= until).sort((a, b) => a.atMs - b.atMs)[0]
       if (next === undefined) break
       this.#alarms.delete(next)
-      this.#nowMs = next.atMs
+      this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.task()
     }
     this.#nowMs = until
