@@ -8,7 +8,7 @@
  * client's stack, firewall, server's stack. (Not so with CONFIG_IRQ_TIME_ACCOUNTING, which takes softirqs out of it.)
  *
  * usage: generator MODE CPU BURSTS CALLS_PER_BURST CLIENT:SERVER...
- *   MODE            new-flow, established, connections or bulk
+ *   MODE            new-flow, many-sources, syn, established, connections or bulk
  *   CLIENT:SERVER   names of network namespaces; the client's device is c0, 198.18.0.1, the server's 198.18.0.2
  * Each burst is so many calls: 32 packets, one connection (a byte each way), or 1 MiB of TCP.
  * One line for each pair: nanoseconds of CPU for one packet, connection or MiB, of every burst in turn.
@@ -37,6 +37,7 @@
 #define CLIENT_ADDRESS 0xc6120001u /* 198.18.0.1 */
 #define SERVER_ADDRESS 0xc6120002u /* 198.18.0.2 */
 #define FLOWS_PER_ADDRESS 60000u
+#define FORGED_SOURCES 0xc6130000u /* 198.19.0.0/16 */
 #define CHUNK 65536
 /*
  * Packets in one system call. A network card's poll takes up to 64; one packet a call would charge each of them with
@@ -47,8 +48,13 @@
 struct frame {
   struct ether_header ethernet;
   struct iphdr ip;
-  struct udphdr udp;
-  char payload[18]; /* 60 bytes in all: the shortest Ethernet frame */
+  union {
+    struct {
+      struct udphdr udp;
+      char payload[18]; /* 60 bytes in all: the shortest Ethernet frame */
+    };
+    struct tcphdr tcp;
+  };
 } __attribute__((packed));
 
 struct pair {
@@ -100,27 +106,50 @@ static int open_server_socket(struct pair *pair, int type) {
   return result;
 }
 
-static uint16_t checksum(const struct iphdr *header) {
-  uint16_t words[sizeof *header / 2];
+/* Of whole 16-bit words (RFC 1071). */
+static uint16_t checksum(const void *data, size_t size) {
+  uint16_t words[32];
   uint32_t sum = 0;
-  memcpy(words, header, sizeof words);
-  for (unsigned i = 0; i < sizeof words / sizeof *words; i++) sum += words[i];
+  memcpy(words, data, size);
+  for (size_t i = 0; i < size / 2; i++) sum += words[i];
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return ~sum;
 }
 
-static struct frame frame_from(uint32_t source, uint16_t source_port) {
+static struct frame frame_of(uint8_t protocol, uint32_t source) {
   struct frame frame = {.ethernet = {.ether_dhost = {2, 0, 0, 0, 0, 2}, .ether_shost = {2, 0, 0, 0, 0, 1}}};
-  struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP};
+  struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = protocol};
   frame.ethernet.ether_type = htons(ETHERTYPE_IP);
   ip.tot_len = htons(sizeof frame - sizeof frame.ethernet);
   ip.saddr = htonl(source);
   ip.daddr = htonl(SERVER_ADDRESS);
-  ip.check = checksum(&ip);
+  ip.check = checksum(&ip, sizeof ip);
   frame.ip = ip;
+  return frame;
+}
+
+static struct frame frame_from(uint32_t source, uint16_t source_port) {
+  struct frame frame = frame_of(IPPROTO_UDP, source);
   frame.udp.source = htons(source_port);
   frame.udp.dest = htons(PORT);
   frame.udp.len = htons(sizeof frame.udp + sizeof frame.payload);
+  return frame;
+}
+
+/* With a payload of zeros, to fill the frame. */
+static struct frame syn_from(uint32_t source, uint16_t source_port) {
+  struct frame frame = frame_of(IPPROTO_TCP, source);
+  struct {
+    uint32_t source, destination;
+    uint16_t protocol, length;
+    struct tcphdr tcp;
+    char payload[6];
+  } covered = {htonl(source), htonl(SERVER_ADDRESS), htons(IPPROTO_TCP), htons(26), {.syn = 1, .doff = 5}, {0}};
+  covered.tcp.source = htons(source_port);
+  covered.tcp.dest = htons(PORT);
+  covered.tcp.window = htons(64240);
+  covered.tcp.check = checksum(&covered, 38);
+  frame.tcp = covered.tcp;
   return frame;
 }
 
@@ -154,6 +183,27 @@ static void send_new_flows(struct pair *pair) {
     uint32_t flow = pair->flows++;
     uint32_t source = CLIENT_ADDRESS + 256 * (1 + flow / FLOWS_PER_ADDRESS);
     frames[i] = frame_from(source, 1024 + flow % FLOWS_PER_ADDRESS);
+  }
+  send_frames(pair, frames, BATCH);
+}
+
+/* Each from another address than the ones before; a multiplier without factors in common visits all of them. */
+static uint32_t forged_source(uint32_t flow) { return FORGED_SOURCES | (flow * 40503u & 0xffffu); }
+
+static void send_many_sources(struct pair *pair) {
+  struct frame frames[BATCH];
+  for (int i = 0; i < BATCH; i++) {
+    uint32_t flow = pair->flows++;
+    frames[i] = frame_from(forged_source(flow), 1024 + flow % FLOWS_PER_ADDRESS);
+  }
+  send_frames(pair, frames, BATCH);
+}
+
+static void send_syns(struct pair *pair) {
+  struct frame frames[BATCH];
+  for (int i = 0; i < BATCH; i++) {
+    uint32_t flow = pair->flows++;
+    frames[i] = syn_from(forged_source(flow), 1024 + flow % FLOWS_PER_ADDRESS);
   }
   send_frames(pair, frames, BATCH);
 }
@@ -228,6 +278,8 @@ struct mode {
 
 static const struct mode modes[] = {
     {"new-flow", prepare_datagrams, send_new_flows, BATCH},
+    {"many-sources", prepare_datagrams, send_many_sources, BATCH},
+    {"syn", prepare_datagrams, send_syns, BATCH},
     {"established", prepare_established, send_established, BATCH},
     {"connections", prepare_connections, make_connection, 1},
     {"bulk", prepare_bulk, send_bulk, 1},

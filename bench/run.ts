@@ -12,6 +12,7 @@ import { measureLoad } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { measurePackets } from './packets.ts'
 import { measurePush } from './push.ts'
+import { measureScrubPackets } from './scrub-packets.ts'
 import { measureStore } from './store.ts'
 import { type Depth, printSection, type Section } from './table.ts'
 
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   store: measureStore,
   api: measureApi,
   push: measurePush,
+  scrub: measureScrubPackets,
 }
 /** Those that need no namespaces. */
 const rootless: ReadonlySet<string> = new Set(['compile', 'store', 'api'])

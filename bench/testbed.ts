@@ -14,6 +14,8 @@ const execute = promisify(execFile)
 /** What the generator can send; a burst is so many calls of it, a few milliseconds. */
 export const traffic = {
   'new-flow': { callsPerBurst: 8, label: 'new-flow UDP packet' },
+  'many-sources': { callsPerBurst: 8, label: 'UDP packet of a source not seen before' },
+  syn: { callsPerBurst: 8, label: 'SYN of a source not seen before' },
   established: { callsPerBurst: 16, label: 'established UDP packet' },
   connections: { callsPerBurst: 10, label: 'new TCP connection' },
   bulk: { callsPerBurst: 2, label: 'MiB of TCP in bulk' },
