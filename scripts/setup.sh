@@ -69,15 +69,14 @@ install_debian_packages() {
 # Programs that tests run, of packages that would start a service if they were installed.
 unpack_debian_packages() {
   [ "$purpose" = test ] || return 0
-  present bird || unpack bird2
-  present exabgp || unpack exabgp
-  present promtool || unpack prometheus alone
+  { present bird || unpack bird2; } && { present exabgp || unpack exabgp; } && { present promtool || unpack prometheus alone; } \
+    || say 'the tests that need it, or what would have come next, will be skipped'
 }
 
 unpack() {
   [ -d "node_modules/.cache/debian/$1" ] && return
-  say "fetching Debian package $1, which is not installed"
-  sh scripts/unpack-debian.sh "$@" || say "tests that need $1 will be skipped"
+  say "fetching Debian package $1 for tests; it is not installed"
+  sh scripts/unpack-debian.sh "$@"
 }
 
 # Asks the kernel in a network namespace of its own, which goes away with the process.

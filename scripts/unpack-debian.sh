@@ -18,6 +18,9 @@ trap 'rm -rf "$new"' EXIT
 mkdir "$new/packages" "$new/root"
 cd "$new/packages"
 
+# A machine without a network must not wait for long.
+patience='-o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 -o Acquire::Retries=0'
+
 # Names of what is to be fetched.
 plan() {
   if [ "$with" = alone ]; then
@@ -27,12 +30,13 @@ plan() {
   fi
 }
 
-# shellcheck disable=SC2086 # a list of package names
-fetch() { names=$(plan) && [ -n "$names" ] && apt-get download $names; }
+# shellcheck disable=SC2086 # lists of options and of package names
+fetch() { names=$(plan) && [ -n "$names" ] && apt-get $patience download $names; }
 
 # Lists of packages may be missing or old; only root can fetch new ones.
 if ! fetch >"$new/log" 2>&1; then
-  { apt-get update && fetch; } >"$new/log" 2>&1 || fail "$(tail -n 3 "$new/log")"
+  # shellcheck disable=SC2086 # a list of options
+  { apt-get $patience update && fetch; } >"$new/log" 2>&1 || fail "$(tail -n 3 "$new/log")"
 fi
 for file in ./*.deb; do
   dpkg-deb -x "$file" "$new/root"

@@ -243,8 +243,7 @@ export class DeliveryQueue {
   }
 
   async #remove(entry: Entry): Promise<void> {
-    const { spool, log, way } = this.#options
-    const { instanceId, id } = entry.notification
+    const { instanceId } = entry.notification
     entry.cancelWait()
     entry.state = 'new'
     this.#entries.delete(entry)
@@ -254,16 +253,22 @@ export class DeliveryQueue {
     const waits = this.#ready.indexOf(entry)
     if (waits >= 0) this.#ready.splice(waits, 1)
     this.#showPending()
+    await this.#atMost(this.#unstore(entry), this.#options.limits.diskWaitMs)
+    // Not before: what a kill leaves of an instance must be told again in its order.
+    this.#tryNext(instanceId)
+  }
+
+  async #unstore(entry: Entry): Promise<void> {
+    const { spool, log, way } = this.#options
     try {
       if ((await entry.stored) && entry.name !== null) await spool?.remove(entry.name)
     } catch (error) {
+      const { id } = entry.notification
       log.error(
         { error, way, id },
         'cannot remove a delivered notification from disk; the next start delivers it again',
       )
     }
-    // Not before: what a kill leaves of an instance must be told again in its order.
-    this.#tryNext(instanceId)
   }
 
   #showPending(): void {

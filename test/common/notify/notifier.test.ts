@@ -264,6 +264,25 @@ describe('a disk that is full', () => {
     assert.match(JSON.stringify(notifier.lines), /cannot keep a notification on disk/)
   })
 
+  test('keeps nobody from being told, where it is really full', {
+    skip: process.getuid?.() !== 0 && 'needs root',
+  }, async () => {
+    const folder = await newFolder()
+    after(() => rm(folder, { recursive: true }))
+    await using receiver = await startReceiver()
+    const fill =
+      'mount -t tmpfs -o size=64k none "$1" && mkdir "$1/webhook" && ! cat /dev/zero > "$1/filling" 2> /dev/null'
+    const script = `${fill} && exec "$2" "$3" "$1" "$4"`
+    const program = join(import.meta.dirname, '../../support/notify-process.ts')
+    const args = ['--mount', 'sh', '-c', script, 'sh', folder, process.execPath, program, receiver.url]
+    const child = spawn('unshare', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    await receiver.count(20)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    assert.deepEqual(await filesIn(folder), [])
+    assert.deepEqual(idsOf(receiver.received).slice(0, 3), ['n-0', 'n-1', 'n-2'])
+  })
+
   test('nor does one that cannot be read', async () => {
     const folder = await newFolder()
     after(() => rm(folder, { recursive: true }))
