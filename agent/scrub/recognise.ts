@@ -1,7 +1,7 @@
 /**
  * Which flood types traffic above a threshold is made of. What is named is held down by a lane or check of its own, so a
  * type needs evidence: it stands out against what is usual, it is large by itself, and it does so for some time. TCP
- * needs more, since downloads are TCP too: a SYN flood has more SYNs than other TCP, and an ACK flood is named only when
+ * needs more, since downloads are TCP too: a SYN flood has no other packets to its SYNs, and an ACK flood is named only when
  * conntrack has found that its packets belong to no session.
  */
 import { type FloodType, floodTypes, type TrafficRate, type TrafficType } from '../../rules-compiler/model/traffic.ts'
@@ -40,8 +40,11 @@ const shareOfLimit = 0.05
 const hysteresis = 0.5
 const withdrawAfterMs = 10_000
 const suspectForMs = 30_000
-/** SYNs for each other packet of sessions that are opened in numbers; a download has far fewer. */
-const leastConnectionRatio = 0.1
+/**
+ * SYNs for each other TCP packet. Who finishes a connection sends two more packets at least, mostly three to eight; who
+ * never does sends none. A download has one SYN for hundreds.
+ */
+const connectionRatio = { least: 0.1, most: 0.6 } as const
 /** Of the TCP that reached the check: a host may see some stray packets. */
 const sessionlessShare = 0.05
 const leastSessionless = 20
@@ -94,22 +97,18 @@ function standingOut(before: Recognition, sample: Sample, { limit, usual }: Circ
   for (const type of ['dns-answers', 'udp', 'icmp', 'fragments', 'other'] as const) {
     if (stands(type, type)) standing.add(type)
   }
-  if (stands('tcp', 'sessionless')) standing.add('sessionless')
-
   const tcp = reachedSessions(sample)
+  // Of what came on top; twice as much may be usual, but only one time tells in what proportion.
+  const syns = Math.max(0, tcp.syns - usual['tcp-syn'].packetsPerSecond)
+  const others = Math.max(0, tcp.others - sample.dropped.sessions.packetsPerSecond - usual.tcp.packetsPerSecond)
+  const isSynFlood = syns > connectionRatio.most * others
+  if (stands('tcp', 'sessionless') || (stands('tcp-syn', 'sessionless') && !isSynFlood)) standing.add('sessionless')
   if (standing.has('sessionless') && isSessionless(sample, tcp.others)) standing.add('ack')
-  const syns = Math.max(0, tcp.syns - 2 * usual['tcp-syn'].packetsPerSecond)
-  const others = Math.max(0, tcp.others - sample.dropped.sessions.packetsPerSecond - 2 * usual.tcp.packetsPerSecond)
+  if (isSynFlood && stands('tcp-syn', 'syn')) standing.add('syn')
   const enough = before.signs.includes('connections') ? hysteresis : 1
-  if (syns >= others) {
-    if (syns > 0 && stands('tcp-syn', 'syn')) standing.add('syn')
-  } else if (
-    (stands('tcp', 'connections') || stands('tcp-syn', 'connections')) &&
-    sample.byType['tcp-syn'].packetsPerSecond >= enough * shareOfLimit * limit.packetsPerSecond &&
-    syns >= enough * leastConnectionRatio * others
-  ) {
-    standing.add('connections')
-  }
+  const areMany = sample.byType['tcp-syn'].packetsPerSecond >= enough * shareOfLimit * limit.packetsPerSecond
+  const areOpened = !isSynFlood && areMany && syns >= enough * connectionRatio.least * others
+  if (areOpened && (stands('tcp', 'connections') || stands('tcp-syn', 'connections'))) standing.add('connections')
   return standing
 }
 

@@ -127,7 +127,7 @@ export class Trial {
   }
 
   decide(sample: Sample | null, sources: SourceReading | null = null): Decided {
-    const decided = decide(this.state, {
+    const decided = decide(frozen(this.state), {
       ir: this.ir,
       instance: this.instance,
       sample,
@@ -177,4 +177,11 @@ export class Trial {
     assert.deepEqual(addAmounts([event.passed, dropped]), event.offered, 'offered is passed and dropped')
     assert.ok(event.changes.length <= 100)
   }
+}
+
+/** So that whoever changes it fails. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const each of Object.values(value)) frozen(each)
+  return Object.freeze(value)
 }

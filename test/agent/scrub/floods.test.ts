@@ -1,16 +1,21 @@
 /** Floods of every type against the scrubber and a model of what the kernel does with what it decides. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Usual } from '../../../agent/scrub/baseline.ts'
+import { adaptCleaning, type CleaningState, cleaningOf } from '../../../agent/scrub/cleaning.ts'
 import type { Decided } from '../../../agent/scrub/decide.ts'
 import {
   type FloodType,
+  floodTypes,
   type LaneType,
   laneTypes,
   type ScrubStep,
   type TrafficType,
+  trafficTypes,
 } from '../../../rules-compiler/model/traffic.ts'
 import type { Cleaning, Defence } from '../../../rules-compiler/scrub/defence.ts'
-import { type Load, Trial } from '../../support/traffic.ts'
+import { type Load, makeSample, Trial } from '../../support/traffic.ts'
 
 /** Packets a second, of 100 bytes if nothing is said. */
 interface Stream {
@@ -78,6 +83,7 @@ const rows: readonly Row[] = [
   { name: 'fragments', flood: floods.fragments, types: ['fragments'] },
   { name: 'another protocol', flood: floods.gre, types: ['other'] },
   { name: 'connections', flood: floods.connections, types: ['connections'] },
+  { name: 'connections beside much web', flood: floods.connections, beside: scaled(web, 3), types: ['connections'] },
   { name: 'SYN and UDP', flood: [...floods.syn, ...floods.udp], types: ['syn', 'udp'] },
   { name: 'SYN and ACK', flood: [...floods.syn, ...floods.ack], types: ['syn', 'ack'] },
   { name: 'more ACK than SYN', flood: [...scaled(floods.syn, 0.3), ...floods.ack], types: ['syn', 'ack'] },
@@ -171,6 +177,27 @@ describe('types', () => {
     assert.deepEqual(host.seconds(1, floods.icmp).status.attackTypes, ['udp', 'icmp'])
     assert.deepEqual(host.seconds(12, floods.icmp).status.attackTypes, ['icmp'])
     assert.deepEqual(host.seconds(1, floods.icmp).status.attackTypes, ['icmp'])
+  })
+
+  test('once named stay for ten seconds above the thresholds, whatever comes', () => {
+    const second = fc.dictionary(fc.constantFrom('udp', 'icmp', 'tcp-syn', 'tcp', 'other'), fc.nat(600_000))
+    fc.assert(
+      fc.property(fc.array(second, { maxLength: 80 }), seconds => {
+        const trial = new Trial({ ir: { blackHoleMbit: 0 } })
+        const since = new Map<FloodType, number>()
+        let secondsOver = 0
+        for (const loads of seconds) {
+          const { status } = trial.second(loads)
+          if (status.sample!.offered.packetsPerSecond > pps) secondsOver++
+          for (const [type, named] of since) {
+            if (status.attackTypes.includes(type)) continue
+            assert.ok(secondsOver - named >= 10, `${type} was named for ${secondsOver - named} s`)
+            since.delete(type)
+          }
+          for (const type of status.attackTypes) if (!since.has(type)) since.set(type, secondsOver)
+        }
+      }),
+    )
   })
 
   test('that are gone stay in the event', () => {
@@ -291,6 +318,48 @@ describe('cleaning', () => {
     const { defence } = host.seconds(1, [...scaled([download], 3), ...floods.udp])
     assert.ok(defence.kind === 'clean')
     assert.equal(defence.lanes.get('udp')?.packetsPerSecond, pps - 1.5 * 180_000)
+  })
+
+  test('is within the thresholds, whatever is usual and whatever comes', () => {
+    const rate = fc.record({ packetsPerSecond: fc.nat(1e6), bitsPerSecond: fc.nat(1e10) })
+    const types = fc.array(fc.constantFrom(...trafficTypes), { minLength: 1 })
+    const signed = fc.uniqueArray(fc.constantFrom(...floodTypes))
+    const limits = fc.record({
+      packetsPerSecond: fc.integer({ min: 1, max: 1e6 }),
+      bitsPerSecond: fc.integer({ min: 1e6, max: 1e10 }),
+    })
+    const given = fc.record({
+      usual: rate,
+      types,
+      signs: signed,
+      limit: limits,
+      heaviest: fc.option(rate),
+      load: fc.nat(1e6),
+    })
+    fc.assert(
+      fc.property(fc.array(given, { minLength: 1, maxLength: 30 }), seconds => {
+        let state: CleaningState | null = null
+        for (const [index, { usual, types: loaded, signs, limit, heaviest, load }] of seconds.entries()) {
+          const recognition = { signs, againstMs: {} }
+          const sample = makeSample(Object.fromEntries(loaded.map(type => [type, load])), {
+            dropped: { 'packet-rate': load / 2 },
+          })
+          const usually = Object.fromEntries(trafficTypes.map(type => [type, usual])) as Usual
+          state = adaptCleaning(state, { limit, usual: usually, recognition, sample, heaviest, nowMs: index * 4000 })
+          const { total, shares, lanes, connectionsPerSource } = cleaningOf(state)
+          assert.deepEqual(total, { ...limit })
+          assert.deepEqual([...lanes.keys()].sort(), laneTypes.filter(lane => signs.includes(lane)).sort())
+          for (const measure of ['packetsPerSecond', 'bitsPerSecond'] as const) {
+            const together = [...lanes.values()].reduce((sum, lane) => sum + lane[measure], 0)
+            assert.ok(together <= limit[measure] + lanes.size, `lanes of ${together} in ${limit[measure]}`)
+            for (const lane of lanes.values()) assert.ok(lane[measure] >= 1)
+            assert.ok(shares.unknown[measure] <= shares.known[measure] && shares.known[measure] <= limit[measure])
+            assert.ok(shares.unknown[measure] >= 1)
+          }
+          assert.ok(connectionsPerSource === null || (connectionsPerSource >= 5 && connectionsPerSource <= 40))
+        }
+      }),
+    )
   })
 
   test('never changes lanes more often than every ten seconds, while the types stay', () => {
