@@ -8,13 +8,13 @@ import { bodyOf, variablesOf } from '../../common/notify/notification.ts'
 import { notifierLimits } from '../../common/notify/notifier.ts'
 import { post } from '../../common/notify/webhook.ts'
 import { notificationKinds, notificationOf } from '../../wire/notification.ts'
-import { ddosEvent } from '../support/ddos-event.ts'
+import { makeEvent } from '../support/ddos.ts'
 import { tableUnder } from '../support/markdown.ts'
 import { startReceiver } from '../support/notifications.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/notifications.md'), 'utf8')
-const event = ddosEvent()
+const event = makeEvent({ id: 'ddos-1' })
 const told = notificationOf(event.changes[0]!, { event, addresses: ['198.18.0.2'], blackHole: null })
 const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``)
 const firstCells = (heading: string) => tableUnder(page, heading).map(([first = '']) => first)

@@ -10,7 +10,7 @@ import type { DdosEvent } from '../../wire/ddos.ts'
 import { notificationKinds, notificationOf } from '../../wire/notification.ts'
 import { startAgent } from '../support/agent.ts'
 import { type BirdPair, bird, exabgp, exampleFolder, startBirds } from '../support/bird.ts'
-import { ddosEvent } from '../support/ddos-event.ts'
+import { makeEvent } from '../support/ddos.ts'
 import { newFolder, startNotifier } from '../support/notifications.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { eventually } from '../support/sessions.ts'
@@ -19,13 +19,13 @@ const execute = promisify(execFile)
 const script = join(exampleFolder, 'rtbh')
 const addresses = ['198.18.0.2', '2001:db8::2']
 
-function change(kind: DdosEvent['changes'][number]['kind'], phase: DdosEvent['phase'], parts: Partial<DdosEvent> = {}) {
+function change(kind: DdosEvent['changes'][number]['kind'], phase: DdosEvent['phase']) {
   const time = new Date().toISOString()
   const blackHole =
     phase === 'black-hole'
       ? { endTime: new Date(Date.now() + 1_800_000).toISOString(), holdSeconds: 1800, isManual: false }
       : null
-  const event = ddosEvent({ phase, ...parts })
+  const event = makeEvent({ id: 'ddos-1', phase })
   return notificationOf({ kind, time, message: kind }, { event, addresses, blackHole })
 }
 

@@ -16,11 +16,16 @@ export class DaemonProcess implements AsyncDisposable {
   token = ''
   /** Log lines of warnings and errors. */
   readonly complaints: string[] = []
+  readonly #flags: readonly string[]
   #process: ChildProcess | null = null
 
-  /** @param folder  where its state goes; need not exist */
-  constructor(folder: string) {
+  /**
+   * @param folder  where its state goes; need not exist
+   * @param flags  further ones
+   */
+  constructor(folder: string, flags: readonly string[] = []) {
     this.dataDir = join(folder, 'daemon')
+    this.#flags = flags
   }
 
   /** @throws {Error} where it ends before it serves */
@@ -32,6 +37,7 @@ export class DaemonProcess implements AsyncDisposable {
       '127.0.0.1:0',
       '--agent-listen',
       `127.0.0.1:${this.agentPort}`,
+      ...this.#flags,
     ]
     const child = spawn(ringwallCommand, ['daemon', ...flags, '--requests-per-minute', '10000000'], {
       stdio: ['ignore', 'pipe', 'inherit'],

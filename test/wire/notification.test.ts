@@ -3,13 +3,18 @@ import { describe, test } from 'node:test'
 import { variablesOf } from '../../common/notify/notification.ts'
 import type { DdosChange, DdosEvent } from '../../wire/ddos.ts'
 import { newChanges, notificationKinds, notificationOf, usualNotificationKinds } from '../../wire/notification.ts'
-import { ddosEvent } from '../support/ddos-event.ts'
+import { makeEvent } from '../support/ddos.ts'
 
 const start: DdosChange = { time: '2026-01-01T00:00:01.000Z', kind: 'start', message: 'It began' }
 const peak: DdosChange = { time: '2026-01-01T00:00:02.000Z', kind: 'peak', message: 'It grew' }
 const blackHole: DdosChange = { time: '2026-01-01T00:00:02.000Z', kind: 'black-hole', message: 'Too much' }
 
-const event: DdosEvent = ddosEvent({ changes: [start, peak, blackHole] })
+const event: DdosEvent = makeEvent({
+  id: 'ddos-1',
+  phase: 'black-hole',
+  startTime: start.time,
+  changes: [start, peak, blackHole],
+})
 
 describe('what has changed', () => {
   const rows: readonly (readonly [string, readonly DdosChange[] | null, readonly DdosChange[]])[] = [
@@ -54,15 +59,15 @@ describe('a notification', () => {
       RINGWALL_ADDRESSES: '198.18.0.2 2001:db8::2',
       RINGWALL_EVENT_ID: 'ddos-1',
       RINGWALL_PHASE: 'black-hole',
-      RINGWALL_TRIGGER: 'pps',
+      RINGWALL_TRIGGER: 'bps',
       RINGWALL_START_TIME: '2026-01-01T00:00:01.000Z',
       RINGWALL_END_TIME: '',
       RINGWALL_END_REASON: '',
-      RINGWALL_PEAK_BPS: '9000000000',
-      RINGWALL_PEAK_PPS: '1500000',
-      RINGWALL_THRESHOLD_BPS: '500000000',
-      RINGWALL_THRESHOLD_PPS: '200000',
-      RINGWALL_ATTACK_TYPES: 'syn udp',
+      RINGWALL_PEAK_BPS: '400000000',
+      RINGWALL_PEAK_PPS: '100000',
+      RINGWALL_THRESHOLD_BPS: '100000000',
+      RINGWALL_THRESHOLD_PPS: '70000',
+      RINGWALL_ATTACK_TYPES: 'udp',
       RINGWALL_HOLD_SECONDS: '1800',
       RINGWALL_BLACK_HOLE_END: '1767227403',
     })
