@@ -6,45 +6,32 @@
  *      ▲                            │                              │
  *      └──────── one second under ──┘◄── under for the hold time ──┘
  */
-import type { FloodType, TrafficRate } from '../../rules-compiler/model/traffic.ts'
 import type { Defence } from '../../rules-compiler/scrub/defence.ts'
-import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
-import type { DdosChange, DdosEvent, DdosPhase, DdosStatus, DdosThresholds } from '../../wire/ddos.ts'
+import type { DdosEvent, DdosPhase, DdosStatus } from '../../wire/ddos.ts'
 import { learn, propose } from './baseline.ts'
+import { carryOutOrder, endBlackHole, isAboveBlackHole, turnBlackHole } from './black-hole.ts'
 import { adaptCleaning, cleaningOf } from './cleaning.ts'
+import { addToTally, asTold, describeTypes, isWorthTelling, newTally, peakWorthNoting, wireEvent } from './event.ts'
+import { describeRate, exceededMeasures, thresholdRate } from './rates.ts'
+import { gatherEvidence, recognise, recognisedTypes } from './recognise.ts'
+import { wireSample } from './sample.ts'
 import {
-  addToTally,
-  asTold,
-  beginEvent,
-  describeTypes,
-  isWorthTelling,
-  newTally,
-  peakWorthNoting,
-  type Tally,
-  wireEvent,
-  withChange,
-} from './event.ts'
-import { describeRate, exceededMeasures, type Measure, thresholdRate } from './rates.ts'
-import { gatherEvidence, nothingRecognised, recognise, recognisedTypes } from './recognise.ts'
-import { type Sample, wireSample } from './sample.ts'
-import { type SourceReading, sourceConcentration, topSources, watchSources } from './sources.ts'
-import { type BlackHole, type InstanceState, type Now, timeText } from './state.ts'
+  describeThresholds,
+  endEvent,
+  type Input,
+  isLongEnough,
+  type Moment,
+  type Notice,
+  note,
+  type Second,
+  start,
+  wireBlackHole,
+} from './second.ts'
+import { sourceConcentration, topSources, watchSources } from './sources.ts'
+import { type InstanceState, type Now, timeText } from './state.ts'
 
+export type { Input, Notice } from './second.ts'
 export { type InstanceState, type Now, newState, resume } from './state.ts'
-
-export interface Input {
-  readonly ir: ScrubIr
-  readonly instance: ScrubInstance
-  /** Null where none could be taken: no time passes then, for what goes by traffic. */
-  readonly sample: Sample | null
-  /** Null where nothing was read. */
-  readonly sources: SourceReading | null
-  readonly now: Now
-  /** What makes the id of an event one of its own. */
-  readonly newId: () => string
-  /** Of an hour, if left out. */
-  readonly proposalAfterSeconds?: number
-}
 
 export interface Decided {
   readonly state: InstanceState
@@ -56,37 +43,9 @@ export interface Decided {
   readonly notices: readonly Notice[]
 }
 
-/** A change of an event, for log, metrics and notifications: once, when it happens. */
-export interface Notice extends DdosChange {
-  readonly instanceId: string
-  readonly eventId: string
-  /** That stands after it. */
-  readonly blackHole: DdosStatus['blackHole']
-  readonly attackTypes: readonly FloodType[]
-}
-
 /** A break between two samples that is longer ends seconds in a row, and counts for no more of the hold time. */
 const mostGapMs = 5000
-const dayMs = 24 * 3600 * 1000
-/** After that many the hold time is at its most, whatever it was at first. */
-const mostRemembered = 32
-
 type Step = (state: InstanceState, second: Second) => InstanceState
-
-/** What is the same for all steps of one second. */
-interface Second extends Omit<Input, 'now'>, Moment {
-  /** Null: measured, never scrubbed. */
-  readonly limit: TrafficRate | null
-  /** Measures in which the sample is above the thresholds; none without a sample. */
-  readonly exceeded: readonly Measure[]
-}
-
-interface Moment {
-  readonly now: Now
-  readonly time: string
-  /** Those of this second so far. */
-  readonly notices: Notice[]
-}
 
 const steps: readonly Step[] = [
   followThresholds,
@@ -170,116 +129,10 @@ function takeSample(state: InstanceState, second: Second): InstanceState {
   }
 }
 
-function isAboveBlackHole({ offered }: Sample, { ir, instance: { thresholds } }: Input): boolean {
-  if (thresholds === null || ir.blackHoleMbit === 0) return false
-  return offered.bitsPerSecond > Math.max(ir.blackHoleMbit, thresholds.bpsMbit) * 1e6
-}
-
-/** A second is one sample, give or take half a second; a late one counts for as many as it is long. */
-function isLongEnough(rowMs: number, { ir }: Input): boolean {
-  return Math.round(rowMs / 1000) >= ir.secondsOver
-}
-
 function startEvent(state: InstanceState, second: Second): InstanceState {
   const { tally } = state
   if (state.event !== null || tally === null || !isLongEnough(state.overMs, second)) return state
   return start(state, second, tally)
-}
-
-function start(state: InstanceState, second: Second, tally: Tally): InstanceState {
-  const { thresholds } = second.instance
-  const id = `ddos-${second.newId()}`
-  const event = beginEvent({
-    id,
-    tally,
-    thresholds: thresholds && { bpsMbit: thresholds.bpsMbit, pps: thresholds.pps },
-    nowMs: second.now.monotonicMs,
-  })
-  const started = { ...state, event, tally: null, underMs: 0, recognition: nothingRecognised, cleaning: null }
-  const limits = thresholds === null ? '' : `; the thresholds are ${describeThresholds(thresholds)}`
-  const message =
-    event.trigger === 'manual' ? 'An operator ordered a black hole' : `${describeRate(tally.peak)} are offered${limits}`
-  return note(started, second, 'start', message)
-}
-
-function carryOutOrder(state: InstanceState, second: Second): InstanceState {
-  const { order } = second.instance
-  if (order === null || order.id === state.orderId) return state
-  const taken = { ...state, orderId: order.id }
-  if (order.action === 'black-hole') {
-    const holdSeconds = order.holdSeconds ?? second.ir.blackHoleHoldSeconds
-    const inEvent = taken.event === null ? start(taken, second, newTally(second.time)) : taken
-    return beginBlackHole(inEvent, second, { holdSeconds, isManual: true, replaced: taken.blackHole })
-  }
-  const liftedUntilMs = second.now.monotonicMs + second.ir.holdSeconds * 1000
-  return { ...endBlackHole(taken, second, 'An operator lifted the black hole'), liftedUntilMs }
-}
-
-function turnBlackHole(state: InstanceState, second: Second): InstanceState {
-  const { blackHole } = state
-  const isOver = blackHole !== null && second.now.monotonicMs >= blackHole.endsAtMs
-  if (blackHole !== null && !isOver) return state
-  const kept = blackHole === null ? state : forgetBlackHole(state, second)
-  const isLifted = state.liftedUntilMs !== null && second.now.monotonicMs < state.liftedUntilMs
-  if (kept.event !== null && !isLifted && second.sample !== null && isLongEnough(kept.aboveBlackHoleMs, second)) {
-    const holdSeconds = growingHoldSeconds(kept, second)
-    return beginBlackHole(kept, second, { holdSeconds, isManual: false, replaced: blackHole })
-  }
-  return blackHole === null
-    ? state
-    : endBlackHole(state, second, `The black hole ended after ${blackHole.holdSeconds} s`)
-}
-
-/** Twice as long for each that ended within a day. */
-function growingHoldSeconds({ blackHoleEndsMs }: InstanceState, { ir, now }: Second): number {
-  const earlier = blackHoleEndsMs.filter(endMs => now.monotonicMs - endMs < dayMs).length
-  const most = Math.max(ir.blackHoleHoldSeconds, ir.mostBlackHoleHoldSeconds)
-  return Math.min(most, ir.blackHoleHoldSeconds * 2 ** earlier)
-}
-
-interface BeginBlackHole {
-  readonly holdSeconds: number
-  readonly isManual: boolean
-  /** One that stood until now. */
-  readonly replaced: BlackHole | null
-}
-
-function beginBlackHole(
-  state: InstanceState,
-  second: Second,
-  { holdSeconds, isManual, replaced }: BeginBlackHole,
-): InstanceState {
-  const { now } = second
-  const blackHole: BlackHole = {
-    endsAtMs: now.monotonicMs + holdSeconds * 1000,
-    endTime: timeText(now.wallMs + holdSeconds * 1000),
-    holdSeconds,
-    isManual,
-    // Equal to the one before it would look as if nothing were to change, and the kernel would end it.
-    remainingSeconds: holdSeconds === replaced?.remainingSeconds ? holdSeconds + 1 : holdSeconds,
-  }
-  const forgotten = state.blackHole === null ? state : forgetBlackHole(state, second)
-  const { event } = forgotten
-  const begun = { ...forgotten, blackHole, event: event && { ...event, blackHoles: event.blackHoles + 1 } }
-  const by = isManual ? ', ordered by an operator' : ''
-  return note(begun, second, 'black-hole', `Everything in scope is dropped for ${holdSeconds} s${by}`)
-}
-
-/** Traffic that came meanwhile says nothing about the hold time: somebody upstream may have taken it away. */
-function forgetBlackHole(state: InstanceState, { now }: Moment): InstanceState {
-  const { blackHole, blackHoleEndsMs } = state
-  const ended = blackHole === null || blackHole.isManual ? [] : [Math.min(blackHole.endsAtMs, now.monotonicMs)]
-  const recent = blackHoleEndsMs.filter(endMs => now.monotonicMs - endMs < dayMs)
-  return {
-    ...state,
-    blackHole: null,
-    blackHoleEndsMs: [...recent, ...ended].slice(-mostRemembered),
-    underMs: 0,
-  }
-}
-
-function endBlackHole(state: InstanceState, moment: Moment, message: string): InstanceState {
-  return state.blackHole === null ? state : note(forgetBlackHole(state, moment), moment, 'lift', message)
 }
 
 function recogniseTypes(state: InstanceState, second: Second): InstanceState {
@@ -321,29 +174,6 @@ function finishEvent(state: InstanceState, second: Second): InstanceState {
   return endEvent(state, second, 'subsided', `The traffic has stayed under both thresholds for ${holdSeconds} s`)
 }
 
-/** The last version; it is told by whoever asks next. */
-function endEvent(
-  state: InstanceState,
-  moment: Moment,
-  reason: NonNullable<DdosEvent['endReason']>,
-  message: string,
-): InstanceState {
-  if (state.event === null) return state
-  const noted = note(state, moment, 'end', message)
-  const last = noted.event && { ...noted.event, version: noted.event.version + 1 }
-  const end = { time: moment.time, reason }
-  return {
-    ...noted,
-    event: null,
-    ended: last && wireEvent(last, { instanceId: state.instanceId, phase: 'ended', end }),
-    overMs: 0,
-    underMs: 0,
-    tally: null,
-    recognition: nothingRecognised,
-    cleaning: null,
-  }
-}
-
 function turnPhase(state: InstanceState, second: Second): InstanceState {
   const phase = phaseOf(state, second)
   if (phase === state.phase && state.since !== '') return state
@@ -370,20 +200,6 @@ function clean(state: InstanceState, { limit, sample, now }: Second): InstanceSt
   const heaviest = event?.sources?.heaviest ?? null
   const input = { limit, usual: baseline.usual, recognition, sample, heaviest, nowMs: now.monotonicMs }
   return { ...state, cleaning: adaptCleaning(state.cleaning, input) }
-}
-
-/** Adds a change to the event, which must be there. */
-function note(state: InstanceState, moment: Moment, kind: DdosChange['kind'], message: string): InstanceState {
-  if (state.event === null) return state
-  const change = { time: moment.time, kind, message }
-  moment.notices.push({
-    ...change,
-    instanceId: state.instanceId,
-    eventId: state.event.id,
-    blackHole: wireBlackHole(state),
-    attackTypes: recognisedTypes(state.recognition),
-  })
-  return { ...state, event: withChange(state.event, change) }
 }
 
 /** One version at a time: an end goes first. */
@@ -419,14 +235,4 @@ function statusOf(state: InstanceState, { instance, proposalAfterSeconds }: Inpu
     blackHole: wireBlackHole(state),
     orderId: state.orderId,
   }
-}
-
-function wireBlackHole({ blackHole }: InstanceState): DdosStatus['blackHole'] {
-  if (blackHole === null) return null
-  const { endTime, holdSeconds, isManual } = blackHole
-  return { endTime, holdSeconds, isManual }
-}
-
-function describeThresholds(thresholds: DdosThresholds): string {
-  return describeRate(thresholdRate(thresholds))
 }
