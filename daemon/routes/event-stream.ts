@@ -6,7 +6,7 @@ export const eventStreamType = 'text/event-stream; charset=utf-8'
 /** Half a minute of samples of a hundred instances; beyond what the kernel's buffers hold. */
 const maxBufferedBytes = 1024 * 1024
 /** A client that reads nothing at all keeps its connection for so long after the end. */
-const lingerMs = 5000
+const lingerMs = 2000
 
 export class EventStream extends Readable {
   #isEnded = false

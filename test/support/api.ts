@@ -81,7 +81,7 @@ export interface TestApiOptions {
   readonly requestsPerMinute?: number
   readonly fleet?: Partial<Fleet>
   readonly board?: EnforcementBoard
-  readonly ddos?: DdosBoard
+  readonly ddos?: (world: World) => DdosBoard
   /** Of a store that is there already, and stays. */
   readonly folder?: string
 }
@@ -114,7 +114,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       executor,
       board: options.board ?? noAgents,
       fleet: { ...noFleet, ...options.fleet },
-      ddos: options.ddos ?? noDdos,
+      ddos: options.ddos?.(world) ?? noDdos,
       store,
       audit,
       backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },

@@ -16,7 +16,7 @@ beforeEach(async () => {
   standings = new Map()
   awaySinceMs = null
   api = await startApi({
-    ddos: { standingOf: id => standings.get(id), watch: () => () => {} },
+    ddos: () => ({ standingOf: id => standings.get(id), watch: () => () => {} }),
     fleet: {
       statusOf: () => ({
         state: awaySinceMs === null ? 'in-sync' : 'away',
