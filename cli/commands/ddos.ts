@@ -1,8 +1,9 @@
 /** `ringwall ddos`: floods on instances, what was done about them, and what an operator does. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { ddosThresholdBounds } from '../../rules-compiler/model/policy.ts'
 import { floodTypes } from '../../rules-compiler/model/traffic.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
-import { exitFailed, OperationError, UsageError } from '../command.ts'
+import { exitFailed, exitNotInForce, OperationError, UsageError } from '../command.ts'
 import { type AttackEvent, eventColumns, eventLines } from '../ddos/event.ts'
 import { readStandings } from '../ddos/feed.ts'
 import { askAgent, chooseLocal } from '../ddos/local-agent.ts'
@@ -135,14 +136,14 @@ set lower; an instance without a known type has none until both are set.`,
         return said(answer, `Thresholds of ${id}: ${threshold === undefined ? '' : ownThresholdsText(threshold)}`)
       },
     }),
-    orderVerb({
+    switchVerb({
       name: 'cancel',
       summary: 'measure an instance, and do not clean its traffic until that is resumed',
       details: 'A black hole comes all the same.',
       path: ['scrubbing', 'cancel'],
       done: id => `Traffic of ${id} is not cleaned any more`,
     }),
-    orderVerb({
+    switchVerb({
       name: 'resume',
       summary: 'clean the traffic of an instance again when it is over its thresholds',
       path: ['scrubbing', 'resume'],
@@ -156,39 +157,85 @@ set lower; an instance without a known type has none until both are set.`,
       flags: {
         for: { takes: 'duration', value: 'TIME', help: 'how long: 90s, 10m, 2h; as the settings say if left out' },
       },
-      details: `What is dropped is traffic in scope ("ringwall settings show"). It ends by itself, or with "ringwall ddos lift".`,
+      details: `What is dropped is traffic in scope ("ringwall settings show"). It ends by itself, or with "ringwall ddos lift".
+--wait is until the agent has carried it out.`,
       examples: ['ringwall ddos blackhole i-web1 --for 10m'],
       async run({ daemon, words: [text = ''], flags, confirm }) {
         const id = await daemon.idOf('instance', text)
         const time = flags.for === undefined ? 'the usual time' : durationText(flags.for)
         await confirm(`Drop all inbound traffic of ${id === text ? id : `${text} (${id})`} for ${time}?`)
-        const answer = await daemon.write({
-          method: 'POST',
-          path: pathOf(resources.instance, id, 'black-hole'),
+        return giveOrder(daemon, id, {
+          path: ['black-hole'],
           body: flags.for === undefined ? {} : { holdSeconds: flags.for },
+          sentence: `Ordered a black hole for ${id}, for ${time}`,
+          flags,
         })
-        return said(answer, `Ordered a black hole for ${id}, for ${time}`)
       },
     }),
-    orderVerb({
+    verb({
       name: 'lift',
       summary: 'end a black hole before its time',
-      path: ['black-hole', 'lift'],
-      done: id => `Ordered the end of the black hole of ${id}`,
+      effect: 'changes',
+      words: [instanceWord],
+      flags: {},
+      async run({ daemon, words: [text = ''], flags }) {
+        const id = await daemon.idOf('instance', text)
+        const sentence = `Ordered the end of the black hole of ${id}`
+        return giveOrder(daemon, id, { path: ['black-hole', 'lift'], sentence, flags })
+      },
     }),
   ],
 })
 
-interface OrderVerb {
+interface Order {
+  /** Of the route below that of the instance. */
+  readonly path: readonly string[]
+  readonly body?: unknown
+  readonly sentence: string
+  /** Of the verb; of all its flags, --wait counts. */
+  readonly flags: object
+}
+
+/** An agent that has an order may still be at it: --wait is until it says that it is done. */
+async function giveOrder(daemon: Daemon, id: string, { path, body, sentence, flags }: Order): Promise<Result> {
+  const { wait } = flags as CommonValues
+  const endMs = performance.now() + (wait ?? 0) * 1000
+  const answer = await daemon.write({ method: 'POST', path: pathOf(resources.instance, id, ...path), body })
+  const { order } = (answer.scrubbing ?? {}) as { readonly order?: { readonly orderId: string } | null }
+  if (wait === undefined || answer.dryRun === true || !order) return said(answer, sentence)
+  const isCarriedOut = await waitForOrder(daemon, id, { orderId: order.orderId, endMs })
+  const outcome = isCarriedOut ? 'The agent has carried it out.' : 'The agent has not said yet that it is carried out.'
+  return { ...said({ ...answer, isCarriedOut }, sentence, [outcome]), exitCode: isCarriedOut ? 0 : exitNotInForce }
+}
+
+/** Often enough for somebody who waits, with agents telling it at once. */
+const askEveryMs = 200
+
+interface Awaited {
+  readonly orderId: string
+  /** On performance.now()'s clock. */
+  readonly endMs: number
+}
+
+async function waitForOrder(daemon: Daemon, id: string, { orderId, endMs }: Awaited): Promise<boolean> {
+  for (;;) {
+    const [standing] = await readStandings(daemon.client, [id])
+    if (standing?.carriedOutOrderId === orderId) return true
+    if (performance.now() >= endMs) return false
+    await delay(askEveryMs)
+  }
+}
+
+interface SwitchVerb {
   readonly name: string
   readonly summary: string
   readonly details?: string
-  /** Below that of the instance. */
+  /** Of the route below that of the instance. */
   readonly path: readonly string[]
   readonly done: (id: string) => string
 }
 
-function orderVerb({ path, done, ...definition }: OrderVerb): Verb {
+function switchVerb({ path, done, ...definition }: SwitchVerb): Verb {
   return verb({
     ...definition,
     effect: 'changes',

@@ -31,6 +31,9 @@ export async function askAgent(): Promise<AgentAnswer> {
 
 function requireAnswer<A extends Pick<Answer, 'status'>>(answer: A | null): A {
   if (answer !== null && answer.status === 200) return answer
+  if (answer?.status === 503) {
+    throw new AgentAwayError(['Cannot ask the agent on this host: it is starting, or too many ask'])
+  }
   if (answer !== null && answer.status !== 404) {
     throw new AgentAwayError([`Cannot ask the agent on this host: it answers with status ${answer.status}`])
   }

@@ -132,5 +132,5 @@ function tell({ answer, text, exitCode = 0 }: Result, flags: CommonValues, io: I
     for (const line of [...lines, ...(waited === null ? [] : enforcementLines(waited, width))])
       io.stdout.write(`${line}\n`)
   }
-  return waited === null ? exitCode : enforcementExit(waited)
+  return waited === null ? exitCode : enforcementExit(waited) || exitCode
 }

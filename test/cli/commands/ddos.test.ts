@@ -1,8 +1,7 @@
 /** `ringwall ddos` and the settings of traffic scrubbing, against a real daemon and an agent without kernel. */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { ddosEvent } from '../../support/ddos-event.ts'
-import { ddosStatus, quietStatus } from '../../support/ddos-status.ts'
+import { ddosEvent, ddosStatus, quietStatus } from '../../support/ddos-status.ts'
 import { enrolFake, FakeAgent } from '../../support/fake-agent.ts'
 import { startOperator } from '../../support/operator.ts'
 
@@ -148,6 +147,34 @@ suite('orders', () => {
       'ringwall ddos blackhole: --for is "soon", expected a duration such as 90s, 15m, 2h or 7d\nSee "ringwall ddos blackhole --help".\n',
     )
   })
+})
+
+test('an order is waited for until its agent has carried it out', async () => {
+  const late = await run(['ddos', 'blackhole', 'db1', '--wait', '1'])
+  assert.deepEqual([late.exitCode, late.stderr], [3, ''])
+  assert.equal(
+    withoutRevision(late.stdout),
+    `Ordered a black hole for i-2, for the usual time (revision N).
+The agent has not said yet that it is carried out.
+In force on the one agent it concerns.
+`,
+  )
+  const orderOf = ({ view }: FakeAgent) => {
+    const instance = view.objects.get('instance/i-2')
+    return instance?.kind === 'instance' ? instance.value.ddosOrder : undefined
+  }
+  const ending = run(['ddos', 'lift', 'db1', '--wait', '60'])
+  await agent.until(each => orderOf(each)?.action === 'lift')
+  agent.say({ type: 'ddos-status', instances: [quietStatus({ instanceId: 'i-2', orderId: orderOf(agent)!.id })] })
+  const done = await ending
+  assert.deepEqual([done.exitCode, done.stderr], [0, ''])
+  assert.equal(
+    withoutRevision(done.stdout),
+    `Ordered the end of the black hole of i-2 (revision N).
+The agent has carried it out.
+In force on the one agent it concerns.
+`,
+  )
 })
 
 suite('what agents tell', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { ddosSample, ddosStatus, quietStatus } from '../../support/ddos-status.ts'
 import { enrolFake, FakeAgent } from '../../support/fake-agent.ts'
@@ -101,6 +102,69 @@ suite('in a pipe', () => {
     })
   })
 })
+
+test('a daemon that is away for a while: it is said, and that it is back', async () => {
+  await using way = await openWay(Number(new URL(operator.url).port))
+  const child = startRingwall(['top', 'i-1', '--url', `http://127.0.0.1:${way.port}`])
+  const closed = once(child, 'close')
+  const [seen, said] = [new Printed(child.stdout!), new Printed(child.stderr!)]
+  await seen.until(/ i-1 /)
+  await way.cut()
+  await said.until(/^Cannot reach the daemon at http:\/\/127\.0\.0\.1:\d+: .*; trying again\.\n/)
+  const before = seen.text.length
+  await way.open()
+  await said.until(/\nIt answers again\.\n$/)
+  await seen.until(new RegExp(`^[\\s\\S]{${before},} i-1 [\\s\\S]*\\n`))
+  child.kill('SIGINT')
+  assert.deepEqual(await closed, [0, null])
+})
+
+interface Way extends AsyncDisposable {
+  readonly port: number
+  /** Whoever is on it loses his connection, and nobody gets on. */
+  cut(): Promise<void>
+  open(): Promise<void>
+}
+
+/** A way to a port of this machine that can be cut. */
+async function openWay(to: number): Promise<Way> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    const onward = connect(to, '127.0.0.1')
+    for (const [one, other] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+      one.pipe(other)
+    }
+  })
+  let port = 0
+  const way: Way = {
+    get port() {
+      return port
+    },
+    async open() {
+      server.listen(port, '127.0.0.1')
+      await once(server, 'listening')
+      port = (server.address() as AddressInfo).port
+    },
+    async cut() {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+    [Symbol.asyncDispose]: () => way.cut(),
+  }
+  await way.open()
+  return way
+}
 
 const hasScript = spawnSync('script', ['--version']).status === 0
 
