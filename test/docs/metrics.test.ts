@@ -39,7 +39,11 @@ interface Metric {
 }
 
 for (const { process, registry, headings } of [
-  { process: 'agent', registry: agentRegistry(), headings: ['## The agent', '## Traffic scrubbing', '## Led by a daemon', '## Notifications'] },
+  {
+    process: 'agent',
+    registry: agentRegistry(),
+    headings: ['## The agent', '## Traffic scrubbing', '## Led by a daemon', '## Notifications'],
+  },
   { process: 'daemon', registry: daemonRegistry(), headings: ['## The daemon', '## Notifications'] },
 ]) {
   const metrics = registry.getMetricsAsArray() as unknown as readonly Metric[]
