@@ -18,7 +18,7 @@ import { addressType, goto, jump } from '../nft/expressions.ts'
 import type { Cleaning } from './defence.ts'
 import type { ScrubEni } from './ir.ts'
 import { addLanes } from './lanes.ts'
-import { connectionLimit, limitText, measures, shareLimits } from './limits.ts'
+import { connectionLimit, limitText, measures, shareOf } from './limits.ts'
 import {
   allowedChain,
   defenceChain,
@@ -39,6 +39,7 @@ import {
   isAbove,
   isElement,
   isFamily,
+  isOneIn,
   isProtocol,
   type Limit,
   opensConnection,
@@ -55,6 +56,7 @@ export const sampledOneIn = 16
 
 const heavy = { size: 16_384, timeoutSeconds: 10 } as const
 const known = { size: 65_536, timeoutSeconds: 600 } as const
+const refreshedOneIn = 16
 const sampled = { size: 8_192, timeoutSeconds: 5 } as const
 /** A bucket of one second is full again after that time, so nothing is lost by forgetting it. */
 const meter = { size: 16_384, timeoutSeconds: 2 } as const
@@ -82,16 +84,23 @@ function addAtDevice(scaffold: Scaffold, cleaning: Cleaning): void {
   const { instanceId } = scaffold
   const { connectionsPerSource, shares } = cleaning
   const part = (name: Parameters<typeof defencePart>[1]) => defencePart(instanceId, name)
-  const share = (kind: 'known' | 'unknown') => {
-    const limits = shareLimits(shares[kind])
-    return measures.flatMap(measure => metered(scaffold, kind, limits[measure], [goto(part('heavy'))]))
+  for (const kind of ['known', 'unknown'] as const) {
+    const { limits } = shareOf(shares[kind])
+    scaffold.addChain(
+      part(`${kind}/share`),
+      measures.flatMap(measure => metered(scaffold, kind, limits[measure], [goto(part('heavy'))])),
+    )
+  }
+  const share = (kind: 'known' | 'unknown'): ScrubRule => {
+    const { oneIn } = shareOf(shares[kind])
+    return [...(oneIn === 1 ? [] : [isOneIn(oneIn)]), jump(part(`${kind}/share`))]
   }
   scaffold.addChain(defenceChain(instanceId), [
     [jump(allowedChain)],
     ...families.map(family => [isElement(source(family), heavySet(instanceId, family)), ...scaffold.dropAs('sources')]),
     ...families.map(family => [
       isFamily(family),
-      is({ numgen: { mode: 'random', mod: sampledOneIn, offset: 0 } }, 0),
+      isOneIn(sampledOneIn),
       remember('update', sampledSet(instanceId, family), source(family)),
     ]),
     // Before known sources are let past: whoever opens connections in numbers is known by them.
@@ -103,8 +112,8 @@ function addAtDevice(scaffold: Scaffold, cleaning: Cleaning): void {
     const limit = connectionLimit(connectionsPerSource)
     scaffold.addChain(part('connections'), metered(scaffold, 'connections', limit, scaffold.dropAs('connections')))
   }
-  scaffold.addChain(part('known'), share('known'))
-  scaffold.addChain(part('unknown'), [...share('unknown'), [goto(part('lanes'))]])
+  scaffold.addChain(part('known'), [share('known')])
+  scaffold.addChain(part('unknown'), [share('unknown'), [goto(part('lanes'))]])
   scaffold.addChain(part('heavy'), [
     ...families.map(family => [remember('add', heavySet(instanceId, family), source(family))]),
     // A rule of its own, so that it also drops where the set is full.
@@ -134,10 +143,8 @@ function addAfterConntrack(scaffold: Scaffold, { dropSessionless, total }: Clean
   const part = (name: Parameters<typeof sessionsPart>[1]) => sessionsPart(instanceId, name)
   // Not what is merely related: anybody may send an ICMP error about a session of others.
   const isEstablished = hasFlag({ ct: { key: 'state' } }, 'established')
+  const isAssured = [isEstablished, hasFlag({ ct: { key: 'status' } }, 'assured')]
   scaffold.addChain(sessionsChain(instanceId), [
-    [isEstablished, hasFlag({ ct: { key: 'status' } }, 'assured'), goto(part('learn'))],
-    // It answers what was asked from here, such as a name server.
-    [isEstablished, is({ ct: { key: 'direction' } }, 'reply'), goto(part('learn'))],
     ...(dropSessionless
       ? [
           [
@@ -148,8 +155,16 @@ function addAfterConntrack(scaffold: Scaffold, { dropSessionless, total }: Clean
           ],
         ]
       : []),
-    ...families.map(family => [isElement(source(family), knownSet(instanceId, family)), goto(part('known/packets'))]),
+    ...families.map(family => [isElement(source(family), knownSet(instanceId, family)), goto(part('known'))]),
+    [...isAssured, goto(part('learn'))],
+    // It answers what was asked from here, such as a name server.
+    [isEstablished, is({ ct: { key: 'direction' } }, 'reply'), goto(part('learn'))],
     [goto(part('unknown/packets'))],
+  ])
+  scaffold.addChain(part('known'), [
+    // Now and then is often enough for a set that forgets after minutes.
+    [isOneIn(refreshedOneIn), ...isAssured, goto(part('learn'))],
+    [goto(part('known/packets'))],
   ])
   scaffold.addChain(part('learn'), [
     ...families.map(family => [remember('update', knownSet(instanceId, family), source(family))]),

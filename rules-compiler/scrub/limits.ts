@@ -27,11 +27,26 @@ export function closeLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate, pa
   }
 }
 
-/** For one source: it may have a whole second's worth at once. */
-export function shareLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate): LimitPair {
+export interface Share {
+  /** Of the packets that are measured, of which the limits speak. */
+  readonly oneIn: number
+  readonly limits: LimitPair
+}
+
+/**
+ * For one source: it may have a whole second's worth at once. Of a large share one packet in eight tells as much, and
+ * spares the others what measuring costs, which is most where each packet is of a source not seen before. Small ones are
+ * measured by every packet, because chance would say too much.
+ */
+export function shareOf({ packetsPerSecond, bitsPerSecond }: TrafficRate): Share {
+  const oneIn = packetsPerSecond >= 2000 && bitsPerSecond >= 20_000_000 ? 8 : 1
+  const packets = packetsPerSecond / oneIn
   return {
-    packets: packetLimit(packetsPerSecond, Math.max(packetsPerSecond, 64)),
-    bytes: byteLimit(bitsPerSecond / 8, largestPacketBytes),
+    oneIn,
+    limits: {
+      packets: packetLimit(packets, Math.max(packets, 64)),
+      bytes: byteLimit(bitsPerSecond / 8 / oneIn, largestPacketBytes),
+    },
   }
 }
 

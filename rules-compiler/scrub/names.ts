@@ -52,12 +52,19 @@ export const defencePart = (instanceId: string, part: DefencePart) => `${defence
 export type DefencePart =
   | 'known'
   | 'unknown'
+  | 'known/share'
+  | 'unknown/share'
   | 'heavy'
   | 'connections'
   | 'lanes'
   | `lane/${LaneType}`
   | 'lane/syn/again'
 export const sessionsPart = (instanceId: string, part: SessionsPart) => `${sessionsChain(instanceId)}/${part}`
-export type SessionsPart = 'learn' | `known/${'packets' | 'bytes'}` | `unknown/${'packets' | 'bytes'}` | 'total'
+export type SessionsPart =
+  | 'known'
+  | 'learn'
+  | `known/${'packets' | 'bytes'}`
+  | `unknown/${'packets' | 'bytes'}`
+  | 'total'
 /** Both of them one after the other, for guests: there conntrack has been asked before. */
 export const guestDefenceChain = (instanceId: string) => `${instanceId}/guest-defence`

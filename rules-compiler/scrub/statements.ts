@@ -73,6 +73,9 @@ export const isProtocol = (...protocols: readonly (keyof typeof protocolNumbers)
   return is({ meta: { key: 'l4proto' } }, numbers.length === 1 ? numbers[0]! : { set: numbers })
 }
 
+/** Chosen by chance. */
+export const isOneIn = (count: number): ScrubStatement => is({ numgen: { mode: 'random', mod: count, offset: 0 } }, 0)
+
 /** More fragments to come, or an offset: bits 2 to 15 of the field (RFC 791, section 3.1). */
 const isIpv4Fragment = isNot({ '&': [{ payload: { protocol: 'ip', field: 'frag-off' } }, 0x3fff] }, 0)
 export const isFragment: Readonly<Record<Family, ScrubStatement>> = {
