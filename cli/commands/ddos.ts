@@ -1,12 +1,12 @@
 /** `ringwall ddos`: floods on instances, what was done about them, and what an operator does. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { ddosThresholdBounds } from '../../rules-compiler/model/policy.ts'
 import { floodTypes } from '../../rules-compiler/model/traffic.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
-import { exitFailed, exitNotInForce, OperationError, UsageError } from '../command.ts'
+import { exitFailed, OperationError, UsageError } from '../command.ts'
 import { type AttackEvent, eventColumns, eventLines } from '../ddos/event.ts'
 import { readStandings } from '../ddos/feed.ts'
 import { askAgent, chooseLocal } from '../ddos/local-agent.ts'
+import { giveOrder } from '../ddos/order.ts'
 import { type Standing, standingLines, standingTable } from '../ddos/standing.ts'
 import { ownThresholdsText, type ThresholdFields, thresholdFields } from '../ddos/threshold.ts'
 import type { Daemon } from '../operate/daemon.ts'
@@ -186,45 +186,6 @@ set lower; an instance without a known type has none until both are set.`,
     }),
   ],
 })
-
-interface Order {
-  /** Of the route below that of the instance. */
-  readonly path: readonly string[]
-  readonly body?: unknown
-  readonly sentence: string
-  /** Of the verb; of all its flags, --wait counts. */
-  readonly flags: object
-}
-
-/** An agent that has an order may still be at it: --wait is until it says that it is done. */
-async function giveOrder(daemon: Daemon, id: string, { path, body, sentence, flags }: Order): Promise<Result> {
-  const { wait } = flags as CommonValues
-  const endMs = performance.now() + (wait ?? 0) * 1000
-  const answer = await daemon.write({ method: 'POST', path: pathOf(resources.instance, id, ...path), body })
-  const { order } = (answer.scrubbing ?? {}) as { readonly order?: { readonly orderId: string } | null }
-  if (wait === undefined || answer.dryRun === true || !order) return said(answer, sentence)
-  const isCarriedOut = await waitForOrder(daemon, id, { orderId: order.orderId, endMs })
-  const outcome = isCarriedOut ? 'The agent has carried it out.' : 'The agent has not said yet that it is carried out.'
-  return { ...said({ ...answer, isCarriedOut }, sentence, [outcome]), exitCode: isCarriedOut ? 0 : exitNotInForce }
-}
-
-/** Often enough for somebody who waits, with agents telling it at once. */
-const askEveryMs = 200
-
-interface Awaited {
-  readonly orderId: string
-  /** On performance.now()'s clock. */
-  readonly endMs: number
-}
-
-async function waitForOrder(daemon: Daemon, id: string, { orderId, endMs }: Awaited): Promise<boolean> {
-  for (;;) {
-    const [standing] = await readStandings(daemon.client, [id])
-    if (standing?.carriedOutOrderId === orderId) return true
-    if (performance.now() >= endMs) return false
-    await delay(askEveryMs)
-  }
-}
 
 interface SwitchVerb {
   readonly name: string

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, createServer as createSocketServer } from 'node:net'
 import { describe, test } from 'node:test'
-import { acquireLock, askHolder, type LockOptions, type LockRole } from '../../agent/lock.ts'
+import { acquireLock, askHolder, type LockOptions, type LockRole, openHolder } from '../../agent/lock.ts'
 
 let serial = 0
 /** Abstract names of this test alone: the machine's own Ringwall is left in peace. */
@@ -121,6 +121,49 @@ describe('a lock that is held', () => {
     const held = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))
     assert.equal(held.length, 1)
     await held[0]!.release()
+  })
+})
+
+describe('an answer that goes on', () => {
+  const lines: RequestListener = (_question, response) => {
+    response.writeHead(200)
+    for (const line of ['one\n', 'two\n']) response.write(line)
+  }
+  const open = async (handler: RequestListener) => {
+    const socketName = ownName()
+    const lock = await acquireLock('agent', { socketName, handler })
+    const ending = new AbortController()
+    return { lock, ending, answer: await openHolder('/live', ending.signal, socketName) }
+  }
+  /** What comes, until it ends by itself or by an error. */
+  async function read(chunks: AsyncIterable<Buffer>, onText: (text: string) => void): Promise<boolean> {
+    let text = ''
+    try {
+      for await (const chunk of chunks) {
+        text += chunk
+        onText(text)
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  test('it comes as it is said, until the asker has heard enough', async () => {
+    const { lock, ending, answer } = await open(lines)
+    assert.equal(answer?.status, 200)
+    const isWhole = await read(answer.chunks, text => text === 'one\ntwo\n' && ending.abort())
+    assert.equal(isWhole, false)
+    await lock.release()
+  })
+
+  test('the holder goes away in the middle of it', async () => {
+    const { lock, answer } = await open(lines)
+    assert.equal(await read(answer!.chunks, text => text === 'one\ntwo\n' && void lock.release()), false)
+  })
+
+  test('nobody to ask', async () => {
+    assert.equal(await openHolder('/live', new AbortController().signal, ownName()), null)
   })
 })
 
