@@ -106,6 +106,7 @@ export class Ddos implements DdosBoard {
 
   revoked(agentId: string): void {
     this.#statuses.forget(agentId)
+    this.#keeper.forget(agentId)
   }
 
   standingOf(instanceId: string): DdosStanding | undefined {

@@ -72,6 +72,11 @@ export class EventKeeper {
     return null
   }
 
+  /** The agent was revoked: what it told last is worth nothing. */
+  forget(agentId: string): void {
+    this.#waiting.get(agentId)?.events.clear()
+  }
+
   /** What waits is told again by the agents. */
   close(): void {
     this.#isClosed = true

@@ -1,4 +1,5 @@
 /** `/v1/ddos/samples`: traffic of instances as it comes, once a second. */
+import { once } from 'node:events'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { ddosSampleSchema } from '../schemas/ddos.ts'
@@ -23,6 +24,13 @@ const query = Type.Object(
 )
 
 export function addDdosSampleRoute(app: FastifyInstance, api: Api): void {
+  const streams = new Set<EventStream>()
+  // Connections are cut then: readers are told before, as far as they listen.
+  app.addHook('preClose', async () => {
+    const closed = [...streams].map(stream => once(stream, 'close'))
+    for (const stream of streams) stream.end('stopping')
+    await Promise.all(closed)
+  })
   app.route({
     method: 'GET',
     url: '/v1/ddos/samples',
@@ -44,6 +52,8 @@ export function addDdosSampleRoute(app: FastifyInstance, api: Api): void {
       const instanceIds = [...new Set([(request.query as { instanceId: string | string[] }).instanceId].flat())]
       for (const id of instanceIds) visible(api.world, request.principal, 'instance', id, '?instanceId')
       const stream = openStream(api, request, instanceIds)
+      streams.add(stream)
+      stream.once('close', () => streams.delete(stream))
       return reply
         .header('content-type', eventStreamType)
         .header('cache-control', 'no-store')

@@ -5,7 +5,7 @@ import { floodTypes } from '../../rules-compiler/model/traffic.ts'
 import { ddosPhases } from '../../wire/ddos.ts'
 import { ddosEventSchema, ddosInstanceSchema } from '../schemas/ddos.ts'
 import { idParam } from '../schemas/fields.ts'
-import { showDdosEvent, showDdosInstance, visibleEvent, wentOn } from '../services/ddos.ts'
+import { eventsOf, showDdosEvent, showDdosInstance, visibleEvent, wentOn } from '../services/ddos.ts'
 import { mayRead, visible } from '../services/principal.ts'
 import { addListRoute, type Filter, fieldFilter } from './listing.ts'
 import { readTime } from './query.ts'
@@ -80,11 +80,10 @@ export function addDdosRoutes(app: FastifyInstance, api: Api): void {
     },
     sortFields: ['startTime'],
     defaultSort: '-startTime',
-    *items(world, { principal }) {
-      for (const doc of world.all('ddosEvent')) {
-        if (mayRead(principal, doc.accountId)) {
-          yield showDdosEvent(doc, world.revisionOf('ddosEvent', doc.event.id))
-        }
+    *items(world, { principal, query }) {
+      const { instanceId } = query as { instanceId?: string }
+      for (const doc of instanceId === undefined ? world.all('ddosEvent') : eventsOf(world, instanceId)) {
+        if (mayRead(principal, doc.accountId)) yield showDdosEvent(doc, world.revisionOf('ddosEvent', doc.event.id))
       }
     },
   })

@@ -73,7 +73,15 @@ export function deleteAccount(world: World, id: string): Plan<{ accountId: strin
       },
     })
   }
-  return { writes: [{ key: keyOf('account', id), value: null }], body: () => ({ accountId: id }) }
+  // Past attacks hold nothing; but whoever has the number next must not read them.
+  const events = [...world.all('ddosEvent')].filter(({ accountId }) => accountId === id)
+  return {
+    writes: [
+      { key: keyOf('account', id), value: null },
+      ...events.map(({ event }) => ({ key: keyOf('ddosEvent', event.id), value: null })),
+    ],
+    body: () => ({ accountId: id }),
+  }
 }
 
 function writeAccount(account: AccountDoc): Plan<{ account: Account }> {

@@ -3,6 +3,7 @@ import type { DdosEvent } from '../../wire/ddos.ts'
 import { type DdosEventDoc, keyOf, mostDdosEvents } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 import type { Write } from '../store/store.ts'
+import { eventsOf } from './ddos.ts'
 import { retentionOf } from './settings.ts'
 
 export type Judgement =
@@ -66,9 +67,7 @@ export function keepEvents(
   )
   const gone = new Set<string>()
   for (const instanceId of new Set(taken.map(({ event }) => event.instanceId))) {
-    const ofInstance = new Map(
-      [...world.eventsOfInstance(instanceId)].map(id => [id, world.get('ddosEvent', id)!] as const),
-    )
+    const ofInstance = new Map(eventsOf(world, instanceId).map(doc => [doc.event.id, doc]))
     for (const [id, doc] of docs) if (doc.event.instanceId === instanceId) ofInstance.set(id, doc)
     for (const id of surplus(ofInstance, retentionOf(world.settings).keptPerInstance)) gone.add(id)
   }
@@ -107,9 +106,7 @@ export function sweepEvents(world: World, nowMs: number): readonly Write[] {
     if (updatedAtMs + keptDays * dayMs <= nowMs) gone.add(event.id)
     if (looked.has(event.instanceId)) continue
     looked.add(event.instanceId)
-    const ids = world.eventsOfInstance(event.instanceId)
-    if (ids.size <= keptPerInstance) continue
-    const docs = new Map([...ids].map(id => [id, world.get('ddosEvent', id)!] as const))
+    const docs = new Map(eventsOf(world, event.instanceId).map(doc => [doc.event.id, doc]))
     for (const id of surplus(docs, keptPerInstance)) gone.add(id)
   }
   return [...gone].slice(0, maxSwept).map(id => ({ key: keyOf('ddosEvent', id), value: null }))

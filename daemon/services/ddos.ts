@@ -74,6 +74,11 @@ export function visibleEvent(world: World, principal: Principal, id: string): Dd
   return doc
 }
 
+/** Those that are kept of one instance. */
+export function eventsOf(world: World, instanceId: string): readonly DdosEventDoc[] {
+  return [...world.eventsOfInstance(instanceId)].map(id => world.get('ddosEvent', id)!)
+}
+
 /** Whether the event went on at some time of the interval; null: open at that end. */
 export function wentOn(
   { startTime, endTime }: Pick<DdosEvent, 'startTime' | 'endTime'>,

@@ -1,6 +1,7 @@
 /** What agents tell of attacks: who is believed, what is kept, answered and told on, and what nobody can make the daemon hold. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { DdosNotification } from '../../../wire/notification.ts'
 import { ended, makeChange, makeEvent, makeSample, makeStatus, second } from '../../support/ddos.ts'
 import { account, makeEniDoc, makeInstance, put } from '../../support/documents.ts'
@@ -250,6 +251,19 @@ describe('an event', () => {
     assert.deepEqual(stored, [false, true, true, true])
     assert.deepEqual(told[2]?.addresses, ['198.18.0.1', '2001:db8::1'])
     assert.deepEqual(told[2]?.details.blackHole, blackHole)
+  })
+
+  test('of an agent that was revoked meanwhile is not kept', async () => {
+    await using scene = await setScene({ options: { ddosEventIntervalMs: 30 } })
+    const { host, one } = scene
+    const agent = await connect(scene, one)
+    agent.say({ type: 'ddos-event', event })
+    await kept(agent)
+    agent.say({ type: 'ddos-event', event: { ...event, version: 2 } })
+    await heard(agent, '1')
+    await host.change('agent', one.agentId, { status: 'revoked', certificates: [] })
+    await setTimeout(100)
+    assert.equal(host.world.get('ddosEvent', 'ddos-1')?.event.version, 1)
   })
 
   test('waits for a disk that refuses, is told of once, and answered when it is stored', async () => {

@@ -207,4 +207,13 @@ describe('the live feed', () => {
     for (const reader of [...readers, more]) reader.close()
     await turnsUntil(() => feed.count === 0)
   })
+
+  test('ends with a word when the daemon stops', async () => {
+    const reader = await Reader.open('instanceId=i-1')
+    await turnsUntil(() => feed.count === 1)
+    const closed = api.app.close()
+    await reader.until(({ isOver }) => isOver)
+    assert.deepEqual(reader.events, [['end', { reason: 'stopping' }]])
+    await closed
+  })
 })

@@ -371,6 +371,12 @@ describe('past attacks', () => {
     assert.equal((await api.request('GET', '/v1/ddos/events/ddos-1', undefined, { token: own })).status, 404)
   })
 
+  test('go with their account', async () => {
+    await api.request('DELETE', '/v1/instances/i-b')
+    assert.equal((await api.request('DELETE', `/v1/accounts/${otherAccountId}`)).status, 200)
+    assert.deepEqual(await ids(''), ['ddos-2', 'ddos-1'])
+  })
+
   test('are in a backup, and come back with it; what was ordered then does not', async () => {
     await api.request('POST', '/v1/instances/i-1/black-hole', {})
     const backup = await api.app.inject({
