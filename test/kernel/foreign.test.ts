@@ -62,7 +62,7 @@ async function readEverything(namespace: Namespace): Promise<string> {
 /** The same without Ringwall's tables. */
 async function readForeign(namespace: Namespace): Promise<string> {
   const tables = (await readEverything(namespace)).split(/^(?=table )/m)
-  return tables.filter(table => !/^table \w+ ringwall /.test(table)).join('')
+  return tables.filter(table => !/^table \w+ ringwall(-scrub)? /.test(table)).join('')
 }
 
 function makePolicy(ports: readonly number[]): unknown {
