@@ -227,6 +227,23 @@ describe('enrolment', () => {
     })
   })
 
+  test('orders nothing of what was ordered before: the host remembers nothing of it', async () => {
+    await using host = await PushHost.start()
+    const old = await host.enrol()
+    const ddosOrder = { id: 'order-1', action: 'black-hole', holdSeconds: null } as const
+    await host.commit(
+      put('account', accountDoc),
+      put('instance', makeInstance({ id: 'i-1', agentId: old.agentId, scrubbingCancelled: true, ddosOrder })),
+      put('instance', makeInstance({ id: 'i-2', agentId: old.agentId })),
+    )
+    const unchanged = host.world.revisionOf('instance', 'i-2')
+    await host.enrol({ agentId: old.agentId })
+    assert.deepEqual(host.world.get('instance', 'i-1'), {
+      ...makeInstance({ id: 'i-1', agentId: old.agentId, scrubbingCancelled: true }),
+    })
+    assert.equal(host.world.revisionOf('instance', 'i-2'), unchanged)
+  })
+
   test('token names are what a token text can hold', () => {
     const { token } = makeEnrolment({ validMs: 1, nowMs: 1 }, 'f'.repeat(43))
     assert.equal(parseEnrolmentToken(token)?.caFingerprint, 'f'.repeat(43))
