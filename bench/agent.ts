@@ -1,19 +1,13 @@
 /** What the agent costs at rest, and how long a change of its policy file takes to stand in the kernel. */
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
-import { connect, createNamespace, type Namespace } from '../lab/netns.ts'
+import { connect, createNamespace } from '../lab/netns.ts'
 import { makePolicy, memberAddresses, mixedRulesAnd } from './policies.ts'
+import { RunningAgent } from './running-agent.ts'
 import { median } from './statistics.ts'
 import { type Depth, figure, type Section } from './table.ts'
-
-const command = join(import.meta.dirname, '..', 'ringwall')
-/** Clock ticks of /proc times on every Linux that Node runs on (USER_HZ). */
-const ticksPerSecond = 100
 
 export async function measureAgent(depth: Depth): Promise<readonly Section[]> {
   const rounds = depth === 'quick' ? 3 : 15
@@ -64,7 +58,7 @@ async function measureSize(members: number, rounds: number, restSeconds: number)
       withLongest(memberMs),
       withLongest(ruleMs),
       `${figure(rest.residentMib)} (${figure(rest.residentMibWithChildren)})`,
-      figure(rest.cpuMsPerSecond),
+      figure(rest.cpuMsPerSecond + rest.childrenCpuMsPerSecond),
     ]
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -96,73 +90,4 @@ class PolicyFile {
   replace(): Promise<void> {
     return rename(`${this.path}.next`, this.path)
   }
-}
-
-interface Rest {
-  readonly residentMib: number
-  readonly residentMibWithChildren: number
-  readonly cpuMsPerSecond: number
-}
-
-class RunningAgent implements AsyncDisposable {
-  readonly #process: ChildProcess
-  readonly #waiting: ((atMs: number) => void)[] = []
-
-  constructor(namespace: Namespace, policyPath: string) {
-    const args = ['agent', '--policy', policyPath, '--metrics-address', 'none']
-    this.#process = namespace.spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    createInterface({ input: this.#process.stdout! }).on('line', line => {
-      if (line.includes('"msg":"in force"')) this.#waiting.shift()?.(performance.now())
-    })
-  }
-
-  /** @returns when the agent next says so, on performance.now()'s clock. @throws {Error} if it does not within 30 s */
-  async inForce(): Promise<number> {
-    const { promise, resolve } = Promise.withResolvers<number>()
-    this.#waiting.push(resolve)
-    const limit = new AbortController()
-    const late = setTimeout(30_000, null, { signal: limit.signal }).then(() => {
-      throw new Error('The agent did not say "in force" within 30 seconds')
-    })
-    late.catch(() => {})
-    try {
-      return await Promise.race([promise, late])
-    } finally {
-      limit.abort()
-    }
-  }
-
-  async rest(seconds: number): Promise<Rest> {
-    const pid = this.#process.pid!
-    // The last change's work, and the first garbage collection after it, is not rest.
-    await setTimeout(3000)
-    const before = await cpuTicks(pid)
-    await setTimeout(seconds * 1000)
-    const ticks = (await cpuTicks(pid)) - before
-    const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean)
-    const own = await residentMib(pid)
-    const theirs = await Promise.all(children.map(child => residentMib(Number(child))))
-    return {
-      residentMib: own,
-      residentMibWithChildren: theirs.reduce((sum, value) => sum + value, own),
-      cpuMsPerSecond: (ticks * 1000) / ticksPerSecond / seconds,
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ended = once(this.#process, 'close')
-    this.#process.kill('SIGTERM')
-    await ended
-  }
-}
-
-/** User and system time of a process, and of its children that have ended (proc_pid_stat(5), fields 14 to 17). */
-async function cpuTicks(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /s, '').split(' ')
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0)
-}
-
-async function residentMib(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024
 }

@@ -12,6 +12,7 @@ import { measureLoad } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { measurePackets } from './packets.ts'
 import { measurePush } from './push.ts'
+import { measureScrubAgent } from './scrub-agent.ts'
 import { measureScrubPackets } from './scrub-packets.ts'
 import { measureStore } from './store.ts'
 import { type Depth, printSection, type Section } from './table.ts'
@@ -21,6 +22,7 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   compile: measureCompile,
   load: measureLoad,
   agent: measureAgent,
+  'scrub-agent': measureScrubAgent,
   store: measureStore,
   api: measureApi,
   push: measurePush,
