@@ -23,6 +23,8 @@ export interface Peer extends AsyncDisposable {
   /** Whether an echo request is answered. */
   ping(address: string, options?: OpenOptions): Promise<boolean>
   httpGet(address: string, port: number, path: string): Promise<{ readonly status: number; readonly body: string }>
+  /** UDP datagrams of 18 bytes at an even pace, whatever becomes of them. @returns how many were sent */
+  flood(address: string, port: number, options: FloodOptions): Promise<number>
 }
 
 export interface Conversation {
@@ -46,6 +48,12 @@ export interface OpenOptions {
   readonly localPort?: number
   /** 1,000 where left out. */
   readonly timeoutMs?: number
+}
+
+export interface FloodOptions {
+  readonly localAddress: string
+  readonly packetsPerSecond: number
+  readonly seconds: number
 }
 
 /** Which conversation of a listening end: by its own port and the other end's. */
@@ -75,6 +83,7 @@ export interface Requests {
     request: { address: string; port: number; path: string }
     answer: { status: number; body: string }
   }
+  flood: { request: FloodOptions & { address: string; port: number }; answer: number }
 }
 
 interface OpenRequest extends OpenOptions {
@@ -135,6 +144,7 @@ export async function startPeer(namespace: Namespace): Promise<Peer> {
       return (await namespace.run('ping', args, { allowFailure: true })).exitCode === 0
     },
     httpGet: (address, port, path) => ask('httpGet', { address, port, path }),
+    flood: (address, port, options) => ask('flood', { ...options, address, port }),
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')

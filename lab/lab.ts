@@ -1,5 +1,6 @@
 /** The lab from beginning to end: network, daemon, agents, traffic against policy, changes; then it stays, or goes. */
 import { startAgents } from './agents.ts'
+import { demonstrateAttack } from './attack.ts'
 import { serveOnLoopback, startControl } from './control.ts'
 import { expectationOf } from './expectation.ts'
 import { addresses, type Fleet, makeFleet } from './fleet.ts'
@@ -9,6 +10,8 @@ import { buildNetwork } from './network.ts'
 import { type HostPolicies, hostPolicies } from './policies.ts'
 import {
   asExpected,
+  attackLines,
+  cleanedAsPromised,
   groupLines,
   hostLines,
   membershipAsPromised,
@@ -78,9 +81,11 @@ export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise
   printBlock('web joins sg-app, which a rule of sg-db names, and leaves it again', membershipLines(membership))
   const revocations = await demonstrateRevocation(control, ruleIds, peers)
   printBlock('Rules of sg-web are revoked while sessions are open', revocationLines(revocations))
+  const attack = await demonstrateAttack(control, peers)
+  printBlock('web is flooded, with thresholds set low for it', attackLines(attack))
 
   const changesGood = membershipAsPromised(membership) && revocations.every(revokedAsPromised)
-  const allGood = reached === open.length && good === rows.length && changesGood
+  const allGood = reached === open.length && good === rows.length && changesGood && cleanedAsPromised(attack)
   print(
     `\n${good} of ${rows.length} rows as expected. ${allGood ? 'All is as it should be.' : 'NOT all is as it should be.'}`,
   )
@@ -117,6 +122,7 @@ function playHint(url: string): string {
   ./ringwall sg list             ./ringwall rule list sg-web
   ./ringwall rule add sg-web ingress allow tcp/22 from any --wait
   ./ringwall agent list          ./ringwall change list
+  ./ringwall ddos events         ./ringwall ddos show i-web
   ./ringwall lab shell outside   a shell in a host; its services answer on the ports in the table
   ./ringwall lab shell web       there: ringwall show, nft list table inet ringwall
   ./ringwall lab status          hosts, namespaces, logs

@@ -8,6 +8,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { get } from 'node:http'
 import { createServer, connect as openTcp, type Socket as TcpSocket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Answer, ConversationKey, OpenedConversation, Request, Requests } from './conversation.ts'
 
 class Conversation {
@@ -69,6 +70,8 @@ class Conversation {
     })
   }
 }
+
+const floodTickMs = 5
 
 const opened = new Map<number, Conversation>()
 const accepted = new Map<string, number>()
@@ -177,6 +180,22 @@ const handlers: {
       request.on('timeout', () => request.destroy(new Error('ETIMEDOUT')))
       request.on('error', (error: NodeJS.ErrnoException) => reject(new Error(error.code ?? error.message)))
     })
+  },
+
+  async flood({ address, port, localAddress, packetsPerSecond, seconds }) {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    socket.on('error', () => {})
+    await new Promise<void>(resolve => socket.bind({ port: 0, address: localAddress }, resolve))
+    await new Promise<void>(resolve => socket.connect(port, address, resolve))
+    const datagram = Buffer.alloc(18)
+    const begun = performance.now()
+    let sent = 0
+    for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - begun) / 1000) {
+      for (const due = Math.round(elapsed * packetsPerSecond); sent < due; sent += 1) socket.send(datagram)
+      await pause(floodTickMs)
+    }
+    socket.close()
+    return sent
   },
 }
 

@@ -2,6 +2,7 @@
 import type { Family } from '../rules-compiler/address/cidr.ts'
 import type { PolicyIr, RuleIr } from '../rules-compiler/policy/ir.ts'
 import { ruleText } from '../rules-compiler/policy/rule-text.ts'
+import type { Attack } from './attack.ts'
 import type { Expectation } from './expectation.ts'
 import { type Attempt, addressesOf, type Fleet, groups, type LabEni } from './fleet.ts'
 import type { Membership } from './membership.ts'
@@ -85,6 +86,25 @@ export function membershipAsPromised({ reachedBefore, reachedAsMember, cutWhenLe
 /** Cut within one second, and nothing lost where the session is still allowed. */
 export function revokedAsPromised({ cutAfterMs, otherAsked, otherAnswered }: Revocation): boolean {
   return cutAfterMs !== null && cutAfterMs < 1000 && otherAsked > 0 && otherAnswered === otherAsked
+}
+
+export function attackLines(attack: Attack): string[] {
+  const { sent, cleaningAfterMs, event, asked, answered } = attack
+  const count = (value: number) => Math.round(value).toLocaleString('en')
+  const mark = cleanedAsPromised(attack) ? '' : '  <-- NOT AS EXPECTED'
+  const told = event === null ? 'the daemon was told of NO event' : `recognised as ${event.types.join(', ')}; `
+  const amounts =
+    event === null ? '' : `${count(event.passedPackets)} of ${count(event.offeredPackets)} packets have passed`
+  return [
+    `${count(sent)} packets were sent; ${cleaningAfterMs === null ? 'NOTHING was cleaned' : `the daemon knows of cleaning after ${count(cleaningAfterMs)} ms`}`,
+    `${told}${amounts}`,
+    `a session from another address goes on, ${answered} of ${asked} messages answered${mark}`,
+  ]
+}
+
+/** Most of it is kept away, and who is no part of it loses nothing. */
+export function cleanedAsPromised({ event, asked, answered }: Attack): boolean {
+  return event !== null && event.passedPackets < event.offeredPackets / 2 && asked > 0 && answered === asked
 }
 
 /** Columns padded to their widest cell, under a heading. */

@@ -28,6 +28,8 @@ test('the lab cleans up after one that was killed, sees what the policies say, a
   assert.match(stdout, /^ {2}outside +conthost +tcp 8080 +drop +drop +drop +ingress default at eni-conthost$/m)
   assert.match(stdout, new RegExp(`Without Ringwall: ${2 * attempts.length} of ${2 * attempts.length} attempts`))
   assert.match(stdout, /^ {2}IPv6: session to port 443 cut \d+ ms after the request/m)
+  assert.match(stdout, /^ {2}recognised as udp; [\d,]+ of [\d,]+ packets have passed$/m)
+  assert.match(stdout, /^ {2}a session from another address goes on, (\d+) of \1 messages answered$/m)
   assert.match(stdout, /^7 agents have enrolled with one-time tokens; all of them are in sync\.$/m)
   assert.match(stdout, /^ {2}joined: {2}in force on \d+ agents after \d+ ms; web is let in$/m)
   assert.match(stdout, new RegExp(`^${attempts.length} of ${attempts.length} rows as expected`, 'm'))
