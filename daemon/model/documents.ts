@@ -170,8 +170,8 @@ export interface EventRetention {
   readonly keptDays: number
 }
 
-/** Never more in all, whoever makes up instances and events. */
-export const mostDdosEvents = 100_000
+/** Never more, whoever makes up events: one is 3 KB as a rule, and 60 KB at most. */
+export const mostDdosEvents = { ofOneAgent: 2000, inAll: 100_000 } as const
 
 export const defaultEventRetention: EventRetention = { keptPerInstance: 200, keptDays: 90 }
 

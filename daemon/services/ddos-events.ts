@@ -66,16 +66,20 @@ export function keepEvents(
     ]),
   )
   const gone = new Set<string>()
-  for (const instanceId of new Set(taken.map(({ event }) => event.instanceId))) {
-    const ofInstance = new Map(eventsOf(world, instanceId).map(doc => [doc.event.id, doc]))
-    for (const [id, doc] of docs) if (doc.event.instanceId === instanceId) ofInstance.set(id, doc)
-    for (const id of surplus(ofInstance, retentionOf(world.settings).keptPerInstance)) gone.add(id)
+  const trim = (present: Iterable<DdosEventDoc>, added: Iterable<DdosEventDoc>, kept: number) => {
+    const all = new Map([...present, ...added].map(doc => [doc.event.id, doc]))
+    for (const id of surplus(all, kept)) gone.add(id)
   }
+  for (const instanceId of new Set(taken.map(({ event }) => event.instanceId))) {
+    const added = [...docs.values()].filter(({ event }) => event.instanceId === instanceId)
+    trim(eventsOf(world, instanceId), added, retentionOf(world.settings).keptPerInstance)
+  }
+  const ofAgent = [...world.eventsOfAgent(agentId)].map(id => world.get('ddosEvent', id)!)
+  trim(ofAgent, docs.values(), mostDdosEvents.ofOneAgent)
   const added = taken.filter(({ before }) => before === null).length
-  if (world.count('ddosEvent') + added > mostDdosEvents) {
-    // Some more than needed, so that a full store is not looked through for every event.
-    const all = new Map([...world.entries('ddosEvent'), ...docs])
-    for (const id of surplus(all, mostDdosEvents * 0.99)) gone.add(id)
+  // Some more than needed, so that a full store is not looked through for every event.
+  if (world.count('ddosEvent') + added > mostDdosEvents.inAll) {
+    trim(world.all('ddosEvent'), docs.values(), mostDdosEvents.inAll * 0.99)
   }
   return [
     ...[...docs].flatMap(([id, doc]) => (gone.has(id) ? [] : [{ key: keyOf('ddosEvent', id), value: doc }])),

@@ -1,7 +1,7 @@
 /** Thresholds of instances, and what operators say of their scrubbing. */
 import type { Static } from 'typebox'
 import { type InstanceTypeThresholds, thresholdsOfType } from '../../rules-compiler/model/instance-types.ts'
-import type { DdosThreshold } from '../../rules-compiler/model/policy.ts'
+import { type DdosThreshold, ddosThresholdBounds } from '../../rules-compiler/model/policy.ts'
 import type { ScrubOrder } from '../../rules-compiler/scrub/ir.ts'
 import type { DdosThresholds } from '../../wire/ddos.ts'
 import { ApiError, type FieldError } from '../errors.ts'
@@ -42,8 +42,8 @@ function thresholdOfType(maximum: InstanceTypeThresholds | null) {
 function proposalFor({ id, instanceType }: InstanceDoc, board: DdosBoard): { bps: number; pps: number } | null {
   const proposal: DdosThresholds | null = board.standingOf(id)?.status.proposal ?? null
   if (proposal === null) return null
-  const { maxBpsMbit = Number.MAX_SAFE_INTEGER, maxPps = Number.MAX_SAFE_INTEGER } =
-    thresholdsOfType(instanceType) ?? {}
+  const { bps, pps } = ddosThresholdBounds
+  const { maxBpsMbit = bps.maximum, maxPps = pps.maximum } = thresholdsOfType(instanceType) ?? {}
   const within = (value: number, most: number) => Math.min(Math.max(1, Math.ceil(value)), most)
   return { bps: within(proposal.bpsMbit, maxBpsMbit), pps: within(proposal.pps, maxPps) }
 }

@@ -33,6 +33,7 @@ export class World {
   readonly #enisWithAddress = new MultiMap()
   readonly #enisWithMac = new MultiMap()
   readonly #eventsOfInstance = new MultiMap()
+  readonly #eventsOfAgent = new MultiMap()
   /** How many ENIs of a group have each address, keyed by group. */
   readonly #members = new Map<string, Map<string, number>>()
 
@@ -113,6 +114,11 @@ export class World {
     return this.#eventsOfInstance.get(instanceId)
   }
 
+  /** Attacks that are kept and that it told of last. */
+  eventsOfAgent(agentId: string): ReadonlySet<string> {
+    return this.#eventsOfAgent.get(agentId)
+  }
+
   /** Addresses of all ENIs of the group, and how many ENIs have each. */
   membersOf(groupId: string): ReadonlyMap<string, number> {
     return this.#members.get(groupId) ?? noMembers
@@ -150,9 +156,12 @@ export class World {
         }
         break
       }
-      case 'ddosEvent':
-        note(this.#eventsOfInstance, (doc as Documents['ddosEvent']).event.instanceId)
+      case 'ddosEvent': {
+        const { event, agentId } = doc as Documents['ddosEvent']
+        note(this.#eventsOfInstance, event.instanceId)
+        note(this.#eventsOfAgent, agentId)
         break
+      }
       case 'group':
         for (const rule of (doc as Documents['group']).rules) {
           const { sourceGroupId = rule.destGroupId, sourcePrefixListId = rule.destPrefixListId } = rule

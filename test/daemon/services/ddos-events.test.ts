@@ -47,6 +47,13 @@ describe('events that are taken', () => {
     assert.deepEqual(keysOf(keepEvents(world, [taken(past(1))], options)), [])
   })
 
+  test('take the place of the oldest that the agent told of, whatever the instance', () => {
+    const world = worldOf(...Array.from({ length: 2000 }, (_, serial) => stored(past(serial, `i-${serial % 20}`))))
+    const writes = keepEvents(world, [taken(past(3000, 'i-new'))], { agentId: 'agent-1', nowMs: 9 })
+    assert.deepEqual(keysOf(writes), ['put ddos-3000', 'delete ddos-0'])
+    assert.deepEqual(keysOf(keepEvents(world, [taken(past(3000, 'i-new'))], options)), ['put ddos-3000'])
+  })
+
   test('that are under way stay before later ones that have ended', () => {
     const world = worldOf(keeping(2), stored(makeEvent({ id: 'ddos-1', startTime: second(1) })), stored(past(2)))
     assert.deepEqual(keysOf(keepEvents(world, [taken(past(3))], options)), ['put ddos-3', 'delete ddos-2'])
