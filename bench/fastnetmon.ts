@@ -4,19 +4,18 @@
  */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, watch } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { watch } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import type { Namespace } from '../lab/netns.ts'
+import { debianProgram } from '../test/support/debian-programs.ts'
 
 const execute = promisify(execFile)
 
-const cache = join(import.meta.dirname, '../node_modules/.cache/fastnetmon')
-const root = join(cache, 'root')
-const libraries = join(root, 'usr/lib', process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu')
+const unpack = join(import.meta.dirname, '../scripts/unpack-debian.sh')
 
 export interface Thresholds {
   /** In 10^6 bits a second. */
@@ -42,7 +41,8 @@ export class FastNetMon implements AsyncDisposable {
       thresholds,
     }: { readonly device: string; readonly network: string; readonly thresholds: Thresholds },
   ): Promise<FastNetMon> {
-    await fetchPackages()
+    await execute('sh', [unpack, 'fastnetmon'])
+    const [program, ...args] = debianProgram('fastnetmon', 'usr/sbin/fastnetmon').command as [string, ...string[]]
     const folder = await mkdtemp(join(tmpdir(), 'ringwall-fastnetmon-'))
     const file = (name: string) => join(folder, name)
     await writeFile(file('networks'), `${network}\n`)
@@ -51,14 +51,9 @@ export class FastNetMon implements AsyncDisposable {
     const script = `#!/bin/sh\necho "$(date +%s.%N) $1 $4" >> ${file('notified')}\ncat > /dev/null\n`
     await writeFile(file('notify'), script, { mode: 0o755 })
     await writeFile(file('conf'), configuration({ device, thresholds, file }))
-    const child = host.spawn(
-      join(root, 'usr/sbin/fastnetmon'),
-      ['--configuration_file', file('conf'), '--log_to_console'],
-      {
-        env: { ...process.env, LD_LIBRARY_PATH: libraries },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+    const child = host.spawn(program, [...args, '--configuration_file', file('conf'), '--log_to_console'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const ended = once(child, 'close')
     const log: string[] = []
     const listening = new Promise<void>((resolve, reject) => {
@@ -139,17 +134,4 @@ function configuration(options: {
   return Object.entries(settings)
     .map(([name, value]) => `${name} = ${value}\n`)
     .join('')
-}
-
-/** It and those of its libraries that are not installed. */
-async function fetchPackages(): Promise<void> {
-  if (existsSync(join(root, 'usr/sbin/fastnetmon'))) return
-  const downloads = join(cache, 'packages')
-  await mkdir(downloads, { recursive: true })
-  const { stdout: plan } = await execute('apt-get', ['install', '--simulate', '--no-install-recommends', 'fastnetmon'])
-  const names = [...plan.matchAll(/^Inst (\S+)/gm)].map(match => match[1]!)
-  await execute('apt-get', ['download', ...names], { cwd: downloads })
-  for (const name of names) {
-    await execute('sh', ['-c', 'exec dpkg-deb -x "$1"/"$2"_*.deb "$3"', 'sh', downloads, name, root])
-  }
 }

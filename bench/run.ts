@@ -8,6 +8,7 @@ import { removeStale } from '../lab/netns.ts'
 import { measureAgent } from './agent.ts'
 import { measureApi } from './api.ts'
 import { measureCompile } from './compile.ts'
+import { measureFloods } from './floods.ts'
 import { measureLoad } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { measurePackets } from './packets.ts'
@@ -27,6 +28,7 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   api: measureApi,
   push: measurePush,
   scrub: measureScrubPackets,
+  floods: measureFloods,
 }
 /** Those that need no namespaces. */
 const rootless: ReadonlySet<string> = new Set(['compile', 'store', 'api'])

@@ -76,8 +76,8 @@ const makers: Readonly<Record<PureFloodKind, (header: Header, making: Making) =>
       header,
       tcp(portsOf(making), {
         flags: ['ack'],
-        sequence: making.number * 7919,
-        acknowledgment: 1 + making.number * 104_729,
+        sequence: (making.number * 7919) >>> 0,
+        acknowledgment: (1 + making.number * 104_729) >>> 0,
         payload: padding(making.flood, 20),
       }),
     ),

@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { startAgent, type TestAgent } from '../test/support/agent.ts'
 import { Customers, type Service } from '../test/support/flood/customers.ts'
-import { type Flood, type FloodKind, floodFrames } from '../test/support/flood/frames.ts'
+import { type Flood, floodFrames } from '../test/support/flood/frames.ts'
 import { between, type Observed, Observer, windows } from '../test/support/flood/observer.ts'
 import { buildScene, type Scene, scrubPolicy } from '../test/support/flood/scene.ts'
 import { FloodSender } from '../test/support/flood/sender.ts'
@@ -15,20 +15,31 @@ const thresholds = { bps: 5, pps: 2000 } as const
 const floodPacketsPerSecond = 20_000
 const holdSeconds = 1
 
-const synFlood: Flood = { kind: 'syn', family: 'ip', sources: 10_000, packetBytes: 60 }
-const kinds: readonly { readonly name: string; readonly flood: Flood }[] = [
-  { name: 'SYN, 10,000 sources', flood: synFlood },
-  { name: 'SYN, IPv6, 10,000 sources', flood: { ...synFlood, family: 'ip6' } },
-  ...(['ack', 'udp', 'icmp', 'dns-answers', 'fragments', 'mixed'] as const).map((kind: FloodKind) => ({
-    name: `${kind}, 10,000 sources`,
-    flood: { ...synFlood, kind },
-  })),
-  { name: 'UDP, one source', flood: { ...synFlood, kind: 'udp', sources: 1 } },
-  { name: 'ACK, one source', flood: { ...synFlood, kind: 'ack', sources: 1 } },
-  { name: 'UDP of 1,000 bytes, 10,000 sources', flood: { ...synFlood, kind: 'udp', packetBytes: 1000 } },
+const many = { family: 'ip', sources: 10_000, packetBytes: 60 } as const
+/** Longer than scrubbing remembers a SYN: none of them looks like one that is sent again. */
+const neverAgain = { distinct: 160_000 }
+const udpFlood: Flood = { ...many, kind: 'udp' }
+interface Kind {
+  readonly name: string
+  readonly flood: Flood
+}
+
+const kinds: readonly Kind[] = [
+  { name: 'SYN', flood: { ...many, kind: 'syn', ...neverAgain } },
+  { name: 'UDP', flood: udpFlood },
+  { name: 'ACK', flood: { ...many, kind: 'ack' } },
+  { name: 'all types at once', flood: { ...many, kind: 'mixed', ...neverAgain } },
+  { name: 'SYN, IPv6', flood: { ...many, kind: 'syn', family: 'ip6', ...neverAgain } },
+  { name: 'SYN, each again after half a second', flood: { ...many, kind: 'syn' } },
+  { name: 'ICMP', flood: { ...many, kind: 'icmp' } },
+  { name: 'DNS answers', flood: { ...many, kind: 'dns-answers' } },
+  { name: 'fragments', flood: { ...many, kind: 'fragments' } },
+  { name: 'UDP of 1,000 bytes', flood: { ...udpFlood, packetBytes: 1000 } },
+  { name: 'UDP, one source', flood: { ...udpFlood, sources: 1 } },
+  { name: 'ACK, one source', flood: { ...many, kind: 'ack', sources: 1 } },
 ]
 
-export async function measureScrub(depth: Depth): Promise<readonly Section[]> {
+export async function measureFloods(depth: Depth): Promise<readonly Section[]> {
   return [await measureReaction(depth), await measurePassed(depth), await measureService(depth)]
 }
 
@@ -53,7 +64,7 @@ async function measureReaction(depth: Depth): Promise<Section> {
   {
     await using stack = new AsyncDisposableStack()
     const rig = await buildRig(stack)
-    await using sender = await senderOf(rig.scene, { ...synFlood, kind: 'udp' })
+    await using sender = await senderOf(rig.scene, udpFlood)
     for (let round = 0; round < rounds; round += 1) {
       const { cleanedAfterMs, endedAfterMs } = await reactTo(sender, rig)
       cleaned.push(cleanedAfterMs)
@@ -74,7 +85,7 @@ async function measureReaction(depth: Depth): Promise<Section> {
       ...(typeof theirs === 'string' ? [] : [row('FastNetMon: first packet until it calls its script', theirs)]),
     ],
     notes: [
-      `UDP from 10,000 addresses, ${floodPacketsPerSecond.toLocaleString('en')} packets a second; thresholds ${thresholds.pps.toLocaleString('en')} packets a second and ${thresholds.bps} Mbit/s; the floods begin at any moment of a second. Times are read from counters before and behind scrubbing every 15 ms.`,
+      `UDP from 10,000 addresses, ${floodPacketsPerSecond.toLocaleString('en')} packets a second; thresholds ${thresholds.pps.toLocaleString('en')} packets a second and ${thresholds.bps} Mbit/s; the floods begin at any moment of a second. Times are read from counters before and behind scrubbing every 15 ms. A second in which the flood ends may be under the thresholds already, and the hold time begins with it: hence times below zero.`,
       typeof theirs === 'string'
         ? `FastNetMon was not compared: ${theirs}`
         : 'FastNetMon Community as Debian ships it, by AF_PACKET on the same device, its other settings as they come: it drops nothing itself, so what its script does comes on top. Each flood goes to another address: it bans one for half an hour.',
@@ -99,7 +110,7 @@ async function reactTo(sender: FloodSender, { observer, agent }: Rig) {
   const lost = (seen: Observed) => since(seen).offered.packets - since(seen).passed.packets
   const { first: cleaned } = await observer.until(seen => lost(seen) > clearlyPackets, 8000)
   const { lastAtMs } = await sending.stop()
-  const end = await agent.line(line => line.msg === 'scrubbing has ended', { from, timeoutMs: 20_000 })
+  const end = await agent.line(line => line.msg === 'an attack on an instance is over', { from, timeoutMs: 20_000 })
   return { cleanedAfterMs: cleaned.atMs - before.atMs, endedAfterMs: end.atMs - lastAtMs - holdSeconds * 1000 }
 }
 
@@ -116,10 +127,7 @@ async function measureFastNetMon(rounds: number): Promise<readonly number[] | st
     const took: number[] = []
     for (let round = 0; round < rounds; round += 1) {
       const address = `198.18.3.${round + 1}`
-      const frames = floodFrames(
-        { ...synFlood, kind: 'udp' },
-        { ...target, addresses: { ...target.addresses, ip: address } },
-      )
+      const frames = floodFrames(udpFlood, { ...target, addresses: { ...target.addresses, ip: address } })
       await using sender = await FloodSender.create(internet, internetDevice, frames)
       await setTimeout(Math.random() * 1000)
       const quiet = await observer.look()
@@ -134,31 +142,38 @@ async function measureFastNetMon(rounds: number): Promise<readonly number[] | st
   }
 }
 
+/** Some at a time: what is counted does not depend on how much of the machine is free. */
+const atOnce = 3
+
 async function measurePassed(depth: Depth): Promise<Section> {
-  const seconds = depth === 'quick' ? 13 : 32
+  const seconds = depth === 'quick' ? 15 : 32
   const rows: (readonly string[])[] = []
-  for (const { name, flood } of kinds) {
-    await using stack = new AsyncDisposableStack()
-    const { scene, observer } = await buildRig(stack)
-    await using sender = await senderOf(scene, flood)
-    const { firstAtMs, lastAtMs } = await sender.send({ packetsPerSecond: floodPacketsPerSecond, seconds }).sent
-    const within = observer.observations.filter(({ atMs }) => atMs > firstAtMs + 2000 && atMs < lastAtMs)
-    const worst = (length: number) => {
-      const parts = windows(within, length)
-      const packets = Math.max(...parts.map(part => part.passed.packets / part.seconds)) / thresholds.pps
-      const bits = Math.max(...parts.map(part => (part.passed.bytes * 8) / part.seconds)) / (thresholds.bps * 1e6)
-      return [ratio(packets), ratio(bits)]
-    }
-    rows.push([name, ...worst(10), ...worst(1)])
+  for (let index = 0; index < kinds.length; index += atOnce) {
+    rows.push(...(await Promise.all(kinds.slice(index, index + atOnce).map(kind => passedOf(kind, seconds)))))
   }
   return {
     heading: 'Traffic scrubbing: what passes of a flood of ten times the threshold, against the thresholds',
     columns: ['flood', '10 s, packets', '10 s, bits', 'worst second, packets', 'worst second, bits'],
     rows,
     notes: [
-      'From two seconds after the first packet on; each figure the highest there was, 1.00 the threshold. Nobody else sends anything.',
+      'From two seconds after the first packet on; each figure the highest there was, 1.00 the threshold. All but the last two come from 10,000 addresses. Nobody else sends anything.',
     ],
   }
+}
+
+async function passedOf({ name, flood }: Kind, seconds: number): Promise<readonly string[]> {
+  await using stack = new AsyncDisposableStack()
+  const { scene, observer } = await buildRig(stack)
+  await using sender = await senderOf(scene, flood)
+  const { firstAtMs, lastAtMs } = await sender.send({ packetsPerSecond: floodPacketsPerSecond, seconds }).sent
+  const within = observer.observations.filter(({ atMs }) => atMs > firstAtMs + 2000 && atMs < lastAtMs)
+  const worst = (length: number) => {
+    const parts = windows(within, length)
+    const packets = Math.max(...parts.map(part => part.passed.packets / part.seconds)) / thresholds.pps
+    const bits = Math.max(...parts.map(part => (part.passed.bytes * 8) / part.seconds)) / (thresholds.bps * 1e6)
+    return [ratio(packets), ratio(bits)]
+  }
+  return [name, ...worst(10), ...worst(1)]
 }
 
 /** What is behind the device passes a little more than the thresholds, as the instance would. */
@@ -169,9 +184,8 @@ const customerOptions = { downloadBytesPerSecond: 500_000, knocksPerSecond: 5, p
 async function measureService(depth: Depth): Promise<Section> {
   const rows: (readonly string[])[] = []
   for (const { name, flood } of depth === 'quick' ? kinds.slice(0, 4) : kinds) {
-    const without = await serveUnder(flood, null, depth)
-    const scrubbed = await serveUnder(flood, guestThresholds, depth)
-    rows.push([name, ...without, ...scrubbed])
+    const [without, scrubbed] = await Promise.all([null, guestThresholds].map(own => serveUnder(flood, own, depth)))
+    rows.push([name, ...without!, ...scrubbed!])
   }
   return {
     heading: 'Traffic scrubbing: service under a flood of ten times the threshold',
