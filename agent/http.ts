@@ -62,6 +62,11 @@ function replyTo(request: IncomingMessage, route: Routes[string] | undefined, qu
 }
 
 function stream(response: ServerResponse, { contentType, start }: LineStream, onEnd: () => void): void {
+  // Who went away meanwhile closes nothing any more.
+  if (response.destroyed) {
+    onEnd()
+    return
+  }
   response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' })
   response.flushHeaders()
   const end = start(line => {

@@ -23,15 +23,18 @@ export function ringCapacity(instances: number): number {
 export class SampleRing {
   #capacity: number
   /** Milliseconds since 1970. */
-  #times = new Float64Array(firstRows)
+  #times: Float64Array
   /** 24 bits of a rate are enough to look at. */
-  #rates = new Float32Array(firstRows * columns)
+  #rates: Float32Array
   /** Row of the oldest. */
   #first = 0
   #length = 0
 
   constructor(capacity: number) {
+    const rows = Math.min(firstRows, capacity)
     this.#capacity = capacity
+    this.#times = new Float64Array(rows)
+    this.#rates = new Float32Array(rows * columns)
   }
 
   get length(): number {

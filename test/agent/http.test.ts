@@ -1,18 +1,38 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createRequestHandler, type Health, healthRoute, metricsRoute, serveLoopback } from '../../agent/http.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  createRequestHandler,
+  type Health,
+  healthRoute,
+  jsonReply,
+  metricsRoute,
+  type Routes,
+  serveLoopback,
+} from '../../agent/http.ts'
 import { createMetrics } from '../../agent/metrics.ts'
 
 interface Served extends AsyncDisposable {
   readonly url: string
   readonly errors: string[]
+  /** Of `/lines`, as many as there are readers. */
+  readonly writers: Set<(line: string) => void>
 }
 
 async function serve(health: Health, address = '127.0.0.1'): Promise<Served> {
   const errors: string[] = []
-  const routes = {
+  const writers = new Set<(line: string) => void>()
+  const routes: Routes = {
     '/health': healthRoute(() => health),
     '/metrics': metricsRoute(createMetrics().registry),
+    '/echo': query => jsonReply(200, Object.fromEntries(query)),
+    '/lines': () => ({
+      contentType: 'application/x-ndjson; charset=utf-8',
+      start(write) {
+        writers.add(write)
+        return () => writers.delete(write)
+      },
+    }),
     '/broken': () => {
       throw new Error('a secret detail')
     },
@@ -20,7 +40,7 @@ async function serve(health: Health, address = '127.0.0.1'): Promise<Served> {
   const handler = createRequestHandler(routes, (path, error) => errors.push(`${path}: ${(error as Error).message}`))
   const server = await serveLoopback(handler, address, 0)
   const host = address.includes(':') ? `[${address}]` : address
-  return { url: `http://${host}:${server.port}`, errors, [Symbol.asyncDispose]: () => server.close() }
+  return { url: `http://${host}:${server.port}`, errors, writers, [Symbol.asyncDispose]: () => server.close() }
 }
 
 const well: Health = { healthy: true, problems: [] }
@@ -56,6 +76,11 @@ const rows: readonly Row[] = [
     name: 'a query is not part of the path',
     path: '/health?verbose',
     expected: { status: 200, type: json, body: /true/ },
+  },
+  {
+    name: 'what stands behind the question mark',
+    path: '/echo?instanceId=i-1&a=%26',
+    expected: { status: 200, type: json, body: /^{"instanceId":"i-1","a":"&"}\n$/ },
   },
   { name: 'another path', path: '/', expected: { status: 404, type: json, body: /no such path/ } },
   { name: 'a name every object has', path: '/toString', expected: { status: 404, type: json, body: /no such path/ } },
@@ -110,5 +135,54 @@ describe("the agent's HTTP", () => {
     const served = await serve(well)
     await (await fetch(`${served.url}/health`)).text()
     await served[Symbol.asyncDispose]()
+  })
+})
+
+describe('lines for as long as somebody reads them', () => {
+  async function until(holds: () => boolean): Promise<void> {
+    for (let tries = 0; !holds(); tries += 1) {
+      assert.ok(tries < 500, 'it does not come to be so')
+      await sleep(10)
+    }
+  }
+
+  test('come as they are written, and end with the reader', async () => {
+    await using served = await serve(well)
+    const leave = new AbortController()
+    const response = await fetch(`${served.url}/lines`, { signal: leave.signal })
+    assert.equal(response.headers.get('content-type'), 'application/x-ndjson; charset=utf-8')
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    for (const write of served.writers) write('[1]')
+    assert.equal((await reader.read()).value, '[1]\n')
+    leave.abort()
+    await until(() => served.writers.size === 0)
+  })
+
+  test('have eight readers at once, and others afterwards', async () => {
+    await using served = await serve(well)
+    const leave = new AbortController()
+    const read = () => fetch(`${served.url}/lines`, { signal: leave.signal })
+    await Promise.all(Array.from({ length: 8 }, read))
+    assert.equal((await read()).status, 503)
+    assert.equal((await fetch(`${served.url}/health`)).status, 200)
+    leave.abort()
+    await until(() => served.writers.size === 0)
+    const again = new AbortController()
+    assert.equal((await fetch(`${served.url}/lines`, { signal: again.signal })).status, 200)
+    again.abort()
+  })
+
+  test('are lost to a reader that does not read, and nothing piles up', async () => {
+    await using served = await serve(well)
+    const leave = new AbortController()
+    await fetch(`${served.url}/lines`, { signal: leave.signal })
+    const before = process.memoryUsage().rss
+    const line = 'x'.repeat(100_000)
+    for (let lines = 0; lines < 2_000; lines += 1) {
+      for (const write of served.writers) write(line)
+      if (lines % 100 === 0) await sleep(1)
+    }
+    assert.ok(process.memoryUsage().rss - before < 100 * 1024 * 1024)
+    leave.abort()
   })
 })

@@ -6,11 +6,15 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Registry } from 'prom-client'
 import type { Credentials } from '../../../agent/link/credentials.ts'
-import { DaemonLink, type DaemonLinkOptions } from '../../../agent/link/daemon.ts'
+import { DaemonLink, type DaemonLinkOptions, type DdosListener } from '../../../agent/link/daemon.ts'
 import { Identity } from '../../../agent/link/identity.ts'
 import { makeKey } from '../../../agent/link/keys.ts'
 import { createLinkMetrics } from '../../../agent/link/metrics.ts'
+import { DaemonFeed } from '../../../agent/scrub/daemon-feed.ts'
+import { Outbox } from '../../../agent/scrub/outbox.ts'
+import { realClock } from '../../../common/clock.ts'
 import { createLogger } from '../../../common/log.ts'
+import type { DdosEvent } from '../../../wire/ddos.ts'
 import type { HostReport, ToAgent } from '../../../wire/messages.ts'
 import { certify, type IssueOptions, issue, makeAuthority } from '../../support/certificates.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -45,6 +49,7 @@ after(() => rm(folder, { recursive: true }))
 interface LinkOptions {
   readonly onUpdate?: DaemonLinkOptions['onUpdate']
   readonly onAddresses?: DaemonLinkOptions['onAddresses']
+  readonly ddos?: DdosListener
   readonly credentials?: Partial<Credentials>
   readonly certificate?: Partial<IssueOptions>
 }
@@ -86,6 +91,7 @@ async function linkTo(daemon: ScriptedDaemon, options: LinkOptions = {}) {
     onAddresses: options.onAddresses ?? (async () => {}),
     lastAddresses: [],
     clock,
+    ...(options.ddos && { ddos: options.ddos }),
   })
   link.start()
   const sample = async (name: string) => {
@@ -377,6 +383,83 @@ describe('it goes to nobody', () => {
     assert.equal(agent.lines.at(-1)?.cause, 'unresolvable')
   })
 })
+
+test('it hands on what concerns traffic scrubbing, and that it is connected or not', async () => {
+  await using daemon = await startScriptedDaemon()
+  const heard: string[] = []
+  const ddos: DdosListener = {
+    onOpen: () => heard.push('open'),
+    onEnd: () => heard.push('end'),
+    onEventKept: (eventId, version) => heard.push(`kept ${eventId} ${version}`),
+    onWatch: instanceIds => heard.push(`watch ${instanceIds}`),
+  }
+  await using agent = await linkTo(daemon, { ddos })
+  const connection = await daemon.connection()
+  await connection.next('hello')
+  connection.send({ type: 'ddos-event-kept', eventId: 'ddos-1', version: 4 })
+  connection.send({ type: 'ddos-watch', instanceIds: ['i-1', 'i-2'] })
+  agent.link.send({ type: 'ddos-samples', samples: [] })
+  await connection.next('ddos-samples')
+  connection.send({ type: 'goodbye', code: 'stopping', message: 'bye' })
+  await connection.closed
+  assert.deepEqual(heard, ['open', 'kept ddos-1 4', 'watch i-1,i-2', 'end'])
+})
+
+test('events go to the daemon until it has them', async () => {
+  await using daemon = await startScriptedDaemon()
+  const log = createLogger('test', 'error')
+  const outbox = await Outbox.open({ folder: null, log, now: () => performance.now() })
+  const feed = new DaemonFeed({
+    send: message => agent.link.send(message),
+    outbox,
+    clock: realClock,
+    now: () => performance.now(),
+  })
+  await using agent = await linkTo(daemon, { ddos: feed })
+  const first = await daemon.connection()
+  await first.next('hello')
+  outbox.note(ddosEvent)
+  feed.note([])
+  assert.deepEqual((await first.next('ddos-event')).event, ddosEvent)
+  first.send({ type: 'goodbye', code: 'stopping', message: 'bye' })
+  await first.closed
+  await agent.clock.waitsFor(100)
+  agent.clock.advance(100)
+  const second = await daemon.connection()
+  assert.deepEqual((await second.next('ddos-event')).event, ddosEvent)
+  second.send({ type: 'ddos-event-kept', eventId: ddosEvent.id, version: ddosEvent.version })
+  second.send({ type: 'goodbye', code: 'stopping', message: 'bye' })
+  await second.closed
+  await agent.clock.waitsFor(200)
+  agent.clock.advance(200)
+  const third = await daemon.connection()
+  await third.next('hello')
+  agent.link.send({ type: 'report', report })
+  await third.next('report')
+  assert.deepEqual(third.queue, [])
+  feed.close()
+})
+
+const none = { packets: 0, bytes: 0 }
+const ddosEvent: DdosEvent = {
+  id: 'ddos-1',
+  version: 4,
+  instanceId: 'i-1',
+  phase: 'ended',
+  trigger: 'pps',
+  startTime: '2026-01-01T00:00:00.000Z',
+  endTime: '2026-01-01T00:01:00.000Z',
+  endReason: 'subsided',
+  thresholds: { bpsMbit: 10, pps: 1_000 },
+  peak: { packetsPerSecond: 2_000, bitsPerSecond: 1_000, time: '2026-01-01T00:00:01.000Z' },
+  offered: none,
+  passed: none,
+  dropped: {},
+  attackTypes: [],
+  topSources: [],
+  blackHoles: 0,
+  changes: [],
+}
 
 describe('the certificate', () => {
   const hourMs = 3_600_000
