@@ -10,8 +10,8 @@
  *                     TCP that belongs to no session
  *                     everything together, known sources first (total.ts)
  *
- * Memory: every set is bounded. Full of both families they hold some 140 MB for one instance (docs/ruleset.md), half of it
- * the SYN lane's, and a few hundred KB as a rule. A source that finds a set full is judged by what follows.
+ * Memory: every set is bounded. Full of both families they hold some 170 MB for one instance (docs/ruleset.md), more than
+ * half of it the SYN lane's, and a few hundred KB as a rule. A source that finds a set full is judged by what follows.
  */
 import { type Family, families } from '../address/cidr.ts'
 import { addressType, goto, jump } from '../nft/expressions.ts'

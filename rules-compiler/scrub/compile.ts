@@ -17,6 +17,7 @@ import { measuringRules, offeredCounters, outOfScope } from './measure.ts'
 import {
   allowedChain,
   arrivalsChain,
+  conntrackChain,
   defenceChain,
   eniChain,
   guestDefenceChain,
@@ -24,7 +25,7 @@ import {
   sessionsChain,
 } from './names.ts'
 import type { ScrubChain, ScrubHook, ScrubRuleset } from './ruleset.ts'
-import { is, type ScrubRule } from './statements.ts'
+import { hasFlag, is, type ScrubRule } from './statements.ts'
 
 export interface ScrubTable {
   readonly ir: ScrubIr
@@ -35,6 +36,12 @@ export interface ScrubTable {
 }
 
 const priority = { ingress: -500, prerouting: -175, postrouting: 140 } as const
+
+/**
+ * The kernel follows sessions while any rule asks for them, one that nothing leads to as well. Where no policy asks, and
+ * cleaning would be the first to, sessions begun before would seem to be none.
+ */
+const followSessions: ScrubChain = { base: null, rules: [[hasFlag({ ct: { key: 'state' } }, 'established')]] }
 
 /** @returns the same for the same table, in the same order */
 export function compileScrub({ ir, devices, defences }: ScrubTable): ScrubRuleset {
@@ -76,6 +83,7 @@ export function compileScrub({ ir, devices, defences }: ScrubTable): ScrubRulese
             ...byDevice('iifname', cleaned, ({ instance }) => sessionsChain(instance.id)),
           ],
     ),
+    ...(ir.instances.some(({ thresholds }) => thresholds !== null) ? [[conntrackChain, followSessions] as const] : []),
     ...defended.flatMap(({ chains: own }) => [...own]),
     ...(defended.some(({ chains: own }) => own.size > 0)
       ? [[allowedChain, { base: null, rules: allowed }] as const]

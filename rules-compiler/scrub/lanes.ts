@@ -4,7 +4,7 @@ import { type LaneType, laneTypes, type TrafficRate } from '../model/traffic.ts'
 import { addressType, goto } from '../nft/expressions.ts'
 import type { Cleaning } from './defence.ts'
 import { closeLimits, limitText, measures } from './limits.ts'
-import { defencePart, laneLimit, seenSynSet } from './names.ts'
+import { defencePart, laneLimit, recentSynSet, seenSynSet } from './names.ts'
 import type { Scaffold } from './scaffold.ts'
 import {
   isElement,
@@ -22,11 +22,13 @@ import {
 } from './statements.ts'
 
 /**
- * SYNs seen once. Clients send theirs again after 1, 3 and 7 seconds (RFC 6298, section 2), so the first and the second
- * gap are bridged: what is seen again is remembered anew. 100,000 forged ones a second fill the set; of more, as large a
- * part is remembered as fits, and a client's the later ones with the same luck.
+ * Clients send a SYN again after 1, 3 and 7 seconds (RFC 6298, section 2), so the first and the second gap are bridged:
+ * what is seen again is remembered anew. 100,000 forged ones a second fill the set; of more, as large a part is remembered
+ * as fits, and a client's the later ones with the same luck.
  */
-const seenSyn = { size: 262_144, timeoutSeconds: 3 } as const
+const seen = { size: 262_144, timeoutSeconds: 3 } as const
+/** Whoever is back sooner is no client: floods that go round a stock of packets are. Each time lengthens the wait. */
+const recent = { size: 131_072, timeoutSeconds: 1 } as const
 
 /** Returns for what no lane holds down. */
 export function addLanes(scaffold: Scaffold, { lanes, total }: Cleaning): void {
@@ -59,22 +61,31 @@ function limited(scaffold: Scaffold, lane: LaneType, rate: TrafficRate): readonl
   ])
 }
 
-/** The first SYN of a connection is dropped and remembered, and passes within the limit when it comes again. */
+/** The first SYN of a connection is dropped and remembered; it passes within the limit when it comes again in good time. */
 function addSynLane(scaffold: Scaffold, within: readonly ScrubRule[]): void {
+  const { instanceId } = scaffold
   const connection = (family: Family): ScrubExpression => ({ concat: [source(family), tcpSourcePort] })
-  const seen = (family: Family) => seenSynSet(scaffold.instanceId, family)
-  const again = defencePart(scaffold.instanceId, 'lane/syn/again')
+  const seenSet = (family: Family) => seenSynSet(instanceId, family)
+  const recentSet = (family: Family) => recentSynSet(instanceId, family)
+  const early = defencePart(instanceId, 'lane/syn/early')
+  const again = defencePart(instanceId, 'lane/syn/again')
   for (const family of families) {
-    scaffold.addSet(seen(family), { key: [addressType[family], 'inet_service'], ...seenSyn })
+    const key = [addressType[family], 'inet_service'] as const
+    scaffold.addSet(seenSet(family), { key, ...seen })
+    scaffold.addSet(recentSet(family), { key, ...recent })
   }
-  scaffold.addChain(defencePart(scaffold.instanceId, 'lane/syn'), [
-    ...families.map(family => [isElement(connection(family), seen(family)), goto(again)]),
-    ...families.map(family => [remember('add', seen(family), connection(family))]),
+  const remembered = (op: 'add' | 'update', set: (family: Family) => string) =>
+    families.map((family): ScrubRule => [remember(op, set(family), connection(family))])
+  scaffold.addChain(defencePart(instanceId, 'lane/syn'), [
+    ...families.map(family => [isElement(connection(family), recentSet(family)), goto(early)]),
+    ...families.map(family => [isElement(connection(family), seenSet(family)), goto(again)]),
+    ...remembered('add', seenSet),
+    [goto(early)],
+  ])
+  scaffold.addChain(early, [
+    ...remembered('update', recentSet),
     // A rule of its own, so that it also drops where the set is full.
     scaffold.dropAs('syn'),
   ])
-  scaffold.addChain(again, [
-    ...families.map(family => [remember('update', seen(family), connection(family))]),
-    ...within,
-  ])
+  scaffold.addChain(again, [...remembered('update', seenSet), ...remembered('update', recentSet), ...within])
 }

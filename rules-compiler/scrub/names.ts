@@ -24,7 +24,9 @@ export const sampledSet = (instanceId: string, family: Family) => `${instanceId}
 export const knownSet = (instanceId: string, family: Family) => `${instanceId}/known/${family}`
 /** Devices of a black hole, each with its time. */
 export const blackHoleSet = (instanceId: string) => `${instanceId}/black-hole`
-/** SYNs seen once: source and source port. */
+/** SYNs seen within the last second: source and source port. */
+export const recentSynSet = (instanceId: string, family: Family) => `${instanceId}/recent-syn/${family}`
+/** SYNs seen before. */
 export const seenSynSet = (instanceId: string, family: Family) => `${instanceId}/seen-syn/${family}`
 
 /** The rate is part of the names that follow: another rate is another object, and one that stays keeps its state. */
@@ -44,6 +46,8 @@ export type MeterKind = 'known' | 'unknown' | 'connections'
 export const guestsChain = '_host/guests'
 /** Of host placement, right after conntrack. */
 export const arrivalsChain = '_host/arrivals'
+/** Nothing leads there: it is in the table so that the kernel follows sessions. */
+export const conntrackChain = '_host/conntrack'
 /** What is never cleaned nor black-holed. */
 export const allowedChain = '_host/allowed'
 
@@ -59,6 +63,7 @@ export type DefencePart =
   | 'lanes'
   | `lane/${LaneType}`
   | 'lane/syn/again'
+  | 'lane/syn/early'
 export const sessionsPart = (instanceId: string, part: SessionsPart) => `${sessionsChain(instanceId)}/${part}`
 export type SessionsPart =
   | 'known'

@@ -6,7 +6,7 @@ import { type Family, families, parseCidr } from '../../rules-compiler/address/c
 import type { Placement } from '../../rules-compiler/model/policy.ts'
 import type { LaneType, TrafficRate, TrafficType } from '../../rules-compiler/model/traffic.ts'
 import type { Cleaning, Defence } from '../../rules-compiler/scrub/defence.ts'
-import type { ScrubIr } from '../../rules-compiler/scrub/ir.ts'
+import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
 import { droppedCounter, heavySet, knownSet, sampledSet } from '../../rules-compiler/scrub/names.ts'
 import { type Arrival, type Forwarder, type Injection, makeForwarder, type Side } from '../support/forwarder.ts'
 import { makeScrubIr } from '../support/ir.ts'
@@ -212,20 +212,21 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
 
         test(`the lane of SYNs of ${family} passes those that come again`, async () => {
           const { send } = await load(placement, makeCleaning({ lanes: new Map([['syn', wide]]) }))
-          const syns = (sourcePort: number) => from(stranger[family], tcp({ sourcePort, destinationPort: 7000 }))
-          const first = await send(repeated(5, number => syns(1000 + number)))
-          assert.deepEqual(
-            first.passed,
-            repeated(5, () => false),
-          )
-          assert.equal(first.counted[droppedCounter('i-1', 'syn')], 5)
-          const second = await send([
-            syns(1000),
-            syns(1003),
-            syns(2000),
-            from(other[family], tcp({ ...ports, sourcePort: 1000 })),
-          ])
-          assert.deepEqual(second.passed, [true, true, false, false])
+          const syn = (source: string, sourcePort: number) => from(source, tcp({ sourcePort, destinationPort: 7000 }))
+          // On a slow machine what is sent in time may come too late.
+          for (let attempt = 1; ; attempt += 1) {
+            const [one, another, never] = repeated(3, number => 1000 * attempt + number) as [number, number, number]
+            const first = await send([one, another].map(port => syn(stranger[family], port)))
+            assert.deepEqual(first.passed, [false, false])
+            assert.equal(first.counted[droppedCounter('i-1', 'syn')], 2)
+            await setTimeout(1200)
+            const again = [one, another, never, one, never].map(port => syn(stranger[family], port))
+            const second = await send([...again, syn(other[family], one)])
+            if (!second.passed[0] && attempt < 5) continue
+            // What has just been seen is too early, whether it passed or not.
+            assert.deepEqual(second.passed, [true, true, false, false, false, false])
+            break
+          }
         })
 
         test(`a source of ${family} above its share is dropped from then on, and nobody else`, async () => {
@@ -321,6 +322,17 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
           from(stranger.ip6, icmp(protocol.icmpv6, 135, { body: Buffer.alloc(16) }), { hopLimit: 255 }),
         ])
         assert.equal(counted[droppedCounter('i-1', 'black-hole')], placement === 'host' ? undefined : 1)
+      })
+
+      test('sessions are followed before they are needed, where scrubbing may come', async () => {
+        const followed = async (facts: Partial<ScrubInstance>) => {
+          const enis = [{ id: 'eni-1', device: 'd0', placement }]
+          const { send } = await load(placement, { kind: 'none' }, makeScrubIr([{ enis, ...facts }]))
+          await send([from(stranger.ip, udp(ports))])
+          return Number((await forwarder.host.run('conntrack', ['--count'])).stdout)
+        }
+        assert.equal(await followed({}), 0)
+        assert.equal(await followed({ thresholds: { bpsMbit: 5, pps: 1000, source: 'manual' } }), 1)
       })
 
       test('sources are sampled', async () => {

@@ -35,6 +35,7 @@ export function makeScrubTable(random: Random): ScrubTable {
   )
   const instances = ids.map(id => ({
     id,
+    thresholds: random.pick([null, { bpsMbit: 5, pps: 1000, source: 'manual' as const }]),
     enis: owners.filter(({ instanceId }) => instanceId === id).map(({ eni }) => eni),
   }))
   return {
