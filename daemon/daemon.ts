@@ -16,7 +16,7 @@ import { createMetrics } from './metrics.ts'
 import { openAuthority } from './pki/authority.ts'
 import { Push } from './push/push.ts'
 import { openTransferFolder } from './services/backups.ts'
-import { sweepEvents } from './services/ddos-events.ts'
+import { sweepEvents, sweepLostEvents } from './services/ddos-events.ts'
 import { Executor } from './services/executor.ts'
 import { sweepIdempotency } from './services/idempotency.ts'
 import { World } from './state/world.ts'
@@ -110,7 +110,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       audit.committed(commit)
     })
     stops.unshift(() => watch.close())
-    const housekeeping = startHousekeeping({ store, world, log, now, sweeps: [sweepIdempotency, sweepEvents] })
+    const housekeeping = startHousekeeping({
+      store,
+      world,
+      log,
+      now,
+      sweeps: [
+        sweepIdempotency,
+        sweepEvents,
+        (state, nowMs) => sweepLostEvents(state, nowMs, instanceId => push.ddos.standingOf(instanceId)),
+      ],
+    })
     stops.unshift(() => housekeeping.close())
 
     const transferFolder = join(dataDir, 'transfer')

@@ -94,6 +94,13 @@ export interface DdosChange {
   readonly message: string
 }
 
+/**
+ * Why an event ended: traffic went down; its thresholds or the instance are gone; the host was started anew meanwhile;
+ * nobody tells of it any more, which only the daemon can know.
+ */
+export const ddosEndReasons = ['subsided', 'withdrawn', 'host-restarted', 'lost'] as const
+export type DdosEndReason = (typeof ddosEndReasons)[number]
+
 /** One attack on one instance, from the second it exceeded to the end of the hold time; whole in each message. */
 export interface DdosEvent {
   /** Made by the agent, `ddos-…`; the same for the whole event, also over restarts. */
@@ -108,8 +115,8 @@ export interface DdosEvent {
   readonly startTime: string
   /** When the traffic went under the thresholds to stay there is `endTime` less the hold time; null while it goes on. */
   readonly endTime: string | null
-  /** Why it ended: traffic went down; its thresholds or the instance are gone; the host was started anew meanwhile. */
-  readonly endReason: 'subsided' | 'withdrawn' | 'host-restarted' | null
+  /** Null while it goes on. */
+  readonly endReason: DdosEndReason | null
   readonly thresholds: DdosThresholds | null
   /** Highest one-second rates offered; each measure by itself. */
   readonly peak: TrafficRate & { readonly time: string }

@@ -6,7 +6,7 @@ import {
   type TrafficAmount,
   type TrafficRate,
 } from '../../rules-compiler/model/traffic.ts'
-import type { DdosChange, DdosEvent, DdosEvidence, DdosThresholds } from '../../wire/ddos.ts'
+import type { DdosChange, DdosEndReason, DdosEvent, DdosEvidence, DdosThresholds } from '../../wire/ddos.ts'
 import { addAmounts, type Measure, measures, noAmount, noRate, roundRate } from './rates.ts'
 import type { Sample } from './sample.ts'
 import { topSources, type WatchedSources } from './sources.ts'
@@ -147,7 +147,7 @@ export function asTold(event: OngoingEvent, nowMs: number): OngoingEvent {
 export interface Standing {
   readonly instanceId: string
   readonly phase: DdosEvent['phase']
-  readonly end: { readonly time: string; readonly reason: NonNullable<DdosEvent['endReason']> } | null
+  readonly end: { readonly time: string; readonly reason: DdosEndReason } | null
 }
 
 /** In the version it has. */

@@ -7,6 +7,7 @@ import {
   type DdosSource,
   type DdosThresholds,
   ddosChanges,
+  ddosEndReasons,
 } from '../../wire/ddos.ts'
 import { count, listOf, number, objectOf, oneOf, orNull, type Reader, refuse, text } from '../link/shape.ts'
 
@@ -55,7 +56,7 @@ export const readDdosEvent: Reader<DdosEvent> = objectOf<DdosEvent>({
   trigger,
   startTime: time,
   endTime: orNull(time),
-  endReason: orNull(oneOf(['subsided', 'withdrawn', 'host-restarted'])),
+  endReason: orNull(oneOf(ddosEndReasons)),
   thresholds: orNull(thresholds),
   peak,
   offered: amount,

@@ -1,7 +1,7 @@
 /** What the steps of one second share, and an event's beginning, changes and end in it. */
 import type { FloodType, TrafficRate } from '../../rules-compiler/model/traffic.ts'
 import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
-import type { DdosChange, DdosEvent, DdosStatus, DdosThresholds } from '../../wire/ddos.ts'
+import type { DdosChange, DdosEndReason, DdosStatus, DdosThresholds } from '../../wire/ddos.ts'
 import { beginEvent, type Tally, wireEvent, withChange } from './event.ts'
 import { describeRate, type Measure, thresholdRate } from './rates.ts'
 import { nothingRecognised, recognisedTypes } from './recognise.ts'
@@ -69,12 +69,7 @@ export function start(state: InstanceState, second: Second, tally: Tally): Insta
 }
 
 /** The last version; it is told by whoever asks next. */
-export function endEvent(
-  state: InstanceState,
-  moment: Moment,
-  reason: NonNullable<DdosEvent['endReason']>,
-  message: string,
-): InstanceState {
+export function endEvent(state: InstanceState, moment: Moment, reason: DdosEndReason, message: string): InstanceState {
   if (state.event === null) return state
   const noted = note(state, moment, 'end', message)
   const last = noted.event && { ...noted.event, version: noted.event.version + 1 }

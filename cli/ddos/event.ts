@@ -24,6 +24,7 @@ const endReasons: Readonly<Record<NonNullable<AttackEvent['endReason']>, string>
   subsided: 'the traffic went down',
   withdrawn: 'its thresholds or the instance are gone',
   'host-restarted': 'the host was started anew meanwhile',
+  lost: 'nobody tells of it any more: its agent is gone, or has forgotten it',
 }
 
 export const eventColumns: readonly Column<AttackEvent>[] = [

@@ -1,7 +1,7 @@
 /** What agents say of traffic scrubbing: shapes and sizes, as strict as messages.ts is about the rest. */
 import Type, { type TProperties, type TSchema } from 'typebox'
 import { floodTypes, scrubSteps, trafficTypes } from '../../rules-compiler/model/traffic.ts'
-import { ddosChanges, ddosPhases } from '../../wire/ddos.ts'
+import { ddosChanges, ddosEndReasons, ddosPhases } from '../../wire/ddos.ts'
 import { instanceId, printableText } from './text.ts'
 
 /** More instances than a host serves. */
@@ -80,7 +80,7 @@ const event = Type.Object({
   trigger: Type.Enum(['bps', 'pps', 'both', 'manual']),
   startTime: time,
   endTime: orNull(time),
-  endReason: orNull(Type.Enum(['subsided', 'withdrawn', 'host-restarted'])),
+  endReason: orNull(Type.Enum([...ddosEndReasons])),
   thresholds: orNull(thresholds),
   peak: Type.Object({ packetsPerSecond: count, bitsPerSecond: count, time }),
   offered: amount,

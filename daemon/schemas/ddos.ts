@@ -2,7 +2,7 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { ddosThresholdBounds, orderedHoldBounds } from '../../rules-compiler/model/policy.ts'
 import { floodTypes, scrubSteps, trafficTypes } from '../../rules-compiler/model/traffic.ts'
-import { ddosChanges, ddosPhases } from '../../wire/ddos.ts'
+import { ddosChanges, ddosEndReasons, ddosPhases } from '../../wire/ddos.ts'
 import { exact, nullable, revisionField, timeField } from './fields.ts'
 
 const bpsText = 'Mbit/s (10^6 bits a second).'
@@ -153,8 +153,9 @@ export const ddosEventSchema = Type.Object({
   startTime: timeField('By the clock of the host, as every time here.'),
   endTime: nullable(timeField('The traffic went down for good the hold time before; null while it goes on.')),
   endReason: nullable(
-    Type.Enum(['subsided', 'withdrawn', 'host-restarted'], {
-      description: 'Traffic went down; thresholds or instance are gone; the host was started anew meanwhile.',
+    Type.Enum([...ddosEndReasons], {
+      description:
+        'Traffic went down; thresholds or instance are gone; the host was started anew meanwhile; nobody tells of it any more.',
     }),
   ),
   thresholds: nullable(

@@ -4,6 +4,7 @@ import { type DdosEventDoc, keyOf, mostDdosEvents } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 import type { Write } from '../store/store.ts'
 import { eventsOf } from './ddos.ts'
+import type { DdosBoard } from './ddos-board.ts'
 import { retentionOf } from './settings.ts'
 
 export type Judgement =
@@ -95,6 +96,38 @@ function surplus(docs: ReadonlyMap<string, DdosEventDoc>, kept: number): readonl
   const rank = ({ event }: DdosEventDoc) => `${event.phase === 'ended' ? 0 : 1}${event.startTime}`
   const sorted = [...docs].map(([id, doc]) => ({ id, rank: rank(doc) })).sort((a, b) => (a.rank < b.rank ? -1 : 1))
   return sorted.slice(0, docs.size - kept).map(({ id }) => id)
+}
+
+/** What is told of an event that goes on is told at least every minute; an agent that was away catches up within one. */
+const lostAfterMs = 600_000
+
+/**
+ * Events under way that nobody will end: the instance has another agent or none, or its agent, which has spoken since the
+ * daemon's start, has another event or none.
+ */
+export function sweepLostEvents(world: World, nowMs: number, standingOf: DdosBoard['standingOf']): readonly Write[] {
+  const lost: Write[] = []
+  for (const doc of world.all('ddosEvent')) {
+    const { event, agentId, updatedAtMs } = doc
+    if (event.phase === 'ended' || updatedAtMs + lostAfterMs > nowMs) continue
+    const { instanceId, id } = event
+    const isServed = world.get('instance', instanceId)?.agentId === agentId
+    const standing = standingOf(instanceId)
+    if (isServed && (standing === undefined || standing.status.eventId === id)) continue
+    const time = new Date(nowMs).toISOString()
+    const message = 'Nobody tells of it any more'
+    const ended: DdosEvent = {
+      ...event,
+      version: event.version + 1,
+      phase: 'ended',
+      endTime: time,
+      endReason: 'lost',
+      changes: [...event.changes, { time, kind: 'end', message }],
+    }
+    lost.push({ key: keyOf('ddosEvent', id), value: { ...doc, event: ended, updatedAtMs: nowMs } })
+    if (lost.length === maxSwept) break
+  }
+  return lost
 }
 
 const dayMs = 24 * 3600 * 1000

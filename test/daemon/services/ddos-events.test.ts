@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type DdosEventDoc, keyOf } from '../../../daemon/model/documents.ts'
-import { keepEvents, sweepEvents, type Taken } from '../../../daemon/services/ddos-events.ts'
+import { keepEvents, sweepEvents, sweepLostEvents, type Taken } from '../../../daemon/services/ddos-events.ts'
 import type { Write } from '../../../daemon/store/store.ts'
 import type { DdosEvent } from '../../../wire/ddos.ts'
-import { ended, makeEvent, second } from '../../support/ddos.ts'
-import { account, worldOf } from '../../support/documents.ts'
+import { ended, makeEvent, makeStatus, second } from '../../support/ddos.ts'
+import { account, makeInstance, worldOf } from '../../support/documents.ts'
 
 const dayMs = 24 * 3600 * 1000
 
@@ -80,4 +80,38 @@ describe('the sweep', () => {
     const world = worldOf(...Array.from({ length: 1500 }, (_, serial) => stored(past(serial, `i-${serial}`))))
     assert.equal(sweepEvents(world, 91 * dayMs).length, 1000)
   })
+})
+
+describe('an event under way that nobody will end', () => {
+  const afterMs = 600_000
+  const served = (agentId: string | null): Write => {
+    const value = makeInstance({ id: 'i-1', agentId })
+    return { key: 'instance/i-1', value }
+  }
+  const silent = () => undefined
+  const says = (eventId: string | null) => () => ({
+    agentId: 'agent-1',
+    status: makeStatus({ instanceId: 'i-1', eventId }),
+  })
+  const rows = [
+    { name: 'its agent has not spoken yet', agentId: 'agent-1', standing: silent, isLost: false },
+    { name: 'its agent has it', agentId: 'agent-1', standing: says('ddos-1'), isLost: false },
+    { name: 'its agent has none', agentId: 'agent-1', standing: says(null), isLost: true },
+    { name: 'its agent has another', agentId: 'agent-1', standing: says('ddos-2'), isLost: true },
+    { name: 'the instance has another agent', agentId: 'agent-2', standing: silent, isLost: true },
+    { name: 'the instance has no agent', agentId: null, standing: silent, isLost: true },
+  ]
+  for (const { name, agentId, standing, isLost } of rows) {
+    test(name, () => {
+      const world = worldOf(served(agentId), stored(makeEvent({ id: 'ddos-1' })), stored(past(5)))
+      const [write, ...others] = sweepLostEvents(world, afterMs, standing)
+      const end = (write?.value as DdosEventDoc | undefined)?.event
+      assert.deepEqual(others, [])
+      assert.deepEqual(
+        end && [end.id, end.version, end.phase, end.endReason, end.changes.at(-1)?.kind],
+        isLost ? ['ddos-1', 2, 'ended', 'lost', 'end'] : undefined,
+      )
+      assert.deepEqual(sweepLostEvents(world, afterMs - 1, standing), [])
+    })
+  }
 })
