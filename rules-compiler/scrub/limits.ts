@@ -8,8 +8,8 @@
 import type { TrafficRate } from '../model/traffic.ts'
 import type { Limit } from './statements.ts'
 
-/** Just below: 0.98 of the rate. */
-const belowRate = 0.98
+/** Just below, as a part of the rate. */
+export const belowRate: Readonly<Record<Measure, number>> = { packets: 0.995, bytes: 0.98 }
 /** What a device that joins segments (GRO) may hand over as one packet; a bucket that is smaller would never pass it. */
 const largestPacketBytes = 65_536
 
@@ -20,10 +20,10 @@ export const measures: readonly Measure[] = ['packets', 'bytes']
 export type LimitPair = Readonly<Record<Measure, Limit>>
 
 /** For what is sent by many: bursts are short. */
-export function closeLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate, part = belowRate): LimitPair {
+export function closeLimits({ packetsPerSecond, bitsPerSecond }: TrafficRate, parts = belowRate): LimitPair {
   return {
-    packets: packetLimit(packetsPerSecond * part, closeBurst(packetsPerSecond)),
-    bytes: byteLimit((bitsPerSecond / 8) * part, largestPacketBytes),
+    packets: packetLimit(packetsPerSecond * parts.packets, closeBurst(packetsPerSecond)),
+    bytes: byteLimit((bitsPerSecond / 8) * parts.bytes, largestPacketBytes),
   }
 }
 

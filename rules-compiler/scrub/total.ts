@@ -10,7 +10,7 @@
 
 import type { TrafficRate } from '../model/traffic.ts'
 import { goto } from '../nft/expressions.ts'
-import { closeLimits, limitText, type Measure, measures, roomLimit } from './limits.ts'
+import { belowRate, closeLimits, limitText, type Measure, measures, roomLimit } from './limits.ts'
 import { sessionsPart, stepSet, type TotalPart, totalLimit } from './names.ts'
 import type { Scaffold } from './scaffold.ts'
 import { isElement, remember, type ScrubExpression, type ScrubRule } from './statements.ts'
@@ -19,20 +19,25 @@ const droppedBy = { packets: 'packet-rate', bytes: 'bit-rate' } as const satisfi
 
 /** Ends of the steps: parts of the total that known sources have. Fine enough that little is left unused. */
 const stepEnds = [0.025, 0.075, 0.125, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8] as const
-const nearlyAll = 0.97
 /**
- * What the others may have while known sources have less than the first step. Ten seconds that begin with a full bucket
- * pass 11 of these, 10.5 times the threshold.
+ * What the others may have while known sources have less than the first step. Of bytes, ten seconds that begin with a full
+ * bucket pass 11 of these, 10.5 times the threshold.
  */
-const unknownAlone = 0.954
+const unknownAlone: Readonly<Record<Measure, number>> = { packets: 0.97, bytes: 0.954 }
 /** Traffic that goes to and fro between two steps keeps the higher one. */
 const markSeconds = 2
 
 /** A key that is always the same: for a set that is a mark, there or not. */
 const always: ScrubExpression = { '&': [{ meta: { key: 'mark' } }, 0] }
 
-/** What is left to the others while known sources are between the end of one step and that of the next. */
-const left = [unknownAlone, ...stepEnds.map((_, step) => nearlyAll - (stepEnds[step + 1] ?? nearlyAll - 0.01))]
+/**
+ * What is left to the others while known sources are between the end of one step and that of the next; a hundredth less,
+ * so that what both have together does not fill the limit of all.
+ */
+function leftOf(measure: Measure): readonly number[] {
+  const most = belowRate[measure] - 0.01
+  return [unknownAlone[measure], ...stepEnds.map((_, step) => most - (stepEnds[step + 1] ?? most - 0.01))]
+}
 
 /** Chains `known/packets` and `unknown/packets` are entered by either; both end in accepting or dropping. */
 export function addTotal(scaffold: Scaffold, total: TrafficRate): void {
@@ -78,6 +83,7 @@ function addUnknown(scaffold: Scaffold, total: TrafficRate, measure: Measure): v
   const { instanceId } = scaffold
   const next = goto(sessionsPart(instanceId, nextPart('unknown', measure)))
   const dropped = scaffold.dropAs(droppedBy[measure])
+  const left = leftOf(measure)
   const rules = left.toReversed().flatMap((part, index): readonly ScrubRule[] => {
     const step = left.length - 1 - index
     const room = roomLimit(measure, total, part - (left[step + 1] ?? 0), 'tenth')

@@ -83,7 +83,7 @@ describe('what passes', { skip: needsKernel }, () => {
 
   /** Once a second, from the first packet of a flood, which finds all buckets full, to the last. */
   async function observe(sender: FloodSender, packetsPerSecond: number): Promise<readonly Observed[]> {
-    await using observer = await Observer.start(scene.host, scene.device)
+    const observer = await Observer.start(scene.host, scene.device)
     const begun = await observer.look()
     const sending = sender.send({ packetsPerSecond, seconds: 13 })
     const { before: last } = await observer.until(seen => seen.offered.packets > begun.offered.packets, 20_000)
@@ -93,6 +93,7 @@ describe('what passes', { skip: needsKernel }, () => {
       observations.push(await observer.look())
     }
     await sending.stop()
+    await observer[Symbol.asyncDispose]()
     await scene.host.run('nft', ['delete', 'table', 'inet', 'observer'])
     return observations
   }

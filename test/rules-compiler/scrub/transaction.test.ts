@@ -62,11 +62,11 @@ describe('a change of the scrubbing table', () => {
     const with1 = makeCleaning({ lanes: new Map([['udp', rate(1000)]]) })
     const with2 = makeCleaning({ lanes: new Map([['udp', rate(2000)]]) })
     assert.deepEqual(showCommands(scrubTransaction(table({ 'i-1': with1 }), table({ 'i-1': with2 }))), [
-      'add limit i-1/lane/udp/1960-packets-a-second-200',
+      'add limit i-1/lane/udp/1990-packets-a-second-200',
       'flush chain i-1/defence/lane/udp',
       'add rule i-1/defence/lane/udp',
       'add rule i-1/defence/lane/udp',
-      'delete limit i-1/lane/udp/58800-packets-a-minute-100',
+      'delete limit i-1/lane/udp/59700-packets-a-minute-100',
     ])
   })
 
