@@ -2,7 +2,7 @@
  * What known and other sources have of everything that passes.
  *
  * Limits alone cannot put one before the other. Behind a limit that a flood fills, the next token goes to whoever comes
- * just as it is there, and the flood is always there: of known sources a twentieth would pass (measured). So the others
+ * just as it is there, and the flood is always there: in a simulation a twentieth of known sources' packets passed. So the others
  * get what known sources leave, in steps: a source of tokens for each step of what known sources have, one after the
  * other; what overflows the step before marks the step in a set, for some seconds, and what is marked is taken from the
  * others. Known sources lose nothing then, and together both stay just below the total.
