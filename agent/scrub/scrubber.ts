@@ -356,8 +356,8 @@ export class Scrubber {
   }
 
   async #sample(ir: ScrubIr): Promise<ReadonlyMap<string, Sample>> {
-    // Nothing of ours has ever been put there.
-    if (this.#putOf === null) return new Map()
+    // Nothing of ours has ever been put there, or nothing in it counts.
+    if (this.#putOf === null || this.#devices.size === 0) return new Map()
     try {
       const read = await this.#table.read()
       if (read !== null) return sampleInstances(ir, read.previous, read.current)
