@@ -83,8 +83,6 @@ export interface Standing extends DdosStatus {
 
 interface Watched {
   instance: ScrubInstance
-  /** Of its ENIs. */
-  addresses: readonly string[]
   state: InstanceState
   defence: Defence
   status: DdosStatus | null
@@ -109,7 +107,7 @@ export class Scrubber {
   readonly #options: ScrubberOptions
   readonly #table: ScrubTable
   readonly #watched = new Map<string, Watched>()
-  #policy: PolicyIr | null = null
+  #policy: Pick<PolicyIr, 'scrub'> | null = null
   /** Of the policy, with the devices as they are called now. */
   #ir: ScrubIr | null = null
   #links: readonly Device[] | null = null
@@ -148,7 +146,7 @@ export class Scrubber {
     this.#schedule()
   }
 
-  setPolicy(policy: PolicyIr): void {
+  setPolicy(policy: Pick<PolicyIr, 'scrub'>): void {
     this.#policy = policy
     this.#refreshSoon()
   }
@@ -274,19 +272,15 @@ export class Scrubber {
     const resumed = this.#resume()
     const capacity = ringCapacity(instances.length)
     const ids = new Set(instances.map(({ id }) => id))
-    const enis = Map.groupBy(this.#policy?.enis ?? [], eni => eni.instanceId)
     for (const instance of instances) {
-      const addresses = (enis.get(instance.id) ?? []).flatMap(eni => eni.addresses)
       const known = this.#watched.get(instance.id)
       if (known !== undefined) {
         known.instance = instance
-        known.addresses = addresses
         known.ring.setCapacity(capacity)
         continue
       }
       this.#watched.set(instance.id, {
         instance,
-        addresses,
         state: resumed.get(instance.id) ?? newState(instance.id),
         defence: { kind: 'none' },
         status: null,
@@ -298,7 +292,7 @@ export class Scrubber {
     for (const [id, watched] of this.#watched) {
       if (ids.has(id)) continue
       this.#watched.delete(id)
-      this.#withdraw(watched.state, watched.addresses)
+      this.#withdraw(watched.state, watched.instance.addresses)
     }
     for (const [id, state] of resumed) if (!ids.has(id)) this.#withdraw(state, [])
     metrics.endOthers(ids)
@@ -425,7 +419,7 @@ export class Scrubber {
       metrics.note(instance, status, sample)
       if (sample !== null && status.sample !== null) watched.ring.add(status.sample)
       const last = event ?? watched.event
-      if (last !== null) this.#tell(last, event !== null, notices, watched.addresses)
+      if (last !== null) this.#tell(last, event !== null, notices, instance.addresses)
       if (event !== null) watched.event = event
     } catch (error) {
       // What stands for it stays, and the others are decided on.

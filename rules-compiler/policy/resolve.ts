@@ -154,6 +154,7 @@ function resolveScrubInstance(instance: Instance, enis: readonly Eni[]): ScrubIn
     id,
     instanceType,
     enis: enis.map(({ id, device, placement }) => ({ id, device, placement })).sort((a, b) => compareText(a.id, b.id)),
+    addresses: enis.flatMap(eni => eni.addresses).sort(compareText),
     maximum,
     thresholds: resolveThresholds(instance, maximum),
     scrubbing: scrubbingCancelled ? 'cancelled' : 'on',

@@ -28,6 +28,8 @@ export interface ScrubInstance {
   readonly instanceType: string | null
   /** All of them, with a group or without, ordered by id. */
   readonly enis: readonly ScrubEni[]
+  /** Of its ENIs, for whoever is told of attacks; without a part in what is measured and cleaned. */
+  readonly addresses: readonly string[]
   /** By instance type; null where the type is not known, or there is none. */
   readonly maximum: InstanceTypeThresholds | null
   /** Null: measured, never scrubbed. */

@@ -34,6 +34,7 @@ const settings: fc.Arbitrary<Omit<ScrubIr, 'instances'>> = fc.record({
 function arbitraryInstance(id: string): fc.Arbitrary<Omit<ScrubInstance, 'enis'>> {
   return fc.record({
     id: fc.constant(id),
+    addresses: fc.constant([]),
     instanceType: fc.constantFrom(null, 'ecs.g5.large', 'no.such.type'),
     maximum: fc.constantFrom(null, { maxBpsMbit: 30_000, maxPps: 6_000_000 }),
     thresholds: fc.option(thresholds, { nil: null }),

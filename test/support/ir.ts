@@ -84,6 +84,7 @@ export function makeScrubIr(instances: readonly Partial<ScrubInstance>[] = [], f
       id: 'i-1',
       instanceType: null,
       enis: [{ id: 'eni-1', device: 'eth0', placement: 'host' }],
+      addresses: [],
       maximum: null,
       thresholds: null,
       scrubbing: 'on',

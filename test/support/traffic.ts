@@ -19,6 +19,7 @@ export function makeScrubInstance(given: Partial<ScrubInstance> = {}): ScrubInst
     id: 'i-1',
     instanceType: 'ecs.g5.large',
     enis: [{ id: 'eni-1', device: 'eth0', placement: 'host' }],
+    addresses: [],
     maximum: { maxBpsMbit: 1000, maxPps: 300_000 },
     thresholds: { bpsMbit: 1000, pps: 300_000, source: 'type' },
     scrubbing: 'on',

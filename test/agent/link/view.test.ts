@@ -256,6 +256,8 @@ const anyChange = fc.oneof(
 )
 
 describe('what a view says of traffic scrubbing', () => {
+  const addresses = ['198.18.0.2']
+
   const scrubOf = (objects: readonly ViewObject[]) => viewOf(objects).makePolicy(onEth0).ir?.scrub
   const withInstance = (fields: Partial<ViewInstance>, settings = settingsObject()) => [
     settings,
@@ -281,6 +283,7 @@ describe('what a view says of traffic scrubbing', () => {
         [
           {
             instanceType: 'ecs.g5.large',
+            addresses,
             maximum: { maxBpsMbit: 1000, maxPps: 300_000 },
             thresholds: { bpsMbit: 500, pps: 100_000, source: 'auto' },
             scrubbing: 'cancelled',
@@ -296,14 +299,14 @@ describe('what a view says of traffic scrubbing', () => {
     const view = viewOf(smallView([443], ['198.18.0.9']))
     const scrub = () => view.makePolicy(onEth0).ir?.scrub
     const before = scrub()
-    assert.deepEqual(before, makeScrubIr([{}]))
+    assert.deepEqual(before, makeScrubIr([{ addresses }]))
     view.apply(delta(2, { members: [{ id: 'sg-app', add: ['198.18.0.10'], remove: [] }] }))
     assert.equal(scrub(), before)
     const order = { id: 'order-1', action: 'lift', holdSeconds: null } as const
     view.apply(delta(3, { set: [instanceObject('i-1', { ddosOrder: order })] }))
-    assert.deepEqual(scrub(), makeScrubIr([{ order }]))
+    assert.deepEqual(scrub(), makeScrubIr([{ addresses, order }]))
     view.apply(delta(4, { set: [settingsObject({ trafficScope: 'all' })] }))
-    assert.deepEqual(scrub(), makeScrubIr([{ order }], { trafficScope: 'all' }))
+    assert.deepEqual(scrub(), makeScrubIr([{ addresses, order }], { trafficScope: 'all' }))
   })
 
   test('spares the way to the daemon', () => {

@@ -243,10 +243,11 @@ test('scrubbing knows every instance and all ENIs of each, with a group or witho
   const { scrub } = resolve(`
 instances: [{ id: i-web }, { id: i-bare, instanceType: ecs.g5.large }, { id: i-db }]
 interfaces:
-  - { id: eni-3, instanceId: i-web, device: tap1, placement: guest, securityGroupIds: [] }
+  - { id: eni-3, instanceId: i-web, device: tap1, placement: guest, addresses: ["2001:db8::3", 198.18.0.3], securityGroupIds: [] }
   - { id: eni-2, instanceId: i-db, device: tap0, placement: guest, securityGroupIds: [sg-1] }
-  - { id: eni-1, instanceId: i-web, device: eth0, securityGroupIds: [sg-1] }
+  - { id: eni-1, instanceId: i-web, device: eth0, addresses: [198.18.0.2], securityGroupIds: [sg-1] }
 securityGroups: [{ id: sg-1 }]`)
+  assert.deepEqual(scrub.instances.at(-1)?.addresses, ['198.18.0.2', '198.18.0.3', '2001:db8::3'])
   assert.deepEqual(
     scrub.instances.map(({ id, enis }) => ({ id, enis })),
     [
