@@ -42,12 +42,12 @@ export function createScrubMetrics(registry: Registry) {
     new Gauge({
       name,
       help,
-      labelNames: ['instance', ...labels],
+      labelNames: ['instance_id', ...labels],
       registers,
       collect() {
         this.reset()
-        for (const [instance, series] of all)
-          for (const [more, value] of read(series)) this.set({ instance, ...more }, value)
+        for (const [instance_id, series] of all)
+          for (const [more, value] of read(series)) this.set({ instance_id, ...more }, value)
       },
     })
   }
@@ -61,12 +61,12 @@ export function createScrubMetrics(registry: Registry) {
     new Counter({
       name,
       help,
-      labelNames: ['instance', ...labels],
+      labelNames: ['instance_id', ...labels],
       registers,
       collect() {
         this.reset()
-        for (const [instance, series] of all)
-          for (const [more, value] of read(series)) this.inc({ instance, ...more }, value)
+        for (const [instance_id, series] of all)
+          for (const [more, value] of read(series)) this.inc({ instance_id, ...more }, value)
       },
     })
   }

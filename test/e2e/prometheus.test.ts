@@ -61,7 +61,7 @@ describe('an agent', { skip: needsKernel || prometheus.skip }, () => {
     const peer = stack.use(await startPeer(host))
     const get = async (port: number, path: string) => (await peer.httpGet('127.0.0.1', port, path)).body
     await eventually(async () =>
-      assert.match(await get(9469, '/metrics'), /^ringwall_agent_ddos_phase\{instance="i-1",phase="normal"\} 1$/m),
+      assert.match(await get(9469, '/metrics'), /^ringwall_agent_ddos_phase\{instance_id="i-1",phase="normal"\} 1$/m),
     )
     await checkMetrics(await get(9469, '/metrics'))
 

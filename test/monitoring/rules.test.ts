@@ -98,7 +98,7 @@ interface Row {
 
 const agent = 'job="ringwall-agent",instance="web1:9469"'
 const daemon = 'job="ringwall-daemon",instance="daemon:9480"'
-const ofInstance = `${agent},exported_instance="i-1"`
+const ofInstance = `${agent},instance_id="i-1"`
 const phase = (name: string) => `ringwall_agent_ddos_phase{${ofInstance},phase="${name}"}`
 const ddos = (name: string) => `ringwall_agent_ddos_${name}{${ofInstance}}`
 const dropped = (step: string) => `ringwall_agent_ddos_dropped_packets_total{${ofInstance},step="${step}"}`
@@ -494,7 +494,7 @@ describe('promtool', { skip }, () => {
                     severity: 'critical',
                     job: 'ringwall-agent',
                     instance: 'web1:9469',
-                    exported_instance: 'i-1',
+                    instance_id: 'i-1',
                     phase: 'black-hole',
                   },
                   exp_annotations: {

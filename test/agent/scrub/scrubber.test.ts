@@ -361,7 +361,7 @@ describe('the scrubber', () => {
     await rig.second(100)
     assert.ok(
       (await rig.registry.metrics()).includes(
-        'ringwall_agent_ddos_inbound_packets_total{instance="i-1",type="udp"} 600',
+        'ringwall_agent_ddos_inbound_packets_total{instance_id="i-1",type="udp"} 600',
       ),
     )
   })
