@@ -13,34 +13,13 @@ import {
 } from '../../rules-compiler/model/traffic.ts'
 import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
+import { makeScrubIr } from './ir.ts'
 
+/** Of a type with thresholds. */
 export function makeScrubInstance(given: Partial<ScrubInstance> = {}): ScrubInstance {
-  return {
-    id: 'i-1',
-    instanceType: 'ecs.g5.large',
-    enis: [{ id: 'eni-1', device: 'eth0', placement: 'host' }],
-    addresses: [],
-    maximum: { maxBpsMbit: 1000, maxPps: 300_000 },
-    thresholds: { bpsMbit: 1000, pps: 300_000, source: 'type' },
-    scrubbing: 'on',
-    order: null,
-    ...given,
-  }
-}
-
-export function makeScrubIr(given: Partial<ScrubIr> = {}): ScrubIr {
-  return {
-    instances: [makeScrubInstance()],
-    trafficScope: 'internet',
-    allowList: [],
-    controlConnections: [],
-    secondsOver: 1,
-    holdSeconds: 60,
-    blackHoleMbit: 5000,
-    blackHoleHoldSeconds: 1800,
-    mostBlackHoleHoldSeconds: 86_400,
-    ...given,
-  }
+  const maximum = { maxBpsMbit: 1000, maxPps: 300_000 }
+  const thresholds = { bpsMbit: 1000, pps: 300_000, source: 'type' } as const
+  return makeScrubIr([{ instanceType: 'ecs.g5.large', maximum, thresholds, ...given }]).instances[0]!
 }
 
 /** Packets a second, of 100 bytes; or packets and bits a second. */
@@ -107,7 +86,7 @@ export class Trial {
 
   constructor(options: TrialOptions = {}) {
     this.#options = options
-    this.ir = makeScrubIr(options.ir)
+    this.ir = makeScrubIr([makeScrubInstance()], options.ir)
     this.instance = makeScrubInstance(options.instance)
     this.wallMs = options.wallMs ?? (monotonicMs => Date.UTC(2026, 0, 1) + monotonicMs)
   }

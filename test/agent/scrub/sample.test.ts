@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { exceededMeasures, thresholdRate } from '../../../agent/scrub/rates.ts'
 import { type Reading, type Sample, sampleInstances, wireSample } from '../../../agent/scrub/sample.ts'
 import { scrubSteps, type TrafficAmount, trafficTypes } from '../../../rules-compiler/model/traffic.ts'
-import { makeSample, makeScrubInstance, makeScrubIr } from '../../support/traffic.ts'
+import { makeScrubIr } from '../../support/ir.ts'
+import { makeSample, makeScrubInstance } from '../../support/traffic.ts'
 
 const kinds = [...trafficTypes, 'out-of-scope']
 
@@ -124,7 +125,7 @@ describe('a sample of two readings', () => {
 
   test('tells of each instance by itself', () => {
     const other = makeScrubInstance({ id: 'i-2', enis: [{ id: 'eni-2', device: 'eth1', placement: 'guest' }] })
-    const ir = makeScrubIr({ instances: [makeScrubInstance(), other] })
+    const ir = makeScrubIr([makeScrubInstance(), other])
     const before = reading(0, { [udp]: 9 }, ['eni-1', 'eni-2'])
     const samples = sampleInstances(ir, before, reading(1000, { [udp]: 3, [udp2]: 4 }, ['eni-1', 'eni-2']))
     assert.deepEqual([...samples.keys()], ['i-2'])
@@ -165,7 +166,7 @@ describe('a sample of two readings', () => {
 
 function sampleOf(before: Reading | null, now: Reading, enis: readonly string[] = ['eni-1']): Sample | null {
   const instance = makeScrubInstance({ enis: enis.map(id => ({ id, device: id, placement: 'host' as const })) })
-  return sampleInstances(makeScrubIr({ instances: [instance] }), before, now).get('i-1') ?? null
+  return sampleInstances(makeScrubIr([instance]), before, now).get('i-1') ?? null
 }
 
 const limit = thresholdRate({ bpsMbit: 1000, pps: 300_000 })
