@@ -45,6 +45,9 @@ export interface Decided {
 
 /** A break between two samples that is longer ends seconds in a row, and counts for no more of the hold time. */
 const mostGapMs = 5000
+/** So many seconds of samples may be a little less by the clock, and another second is not waited for because of that. */
+const jitterMs = 50
+
 type Step = (state: InstanceState, second: Second) => InstanceState
 
 const steps: readonly Step[] = [
@@ -170,7 +173,7 @@ function finishEvent(state: InstanceState, second: Second): InstanceState {
       ? endEvent(state, second, 'subsided', 'The black hole is over')
       : endEvent(state, second, 'withdrawn', 'The thresholds were withdrawn')
   }
-  if (underMs < holdSeconds * 1000) return state
+  if (underMs < holdSeconds * 1000 - jitterMs) return state
   return endEvent(state, second, 'subsided', `The traffic has stayed under both thresholds for ${holdSeconds} s`)
 }
 

@@ -84,6 +84,13 @@ describe('a late tick', () => {
     assert.equal(trial.second(loads.o!, { intervalMs: 990 }).status.phase, 'cleaning')
   })
 
+  test('nor the hold time, where they come to a little less by the clock', () => {
+    const trial = new Trial(hold)
+    trial.second(loads.o!)
+    for (let second = 1; second < 3; second++) trial.second(loads.u!, { intervalMs: 999 })
+    assert.equal(trial.second(loads.u!, { intervalMs: 999 }).status.phase, 'normal')
+  })
+
   test('after a break does not complete the hold time', () => {
     const trial = new Trial({ ir: { holdSeconds: 10 } })
     trial.second(loads.o!)
