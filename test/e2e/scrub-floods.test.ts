@@ -136,7 +136,12 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
     assert.deepEqual(missing, [], `recognised: ${recognised.join(', ')}`)
     if (row.kind !== 'mixed') assert.deepEqual(recognised, row.types)
   }
-  assertTold(event, { sent, pace, all })
+  const seconds = windows(
+    observer.observations.filter(({ atMs }) => atMs >= quiet.atMs),
+    1,
+  )
+  const seenPeak = Math.max(...seconds.map(second => second.offered.packets / second.seconds))
+  assertTold(event, { sent, seenPeak, all })
   if (row.sources === 1) {
     assert.equal(event.topSources[0]?.address, forgedSource(row.family, 0))
     assert.ok(event.topSources[0].share > 0.5, JSON.stringify(event.topSources))
@@ -169,8 +174,8 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
 
 interface Truth {
   readonly sent: { readonly packets: number; readonly bytes: number }
-  /** Packets a second of the sender. */
-  readonly pace: number
+  /** Packets a second offered in the worst second: on a busy machine a sender that was held up makes up for it. */
+  readonly seenPeak: number
   /** Seen by another table, from before the first packet until after the end, with what well-behaved clients sent. */
   readonly all: { readonly offered: TrafficAmount; readonly passed: TrafficAmount }
 }
@@ -179,7 +184,7 @@ interface Truth {
  * An event begins with the first second over. The one before may have seen the first packets, and not more than the
  * threshold.
  */
-function assertTold(event: DdosEvent, { sent, pace, all }: Truth): void {
+function assertTold(event: DdosEvent, { sent, seenPeak, all }: Truth): void {
   const { offered, passed, dropped, peak } = event
   const steps = Object.values(dropped)
   const lost = { packets: sum(steps.map(step => step.packets)), bytes: sum(steps.map(step => step.bytes)) }
@@ -194,8 +199,9 @@ function assertTold(event: DdosEvent, { sent, pace, all }: Truth): void {
     const mostApart = untold[unit] + 0.1 * all.passed[unit]
     assert.ok(apart <= mostApart, `${unit} passed: ${passed[unit]}, and ${all.passed[unit]} were seen`)
   }
+  // Seconds of one and of the other begin apart: what is one here may be two halves there.
   const rate = peak.packetsPerSecond
-  assert.ok(rate > 0.5 * pace && rate < 2 * pace, `at its peak ${rate} packets a second, sent at ${pace}`)
+  assert.ok(rate > 0.4 * seenPeak && rate < 2.5 * seenPeak, `at its peak ${rate} packets a second, seen ${seenPeak}`)
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)

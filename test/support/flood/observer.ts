@@ -42,8 +42,9 @@ table inet observer {
   }
 }`
 
+/** On performance.now()'s clock: the kernel was asked after `askedAtMs` and had answered before `atMs`. */
 export interface Observed {
-  /** On performance.now()'s clock. */
+  readonly askedAtMs: number
   readonly atMs: number
   readonly offered: TrafficAmount
   readonly passed: TrafficAmount
@@ -52,6 +53,7 @@ export interface Observed {
 /** What was seen between two observations. */
 export interface Interval {
   readonly fromMs: number
+  /** As many as it may have been: on a busy machine each answer comes late by another time. */
   readonly seconds: number
   readonly offered: TrafficAmount
   readonly passed: TrafficAmount
@@ -76,6 +78,7 @@ export class Observer implements AsyncDisposable {
   }
 
   async look(): Promise<Observed> {
+    const askedAtMs = performance.now()
     const { stdout } = await this.#namespace.run('nft', ['-j', 'list', 'counters', 'table', 'inet', 'observer'])
     const { nftables }: { nftables: { counter?: TrafficAmount & { name: string } }[] } = JSON.parse(stdout)
     const amountOf = (wanted: string): TrafficAmount => {
@@ -83,7 +86,7 @@ export class Observer implements AsyncDisposable {
       return { packets, bytes }
     }
     const passed = add(amountOf('passed'), amountOf('fragments'))
-    return { atMs: performance.now(), offered: amountOf('offered'), passed }
+    return { askedAtMs, atMs: performance.now(), offered: amountOf('offered'), passed }
   }
 
   /** The first look at which it holds, from now on, and the one before. @throws {Error} if there is none in time */
@@ -119,7 +122,7 @@ export class Observer implements AsyncDisposable {
 export function between(earlier: Observed, later: Observed): Interval {
   return {
     fromMs: earlier.atMs,
-    seconds: (later.atMs - earlier.atMs) / 1000,
+    seconds: (later.atMs - earlier.askedAtMs) / 1000,
     offered: subtract(later.offered, earlier.offered),
     passed: subtract(later.passed, earlier.passed),
   }
