@@ -36,7 +36,8 @@ const deeds: readonly { readonly name: string; readonly text: string }[] = [
   { name: 'adds a counter', text: `add counter ${table} mine` },
 ]
 
-describe('an agent that scrubs', { skip: needsKernel }, () => {
+/** Each has a host of its own, and mostly waits. */
+describe('an agent that scrubs', { skip: needsKernel, concurrency: 3 }, () => {
   test('tells what was sent, over a kill too, and goes on from what stands', async () => {
     await using stack = new AsyncDisposableStack()
     const rig = await FloodRig.start(stack, { thresholds, scrubbing })

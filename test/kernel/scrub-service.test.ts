@@ -1,18 +1,19 @@
 /** Well-behaved traffic goes on while floods are cleaned, by the ruleset alone: what is known comes first. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { families } from '../../rules-compiler/address/cidr.ts'
 import type { TrafficRate } from '../../rules-compiler/model/traffic.ts'
-import type { Cleaning } from '../../rules-compiler/scrub/defence.ts'
+import type { Cleaning, Defence } from '../../rules-compiler/scrub/defence.ts'
 import { Customers } from '../support/flood/customers.ts'
 import { floodFrames, type PureFloodKind } from '../support/flood/frames.ts'
-import { buildScene, type Scene } from '../support/flood/scene.ts'
+import { buildScene } from '../support/flood/scene.ts'
 import { FloodSender } from '../support/flood/sender.ts'
 import { makeScrubIr } from '../support/ir.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { makeCleaning, ScrubbedHost } from '../support/scrub-table.ts'
 
 const total: TrafficRate = { packetsPerSecond: 1000, bitsPerSecond: 5_000_000 }
+const thresholds = { bpsMbit: 5, pps: 1000, source: 'manual' } as const
 /** A third of the total in bits. */
 const downloadBytesPerSecond = 200_000
 const lane: TrafficRate = { packetsPerSecond: 300, bitsPerSecond: 1_000_000 }
@@ -25,33 +26,24 @@ const floods: readonly { readonly kind: PureFloodKind; readonly name: string; re
     { kind: 'ack', name: 'without sessions', cleaning: { dropSessionless: true } },
   ]
 
-describe('service during floods of ten times the threshold', { skip: needsKernel }, () => {
-  const stack = new AsyncDisposableStack()
-  let scene: Scene
-  let customers: Customers
-  let host: ScrubbedHost
-
-  const clean = (cleaning: Partial<Cleaning> | null) =>
-    host.load({
-      ir: makeScrubIr([{ enis: [{ id: 'eni-1', device: scene.device, placement: 'host' }] }]),
-      devices: new Set([scene.device]),
-      defences: new Map([['i-1', cleaning === null ? { kind: 'none' } : makeCleaning({ total, ...cleaning })]]),
-    })
-
-  before(async () => {
-    scene = await buildScene(stack)
-    host = new ScrubbedHost(scene.host)
-    await clean(null)
-    customers = stack.use(
-      await Customers.start(scene, { downloadBytesPerSecond, knocksPerSecond: 3, patienceMs: 10_000 }),
-    )
-  })
-  after(() => stack.disposeAsync())
-
+describe('service during floods of ten times the threshold', { skip: needsKernel, concurrency: 4 }, () => {
   for (const { kind, name, cleaning } of floods) {
     for (const family of families) {
       test(`${kind}, ${name}, ${family}`, async () => {
-        await clean(cleaning)
+        await using stack = new AsyncDisposableStack()
+        const scene = await buildScene(stack)
+        const host = new ScrubbedHost(scene.host)
+        const defend = (defence: Defence) =>
+          host.load({
+            // With thresholds conntrack follows sessions before it is needed.
+            ir: makeScrubIr([{ enis: [{ id: 'eni-1', device: scene.device, placement: 'host' }], thresholds }]),
+            devices: new Set([scene.device]),
+            defences: new Map([['i-1', defence]]),
+          })
+        await defend({ kind: 'none' })
+        const rates = { downloadBytesPerSecond, knocksPerSecond: 3, patienceMs: 10_000 }
+        const customers = stack.use(await Customers.start(scene, rates))
+        await defend(makeCleaning({ total, ...cleaning }))
         const frames = floodFrames({ kind, family, sources: 10_000, packetBytes: 100 }, scene.target)
         await using sender = await FloodSender.create(scene.internet, scene.internetDevice, frames)
         // Sources become known with their first packets after cleaning began.
@@ -66,7 +58,6 @@ describe('service during floods of ten times the threshold', { skip: needsKernel
           `${Math.round(service.bytesPerSecond)} of ${downloadBytesPerSecond} bytes a second`,
         )
         assert.ok(service.connectMs.length > 0, 'no newcomer was answered')
-        await clean(null)
       })
     }
   }
