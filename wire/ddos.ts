@@ -69,7 +69,7 @@ export interface DdosEvidence {
   readonly peak: TrafficRate
   /** Arrivals a second before the event, of the same kind. */
   readonly usual: TrafficRate
-  /** SYNs for each other TCP packet; null where TCP plays no part. */
+  /** SYNs for each other TCP packet in the second in which it was named; null where TCP plays no part. */
   readonly synRatio: number | null
   /** What the ten heaviest sources had of the packets, 0 to 1; null before sources were watched. */
   readonly sourceConcentration: number | null

@@ -174,6 +174,7 @@ function stronger(so: DdosEvidence, now: DdosEvidence): DdosEvidence {
   return {
     ...strongest,
     peak: higherRate(so.peak, now.peak),
+    synRatio: so.synRatio,
     sourceConcentration: now.sourceConcentration ?? so.sourceConcentration,
   }
 }

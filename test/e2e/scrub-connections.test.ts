@@ -47,7 +47,7 @@ describe('connections in numbers', { skip: needsKernel }, () => {
       ['connections'],
     )
     const { synRatio } = event!.attackTypes[0]!
-    assert.ok(synRatio !== null && synRatio > 0.1 && synRatio < 0.6, `${synRatio} SYNs for each other packet`)
+    assert.ok(synRatio !== null && synRatio > 0.05 && synRatio < 0.6, `${synRatio} SYNs for each other packet`)
     for (const { address } of event!.topSources.slice(0, 3)) assert.ok(attackers.includes(address), address)
     assert.deepEqual(service.brokenSessions, [])
     assert.ok(service.answered > 0, 'sessions are answered')
