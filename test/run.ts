@@ -20,8 +20,8 @@ const endIdle = `data:text/javascript,${encodeURIComponent(
   "import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), 2000).unref())",
 )}`
 
-/** Kernel tests measure time and fill both cores: they run one after the other, after everything else. */
-const isKernelTest = (file: string) => /^test\/(kernel|e2e)\//.test(file)
+/** Those that need the kernel mostly wait for it; more of them at once would wait for one another. */
+const filesAtOnce = 2
 
 interface FileResult {
   /** Names of the test that runs and of those around it, outermost first. */
@@ -37,13 +37,7 @@ process.env.RINGWALL_LAB_ONLY = '1'
 process.chdir(projectFolder)
 const files = selectFiles(process.argv.slice(2))
 const started = performance.now()
-const results = [
-  ...(await runFiles(
-    files.filter(file => !isKernelTest(file)),
-    2,
-  )),
-  ...(await runFiles(files.filter(isKernelTest), 1)),
-]
+const results = await runFiles(files)
 process.exitCode = report(results)
 
 function selectFiles(patterns: readonly string[]): string[] {
@@ -60,7 +54,7 @@ function selectFiles(patterns: readonly string[]): string[] {
   return chosen
 }
 
-async function runFiles(chosen: readonly string[], concurrency: number): Promise<FileResult[]> {
+async function runFiles(chosen: readonly string[]): Promise<FileResult[]> {
   const byFile = new Map<string, FileResult>()
   if (chosen.length === 0) return []
   for (const file of chosen) byFile.set(file, emptyResult())
@@ -68,7 +62,7 @@ async function runFiles(chosen: readonly string[], concurrency: number): Promise
   const unfinished = new Set(chosen)
   const events = run({
     files: [...chosen],
-    concurrency,
+    concurrency: filesAtOnce,
     timeout: testTimeoutMs,
     execArgv: [`--test-timeout=${testTimeoutMs}`, `--import=${endIdle}`],
   })

@@ -36,7 +36,7 @@ suite('the agent on this host', { skip: needsKernel }, () => {
   })
 
   test('before a flood', async () => {
-    await rig.until(({ phase }) => phase === 'normal')
+    await rig.until(({ phase, sample }) => phase === 'normal' && sample !== null)
     assert.match(await printed('ddos', 'status'), /^INSTANCE .*\ni-flooded +normal +\S+ \w*bit\/s +\S+ \w*pps .*\n$/)
     assert.match(
       await printed('ddos', 'status', 'i-flooded'),
