@@ -69,8 +69,12 @@ describe('what passes', { skip: needsKernel, concurrency: true }, () => {
           text,
         )
         assert.ok(
-          // Less by as much as looking takes: what may have been a longer time is taken for one.
-          tens.every(each => each >= 0.9 && each <= 1.05),
+          tens.every(each => each <= 1.05),
+          text,
+        )
+        // On a busy machine the flood itself may have had a break.
+        assert.ok(
+          tens.some(each => each >= 0.85),
           text,
         )
       })
