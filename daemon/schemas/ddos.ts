@@ -174,7 +174,9 @@ export const ddosEventSchema = Type.Object({
       share: Type.Number({ description: 'Of the traffic in scope in the measure that was exceeded, at its highest.' }),
       peak: rate('At its highest.'),
       usual: rate('Before the event, of the same kind.'),
-      synRatio: nullable(Type.Number({ description: 'SYNs for each other TCP packet in the second in which it was named.' })),
+      synRatio: nullable(
+        Type.Number({ description: 'SYNs for each other TCP packet in the second in which it was named.' }),
+      ),
       sourceConcentration: nullable(Type.Number({ description: 'What the ten heaviest sources had of the packets.' })),
     }),
     { description: 'In the order they were recognised, with what told them.' },
