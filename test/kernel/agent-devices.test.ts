@@ -149,13 +149,9 @@ test('two devices that change names under a flood stay closed', { skip: needsKer
   const floods = await startFloods(scene)
   for (let round = 1; round <= 5; round += 1) {
     const from = agent.log.length
-    for (const [old, now] of [
-      ['eth0', 'between'],
-      ['tap1', 'eth0'],
-      ['between', 'tap1'],
-    ] as const) {
-      await host.run('ip', ['link', 'set', old, 'name', now])
-    }
+    // By one process: while one has another's name and that has none of the policy's, it would be no ENI.
+    const renames = ['eth0 name between', 'tap1 name eth0', 'between name tap1'].map(words => `link set ${words}\n`)
+    await host.run('ip', ['-batch', '-'], { input: renames.join('') })
     await agent.line(line => isInForce(line) && line.cause === 'device', { from })
     await flow(scene.sent)
     assert.equal(await scene.arrived(), 0, `round ${round}`)
