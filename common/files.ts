@@ -1,14 +1,15 @@
 /** Files that are never seen torn, and the folders they are in. */
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, lchown, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** On disk whole before it takes the name, so a torn file is never read. For its owner's eyes alone. */
+/** On disk whole before it takes the name, so a torn file is never read. For the eyes of the folder's owner alone. */
 export async function writeAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`
   // What a killed writer has left may have had another mode, and keeps it where it is only written over.
   await rm(temporary, { force: true })
   const file = await open(temporary, 'wx', 0o600)
   try {
+    await handToOwner(file, dirname(path))
     await file.writeFile(text)
     await file.sync()
   } finally {
@@ -24,6 +25,16 @@ export async function writeAtomically(path: string, text: string): Promise<void>
 }
 
 /**
+ * What root writes into the folder of a service's user belongs to that user, or the service could not read it: "ringwall
+ * agent join" is run by root, the agent is not.
+ */
+export async function handToOwner(file: Pick<FileHandle, 'chown'>, folder: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = await stat(folder)
+  if (uid !== 0) await file.chown(uid, gid)
+}
+
+/**
  * Makes a folder for its owner alone, and those above it that are missing; one that is there stays as it is.
  * One by one, because Node's own `recursive` never ends where a folder that is there takes no new ones (/proc).
  * @throws {Error} naming the path, with the system's `code`, where it cannot be made or is no folder
@@ -34,6 +45,7 @@ export async function makeFolder(path: string): Promise<void> {
   if (parent !== path) await makeFolder(parent)
   try {
     await mkdir(path, { mode: 0o700 })
+    await handToOwner({ chown: (uid, gid) => lchown(path, uid, gid) }, parent)
   } catch (cause) {
     // Somebody else was faster.
     if (await isFolder(path)) return

@@ -10,6 +10,7 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { handToOwner } from '../../common/files.ts'
 import type { Logger } from '../../common/log.ts'
 import { behindFile, formatLine, type KeptView, logFile, type ViewDelta, writeView } from './kept-view.ts'
 import type { LinkMetrics } from './metrics.ts'
@@ -201,6 +202,7 @@ export class ViewLog {
 async function openNewLog(folder: string): Promise<FileHandle> {
   const file = await open(join(folder, logFile), 'a', 0o600)
   try {
+    await handToOwner(file, folder)
     const directory = await open(folder)
     try {
       await directory.sync()

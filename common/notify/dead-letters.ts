@@ -1,7 +1,7 @@
 /** Notifications that were given up, with the reason: JSON, one object a line, in files of bounded size. */
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder } from '../files.ts'
+import { handToOwner, makeFolder } from '../files.ts'
 import type { Notification } from './notification.ts'
 
 export interface DeadLetter {
@@ -39,6 +39,7 @@ export class DeadLetters {
     const file = await open(path, 'a+', 0o600)
     let isFull = false
     try {
+      await handToOwner(file, this.#folder)
       const { size } = await file.stat()
       isFull = size > 0 && size + line.length > this.#maxBytes
       if (!isFull) {

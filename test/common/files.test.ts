@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
+
+const notRoot = process.getuid?.() === 0 ? false : 'needs root'
 
 test('a file is for its owner alone, whatever a killed writer has left', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-files-'))
@@ -31,6 +33,21 @@ test('a folder is made with those above it, and where none can be made that is s
     await writeFile(join(folder, 'file'), '')
     await assert.rejects(makeFolder(join(folder, 'file')), /Cannot make folder ".*file": EEXIST/)
     await assert.rejects(makeFolder('/proc/ringwall/state'), /Cannot make folder "\/proc\/ringwall": ENOENT/)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('what root writes for a service belongs to the user of the folder', { skip: notRoot }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ringwall-files-'))
+  try {
+    await chown(folder, 12_345, 12_346)
+    await writeAtomically(join(folder, 'file'), 'text')
+    await makeFolder(join(folder, 'a', 'b'))
+    for (const name of ['file', 'a', 'a/b']) {
+      const { uid, gid } = await stat(join(folder, name))
+      assert.deepEqual([uid, gid], [12_345, 12_346], name)
+    }
   } finally {
     await rm(folder, { recursive: true })
   }
