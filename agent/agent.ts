@@ -38,6 +38,7 @@ import { makeView } from './show/view.ts'
 import { readTable } from './snapshot.ts'
 import type { PolicySink, Source } from './source.ts'
 import { openStateDir } from './state-dir.ts'
+import { statusLine } from './status-line.ts'
 import { listLinks, watchLinks } from './watch/links.ts'
 import { watchGenerations } from './watch/nft-monitor.ts'
 
@@ -62,6 +63,12 @@ export interface AgentOptions {
 }
 
 export interface Agent {
+  /** Resolves when the kernel has taken a policy of this process; it may be none that is wanted now. */
+  readonly inForce: Promise<void>
+  /** How it stands, in a sentence. */
+  status(): string
+  /** Reads the whole table and puts right what differs; resolves when that is done. */
+  check(): Promise<void>
   /** Finishes what is under way; the ruleset stays in force or goes, as `onStop` says. */
   stop(): Promise<void>
 }
@@ -89,6 +96,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const reporter = createReporter(log, metrics)
   let source: Source | null = null
   let scrubbing: Scrubbing | null = null
+  const inForce = Promise.withResolvers<void>()
   const handler = createRoutes()
   const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
   const stops: (() => Promise<void> | void)[] = [() => lock.release()]
@@ -167,6 +175,18 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     await loop.settled()
 
     return {
+      inForce: inForce.promise,
+      status: () =>
+        statusLine({
+          health: withSource(reporter.health()),
+          source: policies.status(),
+          instances: scrub.scrubber.standings(),
+        }),
+      async check() {
+        log.info('everything is read again, as asked')
+        loop.resync('check')
+        await loop.settled()
+      },
       async stop() {
         for (const stop of stops.slice(0, -1)) await stop()
         await policies.settled()
@@ -183,6 +203,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       try {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
         reporter.report(outcome, drift.suspect)
+        if (reporter.enforced() !== null) inForce.resolve()
         policies.noteOutcome(outcome)
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
       } catch (error) {

@@ -42,12 +42,18 @@ export interface AppOptions {
   readonly metrics: DaemonMetrics
   /** Of the daemon, for the OpenAPI document. */
   readonly version: string
-  /** PEM; null for plain HTTP, which is for loopback alone. */
-  readonly tls: { readonly certificate: string; readonly key: string } | null
+  /** Null for plain HTTP, which is for loopback alone. */
+  readonly tls: TlsPair | null
   /** Requests a minute of one token; of one address without a token a tenth of it. */
   readonly requestsPerMinute: number
   /** Told of every write that was refused. */
   readonly onRefused: (refused: RefusedWrite) => void
+}
+
+/** PEM. */
+export interface TlsPair {
+  readonly certificate: string
+  readonly key: string
 }
 
 const requestTimeoutMs = 30_000
@@ -57,7 +63,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { api, metrics } = options
   const app = fastify({
     ...(options.tls !== null && {
-      https: { cert: options.tls.certificate, key: options.tls.key, minVersion: 'TLSv1.2' as const },
+      https: secureContextOf(options.tls),
     }),
     bodyLimit: maxBodyBytes,
     requestTimeout: requestTimeoutMs,
@@ -104,6 +110,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   })
   addOpenRoutes(app, options)
   return app
+}
+
+/** For the start, and for a certificate that comes later. */
+export function secureContextOf({ certificate, key }: TlsPair) {
+  return { cert: certificate, key, minVersion: 'TLSv1.2' } as const
 }
 
 /** Bodies as text: nothing is parsed before the token was looked at. */

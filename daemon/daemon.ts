@@ -2,13 +2,14 @@
 import { chmod, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { makeFolder } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
 import { createNotifier, type NotifySettings, toldNobody } from '../common/notify/notifier.ts'
 import { version } from '../common/version.ts'
-import { createApp } from './app.ts'
+import { createApp, secureContextOf, type TlsPair } from './app.ts'
 import { openAuditLog } from './audit/audit-log.ts'
 import { firstStart } from './first-start.ts'
 import { startHousekeeping } from './housekeeping.ts'
@@ -20,6 +21,7 @@ import { sweepEvents, sweepLostEvents } from './services/ddos-events.ts'
 import { Executor } from './services/executor.ts'
 import { sweepIdempotency } from './services/idempotency.ts'
 import { World } from './state/world.ts'
+import { statusLine } from './status-line.ts'
 import { readBackup } from './store/backup.ts'
 import { measureCommits } from './store/measured.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -33,8 +35,8 @@ export interface DaemonOptions {
   readonly dataDir: string
   /** Of the REST API. */
   readonly listen: ListenAddress
-  /** PEM, of the REST API; null where it is served without. */
-  readonly tls: { readonly certificate: string; readonly key: string } | null
+  /** Of the REST API; null where it is served without. */
+  readonly tls: TlsPair | null
   readonly agentListen: { readonly address: string; readonly port: number }
   /** How agents reach the daemon; null: by the host's name and the port it listens on. */
   readonly agentUrl: string | null
@@ -46,6 +48,13 @@ export interface DaemonOptions {
 }
 
 export interface Daemon {
+  /** How it stands, in a sentence. */
+  status(): string
+  /**
+   * The REST API takes these for connections from now on; those that are open stay.
+   * @throws {Error} where they do not fit together, or it is served without TLS; what was in use stays so
+   */
+  setTls(tls: TlsPair): void
   /** Answers what is under way, says goodbye to agents, and closes the store. */
   stop(): Promise<void>
 }
@@ -154,15 +163,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     if (token !== null) {
       log.info({ token, tokenFile }, 'first start: this token may do everything; it is not shown again')
     }
+    return {
+      status: () => statusLine(push.countByState(), state.revision),
+      setTls(pair) {
+        if (!(app.server instanceof TlsServer))
+          throw new Error('Cannot take a certificate: the API is served without TLS')
+        app.server.setSecureContext(secureContextOf(pair))
+      },
+      async stop() {
+        for (const stop of stops) await stop()
+        log.info('the daemon stops; agents keep what they enforce')
+      },
+    }
   } catch (error) {
     for (const stop of stops) await stop()
     throw error
-  }
-  return {
-    async stop() {
-      for (const stop of stops) await stop()
-      log.info('the daemon stops; agents keep what they enforce')
-    },
   }
 }
 

@@ -5,7 +5,8 @@
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type AgentSource, startAgent } from '../../agent/agent.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Agent, type AgentSource, startAgent } from '../../agent/agent.ts'
 import {
   assertWritable,
   defaultStateDir,
@@ -19,6 +20,7 @@ import { makeHostReport } from '../../agent/link/host-report.ts'
 import { findHolder } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { createLogger, logLevels } from '../../common/log.ts'
+import { openServiceManager } from '../../common/sd-notify.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { addressFlag, choiceFlag, type Endpoint, parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
@@ -51,7 +53,8 @@ credentials; the ruleset stays.
   --force                         join though this host has joined already
   --flush                         remove the ruleset too
 
-Logs are JSON, one object a line, on standard output. "ringwall show" tells what is in force.
+SIGHUP has it read the whole table and put right what differs. Logs are JSON, one object a line, on standard output.
+"ringwall show" tells what is in force.
 `
 
 const stateDirOption = { 'state-dir': { type: 'string' } } as const
@@ -119,11 +122,22 @@ async function run(args: readonly string[]): Promise<number> {
     log.fatal({ error, stack: error.stack }, 'the agent ends by a fault of its own; the ruleset stays in force')
     process.exit(1)
   })
-  const agent = await startAgent({ source, metrics, onStop, notify, log })
+  let agent: Agent | null = null
+  const manager = openServiceManager({ log, status: () => agent?.status() ?? 'starts' })
+  const reload = () => void manager.reload(async () => agent?.check())
+  process.on('SIGHUP', reload)
+  agent = await startAgent({ source, metrics, onStop, notify, log })
+  // Who waits for us at boot waits for the policy; but where there is none to be had, for that no longer than this.
+  await Promise.race([agent.inForce, stopSignal, sleep(readyWithoutPolicyMs, undefined, { ref: false })])
+  await manager.ready()
   await stopSignal
-  await agent.stop()
+  await Promise.all([manager.stopping(), agent.stop()])
+  process.off('SIGHUP', reload)
   return 0
 }
+
+/** Below the unit's TimeoutStartSec: an agent that waits for its daemon must not be killed for it. */
+const readyWithoutPolicyMs = 20_000
 
 async function findSource(policy: string | undefined, stateDir: string | undefined): Promise<AgentSource> {
   if (policy !== undefined) {

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { createLogger, logLevels } from '../../common/log.ts'
-import { type ListenAddress, startDaemon } from '../../daemon/daemon.ts'
+import { openServiceManager } from '../../common/sd-notify.ts'
+import { type Daemon, type ListenAddress, startDaemon } from '../../daemon/daemon.ts'
 import { addressFlag, choiceFlag, numberFlag, parseArguments } from '../arguments.ts'
 import { type Command, InputError, UsageError } from '../command.ts'
 import { notifyOptions, notifyUsage, readNotifyFlags } from '../notify-flags.ts'
@@ -30,7 +31,8 @@ first-token of its data directory, where "ringwall" on the same host finds it.
   --log-level LEVEL            debug, info, warn or error; info if left out
 ${notifyUsage(31)}
 
-Logs are JSON, one object a line, on standard output. Agents keep what they enforce while the daemon is away.
+SIGHUP has it read the certificate and its key again. Logs are JSON, one object a line, on standard output. Agents keep
+what they enforce while the daemon is away.
 `
 
 const options = {
@@ -61,10 +63,15 @@ async function run(args: readonly string[]): Promise<number> {
     log.fatal({ error, stack: error.stack }, 'the daemon ends by a fault of its own; agents keep what they enforce')
     process.exit(1)
   })
-  const daemon = await startDaemon({
+  let daemon: Daemon | null = null
+  const manager = openServiceManager({ log, status: () => daemon?.status() ?? 'starts' })
+  const reload = () => void manager.reload(takeCertificate)
+  process.on('SIGHUP', reload)
+  const readCertificate = () => readTls(values['tls-certificate'], values['tls-key'])
+  daemon = await startDaemon({
     dataDir: resolve(values['data-dir']),
     listen: readListen(values.listen),
-    tls: await readTls(values['tls-certificate'], values['tls-key']),
+    tls: await readCertificate(),
     agentListen: addressFlag('agent-listen', values['agent-listen']),
     agentUrl: values['agent-url'] === undefined ? null : readUrl(values['agent-url']),
     hostName: hostname(),
@@ -72,9 +79,24 @@ async function run(args: readonly string[]): Promise<number> {
     notify: await readNotifyFlags(values),
     log,
   })
+  await manager.ready()
   await stopSignal
-  await daemon.stop()
+  await Promise.all([manager.stopping(), daemon.stop()])
+  process.off('SIGHUP', reload)
   return 0
+
+  async function takeCertificate(): Promise<void> {
+    try {
+      const tls = await readCertificate()
+      if (tls === null) log.info('nothing to read again: the REST API is served without TLS')
+      else {
+        daemon?.setTls(tls)
+        log.info('the certificate of the REST API was read again')
+      }
+    } catch (error) {
+      log.error({ error }, 'cannot take the certificate of the REST API; the one before stays in use')
+    }
+  }
 }
 
 function readListen(text: string): ListenAddress {

@@ -18,7 +18,7 @@ import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Executor } from '../services/executor.ts'
 import type { World } from '../state/world.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
-import type { AgentRecord } from './agent-record.ts'
+import type { AgentRecord, AgentState } from './agent-record.ts'
 import {
   ChangeLog,
   type ChangeLogOptions,
@@ -179,6 +179,11 @@ export class Push implements EnforcementBoard, SessionListener {
     }
     // Attacks change by the second, and are nothing that is enforced: others are remembered the longer.
     if (concerned.length > 0 || !isOfEventsAlone(commit)) this.#changes.record(revision, concerned)
+  }
+
+  /** How many agents are in each state. */
+  countByState(): ReadonlyMap<AgentState, number> {
+    return this.#registry.countByState()
   }
 
   agentStatus(agentId: string): AgentStatus | undefined {
