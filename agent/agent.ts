@@ -10,6 +10,8 @@ import { scrubTableName } from '../rules-compiler/scrub/names.ts'
 import { notificationOf } from '../wire/notification.ts'
 import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
+import { Guard, type GuardOptions } from './guard/guard.ts'
+import { createGuardMetrics } from './guard/metrics.ts'
 import {
   createRequestHandler,
   healthRoute,
@@ -59,10 +61,13 @@ export interface AgentOptions {
   readonly onStop: 'keep' | 'flush'
   /** Who is told of attacks on instances of this host. */
   readonly notify: NotifySettings
+  readonly guard: GuardOptions
   readonly log: Logger
 }
 
 export interface Agent {
+  /** Somebody on the host wants the policy that is on trial. */
+  confirm(): void
   /** Resolves when the kernel has taken a policy of this process; it may be none that is wanted now. */
   readonly inForce: Promise<void>
   /** How it stands, in a sentence. */
@@ -95,6 +100,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const scrubNft = createNft({ timeoutMs: scrubNftTimeoutMs })
   const reporter = createReporter(log, metrics)
   let source: Source | null = null
+  let guarding: Guard | null = null
   let scrubbing: Scrubbing | null = null
   const inForce = Promise.withResolvers<void>()
   const handler = createRoutes()
@@ -130,6 +136,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stops.unshift(() => loop.close())
     const policies = createSource({ nftVersion: capabilities.nftVersion, capabilities: capabilities.features })
     source = policies
+    const guard = createGuard(policies)
+    guarding = guard
     const server = await serve()
     if (server !== null) {
       stops.unshift(() => server.close())
@@ -163,7 +171,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stops.unshift(() => links.close())
     await hearing()
 
-    stops.unshift(() => policies.close())
+    stops.unshift(
+      () => policies.close(),
+      () => guard.close(),
+    )
     const check = setInterval(() => loop.resync('check'), checkIntervalMs)
     stops.unshift(
       () => clearInterval(check),
@@ -171,10 +182,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       () => drift.close(),
       () => scrubDrift.close(),
     )
+    await guard.open()
     await policies.start()
-    await loop.settled()
+    await guard.settled()
 
     return {
+      confirm: () => guard.confirm(),
       inForce: inForce.promise,
       status: () =>
         statusLine({
@@ -203,8 +216,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       try {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
         reporter.report(outcome, drift.suspect)
+        if (guarding?.noteOutcome(outcome) ?? true) source?.noteOutcome(outcome)
         if (reporter.enforced() !== null) inForce.resolve()
-        policies.noteOutcome(outcome)
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
       } catch (error) {
         log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
@@ -257,10 +270,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     function createSource(facts: NftFacts): Source {
       const sink: PolicySink = {
         setPolicy(ir) {
-          loop.setPolicy(ir)
+          guarding?.setPolicy(ir)
           scrub.scrubber.setPolicy(ir)
         },
-        settled: () => loop.settled(),
+        settled: () => guarding?.settled() ?? Promise.resolve(),
         stands: () =>
           readTable(nft).then(
             table => table !== null,
@@ -280,6 +293,24 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       const kept = { folder, stateDir: openStateDir(folder) }
       const { registry } = metrics
       return new DaemonSource({ ...common, ...kept, credentials, registry, nft: facts, ddos: scrub.feed })
+    }
+
+    function createGuard(policies: Source): Guard {
+      const { stateDir: folder } = options.source
+      return new Guard({
+        ...options.guard,
+        log,
+        metrics: createGuardMetrics(metrics.registry),
+        reporter,
+        loop,
+        nft,
+        jsonCtTimeout: parts.jsonCtTimeout,
+        kept: folder === null ? null : { folder, stateDir: openStateDir(folder) },
+        way: () => policies.way(),
+        probeWay: () => policies.probeWay(),
+        onDisk: () => policies.settled(),
+        onOutcome: outcome => policies.noteOutcome(outcome),
+      })
     }
 
     /** What a monitor that comes up late has missed is looked for when it is up. */
@@ -339,6 +370,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
             : jsonReply(200, { instanceId, samples })
         },
         '/ddos/live': query => scrubbing?.live.lines(query.get('instanceId')) ?? jsonReply(503, starting),
+        '/guard': () => (guarding === null ? jsonReply(503, starting) : jsonReply(200, guarding.status())),
         '/show': async () => {
           const ir = reporter.enforced()
           return ir === null
@@ -352,7 +384,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   function withSource(health: AgentHealth) {
     if (source === null) return health
-    const problems = [...source.problems(), ...health.problems, ...scrubbingProblems()]
+    const guarded = guarding?.problems() ?? []
+    const problems = [...source.problems(), ...health.problems, ...guarded, ...scrubbingProblems()]
     return { ...health, healthy: health.healthy && problems.length === 0, problems, source: source.status() }
   }
 

@@ -39,6 +39,8 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
   let notJudged: ReadonlySet<string> = new Set()
   let fileFaults: readonly string[] = []
   let refusal: string | null = null
+  /** Why the last accepted policy is not given to the kernel at all. */
+  let heldBack: string | null = null
   /** The ENIs and directions that had to do without a stamp after the last run. */
   let unstampedBefore = ''
   /** When the change was noticed that is not in force yet. */
@@ -91,6 +93,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       accepted = ir
       leftOut = options.leftOut ?? []
       fileFaults = []
+      heldBack = null
       pendingSinceMs = noticedAtMs
       metrics.policyLoads.inc({ outcome: 'accepted' })
       metrics.policyFaults.set(0)
@@ -105,6 +108,13 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
         if (before.has(id)) continue
         log.warn({ eni: id }, 'no device is known for the ENI; its rules wait for one with its MAC address')
       }
+    },
+
+    /** The policy accepted last is not given to the kernel. */
+    heldBack(message: string): void {
+      heldBack = message
+      pendingSinceMs = null
+      metrics.inForce.set(0)
     },
 
     /** The last policy that was in force is taken, for want of another. */
@@ -171,11 +181,12 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
     health(): AgentHealth {
       const inForce = enforced !== null && enforced === accepted && refusal === null
       const waitsFor = accepted === null ? 'no policy has been read yet' : 'the policy is being put in force'
-      const waiting = !inForce && refusal === null && fileFaults.length === 0
+      const reasons = [...fileFaults, ...[heldBack, refusal].filter(reason => reason !== null)]
+      const waiting = !inForce && reasons.length === 0
       return {
-        healthy: inForce && fileFaults.length === 0,
+        healthy: inForce && reasons.length === 0,
         inForce,
-        problems: [...fileFaults, ...(refusal === null ? [] : [refusal]), ...(waiting ? [waitsFor] : [])],
+        problems: [...reasons, ...(waiting ? [waitsFor] : [])],
         enis: eniStates(),
       }
     },

@@ -1,6 +1,7 @@
 /** Where the desired policy comes from: a file or a daemon. */
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import type { ToDaemon } from '../wire/messages.ts'
+import type { DaemonWay } from './guard/guard.ts'
 import type { Outcome } from './reconcile/loop.ts'
 import type { Link } from './watch/links.ts'
 
@@ -13,6 +14,10 @@ export interface Source {
   noteLinks(links: readonly Link[]): void
   /** Says something to the daemon; lost where there is none, or no connection to it. */
   send(message: ToDaemon): void
+  /** The way to the daemon; null where none leads. */
+  way(): DaemonWay | null
+  /** Asks the daemon for an answer, so that `way` can tell whether there is one. */
+  probeWay(): void
   status(): SourceStatus
   /** What is wrong with the source itself, one sentence each; empty where nothing is. */
   problems(): readonly string[]

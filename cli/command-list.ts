@@ -72,7 +72,10 @@ export const commandGroups: readonly CommandGroup[] = [
     title: 'Act on the network namespace it runs in (needs root):',
     commands: {
       apply: { summary: 'load a policy file into the kernel', load: () => import('./commands/apply.ts') },
-      confirm: { summary: 'keep what "apply --confirm" has put in force', load: () => import('./commands/confirm.ts') },
+      confirm: {
+        summary: 'keep what "apply --confirm" or the agent has put in force on trial',
+        load: () => import('./commands/confirm.ts'),
+      },
       flush: { summary: "remove all that is Ringwall's from the kernel", load: () => import('./commands/flush.ts') },
     },
   },

@@ -115,7 +115,7 @@ const prohibitions: readonly Prohibition[] = [
     name: 'one place runs nft',
     reason: 'calls are made one after the other, and only in namespaces that may be touched',
     files: /^(agent|cli)\//,
-    except: /^agent\/(nft|watch|conntrack)\//,
+    except: /^agent\/((nft|watch|conntrack)\/|guard\/sessions\.ts$)/,
     not: /^common\/exec\.ts$/,
   },
   {

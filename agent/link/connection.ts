@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   readonly onSession: (session: Buffer) => void
   readonly onOpen: () => void
   readonly onText: (json: string) => void
+  /** The daemon has answered a question that was asked at this time, on performance.now()'s clock. */
+  readonly onProof: (askedAtMs: number) => void
   /** Once, unless `close` ended it; nothing is called afterwards. */
   readonly onEnd: (end: ConnectionEnd) => void
 }
@@ -44,6 +46,8 @@ export interface ConnectionEnd {
 
 export interface Connection {
   send(json: string): void
+  /** Asks for an answer, to know that there is one. */
+  ping(): void
   close(): Promise<void>
 }
 
@@ -52,6 +56,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const { daemon, clock } = options
   let isOver = false
   let isOpen = false
+  const begunAtMs = performance.now()
   let heardAtMs = clock.now()
   let cancelSilence = () => {}
   let tlsSocket: TLSSocket | null = null
@@ -95,12 +100,17 @@ export function openConnection(options: ConnectionOptions): Connection {
     // Any byte counts: a large snapshot on a slow line is many seconds without a ping.
     tlsSocket?.on('data', hear)
     listen(silenceMs)
+    options.onProof(begunAtMs)
     options.onOpen()
   })
   socket.on('message', (data, isBinary) => {
     if (isOver) return
     if (isBinary) end({ reason: 'malformed', message: `${unusable}: a binary message` })
     else options.onText(data.toString())
+  })
+  socket.on('pong', data => {
+    const askedAtMs = Number(data.toString())
+    if (!isOver && askedAtMs > begunAtMs && askedAtMs <= performance.now()) options.onProof(askedAtMs)
   })
   socket.on('unexpected-response', (request, response) => {
     let body = ''
@@ -125,6 +135,9 @@ export function openConnection(options: ConnectionOptions): Connection {
 
   return {
     send: json => socket.send(json, () => {}),
+    ping() {
+      if (isOpen && !isOver) socket.ping(String(performance.now()), undefined, () => {})
+    },
     async close() {
       isOver = true
       cancelSilence()

@@ -10,6 +10,8 @@ import type { Registry } from 'prom-client'
 import type { Logger } from '../../common/log.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { HostReport, Position, ToDaemon } from '../../wire/messages.ts'
+import { LockoutError } from '../guard/error.ts'
+import type { DaemonWay } from '../guard/guard.ts'
 import { type Kept, LastGood } from '../last-good.ts'
 import { NftError } from '../nft/errors.ts'
 import type { Outcome } from '../reconcile/loop.ts'
@@ -145,13 +147,13 @@ export class DaemonSource implements Source {
       const { error, retryInMs } = outcome
       this.#refusal = {
         error: {
-          kind: error instanceof NftError ? error.kind : 'unknown',
+          kind: error instanceof NftError || error instanceof LockoutError ? error.kind : 'unknown',
           message: error.message.slice(0, mostMessageLength),
         },
         retryInMs,
       }
       this.#answerRefused()
-      void this.#findStopgap()
+      if (!(error instanceof LockoutError)) void this.#findStopgap()
       return
     }
     const made = this.#made.get(outcome.policy)
@@ -173,6 +175,16 @@ export class DaemonSource implements Source {
 
   send(message: ToDaemon): void {
     this.#link?.send(message)
+  }
+
+  way(): DaemonWay {
+    const { connected = false } = this.#link?.status ?? {}
+    const { provenAtMs = Number.NEGATIVE_INFINITY } = this.#link ?? {}
+    return { addresses: this.#memory.daemonAddresses, port: this.#port, connected, provenAtMs }
+  }
+
+  probeWay(): void {
+    this.#link?.probe()
   }
 
   status(): ReturnType<Source['status']> {

@@ -65,6 +65,7 @@ export class DaemonLink {
   readonly #clock: Clock
   readonly #daemon: DaemonAddress
   #addresses: readonly string[]
+  #provenAtMs = Number.NEGATIVE_INFINITY
   #connection: Connection | null = null
   #openedAtMs = 0
   #status: LinkStatus
@@ -91,6 +92,16 @@ export class DaemonLink {
 
   get status(): LinkStatus {
     return this.#status
+  }
+
+  /** When the last question was asked that the daemon has answered, on performance.now()'s clock. */
+  get provenAtMs(): number {
+    return this.#provenAtMs
+  }
+
+  /** Asks the daemon for an answer; nothing where there is no connection. */
+  probe(): void {
+    this.#connection?.ping()
   }
 
   start(): void {
@@ -143,6 +154,9 @@ export class DaemonLink {
         },
         onOpen: () => this.#greet(),
         onText: json => this.#take(json),
+        onProof: askedAtMs => {
+          this.#provenAtMs = Math.max(this.#provenAtMs, askedAtMs)
+        },
         onEnd: end => this.#ended(end),
       })
     } catch (error) {

@@ -33,6 +33,8 @@ export function createFileSource({ path, log, reporter, stateDir, sink }: FileSo
     },
     noteLinks() {},
     send() {},
+    way: () => null,
+    probeWay() {},
     status: () => ({ kind: 'file', path }),
     problems: () => [],
     async close() {

@@ -94,6 +94,15 @@ export class ReconcileLoop {
     this.#trigger('policy')
   }
 
+  /** No policy is desired any more: what stands is left to whoever asked for this. */
+  forget(): void {
+    this.#desired = null
+    this.#standing = null
+    this.#left = null
+    this.#leftPolicy = null
+    clearTimeout(this.#retryTimer)
+  }
+
   /** Devices may have come, gone or been renamed. */
   devicesChanged(): void {
     this.#devicesChanged = true

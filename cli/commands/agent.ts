@@ -22,9 +22,10 @@ import { createNft } from '../../agent/nft/exec.ts'
 import { createLogger, logLevels } from '../../common/log.ts'
 import { openServiceManager } from '../../common/sd-notify.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
-import { addressFlag, choiceFlag, type Endpoint, parseArguments, requireFlag } from '../arguments.ts'
+import { addressFlag, choiceFlag, type Endpoint, numberFlag, parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
 import { notifyOptions, notifyUsage, readNotifyFlags } from '../notify-flags.ts'
+import { confirmSignal } from './confirm.ts'
 
 const usage = `usage: ringwall agent [run] --policy FILE [flags]      led by a policy file
        ringwall agent [run] [--state-dir DIR] [flags]  led by the daemon this host has joined
@@ -42,6 +43,9 @@ renamed. What has faults changes nothing: the last good ruleset stays in force, 
   --state-dir DIR                 where credentials and the last good policy and ruleset are kept; with --policy none
                                   are kept if left out, otherwise ${defaultStateDir}
   --on-stop keep|flush            what becomes of the ruleset when the agent stops; keep if left out
+  --guard-seconds SECONDS         how long a policy that may lock out the agent or an administrator is on trial before
+                                  it is taken back; 60 if left out, 0 for no trials
+  --rescue-port PORT,…            TCP ports by which this host is administered; 22 if left out, "none" for none
   --log-level LEVEL               debug, info, warn or error; info if left out
 ${notifyUsage(34)}
 
@@ -64,9 +68,14 @@ const runOptions = {
   policy: { type: 'string' },
   'metrics-address': { type: 'string', default: '127.0.0.1:9469' },
   'on-stop': { type: 'string', default: 'keep' },
+  'guard-seconds': { type: 'string', default: '60' },
+  'rescue-port': { type: 'string', default: '22' },
   'log-level': { type: 'string', default: 'info' },
   ...notifyOptions,
 } as const
+
+const guardSeconds = [0, 3600] as const
+const portRange = [1, 65_535] as const
 
 const joinOptions = { ...stateDirOption, token: { type: 'string' }, force: { type: 'boolean' } } as const
 const leaveOptions = { ...stateDirOption, flush: { type: 'boolean' } } as const
@@ -117,6 +126,10 @@ async function run(args: readonly string[]): Promise<number> {
   const metrics = readMetricsAddress(values['metrics-address'])
   const onStop = choiceFlag('on-stop', values['on-stop'], ['keep', 'flush'])
   const notify = await readNotifyFlags(values)
+  const guard = {
+    seconds: numberFlag('guard-seconds', values['guard-seconds'], guardSeconds),
+    rescuePorts: readPorts(values['rescue-port']),
+  }
   const source = await findSource(values.policy, values['state-dir'])
   process.once('uncaughtException', error => {
     log.fatal({ error, stack: error.stack }, 'the agent ends by a fault of its own; the ruleset stays in force')
@@ -126,7 +139,9 @@ async function run(args: readonly string[]): Promise<number> {
   const manager = openServiceManager({ log, status: () => agent?.status() ?? 'starts' })
   const reload = () => void manager.reload(async () => agent?.check())
   process.on('SIGHUP', reload)
-  agent = await startAgent({ source, metrics, onStop, notify, log })
+  // From before the start on: unhandled, the signal would end the agent.
+  process.on(confirmSignal, () => agent?.confirm())
+  agent = await startAgent({ source, metrics, onStop, notify, guard, log })
   // Who waits for us at boot waits for the policy; but where there is none to be had, for that no longer than this.
   await Promise.race([agent.inForce, stopSignal, sleep(readyWithoutPolicyMs, undefined, { ref: false })])
   await manager.ready()
@@ -138,6 +153,10 @@ async function run(args: readonly string[]): Promise<number> {
 
 /** Below the unit's TimeoutStartSec: an agent that waits for its daemon must not be killed for it. */
 const readyWithoutPolicyMs = 20_000
+
+function readPorts(text: string): readonly number[] {
+  return text === 'none' ? [] : text.split(',').map(port => numberFlag('rescue-port', port, portRange))
+}
 
 async function findSource(policy: string | undefined, stateDir: string | undefined): Promise<AgentSource> {
   if (policy !== undefined) {

@@ -1,13 +1,15 @@
-/** `ringwall confirm`: keeps what a waiting `ringwall apply --confirm` has put in force. */
+/** `ringwall confirm`: keeps what a waiting `ringwall apply --confirm`, or an agent's trial, has put in force. */
 import { readFileSync } from 'node:fs'
-import { findHolder } from '../../agent/lock.ts'
+import type { Guard } from '../../agent/guard/guard.ts'
+import { askHolder, findHolder, type LockHolder } from '../../agent/lock.ts'
 import { noArguments } from '../arguments.ts'
 import type { Command } from '../command.ts'
 
 const usage = `usage: ringwall confirm
 
-Keeps what a "ringwall apply --confirm SECONDS" that waits in this network namespace has put in force. Run it from a
-new connection to the host: that it gets through is the proof.
+Keeps what a "ringwall apply --confirm SECONDS" that waits in this network namespace has put in force, or the policy
+that the agent here has put in force on trial. Run it from a new connection to the host: that it gets through is the
+proof. An agent that a daemon leads must reach it through the policy too.
 `
 
 /** A signal, because only root and the one who applied may send it; anybody could write to the lock's socket. */
@@ -15,14 +17,13 @@ export const confirmSignal = 'SIGUSR2'
 
 export const command: Command = {
   name: 'confirm',
-  summary: 'keep what "apply --confirm" has put in force',
+  summary: 'keep what "apply --confirm" or the agent has put in force on trial',
   usage,
   async run(args, io) {
     noArguments(args)
     const holder = await findHolder()
-    // Who answers the socket may be anybody, so what it says is believed of a process that is an apply only.
-    if (holder?.role !== 'apply' || !isApply(holder.pid)) {
-      io.stderr.write('Cannot confirm: no "ringwall apply --confirm" is waiting in this network namespace.\n')
+    if (holder === null || !(await isWaiting(holder))) {
+      io.stderr.write('Cannot confirm: nothing in this network namespace waits for it.\n')
       return 1
     }
     process.kill(holder.pid, confirmSignal)
@@ -31,11 +32,23 @@ export const command: Command = {
   },
 }
 
-function isApply(pid: number): boolean {
+/** Who answers the socket may be anybody, so what it says is believed of a process that is an apply or an agent only. */
+async function isWaiting({ role, pid }: LockHolder): Promise<boolean> {
+  const words = wordsOf(pid)
+  if (role === 'apply') return words.includes('apply') && words.some(word => word.startsWith('--confirm'))
+  return role === 'agent' && words.includes('agent') && (await isOnTrial())
+}
+
+async function isOnTrial(): Promise<boolean> {
+  const answer = await askHolder('/guard')
+  if (answer?.status !== 200) return false
+  return (JSON.parse(answer.body) as ReturnType<Guard['status']>).trial !== null
+}
+
+function wordsOf(pid: number): readonly string[] {
   try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    return words.includes('apply') && words.some(word => word.startsWith('--confirm'))
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch {
-    return false
+    return []
   }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Registry } from 'prom-client'
+import { createGuardMetrics } from '../../agent/guard/metrics.ts'
 import { createLinkMetrics } from '../../agent/link/metrics.ts'
 import { createMetrics as createAgentMetrics } from '../../agent/metrics.ts'
 import { createScrubMetrics } from '../../agent/scrub/metrics.ts'
@@ -19,6 +20,7 @@ function agentRegistry(): Registry {
   const { registry } = createAgentMetrics()
   createLinkMetrics(registry, () => Date.now())
   createScrubMetrics(registry)
+  createGuardMetrics(registry)
   createNotifierMetrics(registry)
   return registry
 }

@@ -1,0 +1,28 @@
+/** What the guard tells Prometheus. */
+import { Counter, Gauge, type Registry } from 'prom-client'
+
+export const trialOutcomes = ['confirmed', 'rolled-back', 'superseded'] as const
+
+export type GuardMetrics = ReturnType<typeof createGuardMetrics>
+
+export function createGuardMetrics(registry: Registry) {
+  const registers = [registry]
+  const trials = new Counter({
+    name: 'ringwall_agent_guard_trials_total',
+    help: 'Policies that were put in force on trial, by outcome. A rise of "rolled-back" means policies that would lock the agent or an administrator out.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  for (const outcome of trialOutcomes) trials.inc({ outcome }, 0)
+  const onTrial = new Gauge({
+    name: 'ringwall_agent_guard_on_trial',
+    help: '1 while a policy is in force on trial; 0 means that none is.',
+    registers,
+  })
+  const refusing = new Gauge({
+    name: 'ringwall_agent_guard_refusing',
+    help: '1 while a policy is refused because it would lock the agent or an administrator out; 0 means that none is.',
+    registers,
+  })
+  return { trials, onTrial, refusing }
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { findCuts, takesNothing } from '../../../agent/guard/judge.ts'
+import type { Session } from '../../../agent/guard/sessions.ts'
+import { protocolNumbers } from '../../../rules-compiler/address/protocol.ts'
+import { evaluate } from '../../../rules-compiler/policy/evaluate.ts'
+import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
+import { makeEni, makeIr, makeRule } from '../../support/ir.ts'
+
+const end = (address: string, port: number) => ({ address, port })
+const daemon: Session = {
+  kind: 'daemon',
+  local: end('198.18.0.2', 40_000),
+  remote: end('198.18.0.9', 8444),
+  device: 'eth0',
+  acknowledged: 0,
+}
+const shell: Session = {
+  kind: 'rescue',
+  local: end('198.18.0.2', 22),
+  remote: end('198.18.0.8', 50_000),
+  device: 'eth0',
+  acknowledged: 0,
+}
+const both = [daemon, shell]
+
+const ssh = makeRule({ id: 'ssh', protocol: 'tcp', ports: 22 })
+const open = makeIr(makeEni([ssh]))
+const closed = makeIr(makeEni([]))
+const closedEgress = { rules: [], defaultVerdict: 'drop' } as const
+
+const rows: readonly {
+  readonly name: string
+  readonly before: PolicyIr | 'nothing' | 'unknown'
+  readonly next: PolicyIr
+  readonly sessions?: readonly Session[]
+  readonly cuts: readonly string[]
+}[] = [
+  { name: 'a policy that accepts both', before: 'nothing', next: open, cuts: [] },
+  {
+    name: 'a first policy without a rule for the shell',
+    before: 'nothing',
+    next: closed,
+    cuts: [
+      'the session from 198.18.0.8 to 198.18.0.2:22 (ENI eni-1 of placement host on eth0, ingress: no rule accepts it)',
+    ],
+  },
+  {
+    name: 'the same where it is not known what stands',
+    before: 'unknown',
+    next: closed,
+    cuts: [
+      'the session from 198.18.0.8 to 198.18.0.2:22 (ENI eni-1 of placement host on eth0, ingress: no rule accepts it)',
+    ],
+  },
+  { name: 'a shell that is not allowed now either', before: closed, next: closed, cuts: [] },
+  {
+    name: 'a rule that drops the shell',
+    before: open,
+    next: makeIr(makeEni([ssh, makeRule({ id: 'no', verdict: 'drop', peer: '198.18.0.8/32' })])),
+    cuts: [
+      'the session from 198.18.0.8 to 198.18.0.2:22 (ENI eni-1 of placement host on eth0, ingress: rule no of sg-1)',
+    ],
+  },
+  {
+    name: 'no way out, but for the exception',
+    before: open,
+    next: makeIr(makeEni([ssh], { egress: closedEgress, controlConnections: [{ address: '198.18.0.9', port: 8444 }] })),
+    cuts: [],
+  },
+  {
+    name: 'no way out',
+    before: open,
+    next: makeIr(makeEni([ssh], { egress: closedEgress })),
+    cuts: [
+      'the connection to the daemon at 198.18.0.9:8444 (ENI eni-1 of placement host on eth0, egress: no rule accepts it)',
+    ],
+  },
+  {
+    name: "placement guest on the host's own uplink",
+    before: open,
+    next: makeIr(makeEni([ssh], { placement: 'guest' })),
+    cuts: [
+      'the connection to the daemon at 198.18.0.9:8444 (ENI eni-1 of placement guest on eth0, egress: the source guard)',
+      'the session from 198.18.0.8 to 198.18.0.2:22 (ENI eni-1 of placement guest on eth0, egress: the source guard)',
+    ],
+  },
+  {
+    name: 'another device',
+    before: open,
+    next: closed,
+    sessions: [{ ...shell, device: 'lo' }],
+    cuts: [],
+  },
+  {
+    name: 'IPv6',
+    before: 'nothing',
+    next: closed,
+    sessions: [{ ...shell, local: end('2001:db8::2', 22), remote: end('2001:db8::8', 50_000) }],
+    cuts: [
+      'the session from 2001:db8::8 to [2001:db8::2]:22 (ENI eni-1 of placement host on eth0, ingress: no rule accepts it)',
+    ],
+  },
+]
+
+describe('what a policy would cut:', () => {
+  for (const { name, before, next, sessions = both, cuts } of rows) {
+    test(name, () => {
+      assert.deepEqual(
+        findCuts(before, next, sessions).map(({ text }) => text),
+        cuts,
+      )
+    })
+  }
+})
+
+describe('whether a change takes anything:', () => {
+  const changes: readonly (readonly [string, PolicyIr, PolicyIr, boolean])[] = [
+    ['none', open, open, true],
+    ['a rule more', closed, open, true],
+    ['a rule less', open, closed, false],
+    ['another device', open, makeIr(makeEni([ssh], { device: 'eth1' })), false],
+    ['an ENI more', { ...open, enis: [] }, open, false],
+    ['another placement', open, makeIr(makeEni([ssh], { placement: 'guest' })), false],
+    [
+      'an address less of a guest',
+      makeIr(makeEni([ssh], { placement: 'guest' })),
+      makeIr(makeEni([ssh], { placement: 'guest', addresses: ['198.18.0.2'] })),
+      false,
+    ],
+  ]
+  for (const [name, before, next, expected] of changes) {
+    test(name, () => assert.equal(takesNothing(before, next), expected))
+  }
+})
+
+test('the example is one that the policy itself decides so', () => {
+  const packet = {
+    eniId: 'eni-1',
+    direction: 'ingress',
+    protocol: protocolNumbers.tcp,
+    source: '198.18.0.8',
+    destination: '198.18.0.2',
+    sourcePort: 50_000,
+    destinationPort: 22,
+  } as const
+  assert.equal(evaluate(open, packet).verdict, 'accept')
+})
