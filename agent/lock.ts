@@ -53,7 +53,7 @@ export interface Answer {
   readonly body: string
 }
 
-const defaultSocketName = 'ringwall'
+export const defaultSocketName = 'ringwall'
 const holderPath = '/holder'
 const answerTimeoutMs = 5000
 /** A holder that ends between our attempt and our question leaves the name free. */

@@ -16,8 +16,8 @@ export interface StateDir {
   readonly write: (policyText: string, rulesetText: string) => Promise<void>
 }
 
-const policyFile = 'policy.last-good'
-const rulesetFile = 'ruleset.nft'
+export const policyFile = 'policy.last-good'
+export const rulesetFile = 'ruleset.nft'
 
 export function openStateDir(path: string): StateDir {
   let writing: Promise<unknown> = Promise.resolve()

@@ -76,6 +76,7 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'keep what "apply --confirm" or the agent has put in force on trial',
         load: () => import('./commands/confirm.ts'),
       },
+      doctor: { summary: 'say whether this host suits Ringwall', load: () => import('./commands/doctor.ts') },
       flush: { summary: "remove all that is Ringwall's from the kernel", load: () => import('./commands/flush.ts') },
     },
   },

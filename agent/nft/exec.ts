@@ -41,13 +41,7 @@ export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}):
     // The namespace behind a prefix does not change, so it is asked once; our own costs nothing to ask.
     guarded ??= assertLabNamespace(prefix)
     await guarded
-    try {
-      const result = await run([...prefix, 'nft', ...args], { timeoutMs, ...options })
-      if (result.exitCode !== 0) throw nftRefusal(command, result.stderr)
-      return result
-    } catch (error) {
-      throw error instanceof RunError ? nftRunFailure(command, error) : error
-    }
+    return runNft([...prefix, 'nft', ...args], command, { timeoutMs, ...options })
   }
 
   function change(args: readonly string[], command: string, input = ''): Promise<void> {
@@ -141,6 +135,21 @@ export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}):
     get lastPid() {
       return lastPid
     },
+  }
+}
+
+/**
+ * One call; whoever makes it has seen to it that the namespace may be touched.
+ * @param command  what is asked, in a few words
+ * @throws {NftError}
+ */
+export async function runNft(words: readonly string[], command: string, options: RunOptions): Promise<RunResult> {
+  try {
+    const result = await run(words, options)
+    if (result.exitCode !== 0) throw nftRefusal(command, result.stderr)
+    return result
+  } catch (error) {
+    throw error instanceof RunError ? nftRunFailure(command, error) : error
   }
 }
 

@@ -24,7 +24,7 @@ export interface Capabilities {
 }
 
 /** One element takes 3 to 6 ms; beyond this, interval sets of other tables are read at every change. */
-const slowElementUpdateMs = 30
+export const slowElementUpdateMs = 30
 const timedUpdates = 3
 
 const family = 'inet'
@@ -111,6 +111,11 @@ const trials: readonly Trial[] = [
 
 const probedBlock = { prefix: { addr: '198.18.0.0', len: 24 } }
 const originalSource = { ct: { key: 'ip saddr', dir: 'original' } }
+
+/** Without these there is no ruleset; others are left out of it, or go another way. */
+export const neededFeatures: ReadonlySet<Feature> = new Set(
+  trials.filter(({ needed }) => needed).map(({ feature }) => feature),
+)
 
 /**
  * Takes some 50 ms, and three element updates more where those are slow.

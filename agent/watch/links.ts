@@ -15,6 +15,10 @@ export interface Link {
   readonly kind?: string
   /** Name of the bridge, bond or VRF it is part of. */
   readonly master?: string
+  /** Other names that ip(8) takes for it, and nft does not; left out where there are none. */
+  readonly altNames?: readonly string[]
+  /** A program at the driver sees packets before the kernel does; left out otherwise. */
+  readonly hasXdp?: true
 }
 
 export type LinkEvent =
@@ -160,10 +164,12 @@ interface IpLink {
   readonly flags?: readonly string[]
   readonly address?: string
   readonly master?: string
+  readonly altnames?: readonly string[]
+  readonly xdp?: object
   readonly linkinfo?: { readonly info_kind?: string }
 }
 
-function readLink({ ifindex, ifname, flags = [], address, master, linkinfo }: IpLink): Link {
+function readLink({ ifindex, ifname, flags = [], address, master, altnames = [], xdp, linkinfo }: IpLink): Link {
   return {
     index: ifindex,
     name: ifname,
@@ -171,6 +177,8 @@ function readLink({ ifindex, ifname, flags = [], address, master, linkinfo }: Ip
     up: flags.includes('UP'),
     ...(linkinfo?.info_kind !== undefined && { kind: linkinfo.info_kind }),
     ...(master !== undefined && { master }),
+    ...(altnames.length > 0 && { altNames: altnames }),
+    ...(xdp !== undefined && { hasXdp: true }),
   }
 }
 

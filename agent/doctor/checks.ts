@@ -1,0 +1,55 @@
+/** Every check, in the order they are made and documented. */
+import type { Check } from './check.ts'
+import { agentLock } from './checks/agent-lock.ts'
+import { baseChains } from './checks/base-chains.ts'
+import { clock } from './checks/clock.ts'
+import { conntrackSettings } from './checks/conntrack-settings.ts'
+import { conntrackTable } from './checks/conntrack-table.ts'
+import { ctMarks } from './checks/ct-marks.ts'
+import { daemon } from './checks/daemon.ts'
+import { devices } from './checks/devices.ts'
+import { elementUpdate } from './checks/element-update.ts'
+import { enis } from './checks/enis.ts'
+import { features } from './checks/features.ts'
+import { flowtables } from './checks/flowtables.ts'
+import { flushRuleset } from './checks/flush-ruleset.ts'
+import { forwarding } from './checks/forwarding.ts'
+import { ipv6 } from './checks/ipv6.ts'
+import { kernel } from './checks/kernel.ts'
+import { legacyIptables } from './checks/legacy-iptables.ts'
+import { nft } from './checks/nft.ts'
+import { privileges } from './checks/privileges.ts'
+import { programsCheck } from './checks/programs.ts'
+import { rpFilter } from './checks/rp-filter.ts'
+import { scrubFeatures } from './checks/scrub-features.ts'
+import { stateDir } from './checks/state-dir.ts'
+import { stateFiles } from './checks/state-files.ts'
+import { untracked } from './checks/untracked.ts'
+
+export const checks: readonly Check[] = [
+  privileges,
+  kernel,
+  clock,
+  agentLock,
+  nft,
+  features,
+  scrubFeatures,
+  elementUpdate,
+  baseChains,
+  programsCheck,
+  flowtables,
+  legacyIptables,
+  flushRuleset,
+  conntrackTable,
+  conntrackSettings,
+  ctMarks,
+  untracked,
+  devices,
+  enis,
+  forwarding,
+  rpFilter,
+  ipv6,
+  stateDir,
+  stateFiles,
+  daemon,
+]

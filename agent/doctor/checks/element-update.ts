@@ -1,0 +1,54 @@
+import { slowElementUpdateMs } from '../../nft/probe.ts'
+import { countElements } from '../../nft/survey.ts'
+import { defineCheck } from '../check.ts'
+
+export interface LargeSet {
+  readonly table: string
+  readonly set: string
+  /** About; null where nft did not say in time. */
+  readonly elements: number | null
+}
+
+/** More than these are not counted: counting reads them. */
+const mostCounted = 8
+const mostNamed = 3
+
+export const elementUpdate = defineCheck({
+  name: 'element-update',
+  area: 'nftables',
+  question: 'How long does one change of a member take?',
+  needs: ['nft'],
+  outcomes: {
+    'element-update-slow': {
+      severity: 'warning',
+      means:
+        'nft reads every plain interval set of the host, in other tables too, before it changes one element: members, and what they may reach, are as late as that.',
+      advice: 'Ask whoever owns these sets for smaller ones, or for sets of the type "ipv4_addr . inet_service".',
+    },
+    'element-update': { severity: 'ok', means: 'Members are changed without delay.', advice: '' },
+  },
+  async gather(host) {
+    const { elementUpdateMs: milliseconds } = await host.capabilities()
+    if (milliseconds <= slowElementUpdateMs) return { milliseconds, sets: [] }
+    const named = (await host.foreignTables()).flatMap(({ family, name, sets }) =>
+      sets.filter(({ isPlainInterval }) => isPlainInterval).map(set => ({ family, table: name, set: set.name })),
+    )
+    const sets: LargeSet[] = []
+    for (const { family, table, set } of named.slice(0, mostCounted)) {
+      const elements = await countElements(family, table, set).catch(() => null)
+      sets.push({ table: `${family} ${table}`, set, elements })
+    }
+    return { milliseconds, sets }
+  },
+  judge({ milliseconds, sets }: { readonly milliseconds: number; readonly sets: readonly LargeSet[] }) {
+    const time = `${Math.round(milliseconds)} ms`
+    if (milliseconds <= slowElementUpdateMs) return [{ code: 'element-update', found: time }]
+    const largest = sets.toSorted((a, b) => (b.elements ?? Infinity) - (a.elements ?? Infinity))
+    const named = largest.slice(0, mostNamed).map(({ table, set, elements }) => {
+      const size = elements === null ? 'too large to count' : `about ${elements.toLocaleString('en')} elements`
+      return `set ${set} of table ${table} (${size})`
+    })
+    const causes = named.length === 0 ? 'no such set was found' : named.join(', ')
+    return [{ code: 'element-update-slow', found: `${time}; ${causes}`, details: { milliseconds, sets: largest } }]
+  },
+})

@@ -1,0 +1,43 @@
+/** Which bits of the conntrack mark a rule of somebody else writes and reads, as far as its text tells; pure. */
+
+export interface MarkUse {
+  /** Bits that may be another value afterwards. */
+  readonly written: number
+  /** Bits that decide whether it matches, or go into the packet's mark. */
+  readonly read: number
+}
+
+const allBits = 0xffff_ffff
+const none: MarkUse = { written: 0, read: 0 }
+
+/**
+ * @param rule  as nft prints it, numbers for names. What cannot be told, an expression that is new or a target of
+ *              iptables, counts as all bits
+ */
+export function readMarkUse(rule: string): MarkUse {
+  if (/\bCONNMARK\b/.test(rule)) return { written: /\brestore\b/.test(rule) ? 0 : allBits, read: allBits }
+  const text = rule.replace(/"[^"]*"/g, '""').replace(/[()]/g, ' ')
+  if (!/\bct mark\b/.test(text)) return none
+  const [before = '', assigned] = text.split(/\bct mark set\b/)
+  return { written: assigned === undefined ? 0 : bitsWritten(assigned), read: bitsRead(before) }
+}
+
+/** `ct mark & 0xffffff00 | 0x00000001`: what the mask leaves of the mark stays, but for constants that are put in. */
+function bitsWritten(expression: string): number {
+  const [kept] = masksOf(expression)
+  const mixesMore = /[|^]\s*(?!0x|\d)\w/.test(expression)
+  if (kept === undefined || mixesMore) return allBits
+  const constants = [...expression.matchAll(/[|^]\s*(0x[0-9a-f]+|\d+)\b/g)]
+  return constants.reduce((bits, [, number]) => (bits | Number(number)) >>> 0, ~kept >>> 0)
+}
+
+function bitsRead(text: string): number {
+  return masksOf(text).reduce((bits, mask) => (bits | mask) >>> 0, 0)
+}
+
+/** Of each mention of the mark the bits that are looked at. */
+function masksOf(text: string): readonly number[] {
+  return [...text.matchAll(/\bct mark\b(?: & (0x[0-9a-f]+|\d+)\b)?/g)].map(([, mask]) =>
+    mask === undefined ? allBits : Number(mask) >>> 0,
+  )
+}

@@ -1,0 +1,339 @@
+/** What checks make of hosts that are not at hand. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { severities } from '../../../agent/doctor/check.ts'
+import { agentLock } from '../../../agent/doctor/checks/agent-lock.ts'
+import { baseChains } from '../../../agent/doctor/checks/base-chains.ts'
+import { clock } from '../../../agent/doctor/checks/clock.ts'
+import { conntrackTable } from '../../../agent/doctor/checks/conntrack-table.ts'
+import { daemon } from '../../../agent/doctor/checks/daemon.ts'
+import { devices } from '../../../agent/doctor/checks/devices.ts'
+import { elementUpdate } from '../../../agent/doctor/checks/element-update.ts'
+import { enis } from '../../../agent/doctor/checks/enis.ts'
+import { features } from '../../../agent/doctor/checks/features.ts'
+import { flowtables } from '../../../agent/doctor/checks/flowtables.ts'
+import { flushRuleset } from '../../../agent/doctor/checks/flush-ruleset.ts'
+import { forwarding } from '../../../agent/doctor/checks/forwarding.ts'
+import { ipv6 } from '../../../agent/doctor/checks/ipv6.ts'
+import { kernel } from '../../../agent/doctor/checks/kernel.ts'
+import { legacyIptables } from '../../../agent/doctor/checks/legacy-iptables.ts'
+import { nft } from '../../../agent/doctor/checks/nft.ts'
+import { privileges } from '../../../agent/doctor/checks/privileges.ts'
+import { programsCheck } from '../../../agent/doctor/checks/programs.ts'
+import { rpFilter } from '../../../agent/doctor/checks/rp-filter.ts'
+import { stateDir } from '../../../agent/doctor/checks/state-dir.ts'
+import { stateFiles } from '../../../agent/doctor/checks/state-files.ts'
+import { untracked } from '../../../agent/doctor/checks/untracked.ts'
+import { checks } from '../../../agent/doctor/checks.ts'
+import { notAsked } from '../../../agent/doctor/not-asked.ts'
+import { NftError } from '../../../agent/nft/errors.ts'
+import type { BaseChain } from '../../../agent/nft/nft.ts'
+import { RunError } from '../../../common/exec.ts'
+
+/** `code: what was found`. */
+const said = (found: readonly { readonly code: string; readonly found: string }[]) =>
+  found.map(({ code, found: text }) => `${code}: ${text}`)
+const codes = (found: readonly { readonly code: string }[]) => found.map(({ code }) => code)
+
+const emptyTable = { family: 'ip', name: 'other', chains: [], sets: [], flowtables: [] } as const
+
+test('every code is that of one check, and no two checks have one name', () => {
+  const all = [...checks.flatMap(({ outcomes }) => Object.keys(outcomes)), ...Object.keys(notAsked)]
+  assert.deepEqual(all, [...new Set(all)])
+  const names = checks.map(({ name }) => name)
+  assert.deepEqual(names, [...new Set(names)])
+})
+
+test('whatever is not well says what to do, or that it is only to be known', () => {
+  for (const outcome of checks.flatMap(({ outcomes }) => Object.values(outcomes))) {
+    assert.ok(severities.includes(outcome.severity))
+    assert.ok(outcome.means.endsWith('.'), outcome.means)
+    if (outcome.severity === 'failure' || outcome.severity === 'warning') assert.notEqual(outcome.advice, '')
+  }
+})
+
+describe('this process', () => {
+  test('root, some user, and one that may change the network', () => {
+    assert.deepEqual(said(privileges.judge({ uid: 0, capabilities: '1ffffffffff' })), ['privileges: user id 0'])
+    assert.deepEqual(codes(privileges.judge({ uid: 1000, capabilities: '0' })), ['not-privileged'])
+    assert.deepEqual(codes(privileges.judge({ uid: 0, capabilities: '0' })), ['not-privileged'])
+    assert.deepEqual(codes(privileges.judge({ uid: 1000, capabilities: '1000' })), ['not-root'])
+  })
+
+  for (const [version, code] of [
+    ['4.19.0-26-amd64', 'kernel-old'],
+    ['5.9.16', 'kernel-old'],
+    ['5.10.0-30-amd64', 'kernel'],
+    ['6.1.0', 'kernel'],
+  ] as const) {
+    test(`kernel ${version}`, () => assert.deepEqual(codes(kernel.judge(version)), [code]))
+  }
+
+  test('who holds the socket', () => {
+    const agent = { role: 'agent', pid: 7, policyPath: '/etc/ringwall/policy.yaml', daemonUrl: null } as const
+    assert.deepEqual(said(agentLock.judge({ holder: agent, isTaken: true })), [
+      'agent-runs: process 7, led by /etc/ringwall/policy.yaml',
+    ])
+    assert.deepEqual(codes(agentLock.judge({ holder: { ...agent, role: 'apply' }, isTaken: true })), ['lock-held'])
+    assert.deepEqual(codes(agentLock.judge({ holder: null, isTaken: true })), ['lock-stranger'])
+    assert.deepEqual(codes(agentLock.judge({ holder: null, isTaken: false })), ['agent-away'])
+  })
+
+  test('a clock before what has happened', () => {
+    const now = Date.UTC(2026, 10, 27)
+    assert.deepEqual(codes(clock.judge({ now, newestFile: now - 1000 })), ['clock'])
+    assert.deepEqual(codes(clock.judge({ now, newestFile: now + 60_000 })), ['clock'])
+    assert.deepEqual(codes(clock.judge({ now, newestFile: now + 3_600_000 })), ['clock-behind'])
+    assert.deepEqual(codes(clock.judge({ now: 0, newestFile: null })), ['clock-behind'])
+  })
+})
+
+describe('nftables', () => {
+  test('an nft that is missing, refuses, is old', () => {
+    const cause = new RunError('no-such-command', 'nft not found')
+    const missing = new NftError('unsupported', 'version', cause.message, { cause })
+    assert.deepEqual(said(nft.judge({ fault: missing })), ['nft-missing: nft not found'])
+    assert.deepEqual(codes(nft.judge({ fault: new NftError('permission', 'list chains', 'Error: no') })), [
+      'nft-unusable',
+    ])
+    assert.deepEqual(codes(nft.judge({ version: '0.9.8' })), ['nft-old'])
+    assert.deepEqual(codes(nft.judge({ version: '1.0.1' })), ['nft-old'])
+    assert.deepEqual(codes(nft.judge({ version: '1.0.6' })), ['nft'])
+    assert.deepEqual(codes(nft.judge({ version: '1.1' })), ['nft'])
+  })
+
+  test('features that are needed, and others', () => {
+    const support = {
+      'ct timeout policy': 'text',
+      'element counters': 'json',
+      'concatenated intervals': 'json',
+      'ct tuple': 'json',
+      'rule comments': 'json',
+    } as const
+    assert.deepEqual(codes(features.judge(support)), ['features'])
+    assert.deepEqual(said(features.judge({ ...support, 'ct tuple': 'missing', 'rule comments': 'missing' })), [
+      'feature-missing: ct tuple',
+      'feature-left-out: rule comments',
+    ])
+  })
+
+  test('slow changes name the largest sets', () => {
+    const sets = [
+      { table: 'inet geo', set: 'small', elements: 20 },
+      { table: 'inet geo', set: 'blocked', elements: 65_536 },
+    ]
+    assert.deepEqual(codes(elementUpdate.judge({ milliseconds: 4, sets: [] })), ['element-update'])
+    assert.deepEqual(said(elementUpdate.judge({ milliseconds: 702.4, sets })), [
+      'element-update-slow: 702 ms; set blocked of table inet geo (about 65,536 elements), set small of table inet geo (about 20 elements)',
+    ])
+  })
+})
+
+describe('other programs', () => {
+  const chain = (hook: string, hookPriority: number, more: Partial<BaseChain> = {}): BaseChain => ({
+    family: 'inet',
+    table: 'other',
+    chain: 'c',
+    type: 'filter',
+    hook,
+    hookPriority,
+    chainPolicy: 'accept',
+    ...more,
+  })
+
+  for (const [name, chains, expected] of [
+    ['nobody', [], ['base-chains: none']],
+    [
+      'ports of bridges and ARP',
+      [chain('forward', 0, { family: 'bridge', chainPolicy: 'drop' })],
+      ['base-chains: none'],
+    ],
+    [
+      'one that drops by itself',
+      [chain('input', 0, { chainPolicy: 'drop' })],
+      ['foreign-drop-policy: inet other c (input 0, after ingress was judged)'],
+    ],
+    [
+      'on both sides of ours',
+      [chain('prerouting', -300), chain('prerouting', -160), chain('postrouting', 200), chain('output', 0)],
+      [
+        'foreign-chains: inet other c (prerouting -300, before Ringwall); inet other c (prerouting -160, beside Ringwall); inet other c (postrouting 200, after Ringwall); inet other c (output 0, before egress is judged)',
+      ],
+    ],
+    [
+      'at the same place',
+      [chain('prerouting', -150)],
+      ['foreign-same-priority: inet other c (prerouting -150, beside Ringwall)'],
+    ],
+    [
+      'address translation',
+      [chain('prerouting', -100, { type: 'nat' })],
+      ['foreign-nat: inet other c (prerouting -100, after Ringwall)'],
+    ],
+  ] as const) {
+    test(name, () => assert.deepEqual(said(baseChains.judge(chains)), expected))
+  }
+
+  test('programs are known by chains, tables, processes and settings', () => {
+    const table = (family: string, name: string, ...names: readonly string[]) => ({
+      family,
+      name,
+      chains: names.map(each => ({ name: each, rules: [] })),
+    })
+    const facts = { tables: [], processes: new Set<string>(), ufwSettings: null }
+    assert.deepEqual(said(programsCheck.judge({ ...facts, tables: null })), ['programs: none known'])
+    assert.deepEqual(said(programsCheck.judge({ ...facts, tables: [table('ip', 'nat', 'DOCKER', 'PREROUTING')] })), [
+      'found-docker: DOCKER in table ip nat',
+    ])
+    assert.deepEqual(
+      said(programsCheck.judge({ ...facts, tables: [table('inet', 'firewalld')], processes: new Set(['firewalld']) })),
+      ['found-firewalld: table inet firewalld, process firewalld'],
+    )
+    assert.deepEqual(said(programsCheck.judge({ ...facts, ufwSettings: '# ufw\nENABLED=yes\n' })), [
+      'found-ufw: enabled in /etc/ufw/ufw.conf',
+    ])
+    assert.deepEqual(codes(programsCheck.judge({ ...facts, ufwSettings: 'ENABLED=no\n' })), ['programs'])
+  })
+
+  test('flowtables with their devices', () => {
+    const table = { ...emptyTable, flowtables: [{ name: 'f', devices: ['eth0', 'eth1'] }] }
+    assert.deepEqual(said(flowtables.judge([table])), ['flowtable: f of table ip other (eth0, eth1)'])
+    assert.deepEqual(codes(flowtables.judge([{ ...table, flowtables: [] }])), ['no-flowtables'])
+  })
+
+  test('rules that keep packets from conntrack', () => {
+    const judge = (...rules: readonly string[]) =>
+      said(untracked.judge([{ ...emptyTable, chains: [{ name: 'c', rules }] }]))
+    assert.deepEqual(judge('udp dport 53 notrack', 'accept comment "notrack"'), [
+      'notrack: ip other c: udp dport 53 notrack',
+    ])
+    assert.deepEqual(judge('accept'), ['all-tracked: no rule with notrack'])
+  })
+
+  test('flush ruleset, in effect or as a comment', () => {
+    const judge = (text: string | null, isEnabled = false) =>
+      said(flushRuleset.judge({ files: [{ path: '/etc/nftables.conf', text }], isEnabled }))
+    assert.deepEqual(judge('#!/usr/sbin/nft -f\n\nflush ruleset\n', true), [
+      'flush-ruleset: /etc/nftables.conf; nftables.service starts at boot',
+    ])
+    assert.deepEqual(judge('# flush ruleset\n'), ['no-flush-ruleset: no "flush ruleset"'])
+    assert.deepEqual(judge(null), ['no-flush-ruleset: no "flush ruleset"'])
+  })
+
+  test('tables of iptables-legacy', () => {
+    assert.deepEqual(said(legacyIptables.judge([{ name: 'iptables', text: 'nat\nfilter\n' }])), [
+      'legacy-iptables: tables of iptables nat, filter',
+    ])
+    assert.deepEqual(codes(legacyIptables.judge([{ name: 'iptables', text: '' }])), ['no-legacy-iptables'])
+  })
+})
+
+test('how full the table of sessions is', () => {
+  const judge = (count: number, most: number) => said(conntrackTable.judge({ count, most }))
+  assert.deepEqual(judge(10, 100), ['conntrack-table: 10 of 100 sessions (10%)'])
+  assert.deepEqual(judge(70, 100), ['conntrack-filling: 70 of 100 sessions (70%)'])
+  assert.deepEqual(judge(250_000, 262_144), ['conntrack-full: 250,000 of 262,144 sessions (95%)'])
+  // The kernel takes 0 for no limit.
+  assert.deepEqual(codes(conntrackTable.judge({ count: 10, most: 0 })), ['conntrack-table'])
+  assert.deepEqual(codes(conntrackTable.judge(null)), ['conntrack-unreadable'])
+})
+
+describe('devices', () => {
+  const bridge = { name: 'br0', kind: 'bridge' } as const
+  const port = { name: 'tap0', kind: 'tun', master: 'br0' } as const
+  const bond = { name: 'bond0', kind: 'bond' } as const
+  const slave = { name: 'eth0', master: 'bond0' } as const
+
+  test('ports of a bridge, not those of a bond', () => {
+    const judge = (all: Parameters<typeof devices.judge>[0]['devices'], bridgeNetfilter: boolean | null = null) =>
+      said(devices.judge({ devices: all, bridgeNetfilter }))
+    assert.deepEqual(judge([bridge, port, bond, slave]), ['bridge-ports: tap0 of br0'])
+    assert.deepEqual(judge([bond, slave]), ['devices: bond0, eth0'])
+    assert.deepEqual(judge([bridge], true), ['bridge-netfilter: bridge-nf-call-iptables is 1'])
+    assert.deepEqual(judge([{ name: 'eth0', hasXdp: true }]), ['xdp: eth0'])
+    assert.deepEqual(judge({ fault: 'ip not found' }), ['ip-unusable: ip not found'])
+  })
+
+  test('ENIs whose packets are not met', () => {
+    const judge = (device: string) =>
+      said(
+        enis.judge({
+          enis: [{ id: 'eni-1', device }],
+          devices: [bridge, port, { name: 'ens3', altNames: ['enp0s3'], hasXdp: true }],
+        }),
+      )
+    assert.deepEqual(judge('tap0'), ['eni-on-bridge-port: eni-1: tap0 is a port of br0'])
+    assert.deepEqual(judge('enp0s3'), ['eni-on-other-name: eni-1: enp0s3 is another name of ens3'])
+    assert.deepEqual(judge('ens3'), ['eni-device-xdp: eni-1: ens3'])
+    assert.deepEqual(judge('eth9'), ['eni-without-device: eni-1: no device eth9'])
+    assert.deepEqual(judge('br0'), ['enis: eni-1'])
+    assert.deepEqual(enis.judge({ enis: null, devices: [] }), [])
+  })
+
+  test('forwarding, ways of return, IPv6', () => {
+    const enabled = { IPv4: true, IPv6: false }
+    assert.deepEqual(codes(forwarding.judge({ enabled, guests: 0 })), ['forwarding'])
+    assert.deepEqual(codes(forwarding.judge({ enabled, guests: 2 })), ['forwarding-off'])
+    assert.deepEqual(codes(forwarding.judge({ enabled: { IPv4: true, IPv6: null }, guests: 2 })), ['forwarding'])
+    const device = (value: number) => [{ name: 'eth0', value }]
+    assert.deepEqual(codes(rpFilter.judge({ all: 0, devices: device(1) })), ['rp-filter-strict'])
+    assert.deepEqual(codes(rpFilter.judge({ all: 1, devices: device(0) })), ['rp-filter-strict'])
+    assert.deepEqual(codes(rpFilter.judge({ all: 1, devices: device(2) })), ['rp-filter'])
+    assert.deepEqual(codes(ipv6.judge('0\n')), ['ipv6'])
+    assert.deepEqual(codes(ipv6.judge('1\n')), ['ipv6-disabled'])
+    assert.deepEqual(codes(ipv6.judge(null)), ['ipv6-disabled'])
+  })
+})
+
+test('the state directory and its disk', () => {
+  const facts = { path: '/state', exists: true, fault: null, freeBytes: 2 ** 30, freeFiles: 1000 }
+  assert.deepEqual(said(stateDir.judge(facts)), ['state-dir: /state: 1,024 MiB free'])
+  assert.deepEqual(codes(stateDir.judge({ ...facts, exists: false })), ['state-dir-missing'])
+  assert.deepEqual(codes(stateDir.judge({ ...facts, fault: 'permission denied' })), ['state-dir-not-writable'])
+  assert.deepEqual(codes(stateDir.judge({ ...facts, freeBytes: 20e6 })), ['disk-filling'])
+  assert.deepEqual(codes(stateDir.judge({ ...facts, freeBytes: 4096 })), ['disk-full'])
+  assert.deepEqual(codes(stateDir.judge({ ...facts, freeFiles: 0 })), ['disk-full'])
+  assert.deepEqual(codes(stateDir.judge({ ...facts, freeFiles: null })), ['state-dir'])
+})
+
+test('files in the state directory', () => {
+  const file = (name: string, fault: string | null = null, readableByOthers = false) => ({
+    name,
+    fault,
+    readableByOthers,
+  })
+  assert.deepEqual(codes(stateFiles.judge([])), ['no-state-files'])
+  assert.deepEqual(said(stateFiles.judge([file('ddos.json')])), ['state-files: ddos.json'])
+  assert.deepEqual(
+    said(stateFiles.judge([file('ddos.json', 'it is not JSON'), file('credentials.json', null, true)])),
+    ['state-file-damaged: ddos.json: it is not JSON', 'state-readable-by-others: credentials.json'],
+  )
+  assert.deepEqual(codes(stateFiles.judge([file('view.behind')])), ['state-behind'])
+})
+
+test('how far it is to the daemon', () => {
+  const facts = {
+    url: 'https://daemon.example:9443',
+    certificateFault: null,
+    certificateExpires: '2027-01-02T03:04:05.000Z',
+    nameFault: null,
+    addresses: [],
+  }
+  const at = (stage: 'unreachable' | 'untrusted' | 'trusted', word: string) => ({
+    ...facts,
+    addresses: [{ address: '198.18.0.1', stage, word }],
+  })
+  assert.deepEqual(codes(daemon.judge(null)), ['not-joined'])
+  assert.deepEqual(codes(daemon.judge({ fault: 'Cannot read credentials' })), ['credentials-unreadable'])
+  assert.deepEqual(codes(daemon.judge({ ...facts, certificateFault: 'not valid after …' })), ['certificate-invalid'])
+  assert.deepEqual(codes(daemon.judge({ ...facts, nameFault: 'ENOTFOUND' })), ['daemon-unresolvable'])
+  assert.deepEqual(said(daemon.judge(at('unreachable', 'ECONNREFUSED'))), [
+    'daemon-unreachable: https://daemon.example:9443 at 198.18.0.1: ECONNREFUSED',
+  ])
+  assert.deepEqual(codes(daemon.judge(at('untrusted', 'its certificate is not signed by the CA'))), [
+    'daemon-untrusted',
+  ])
+  assert.deepEqual(said(daemon.judge(at('trusted', 'AbCd'))), [
+    'daemon: https://daemon.example:9443, certificate AbCd; this host’s is good until 2027-01-02',
+  ])
+})

@@ -1,0 +1,26 @@
+/** Bits of the conntrack mark, from the text of rules. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readMarkUse } from '../../../agent/doctor/mark-use.ts'
+
+const all = 0xffff_ffff
+
+for (const [rule, written, read] of [
+  ['tcp dport 80 accept', 0, 0],
+  ['meta mark set 0x00000001', 0, 0],
+  ['ct mark set 0x00000001', all, 0],
+  ['ct mark set meta mark', all, 0],
+  ['ct mark set meta mark & 0x000000ff', all, 0],
+  ['ct mark set ct mark & 0xffffff00 | 0x00000001', 0xff, 0],
+  ['ct mark set (ct mark & 0xffffff00) | 0x00000100', 0x1ff, 0],
+  ['ct mark set ct mark | 0x00000010', 0x10, 0],
+  ['ct mark set ct mark & 0xffffff00 | meta mark', all, 0],
+  ['ct mark 0x00000001 accept', 0, all],
+  ['ct mark & 0x000000ff == 0x00000001 accept', 0, 0xff],
+  ['ct mark & 0x000000ff != 0x00000000 meta mark set ct mark & 0x0000f000', 0, 0xf0ff],
+  ['meta mark set ct mark', 0, all],
+  ['accept comment "ct mark set 0x1"', 0, 0],
+  ['counter packets 0 bytes 0 xt target "CONNMARK"', all, all],
+] as const) {
+  test(rule, () => assert.deepEqual(readMarkUse(rule), { written, read }))
+}
