@@ -5,6 +5,7 @@ import { baseChains } from './checks/base-chains.ts'
 import { clock } from './checks/clock.ts'
 import { conntrackSettings } from './checks/conntrack-settings.ts'
 import { conntrackTable } from './checks/conntrack-table.ts'
+import { conntrackTool } from './checks/conntrack-tool.ts'
 import { ctMarks } from './checks/ct-marks.ts'
 import { daemon } from './checks/daemon.ts'
 import { devices } from './checks/devices.ts'
@@ -18,6 +19,7 @@ import { ipv6 } from './checks/ipv6.ts'
 import { kernel } from './checks/kernel.ts'
 import { legacyIptables } from './checks/legacy-iptables.ts'
 import { nft } from './checks/nft.ts'
+import { offloads } from './checks/offloads.ts'
 import { privileges } from './checks/privileges.ts'
 import { programsCheck } from './checks/programs.ts'
 import { rpFilter } from './checks/rp-filter.ts'
@@ -42,10 +44,12 @@ export const checks: readonly Check[] = [
   flushRuleset,
   conntrackTable,
   conntrackSettings,
+  conntrackTool,
   ctMarks,
   untracked,
   devices,
   enis,
+  offloads,
   forwarding,
   rpFilter,
   ipv6,

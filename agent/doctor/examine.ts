@@ -1,5 +1,5 @@
 /** All checks, one after the other: one that measures must not be disturbed by the others. */
-import { areas, type Check, type Finding, type Found, severities } from './check.ts'
+import { areas, type Check, type Finding, severities } from './check.ts'
 import { checks } from './checks.ts'
 import { type Host, type HostOptions, openHost } from './host.ts'
 import { notAsked } from './not-asked.ts'
@@ -12,11 +12,22 @@ export async function examineHost(options: HostOptions): Promise<readonly Findin
   const host = openHost(options)
   const findings: Finding[] = []
   const skipped: Check[] = []
+  /** By reason: one nft that crashes keeps several checks from looking. */
+  const failed = new Map<string, Check[]>()
   for (const check of checks) {
-    if (check.needs.includes('nft') && (await host.nftFault()) !== null) skipped.push(check)
-    else findings.push(...(await ask(check, host)))
+    if (check.needs.includes('nft') && (await host.nftFault()) !== null) {
+      skipped.push(check)
+      continue
+    }
+    try {
+      findings.push(...(await ask(check, host)))
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      failed.set(reason, [...(failed.get(reason) ?? []), check])
+    }
   }
-  if (skipped.length > 0) findings.push(withoutNft(skipped))
+  findings.push(...[...failed].map(([reason, some]) => notAskedFinding('check-failed', some, `: ${reason}`)))
+  if (skipped.length > 0) findings.push(notAskedFinding('check-skipped', skipped))
   return findings.toSorted(
     (a, b) =>
       severities.indexOf(a.severity) - severities.indexOf(b.severity) || areas.indexOf(a.area) - areas.indexOf(b.area),
@@ -24,13 +35,13 @@ export async function examineHost(options: HostOptions): Promise<readonly Findin
 }
 
 async function ask(check: Check, host: Host): Promise<readonly Finding[]> {
-  try {
-    const found = await withPatience(check.examine(host))
-    return found.map(each => ({ ...each, area: check.area, ...check.outcomes[each.code]! }))
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return [notAskedFinding(check, { code: 'check-failed', found: `${check.name}: ${reason}` })]
-  }
+  const found = await withPatience(check.examine(host))
+  return found.map(each => ({ ...each, area: check.area, ...check.outcomes[each.code]! }))
+}
+
+function notAskedFinding(code: keyof typeof notAsked, some: readonly Check[], reason = ''): Finding {
+  const names = some.map(({ name }) => name)
+  return { code, found: `${names.join(', ')}${reason}`, details: names, area: some[0]!.area, ...notAsked[code] }
 }
 
 /** The check goes on, and nobody waits for it: what it asks has time limits of its own. */
@@ -42,13 +53,4 @@ async function withPatience<T>(task: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-function withoutNft(skipped: readonly Check[]): Finding {
-  const names = skipped.map(({ name }) => name)
-  return notAskedFinding(skipped[0]!, { code: 'check-skipped', found: names.join(', '), details: names })
-}
-
-function notAskedFinding({ area }: Check, found: Found<keyof typeof notAsked>): Finding {
-  return { ...found, area, ...notAsked[found.code] }
 }

@@ -1,5 +1,6 @@
 /** `ringwall doctor` on hosts as they are found: what it says of each, and that it leaves them as they were. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -202,6 +203,42 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
     assert.equal(report.exitCode, 2)
     assert.deepEqual(mattering(report), ['nft-missing'])
     assert.match(report.of('check-skipped')?.found ?? '', /^features, /)
+  })
+
+  test('nft crashes on what somebody has put there: the rest is told all the same', async () => {
+    await using namespace = await createNamespace('doctor')
+    await load(namespace, 'table inet filter { chain input { type filter hook input priority 0; policy drop; }; }')
+    const crashing = join(folder, 'crashing')
+    await mkdir(crashing)
+    const script = '#!/bin/sh\ncase "$*" in *"list ruleset"*) kill -SEGV $$ ;; esac\nexec /usr/sbin/nft "$@"\n'
+    await writeFile(join(crashing, 'nft'), script, { mode: 0o755 })
+    const report = await examine(namespace, { wrap: ['env', `PATH=${crashing}:${process.env.PATH}`] })
+    assert.deepEqual(mattering(report), ['foreign-drop-policy', 'check-failed'])
+    const { found = '' } = report.of('check-failed') ?? {}
+    assert.match(found, /^flowtables, ct-marks, untracked: nft refused "list ruleset": .* SIGSEGV/)
+    assert.equal(report.of('nft')?.severity, 'ok')
+  })
+
+  test('somebody else holds the agent’s socket', async () => {
+    await using namespace = await createNamespace('doctor')
+    const listen = "require('node:net').createServer().listen({ path: '\\0ringwall' }, () => console.log('held'))"
+    const stranger = namespace.spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(stranger.stdout!, 'data')
+    const report = await examine(namespace)
+    assert.deepEqual(mattering(report), ['lock-stranger'])
+    assert.equal(report.exitCode, 2)
+  })
+
+  test('a policy that keeps other bits of the mark is taken at its word', async () => {
+    await using namespace = await createNamespace('doctor')
+    const stateDir = join(folder, 'mask')
+    await mkdir(stateDir, { mode: 0o700 })
+    const settings = { ctMarkMask: '0x00ffff00' }
+    await writeFile(join(stateDir, 'policy.last-good'), JSON.stringify({ ...closed, settings }), { mode: 0o600 })
+    const rule = 'ct mark set ct mark & 0x00ffffff | 0x40000000'
+    await load(namespace, `table inet mesh { chain c { type filter hook prerouting priority -140; ${rule}; }; }`)
+    assert.equal((await examine(namespace)).of('ct-mark-written')?.details !== undefined, true)
+    assert.equal((await examine(namespace, { stateDir })).of('ct-marks')?.found, '0x00ffff00 is free')
   })
 
   test('without root', async () => {

@@ -6,6 +6,7 @@ import { agentLock } from '../../../agent/doctor/checks/agent-lock.ts'
 import { baseChains } from '../../../agent/doctor/checks/base-chains.ts'
 import { clock } from '../../../agent/doctor/checks/clock.ts'
 import { conntrackTable } from '../../../agent/doctor/checks/conntrack-table.ts'
+import { conntrackTool } from '../../../agent/doctor/checks/conntrack-tool.ts'
 import { daemon } from '../../../agent/doctor/checks/daemon.ts'
 import { devices } from '../../../agent/doctor/checks/devices.ts'
 import { elementUpdate } from '../../../agent/doctor/checks/element-update.ts'
@@ -18,6 +19,7 @@ import { ipv6 } from '../../../agent/doctor/checks/ipv6.ts'
 import { kernel } from '../../../agent/doctor/checks/kernel.ts'
 import { legacyIptables } from '../../../agent/doctor/checks/legacy-iptables.ts'
 import { nft } from '../../../agent/doctor/checks/nft.ts'
+import { offloads } from '../../../agent/doctor/checks/offloads.ts'
 import { privileges } from '../../../agent/doctor/checks/privileges.ts'
 import { programsCheck } from '../../../agent/doctor/checks/programs.ts'
 import { rpFilter } from '../../../agent/doctor/checks/rp-filter.ts'
@@ -28,6 +30,7 @@ import { checks } from '../../../agent/doctor/checks.ts'
 import { notAsked } from '../../../agent/doctor/not-asked.ts'
 import { NftError } from '../../../agent/nft/errors.ts'
 import type { BaseChain } from '../../../agent/nft/nft.ts'
+import { parseOffloads } from '../../../agent/watch/offloads.ts'
 import { RunError } from '../../../common/exec.ts'
 
 /** `code: what was found`. */
@@ -238,6 +241,11 @@ test('how full the table of sessions is', () => {
   assert.deepEqual(codes(conntrackTable.judge(null)), ['conntrack-unreadable'])
 })
 
+test('conntrack(8), or none', () => {
+  assert.deepEqual(said(conntrackTool.judge('1.4.7')), ['conntrack-tool: conntrack 1.4.7'])
+  assert.deepEqual(codes(conntrackTool.judge(null)), ['conntrack-tool-missing'])
+})
+
 describe('devices', () => {
   const bridge = { name: 'br0', kind: 'bridge' } as const
   const port = { name: 'tap0', kind: 'tun', master: 'br0' } as const
@@ -268,6 +276,16 @@ describe('devices', () => {
     assert.deepEqual(judge('eth9'), ['eni-without-device: eni-1: no device eth9'])
     assert.deepEqual(judge('br0'), ['enis: eni-1'])
     assert.deepEqual(enis.judge({ enis: null, devices: [] }), [])
+  })
+
+  test('what joins packets before they are counted', () => {
+    const on = parseOffloads('Features for eth0:\ngeneric-receive-offload: on\nlarge-receive-offload: off [fixed]\n')
+    assert.deepEqual(on, { joinsInKernel: true, joinsInDevice: false })
+    const eth0 = { device: 'eth0', offloads: on }
+    const eth1 = { device: 'eth1', offloads: { joinsInKernel: false, joinsInDevice: true } }
+    assert.deepEqual(said(offloads.judge([eth0, eth1])), ['device-joins-packets: eth1', 'kernel-joins-packets: eth0'])
+    assert.deepEqual(codes(offloads.judge([{ device: 'eth0', offloads: null }])), ['offloads-unknown'])
+    assert.deepEqual(said(offloads.judge([])), ['offloads: no device'])
   })
 
   test('forwarding, ways of return, IPv6', () => {

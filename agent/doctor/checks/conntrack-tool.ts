@@ -1,0 +1,27 @@
+import { conntrackVersion } from '../../conntrack/tool.ts'
+import { defineCheck } from '../check.ts'
+
+export const conntrackTool = defineCheck({
+  name: 'conntrack-tool',
+  area: 'connection tracking',
+  question: 'Can marks of live sessions be listed?',
+  needs: [],
+  outcomes: {
+    'conntrack-tool-missing': {
+      severity: 'note',
+      means:
+        'After some thousands of changes that take something away, sessions of ENIs are judged packet by packet: slower, as strict as before.',
+      advice: 'Install the package conntrack.',
+    },
+    'conntrack-tool': {
+      severity: 'ok',
+      means: 'Stamps that no session carries any more can be used again.',
+      advice: '',
+    },
+  },
+  gather: () => conntrackVersion(),
+  judge(version: string | null) {
+    if (version === null) return [{ code: 'conntrack-tool-missing', found: 'conntrack not found' }]
+    return [{ code: 'conntrack-tool', found: `conntrack ${version}` }]
+  },
+})
