@@ -123,11 +123,15 @@ describe('nftables', () => {
   test('slow changes name the largest sets', () => {
     const sets = [
       { table: 'inet geo', set: 'small', elements: 20 },
+      { table: 'ip6 geo', set: 'other', elements: null },
       { table: 'inet geo', set: 'blocked', elements: 65_536 },
     ]
     assert.deepEqual(codes(elementUpdate.judge({ milliseconds: 4, sets: [] })), ['element-update'])
+    for (const none of [null, [], sets.slice(0, 1)]) {
+      assert.deepEqual(codes(elementUpdate.judge({ milliseconds: 40, sets: none })), ['element-update-late'])
+    }
     assert.deepEqual(said(elementUpdate.judge({ milliseconds: 702.4, sets })), [
-      'element-update-slow: 702 ms; set blocked of table inet geo (about 65,536 elements), set small of table inet geo (about 20 elements)',
+      'element-update-slow: 702 ms; set other of table ip6 geo (too large to count); set blocked of table inet geo (about 65,536 elements)',
     ])
   })
 })
