@@ -12,6 +12,7 @@ import { readTraffic } from './counters/read.ts'
 import { DriftWatch } from './drift.ts'
 import { Guard, type GuardOptions } from './guard/guard.ts'
 import { createGuardMetrics } from './guard/metrics.ts'
+import { noScrubbing, PanicSwitch } from './guard/panic.ts'
 import {
   createRequestHandler,
   healthRoute,
@@ -20,7 +21,7 @@ import {
   metricsRoute,
   serveLoopback,
 } from './http.ts'
-import type { Credentials } from './link/credentials.ts'
+import { type Credentials, defaultStateDir } from './link/credentials.ts'
 import { DaemonSource } from './link/daemon-source.ts'
 import { createFileSource } from './link/file-source.ts'
 import type { NftFacts } from './link/host-report.ts'
@@ -84,6 +85,8 @@ const checkIntervalMs = 300_000
 const readBackMs = 2_000
 /** Reading counters reads the members too: a scrape takes a reading at most this old. */
 const counterAgeMs = 5_000
+/** The scrubber removes its table in its own turn. */
+const scrubTableGoneMs = 50
 /** Listings that take longer come too late for the second they are of. */
 const scrubNftTimeoutMs = 5_000
 /** A monitor hears within some milliseconds; one that cannot start must not keep the policy from the kernel. */
@@ -101,6 +104,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const reporter = createReporter(log, metrics)
   let source: Source | null = null
   let guarding: Guard | null = null
+  let panicking: PanicSwitch | null = null
   let scrubbing: Scrubbing | null = null
   const inForce = Promise.withResolvers<void>()
   const handler = createRoutes()
@@ -136,8 +140,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stops.unshift(() => loop.close())
     const policies = createSource({ nftVersion: capabilities.nftVersion, capabilities: capabilities.features })
     source = policies
+    const guardMetrics = createGuardMetrics(metrics.registry)
     const guard = createGuard(policies)
     guarding = guard
+    const panic = createPanicSwitch(policies)
+    panicking = panic
     const server = await serve()
     if (server !== null) {
       stops.unshift(() => server.close())
@@ -173,6 +180,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     stops.unshift(
       () => policies.close(),
+      () => panic.close(),
       () => guard.close(),
     )
     const check = setInterval(() => loop.resync('check'), checkIntervalMs)
@@ -182,7 +190,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       () => drift.close(),
       () => scrubDrift.close(),
     )
-    await guard.open()
+    await panic.open()
     await policies.start()
     await guard.settled()
 
@@ -197,6 +205,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         }),
       async check() {
         log.info('everything is read again, as asked')
+        await panic.look()
         loop.resync('check')
         await loop.settled()
       },
@@ -270,8 +279,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     function createSource(facts: NftFacts): Source {
       const sink: PolicySink = {
         setPolicy(ir) {
-          guarding?.setPolicy(ir)
-          scrub.scrubber.setPolicy(ir)
+          panicking?.setPolicy(ir)
         },
         settled: () => guarding?.settled() ?? Promise.resolve(),
         stands: () =>
@@ -300,7 +308,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return new Guard({
         ...options.guard,
         log,
-        metrics: createGuardMetrics(metrics.registry),
+        metrics: guardMetrics,
         reporter,
         loop,
         nft,
@@ -309,6 +317,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         way: () => policies.way(),
         probeWay: () => policies.probeWay(),
         onDisk: () => policies.settled(),
+        onOutcome: outcome => policies.noteOutcome(outcome),
+      })
+    }
+
+    function createPanicSwitch(policies: Source): PanicSwitch {
+      const { scrubber } = scrub
+      return new PanicSwitch({
+        folder: options.source.stateDir ?? defaultStateDir,
+        log,
+        metrics: guardMetrics,
+        reporter,
+        async openHost() {
+          scrubber.setPolicy({ scrub: noScrubbing })
+          await guard.openHost()
+          while ((await nft.list(tableFamily, scrubTableName, { terse: true })) !== null) await sleep(scrubTableGoneMs)
+        },
+        resume: () => guard.open(),
+        pass(ir) {
+          guard.setPolicy(ir)
+          scrubber.setPolicy(ir)
+        },
         onOutcome: outcome => policies.noteOutcome(outcome),
       })
     }
@@ -370,11 +399,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
             : jsonReply(200, { instanceId, samples })
         },
         '/ddos/live': query => scrubbing?.live.lines(query.get('instanceId')) ?? jsonReply(503, starting),
-        '/guard': () => (guarding === null ? jsonReply(503, starting) : jsonReply(200, guarding.status())),
+        '/guard': () =>
+          guarding === null
+            ? jsonReply(503, starting)
+            : jsonReply(200, { ...guarding.status(), panic: panicking?.status() ?? null }),
         '/show': async () => {
           const ir = reporter.enforced()
           return ir === null
-            ? jsonReply(503, { error: 'no policy is in force yet' })
+            ? jsonReply(503, { error: panicking?.problems()[0] ?? 'no policy is in force yet' })
             : jsonReply(200, { ...makeView(ir, await readTable(nft)), ...(source && { source: source.status() }) })
         },
       },
@@ -384,8 +416,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   function withSource(health: AgentHealth) {
     if (source === null) return health
-    const guarded = guarding?.problems() ?? []
-    const problems = [...source.problems(), ...health.problems, ...guarded, ...scrubbingProblems()]
+    const problems = [
+      ...(panicking?.problems() ?? []),
+      ...source.problems(),
+      ...health.problems,
+      ...(guarding?.problems() ?? []),
+      ...scrubbingProblems(),
+    ]
     return { ...health, healthy: health.healthy && problems.length === 0, problems, source: source.status() }
   }
 

@@ -110,6 +110,12 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       }
     },
 
+    /** The kernel has nothing of any policy, on purpose. */
+    opened(): void {
+      enforced = null
+      metrics.inForce.set(0)
+    },
+
     /** The policy accepted last is not given to the kernel. */
     heldBack(message: string): void {
       heldBack = message

@@ -77,6 +77,7 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/confirm.ts'),
       },
       doctor: { summary: 'say whether this host suits Ringwall', load: () => import('./commands/doctor.ts') },
+      panic: { summary: 'open this host at once, and keep it open', load: () => import('./commands/panic.ts') },
       flush: { summary: "remove all that is Ringwall's from the kernel", load: () => import('./commands/flush.ts') },
     },
   },

@@ -99,6 +99,19 @@ export class Guard {
     this.#parts = parts
   }
 
+  /** Takes the ruleset away, and a trial with it, until the next policy. */
+  async openHost(): Promise<void> {
+    this.#next = null
+    await this.#working
+    await this.#lookingNow
+    if (this.#trial !== null) {
+      this.#end('superseded')
+      await this.#keep({ trial: null, refused: null })
+    }
+    await this.#putBack({ kind: 'nothing' })
+    this.#enforced = null
+  }
+
   /** Before the source starts: ends a trial that an agent before this one was killed in. */
   async open(): Promise<void> {
     const { kept, log, seconds } = this.#parts

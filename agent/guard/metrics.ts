@@ -24,5 +24,10 @@ export function createGuardMetrics(registry: Registry) {
     help: '1 while a policy is refused because it would lock the agent or an administrator out; 0 means that none is.',
     registers,
   })
-  return { trials, onTrial, refusing }
+  const open = new Gauge({
+    name: 'ringwall_agent_open',
+    help: '1 while the host is open because of "ringwall panic" and nothing is enforced; 0 means that it is not.',
+    registers,
+  })
+  return { trials, onTrial, refusing, open }
 }

@@ -45,7 +45,8 @@ async function isOnTrial(): Promise<boolean> {
   return (JSON.parse(answer.body) as ReturnType<Guard['status']>).trial !== null
 }
 
-function wordsOf(pid: number): readonly string[] {
+/** The command line of a process; empty where there is none. */
+export function wordsOf(pid: number): readonly string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch {

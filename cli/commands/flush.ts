@@ -1,6 +1,7 @@
 /** `ringwall flush`: everything that is Ringwall's goes from this network namespace, and nothing else. */
 import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
+import type { Nft } from '../../agent/nft/nft.ts'
 import { deleteTable } from '../../rules-compiler/nft/commands.ts'
 import { tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
 import { scrubTableName } from '../../rules-compiler/scrub/names.ts'
@@ -20,6 +21,15 @@ const tables = [
   { name: scrubTableName, remove: deleteScrubTable },
 ] as const
 
+/** @returns the names of those that stood */
+export async function removeTables(nft: Nft): Promise<readonly string[]> {
+  const standing = []
+  for (const table of tables)
+    if ((await nft.list(tableFamily, table.name, { terse: true })) !== null) standing.push(table)
+  await nft.apply(standing.map(table => table.remove))
+  return standing.map(({ name }) => name)
+}
+
 export const command: Command = {
   name: 'flush',
   summary: "remove all that is Ringwall's from the kernel",
@@ -28,12 +38,8 @@ export const command: Command = {
     noArguments(args)
     const lock = await acquireLock('flush')
     try {
-      const nft = createNft()
-      const standing = []
-      for (const table of tables)
-        if ((await nft.list(tableFamily, table.name, { terse: true })) !== null) standing.push(table)
-      await nft.apply(standing.map(table => table.remove))
-      const removed = standing.map(({ name }) => `Removed table ${tableFamily} ${name}.\n`)
+      const names = await removeTables(createNft())
+      const removed = names.map(name => `Removed table ${tableFamily} ${name}.\n`)
       io.stdout.write(removed.length === 0 ? 'Nothing to remove.\n' : removed.join(''))
       return 0
     } finally {

@@ -1,0 +1,96 @@
+/** `ringwall panic`: opens this host and keeps it open, until that is undone. */
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readPanic, removePanic, writePanic } from '../../agent/guard/panic.ts'
+import { defaultStateDir } from '../../agent/link/credentials.ts'
+import { acquireLock, askHolder, findHolder } from '../../agent/lock.ts'
+import { createNft } from '../../agent/nft/exec.ts'
+import { parseArguments } from '../arguments.ts'
+import { type Command, type Io, UsageError } from '../command.ts'
+import { wordsOf } from './confirm.ts'
+import { removeTables } from './flush.ts'
+
+const usage = `usage: ringwall panic [--undo] [--state-dir DIR]
+
+Opens this host: removes all that is Ringwall's from the kernel, and keeps it away over restarts of the agent and the
+host, until "ringwall panic --undo". Works with an agent and without. An agent says so in its log every minute, to
+health checks, and to its daemon; a policy that comes meanwhile waits. For root.
+
+  --undo            put the policy in force again
+  --state-dir DIR   that of the agent; ${defaultStateDir} if left out
+
+Exit codes: 0 done; 1 not done, or not by the agent that runs here.
+`
+
+const options = { undo: { type: 'boolean' }, 'state-dir': { type: 'string', default: defaultStateDir } } as const
+
+/** Longer than an agent takes to remove a large table. */
+const waitMs = 15_000
+const askAgainMs = 100
+
+export const command: Command = { name: 'panic', summary: 'open this host at once, and keep it open', usage, run }
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseArguments(args, options)
+  if (positionals[0] !== undefined) throw new UsageError(`unexpected argument "${positionals[0]}"`)
+  const folder = resolve(values['state-dir'])
+  return values.undo ? undo(folder, io) : open(folder, io)
+}
+
+async function open(folder: string, io: Io): Promise<number> {
+  if ((await readPanic(folder)) === null) await writePanic(folder, { since: new Date().toISOString() })
+  const pid = await findAgent()
+  if (pid !== null) {
+    process.kill(pid, 'SIGHUP')
+    if (!(await agentSays(isOpen => isOpen))) return disagrees(pid, folder, io)
+  } else {
+    const lock = await acquireLock('flush')
+    try {
+      await removeTables(createNft())
+    } finally {
+      await lock.release()
+    }
+  }
+  io.stdout.write('THE HOST IS OPEN: nothing is enforced here until "ringwall panic --undo".\n')
+  return 0
+}
+
+async function undo(folder: string, io: Io): Promise<number> {
+  if ((await readPanic(folder)) === null) {
+    io.stderr.write(`Nothing to undo: no panic is kept in "${folder}".\n`)
+    return 1
+  }
+  await removePanic(folder)
+  const pid = await findAgent()
+  if (pid === null) {
+    io.stdout.write('Undone. No agent runs here: nothing is enforced until one starts.\n')
+    return 0
+  }
+  process.kill(pid, 'SIGHUP')
+  if (!(await agentSays(isOpen => !isOpen))) return disagrees(pid, folder, io)
+  io.stdout.write('Undone: the agent puts the policy in force again.\n')
+  return 0
+}
+
+function disagrees(pid: number, folder: string, io: Io): number {
+  io.stderr.write(
+    `The agent that runs here (pid ${pid}) does not do it: has it another --state-dir than "${folder}"? Its log says more; stop it, and run this again.\n`,
+  )
+  return 1
+}
+
+/** Who answers the socket may be anybody: signals go to a process that is an agent only. */
+async function findAgent(): Promise<number | null> {
+  const holder = await findHolder()
+  return holder?.role === 'agent' && wordsOf(holder.pid).includes('agent') ? holder.pid : null
+}
+
+async function agentSays(isWanted: (isOpen: boolean) => boolean): Promise<boolean> {
+  const untilMs = performance.now() + waitMs
+  while (performance.now() < untilMs) {
+    const answer = await askHolder('/guard')
+    if (answer?.status === 200 && isWanted((JSON.parse(answer.body) as { panic?: unknown }).panic != null)) return true
+    await sleep(askAgainMs)
+  }
+  return false
+}
