@@ -35,9 +35,11 @@ function bitsRead(text: string): number {
   return masksOf(text).reduce((bits, mask) => (bits | mask) >>> 0, 0)
 }
 
-/** Of each mention of the mark the bits that are looked at. */
+/** Of each mention of the mark the bits that are looked at; a mask from the top is printed as a prefix, `0x00100000/12`. */
 function masksOf(text: string): readonly number[] {
-  return [...text.matchAll(/\bct mark\b(?: & (0x[0-9a-f]+|\d+)\b)?/g)].map(([, mask]) =>
-    mask === undefined ? allBits : Number(mask) >>> 0,
-  )
+  const mentions = text.matchAll(/\bct mark\b(?: & (?<mask>0x[0-9a-f]+|\d+)\b| (?:!= )?0x[0-9a-f]+\/(?<bits>\d+))?/g)
+  return [...mentions].map(({ groups: { mask, bits } = {} }) => {
+    if (mask !== undefined) return Number(mask) >>> 0
+    return bits === undefined || bits === '0' ? allBits : (allBits << (32 - Number(bits))) >>> 0
+  })
 }

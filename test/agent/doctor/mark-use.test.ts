@@ -18,6 +18,8 @@ for (const [rule, written, read] of [
   ['ct mark 0x00000001 accept', 0, all],
   ['ct mark & 0x000000ff == 0x00000001 accept', 0, 0xff],
   ['ct mark & 0x000000ff != 0x00000000 meta mark set ct mark & 0x0000f000', 0, 0xf0ff],
+  ['ct mark 0x00100000/12 accept', 0, 0xfff0_0000],
+  ['ct mark != 0x01000000/8 drop', 0, 0xff00_0000],
   ['meta mark set ct mark', 0, all],
   ['accept comment "ct mark set 0x1"', 0, 0],
   ['counter packets 0 bytes 0 xt target "CONNMARK"', all, all],
