@@ -1,0 +1,242 @@
+/**
+ * A host with systemd as its first process, in a network namespace of the tests: `scripts/systemd-root.sh` makes the
+ * root folder, systemd-nspawn starts it with a layer of its own above, which is kept over reboots and is gone with it.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CommandResult, Namespace, RunOptions } from '../../lab/netns.ts'
+import { needsKernel } from './requirements.ts'
+import { eventually } from './sessions.ts'
+
+const project = join(import.meta.dirname, '../..')
+const cache = join(project, 'node_modules/.cache')
+const root = join(cache, 'systemd-root/bookworm')
+const nspawn = join(cache, 'debian/systemd-container/usr/bin/systemd-nspawn')
+
+/** As node:test's `skip` wants it. */
+export const needsSystemd: string | false =
+  needsKernel ||
+  (existsSync(root) && existsSync(nspawn) ? false : 'needs a Debian with systemd: sh scripts/systemd-root.sh')
+
+/** What the program needs of the project, at the place where packages put it. */
+const program = ['agent', 'cli', 'common', 'daemon', 'data', 'rules-compiler', 'wire', 'lab', 'scripts', 'systemd']
+const programFiles = ['ringwall', 'package.json', 'package-lock.json']
+/** Large, and for developers. */
+const leftOut = [
+  '.cache',
+  '.bin',
+  '.package-lock.json',
+  'typescript',
+  '@typescript',
+  '@biomejs',
+  '@types',
+  'fast-check',
+]
+
+export interface Container extends AsyncDisposable {
+  /** @throws {Error} with its output where it fails, unless failure is allowed */
+  run(command: string, args: readonly string[], options?: RunOptions): Promise<CommandResult>
+  /** A property of a unit, as `systemctl show` prints it. */
+  property(unit: string, name: string): Promise<string>
+  /** Writes a file as root, with the folders above it. */
+  write(path: string, text: string, mode?: number): void
+  /** Switches it off, has `whileOff` done, and switches it on again; resolves when it is up. */
+  reboot(whileOff?: () => Promise<void>): Promise<void>
+}
+
+/** While it is switched on. */
+interface Machine {
+  readonly child: ChildProcess
+  /** The container's first process, as seen from here. */
+  readonly leader: number
+}
+
+let serial = 0
+
+/**
+ * Installs the program and its units, and starts it.
+ * @param namespace  its network, which outlives reboots
+ * @param prepare    before the first start, with the folder that will be its root
+ */
+export async function startContainer(namespace: Namespace, prepare: (root: string) => void): Promise<Container> {
+  serial += 1
+  const name = `ringwall-${process.pid}-${serial}`
+  const groups = makeControlGroups(name)
+  const layers = join(cache, `systemd-layers/${name}`)
+  mkdirSync(layers, { recursive: true })
+  const keeper = keepMounts(layers, namespace)
+  await keeper.ready
+  const view = `/proc/${keeper.pid}/root${layers}/root`
+  const cleanUp = async () => {
+    await keeper.close()
+    for (const group of groups) removeControlGroup(group)
+    rmdirSync(layers)
+  }
+  let machine: Machine
+  try {
+    install(view)
+    prepare(view)
+    machine = await boot()
+  } catch (error) {
+    await cleanUp()
+    throw error
+  }
+
+  async function boot(): Promise<Machine> {
+    const flags = ['-q', '-D', `${layers}/root`, '--boot', `--machine=${name}`, '--register=no', '--keep-unit']
+    const more = [
+      '--kill-signal=SIGRTMIN+3',
+      '--console=read-only',
+      // Not its own to nspawn, where the network was made by somebody else.
+      '--capability=CAP_NET_ADMIN',
+      `--network-namespace-path=/run/netns/${namespace.name}`,
+    ]
+    const join = groups.map(group => `echo $$ >${group}/cgroup.procs`).join('; ')
+    const child = spawn(
+      'nsenter',
+      ['-t', String(keeper.pid), '-m', 'sh', '-c', `${join}; exec "$@"`, 'sh', nspawn, ...flags, ...more],
+      { stdio: ['ignore', 'ignore', 'ignore'], env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } },
+    )
+    try {
+      const leader = await eventually(async () => leaderOf(child.pid!), 10_000)
+      await eventually(async () => {
+        const { stdout } = await inside(leader, 'systemctl', ['is-system-running'], { allowFailure: true })
+        if (!/^(running|degraded)/.test(stdout)) throw new Error(`The container is not up: ${stdout}`)
+      }, 40_000)
+      return { child, leader }
+    } catch (error) {
+      child.kill('SIGKILL')
+      throw error
+    }
+  }
+
+  async function off(): Promise<void> {
+    const gone = once(machine.child, 'exit')
+    machine.child.kill('SIGTERM')
+    await Promise.race([gone, sleep(10_000, undefined, { ref: false }).then(() => machine.child.kill('SIGKILL'))])
+    await gone
+  }
+
+  return {
+    run: (command, args, options) => inside(machine.leader, command, args, options),
+    async property(unit, property) {
+      const { stdout } = await inside(machine.leader, 'systemctl', ['show', '-P', property, unit])
+      return stdout.trim()
+    },
+    write(path, text, mode = 0o644) {
+      writeIn(view, path, text, mode)
+    },
+    async reboot(whileOff = async () => {}) {
+      await off()
+      await whileOff()
+      machine = await boot()
+    },
+    async [Symbol.asyncDispose]() {
+      await off()
+      await cleanUp()
+    },
+  }
+
+  function inside(leader: number, command: string, args: readonly string[], options?: RunOptions) {
+    return namespace.run(
+      'nsenter',
+      ['-t', String(leader), '-m', '-u', '-i', '-p', '-C', '-r', '-w', command, ...args],
+      options,
+    )
+  }
+}
+
+/** @param view  the root folder as this process sees it */
+export function writeIn(view: string, path: string, text: string, mode = 0o644): void {
+  mkdirSync(join(view, path, '..'), { recursive: true })
+  writeFileSync(join(view, path), text, { mode })
+}
+
+/** The layer lives in memory, in a mount namespace that this process keeps: nothing is left when it ends. */
+function keepMounts(layers: string, { name }: Namespace) {
+  const script = `
+    mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" &&
+    mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" overlay "$1/root" && echo ready && exec cat`
+  const child = spawn('unshare', ['-m', 'sh', '-c', script, name, layers, root], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  return {
+    pid: child.pid!,
+    ready: Promise.race([
+      once(child.stdout!, 'data'),
+      ended.then(() => {
+        throw new Error('The root of the container cannot be mounted')
+      }),
+    ]),
+    async close() {
+      child.stdin!.end()
+      await ended
+    },
+  }
+}
+
+function install(view: string): void {
+  const target = join(view, 'usr/lib/ringwall')
+  const copy = (from: readonly string[], to: string) => {
+    mkdirSync(to, { recursive: true })
+    execFileSync('cp', ['-R', '--no-dereference', ...from, to])
+  }
+  copy(
+    [...program, ...programFiles].map(each => join(project, each)),
+    target,
+  )
+  const modules = readdirSync(join(project, 'node_modules')).filter(each => !leftOut.includes(each))
+  copy(
+    modules.map(each => join(project, 'node_modules', each)),
+    join(target, 'node_modules'),
+  )
+  execFileSync('chmod', ['-R', 'go+rX', target])
+  execFileSync('ln', ['-s', '/usr/lib/ringwall/ringwall', join(view, 'usr/bin/ringwall')])
+  const units = readdirSync(join(project, 'systemd')).filter(each => each.endsWith('.service'))
+  copy(
+    units.map(each => join(project, 'systemd', each)),
+    join(view, 'usr/lib/systemd/system'),
+  )
+  for (const [file, place] of [
+    ['ringwall.sysusers.conf', 'usr/lib/sysusers.d/ringwall.conf'],
+    ['ringwall.tmpfiles.conf', 'usr/lib/tmpfiles.d/ringwall.conf'],
+    ['50-ringwall.preset', 'usr/lib/systemd/system-preset/50-ringwall.preset'],
+  ] as const) {
+    execFileSync('cp', [join(project, 'systemd', file), join(view, place)])
+  }
+  // What a package does when it is installed; systemd makes the directories when it starts.
+  execFileSync('chroot', [view, 'systemd-sysusers'], { stdio: 'ignore' })
+  execFileSync('chroot', [view, 'systemctl', 'preset', ...units], { stdio: 'ignore' })
+}
+
+/** One for each hierarchy: containers in one control group would harm each other. */
+function makeControlGroups(name: string): readonly string[] {
+  const mixed = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/systemd'].filter(path => existsSync(path))
+  const groups = (mixed.length > 0 ? mixed : ['/sys/fs/cgroup']).map(path => join(path, name))
+  for (const group of groups) mkdirSync(group, { recursive: true })
+  return groups
+}
+
+function removeControlGroup(group: string): void {
+  try {
+    for (const each of readdirSync(group, { withFileTypes: true })) {
+      if (each.isDirectory()) removeControlGroup(join(group, each.name))
+    }
+    rmdirSync(group)
+  } catch {
+    // A process that has not quite ended holds it; an empty group costs nothing.
+  }
+}
+
+/** The container's first process, a child of nspawn's. @throws {Error} while there is none */
+function leaderOf(nspawnPid: number): number {
+  const children = readFileSync(`/proc/${nspawnPid}/task/${nspawnPid}/children`, 'utf8').trim().split(' ')
+  for (const child of children) {
+    const status = readFileSync(`/proc/${child}/status`, 'utf8')
+    if (/^NSpid:.*\s1$/m.test(status) && readFileSync(`/proc/${child}/comm`, 'utf8').trim() === 'systemd')
+      return Number(child)
+  }
+  throw new Error('systemd-nspawn has started no systemd')
+}

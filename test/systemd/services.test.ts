@@ -1,0 +1,200 @@
+/** The units on a host with systemd: started, killed, hung, reloaded, and a whole boot with somebody at the door. */
+import assert from 'node:assert/strict'
+import { createInterface } from 'node:readline'
+import { after, before, describe, test } from 'node:test'
+import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
+import { type Container, needsSystemd, startContainer, writeIn } from '../support/container.ts'
+import { addresses } from '../support/host-network.ts'
+import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
+import { eventually } from '../support/sessions.ts'
+
+const agent = 'ringwall-agent.service'
+const bootUnit = 'ringwall-boot.service'
+const daemon = 'ringwalld.service'
+/** Nobody outside may ping the host, the host may ping out. */
+const policy = policyDocument({ host: ['sg-1'] }, [closedGroup('sg-1', [...acceptPort(7080), ...acceptEcho('egress')])])
+
+const network = `
+[Match]
+Name=eth0
+[Network]
+Address=${addresses.host.ip}/24
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+`
+
+let outside: Namespace
+let host: Namespace
+let container: Container
+
+before(async () => {
+  if (needsSystemd !== false) return
+  outside = await createNamespace('outside')
+  host = await createNamespace('host')
+  await connect(
+    { namespace: outside, device: 'eth0', addresses: [`${addresses.outside.ip}/24`] },
+    { namespace: host, device: 'eth0' },
+  )
+  container = await startContainer(host, root => {
+    writeIn(root, 'etc/systemd/network/eth0.network', network)
+    writeIn(root, 'etc/ringwall/policy.json', JSON.stringify(policy))
+    writeIn(root, 'etc/ringwall/agent.env', 'RINGWALL_AGENT_FLAGS=--policy /etc/ringwall/policy.json\n')
+  })
+})
+
+after(async () => {
+  await container?.[Symbol.asyncDispose]()
+  await host?.[Symbol.asyncDispose]()
+  await outside?.[Symbol.asyncDispose]()
+})
+
+const systemctl = (...args: readonly string[]) => container.run('systemctl', args)
+const kill = (signal: string, pid: string) => container.run('sh', ['-c', `kill -s ${signal} ${pid}`])
+const mainPid = (unit: string) => container.property(unit, 'MainPID')
+
+/** Waits until a unit is active in a process other than this one, if one is given. */
+async function untilActive(unit: string, { not }: { readonly not?: string } = {}): Promise<string> {
+  return eventually(async () => {
+    // Asked at once: between two questions it may have ended.
+    const { stdout: shown } = await systemctl('show', '-p', 'ActiveState', '-p', 'MainPID', unit)
+    const [, pid = '0'] = /^MainPID=(\d+)$/m.exec(shown) ?? []
+    const [, state = 'unknown'] = /^ActiveState=(.+)$/m.exec(shown) ?? []
+    if (state === 'active' && pid !== '0' && pid !== not) return pid
+    const { stdout } = await container.run('journalctl', ['-u', unit, '-n', '20', '--no-pager', '-o', 'cat'])
+    throw new Error(`${unit} is ${state} (pid ${pid}):\n${stdout}`)
+  }, 30_000)
+}
+
+/** Messages that the unit has logged. */
+async function journal(unit: string): Promise<readonly string[]> {
+  const { stdout } = await container.run('journalctl', ['-u', unit, '-o', 'cat', '--no-pager'])
+  return stdout.split('\n').map(line => (line.startsWith('{') ? (JSON.parse(line).msg as string) : line))
+}
+
+async function hasTable(): Promise<boolean> {
+  const { stdout } = await host.run('nft', ['list', 'tables'])
+  return stdout.includes('table inet ringwall\n')
+}
+
+async function hostAnswers(): Promise<boolean> {
+  const { exitCode } = await outside.run('ping', ['-n', '-c', '2', '-i', '0.1', '-W', '0.3', addresses.host.ip], {
+    allowFailure: true,
+  })
+  return exitCode === 0
+}
+
+describe('services', { skip: needsSystemd }, () => {
+  test('the agent is active when its policy is in force, as a user of its own with one capability', async () => {
+    const pid = await untilActive(agent)
+    assert.ok(await hasTable())
+    assert.equal(await hostAnswers(), false)
+    assert.equal(await container.property(agent, 'StatusText'), '1 ENI enforced; policy /etc/ringwall/policy.json')
+    const { stdout } = await container.run('cat', [`/proc/${pid}/status`])
+    assert.match(stdout, /^CapEff:\s+0000000000001000$/m)
+    assert.match(stdout, /^Uid:\s+[1-9]/m)
+    assert.match(stdout, /^NoNewPrivs:\s+1$/m)
+    assert.ok((await journal(agent)).includes('in force'))
+    const { stdout: complaints } = await container.run('journalctl', ['-u', agent, '-o', 'cat', '--no-pager'])
+    assert.doesNotMatch(complaints, /"level":"(warn|error|fatal)"/)
+  })
+
+  test('the ruleset for the next boot stands where the boot unit reads it', async () => {
+    await eventually(() => container.run('test', ['-s', '/var/lib/ringwall/ruleset.nft']))
+  })
+
+  test('reload has everything read again, in the same process', async () => {
+    const pid = await mainPid(agent)
+    await systemctl('reload', agent)
+    await eventually(async () => assert.ok((await journal(agent)).includes('everything is read again, as asked')))
+    assert.equal(await untilActive(agent), pid)
+  })
+
+  test('an agent that is killed is started again, and the policy stays meanwhile', async () => {
+    const pid = await mainPid(agent)
+    await kill('SEGV', pid)
+    assert.ok(await hasTable())
+    await untilActive(agent, { not: pid })
+    assert.ok(await hasTable())
+    assert.equal(await container.property(agent, 'NRestarts'), '1')
+  })
+
+  test('an agent that hangs is ended by the watchdog', async () => {
+    container.write('etc/systemd/system/ringwall-agent.service.d/test.conf', '[Service]\nWatchdogSec=3\n')
+    await systemctl('daemon-reload')
+    await systemctl('restart', agent)
+    const pid = await untilActive(agent)
+    await kill('STOP', pid)
+    await untilActive(agent, { not: pid })
+    assert.ok((await journal(agent)).some(line => line.includes('Watchdog timeout')))
+  })
+
+  test('a daemon is served by a user without capabilities; a host joins it by root, and its agent follows', async () => {
+    await systemctl('start', daemon)
+    const pid = await mainPid(daemon)
+    const { stdout: status } = await container.run('cat', [`/proc/${pid}/status`])
+    assert.match(status, /^CapEff:\s+0000000000000000$/m)
+    assert.match(status, /^Uid:\s+[1-9]/m)
+    const { stdout } = await container.run('ringwall', ['agent', 'invite', '--new-instance'])
+    const [token] = /rwe1\.\S+/.exec(stdout) ?? []
+    await container.run('ringwall', ['agent', 'join', 'https://127.0.0.1:9443', '--token', token!])
+    const { stdout: owner } = await container.run('stat', ['-c', '%U %a', '/var/lib/ringwall/credentials.json'])
+    assert.equal(owner, 'ringwall-agent 600\n')
+    container.write('etc/ringwall/agent.env', '')
+    await systemctl('restart', agent)
+    await eventually(async () =>
+      assert.match(await container.property(agent, 'StatusText'), /; daemon connected since 20.* UTC$/),
+    )
+    await eventually(
+      async () => assert.match(await container.property(daemon, 'StatusText'), /^revision \d+; agents: 1 in-sync$/),
+      10_000,
+    )
+    // Back to the file.
+    container.write('etc/ringwall/agent.env', 'RINGWALL_AGENT_FLAGS=--policy /etc/ringwall/policy.json\n')
+    await systemctl('restart', agent)
+  })
+
+  describe('a boot, with somebody at the door', () => {
+    /** Switched on again as a machine is: no rules in the kernel, no address and no link. */
+    async function rebootAndKnock() {
+      const ping = outside.spawn('ping', ['-n', '-i', '0.005', '-W', '0.1', addresses.host.ip], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      let answers = 0
+      createInterface({ input: ping.stdout! }).on('line', line => {
+        if (line.includes('bytes from')) answers += 1
+      })
+      await container.reboot(async () => {
+        await host.run('nft', ['flush', 'ruleset'])
+        await host.run('ip', ['addr', 'flush', 'dev', 'eth0'])
+        await host.run('ip', ['link', 'set', 'eth0', 'down'])
+        answers = 0
+      })
+      // It is there: it gets out.
+      await eventually(() => container.run('ping', ['-c', '1', '-W', '1', addresses.outside.ip]), 20_000)
+      ping.kill()
+      return answers
+    }
+
+    test('the boot unit is done before the network begins, and not one packet meets less than the policy', async () => {
+      assert.equal(await rebootAndKnock(), 0)
+      const doneAt = async (unit: string, name: string) => Number(await container.property(unit, name))
+      const loaded = await doneAt(bootUnit, 'ActiveEnterTimestampMonotonic')
+      assert.ok(loaded > 0)
+      assert.ok(loaded < (await doneAt('systemd-networkd.service', 'InactiveExitTimestampMonotonic')))
+      assert.ok((await journal(bootUnit)).includes('ringwall-boot: in force: /var/lib/ringwall/ruleset.nft'))
+      await untilActive(agent)
+    })
+
+    test('so it is with an agent that does not start', async () => {
+      await systemctl('disable', agent)
+      assert.equal(await rebootAndKnock(), 0)
+      assert.equal(await container.property(agent, 'ActiveState'), 'inactive')
+      assert.equal(await hostAnswers(), false)
+    })
+
+    test('without both the same knocking is answered', async () => {
+      await systemctl('disable', bootUnit)
+      assert.ok((await rebootAndKnock()) > 0)
+    })
+  })
+})
