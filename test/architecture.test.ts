@@ -169,7 +169,11 @@ test("nft's stderr is sorted in one place", () => {
       ),
     )
   // Whoever calls nft hands its stderr on.
-  assert.deepEqual(readers.filter(file => /nft/.test(file)).sort(), ['agent/nft/errors.ts', 'agent/nft/exec.ts'])
+  assert.deepEqual(readers.filter(file => /nft/.test(file)).sort(), [
+    'agent/nft/errors.ts',
+    'agent/nft/exec.ts',
+    'agent/nft/survey.ts',
+  ])
 })
 
 describe('packages', () => {

@@ -20,12 +20,14 @@ import { kernel } from './checks/kernel.ts'
 import { legacyIptables } from './checks/legacy-iptables.ts'
 import { nft } from './checks/nft.ts'
 import { offloads } from './checks/offloads.ts'
+import { panic } from './checks/panic.ts'
 import { privileges } from './checks/privileges.ts'
 import { programsCheck } from './checks/programs.ts'
 import { rpFilter } from './checks/rp-filter.ts'
 import { scrubFeatures } from './checks/scrub-features.ts'
 import { stateDir } from './checks/state-dir.ts'
 import { stateFiles } from './checks/state-files.ts'
+import { unprintable } from './checks/unprintable.ts'
 import { untracked } from './checks/untracked.ts'
 
 export const checks: readonly Check[] = [
@@ -41,6 +43,7 @@ export const checks: readonly Check[] = [
   programsCheck,
   flowtables,
   legacyIptables,
+  unprintable,
   flushRuleset,
   conntrackTable,
   conntrackSettings,
@@ -55,5 +58,6 @@ export const checks: readonly Check[] = [
   ipv6,
   stateDir,
   stateFiles,
+  panic,
   daemon,
 ]

@@ -26,6 +26,8 @@ export interface Host extends HostOptions {
   foreignBaseChains(): Promise<readonly BaseChain[]>
   /** Every table that is not Ringwall's. @throws {NftError} */
   foreignTables(): Promise<readonly SurveyedTable[]>
+  /** Extensions of iptables in their rules that nft cannot print. @throws {NftError} */
+  unprintable(): Promise<readonly string[]>
   /** @throws {Error} if `ip` is missing or refuses */
   devices(): Promise<readonly Link[]>
   /** The last policy that was in force; null where there is none that can be read. */
@@ -43,6 +45,7 @@ const nftTimeoutMs = 10_000
 
 export function openHost({ stateDir }: HostOptions): Host {
   const nft = createNft({ timeoutMs: nftTimeoutMs })
+  const survey = once(surveyRuleset)
   return {
     stateDir,
     nft,
@@ -57,7 +60,8 @@ export function openHost({ stateDir }: HostOptions): Host {
     }),
     capabilities: once(() => probe(nft)),
     foreignBaseChains: once(async () => (await nft.listBaseChains()).filter(({ table }) => !isOurs(table))),
-    foreignTables: once(async () => (await surveyRuleset()).filter(({ name }) => !isOurs(name))),
+    foreignTables: once(async () => (await survey()).tables.filter(({ name }) => !isOurs(name))),
+    unprintable: async () => (await survey()).unprintable,
     devices: once(() => listLinks()),
     policy: once(async () => {
       const text = await readText(join(stateDir, policyFile))

@@ -16,19 +16,30 @@ const none: MarkUse = { written: 0, read: 0 }
  */
 export function readMarkUse(rule: string): MarkUse {
   if (/\bCONNMARK\b/.test(rule)) return { written: /\brestore\b/.test(rule) ? 0 : allBits, read: allBits }
-  const text = rule.replace(/"[^"]*"/g, '""').replace(/[()]/g, ' ')
+  const text = withSigns(rule.replace(/"[^"]*"/g, '""').replace(/[()]/g, ' '))
   if (!/\bct mark\b/.test(text)) return none
   const [before = '', assigned] = text.split(/\bct mark set\b/)
   return { written: assigned === undefined ? 0 : bitsWritten(assigned), read: bitsRead(before) }
 }
 
-/** `ct mark & 0xffffff00 | 0x00000001`: what the mask leaves of the mark stays, but for constants that are put in. */
+/** Rules of iptables are printed with words. */
+function withSigns(text: string): string {
+  return text
+    .replace(/ and (?=0x|\d)/g, ' & ')
+    .replace(/ or (?=0x|\d)/g, ' | ')
+    .replace(/ xor (?=0x|\d)/g, ' ^ ')
+}
+
+/** `ct mark & 0xffffff00 | 0x00000001`: what the masks leave of the mark stays, but for constants that are put in. */
 function bitsWritten(expression: string): number {
-  const [kept] = masksOf(expression)
   const mixesMore = /[|^]\s*(?!0x|\d)\w/.test(expression)
-  if (kept === undefined || mixesMore) return allBits
-  const constants = [...expression.matchAll(/[|^]\s*(0x[0-9a-f]+|\d+)\b/g)]
-  return constants.reduce((bits, [, number]) => (bits | Number(number)) >>> 0, ~kept >>> 0)
+  if (!/\bct mark\b/.test(expression) || mixesMore) return allBits
+  const kept = constantsAfter('&', expression).reduce((bits, mask) => bits & mask, allBits)
+  return constantsAfter('|^', expression).reduce((bits, put) => (bits | put) >>> 0, ~kept >>> 0)
+}
+
+function constantsAfter(signs: string, text: string): readonly number[] {
+  return [...text.matchAll(new RegExp(`[${signs}]\\s*(0x[0-9a-f]+|\\d+)\\b`, 'g'))].map(([, number]) => Number(number))
 }
 
 function bitsRead(text: string): number {

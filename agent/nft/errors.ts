@@ -90,6 +90,14 @@ function sortStderr(stderr: string): NftErrorKind {
   return patterns.find(([pattern]) => pattern.test(text))?.[1] ?? 'unknown'
 }
 
+/**
+ * Extensions of iptables that nft has left out of a text listing, because it has not their libraries: `CONNMARK`. Each
+ * once, in the order met.
+ */
+export function unprintableExtensions(stderr: string): readonly string[] {
+  return [...new Set([...stderr.matchAll(/^XT (?:target|match) (\S+) not found$/gm)].map(([, name = '']) => name))]
+}
+
 /** Without the place JSON input has none of: `internal:0:0-0: Error: …`. */
 function firstLine(stderr: string): string {
   const lines = stderr.split('\n')

@@ -4,6 +4,7 @@
  * what a newer one wrote (k/k#136786): nothing that enforces may depend on it.
  */
 import type { RunResult } from '../../common/exec.ts'
+import { unprintableExtensions } from './errors.ts'
 import { runNft } from './exec.ts'
 import { assertLabNamespace } from './namespace-guard.ts'
 
@@ -30,10 +31,16 @@ export interface SurveyedSet {
 
 const timeoutMs = 10_000
 
+export interface Survey {
+  readonly tables: readonly SurveyedTable[]
+  /** Extensions of iptables that rules use and nft could not print. */
+  readonly unprintable: readonly string[]
+}
+
 /** @throws {NftError} */
-export async function surveyRuleset(): Promise<readonly SurveyedTable[]> {
-  const { stdout } = await look(['-s', '-n', '-t', 'list', 'ruleset'])
-  return parseSurvey(stdout)
+export async function surveyRuleset(): Promise<Survey> {
+  const { stdout, stderr } = await look(['-s', '-n', '-t', 'list', 'ruleset'])
+  return { tables: parseSurvey(stdout), unprintable: unprintableExtensions(stderr) }
 }
 
 /**

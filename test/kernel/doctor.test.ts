@@ -189,6 +189,15 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
     assert.equal(await everything(namespace), standing)
   })
 
+  test('a host that was opened', async () => {
+    await using namespace = await createNamespace('doctor')
+    const stateDir = join(folder, 'opened')
+    await namespace.run(ringwallCommand, ['panic', '--state-dir', stateDir])
+    const report = await examine(namespace, { stateDir })
+    assert.equal(report.exitCode, 2)
+    assert.match(report.of('panic-on')?.found ?? '', /^since 20\d\d-/)
+  })
+
   test('nft is not there', async () => {
     await using namespace = await createNamespace('doctor')
     // The search path always has /usr/sbin: there an empty folder is mounted over it, for this process alone.
@@ -215,7 +224,7 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
     const report = await examine(namespace, { wrap: ['env', `PATH=${crashing}:${process.env.PATH}`] })
     assert.deepEqual(mattering(report), ['foreign-drop-policy', 'check-failed'])
     const { found = '' } = report.of('check-failed') ?? {}
-    assert.match(found, /^flowtables, ct-marks, untracked: nft refused "list ruleset": .* SIGSEGV/)
+    assert.match(found, /^flowtables, unprintable, ct-marks, untracked: nft refused "list ruleset": .* SIGSEGV/)
     assert.equal(report.of('nft')?.severity, 'ok')
   })
 

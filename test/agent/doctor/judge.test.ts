@@ -25,10 +25,11 @@ import { programsCheck } from '../../../agent/doctor/checks/programs.ts'
 import { rpFilter } from '../../../agent/doctor/checks/rp-filter.ts'
 import { stateDir } from '../../../agent/doctor/checks/state-dir.ts'
 import { stateFiles } from '../../../agent/doctor/checks/state-files.ts'
+import { unprintable } from '../../../agent/doctor/checks/unprintable.ts'
 import { untracked } from '../../../agent/doctor/checks/untracked.ts'
 import { checks } from '../../../agent/doctor/checks.ts'
 import { notAsked } from '../../../agent/doctor/not-asked.ts'
-import { NftError } from '../../../agent/nft/errors.ts'
+import { NftError, unprintableExtensions } from '../../../agent/nft/errors.ts'
 import type { BaseChain } from '../../../agent/nft/nft.ts'
 import { parseOffloads } from '../../../agent/watch/offloads.ts'
 import { RunError } from '../../../common/exec.ts'
@@ -206,6 +207,16 @@ describe('other programs', () => {
     const table = { ...emptyTable, flowtables: [{ name: 'f', devices: ['eth0', 'eth1'] }] }
     assert.deepEqual(said(flowtables.judge([table])), ['flowtable: f of table ip other (eth0, eth1)'])
     assert.deepEqual(codes(flowtables.judge([{ ...table, flowtables: [] }])), ['no-flowtables'])
+  })
+
+  test('extensions of iptables that nft does not know', () => {
+    const judge = (stderr: string) => said(unprintable.judge(unprintableExtensions(stderr)))
+    const stderr = 'XT target CONNMARK not found\n# Warning: table ip raw is managed by iptables-nft, do not touch!\n'
+    assert.deepEqual(judge(`${stderr}XT match conntrack not found\nXT target CONNMARK not found\n`), [
+      'rules-unprintable: CONNMARK, conntrack',
+    ])
+    assert.deepEqual(judge('XT match conntrack not found\n'), ['rules-unprintable-in-part: conntrack'])
+    assert.deepEqual(judge(''), ['all-printable: none'])
   })
 
   test('rules that keep packets from conntrack', () => {

@@ -21,6 +21,9 @@ for (const [rule, written, read] of [
   ['ct mark 0x00100000/12 accept', 0, 0xfff0_0000],
   ['ct mark != 0x01000000/8 drop', 0, 0xff00_0000],
   ['meta mark set ct mark', 0, all],
+  ['counter ct mark set mark', all, 0],
+  ['counter ct mark set ct mark xor 0x1 and 0xffffff00', 0xff, 0],
+  ['ct mark and 0xff == 0x1 counter accept', 0, 0xff],
   ['accept comment "ct mark set 0x1"', 0, 0],
   ['counter packets 0 bytes 0 xt target "CONNMARK"', all, all],
 ] as const) {
