@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { Conversation } from '../../lab/conversation.ts'
 import type { ToAgent } from '../../wire/messages.ts'
 import type { ViewObject } from '../../wire/view.ts'
@@ -151,6 +152,21 @@ test('whoever confirms on the host keeps a policy that cuts a live session', { s
   assert.deepEqual([exitCode, stdout], [0, 'Confirmed.\n'])
   await agent.line(isConfirmed)
   assert.deepEqual(await acceptedPorts(), [7001])
+  assert.equal((await readHealth()).status, 200)
+})
+
+test('a policy that lets the session through ends the trial of one that does not', { skip: needsKernel }, async () => {
+  await using agent = await startLed(filePolicy(7000))
+  const shell = await openShell()
+  await agent.writePolicy(filePolicy(7001))
+  await agent.line(isTrial)
+  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+  await agent.writePolicy(filePolicy(7000, 7001))
+  await agent.line(line => line.msg.startsWith('the policy on trial is replaced'))
+  assert.ok(await works(shell))
+  await setTimeout((seconds + 1) * 1000)
+  assert.deepEqual(await acceptedPorts(), [...ports])
+  assert.equal(agent.log.some(isTakenBack), false)
   assert.equal((await readHealth()).status, 200)
 })
 
