@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
+import { makeAuthority } from '../support/certificates.ts'
 import { type Container, needsSystemd, startContainer, writeIn } from '../support/container.ts'
 import { addresses } from '../support/host-network.ts'
 import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
@@ -151,6 +152,24 @@ describe('services', { skip: needsSystemd }, () => {
     // Back to the file.
     container.write('etc/ringwall/agent.env', 'RINGWALL_AGENT_FLAGS=--policy /etc/ringwall/policy.json\n')
     await systemctl('restart', agent)
+  })
+
+  test('the daemon serves all addresses by TLS, and takes another certificate when it is told to', async () => {
+    const { certificate, privateKey } = await makeAuthority()
+    const files = ['--tls-certificate', '/etc/ringwall/tls.crt', '--tls-key', '/etc/ringwall/tls.key']
+    container.write('etc/ringwall/daemon.env', `RINGWALL_DAEMON_FLAGS=--listen 0.0.0.0:9480 ${files.join(' ')}\n`)
+    container.write('etc/ringwall/tls.crt', certificate)
+    container.write('etc/ringwall/tls.key', privateKey)
+    await systemctl('restart', daemon)
+    const pid = await untilActive(daemon)
+    const reloaded = async (message: string) => {
+      await systemctl('reload', daemon)
+      await eventually(async () => assert.ok((await journal(daemon)).includes(message)))
+      assert.equal(await untilActive(daemon), pid)
+    }
+    await reloaded('the certificate of the REST API was read again')
+    container.write('etc/ringwall/tls.key', (await makeAuthority()).privateKey)
+    await reloaded('cannot take the certificate of the REST API; the one before stays in use')
   })
 
   describe('a boot, with somebody at the door', () => {
