@@ -44,7 +44,7 @@ renamed. What has faults changes nothing: the last good ruleset stays in force, 
                                   are kept if left out, otherwise ${defaultStateDir}
   --on-stop keep|flush            what becomes of the ruleset when the agent stops; keep if left out
   --guard-seconds SECONDS         how long a policy that may lock out the agent or an administrator is on trial before
-                                  it is taken back; 60 if left out, 0 for no trials
+                                  it is taken back; 0, for no trials, if left out
   --rescue-port PORT,…            TCP ports by which this host is administered; 22 if left out, "none" for none
   --log-level LEVEL               debug, info, warn or error; info if left out
 ${notifyUsage(34)}
@@ -68,7 +68,7 @@ const runOptions = {
   policy: { type: 'string' },
   'metrics-address': { type: 'string', default: '127.0.0.1:9469' },
   'on-stop': { type: 'string', default: 'keep' },
-  'guard-seconds': { type: 'string', default: '60' },
+  'guard-seconds': { type: 'string', default: '0' },
   'rescue-port': { type: 'string', default: '22' },
   'log-level': { type: 'string', default: 'info' },
   ...notifyOptions,
