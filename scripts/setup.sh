@@ -79,12 +79,6 @@ unpack() {
   sh scripts/unpack-debian.sh "$@"
 }
 
-# A small Debian, not installed here either, for tests of services: they need systemd as the first process.
-make_systemd_root() {
-  [ "$purpose" = test ] || return 0
-  sh scripts/systemd-root.sh || say 'the tests of services under systemd will be skipped'
-}
-
 # Asks the kernel in a network namespace of its own, which goes away with the process.
 check_kernel() {
   if [ "$(id -u)" != 0 ]; then
@@ -108,5 +102,4 @@ esac
 install_node_packages
 install_debian_packages
 unpack_debian_packages
-make_systemd_root
 check_kernel

@@ -19,7 +19,7 @@ const nspawn = join(cache, 'debian/systemd-container/usr/bin/systemd-nspawn')
 /** As node:test's `skip` wants it. */
 export const needsSystemd: string | false =
   needsKernel ||
-  (existsSync(root) && existsSync(nspawn) ? false : 'needs a Debian with systemd: sh scripts/systemd-root.sh')
+  (existsSync(root) && existsSync(nspawn) ? false : 'needs a Debian with systemd, which npm run test:systemd makes')
 
 /** What the program needs of the project, at the place where packages put it. */
 const program = ['agent', 'cli', 'common', 'daemon', 'data', 'rules-compiler', 'wire', 'lab', 'scripts', 'systemd']
