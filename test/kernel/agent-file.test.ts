@@ -5,22 +5,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { isInForce, startAgent, type TestAgent } from '../support/agent.ts'
-import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
+import {
+  addresses,
+  createHostNetwork,
+  type HostNetwork,
+  hostHealth,
+  metricsAddress,
+  portsAccepted,
+} from '../support/host-network.ts'
 import { listTable } from '../support/kernel-listing.ts'
-import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
+import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
 import { arrives, converse, eventually, listenForSessions } from '../support/sessions.ts'
 
 const ports = [7000, 7001] as const
-const open = (...accepted: readonly number[]) =>
-  policyDocument({ host: ['sg-1'] }, [
-    closedGroup(
-      'sg-1',
-      accepted.flatMap(port => acceptPort(port)),
-    ),
-  ])
-
 let network: HostNetwork
 let folder: string
 
@@ -40,8 +39,6 @@ beforeEach(async () => {
   if (needsKernel === false) await network.namespaces.host.run(ringwallCommand, ['flush'])
 })
 
-const metricsAddress = '127.0.0.1:9469'
-
 function start(
   policy: unknown,
   options: { readonly flags?: readonly string[]; readonly policyPath?: string; readonly awaitInForce?: boolean } = {},
@@ -49,32 +46,14 @@ function start(
   return startAgent({ namespace: network.namespaces.host, policy, ...options })
 }
 
-async function isAccepted(port: number): Promise<boolean> {
-  try {
-    const conversation = await network.peers.outside.connectTcp(addresses.host.ip, port, { timeoutMs: 300 })
-    await conversation.close()
-    return true
-  } catch (error) {
-    assert.equal((error as Error).message, 'ETIMEDOUT')
-    return false
-  }
-}
+const acceptedPorts = () => portsAccepted(network, ports)
 
-const acceptedPorts = async () => {
-  const accepted = await Promise.all(ports.map(isAccepted))
-  return ports.filter((_, index) => accepted[index])
-}
-
-function readHealth() {
-  return network.peers.host
-    .httpGet('127.0.0.1', 9469, '/health')
-    .then(({ status, body }) => ({ status, ...JSON.parse(body) }))
-}
+const readHealth = () => hostHealth(network)
 
 for (const { name, spoil, says } of [
   {
     name: 'a faulty file',
-    spoil: (agent: TestAgent) => agent.writePolicy({ ...open(7001), surprise: 1 }),
+    spoil: (agent: TestAgent) => agent.writePolicy({ ...acceptingPorts(7001), surprise: 1 }),
     says: /surprise/,
   },
   {
@@ -94,7 +73,7 @@ for (const { name, spoil, says } of [
   },
 ] as const) {
   test(`${name} keeps the last good policy, says so, and is over with a good one`, { skip: needsKernel }, async () => {
-    await using agent = await start(open(7000), { flags: ['--metrics-address', metricsAddress] })
+    await using agent = await start(acceptingPorts(7000), { flags: ['--metrics-address', metricsAddress] })
     const before = await listTable(network.namespaces.host)
     assert.equal((await readHealth()).status, 200)
     await spoil(agent)
@@ -106,7 +85,7 @@ for (const { name, spoil, says } of [
     assert.deepEqual(await listTable(network.namespaces.host), before)
     assert.deepEqual(await acceptedPorts(), [7000])
     if (name === 'a folder in its place') await rm(agent.policyPath, { recursive: true })
-    await agent.replacePolicy(open(7001))
+    await agent.replacePolicy(acceptingPorts(7001))
     assert.deepEqual(await acceptedPorts(), [7001])
     assert.equal((await readHealth()).status, 200)
   })
@@ -119,7 +98,7 @@ test('a symbolic link that is swapped is followed', { skip: needsKernel }, async
     ['two', 7001],
   ] as const) {
     await mkdir(inFolder(name))
-    await writeFile(join(inFolder(name), 'policy.json'), JSON.stringify(open(port)))
+    await writeFile(join(inFolder(name), 'policy.json'), JSON.stringify(acceptingPorts(port)))
   }
   await symlink('one', inFolder('current'))
   await symlink('current/policy.json', inFolder('policy.json'))
@@ -133,12 +112,12 @@ test('a symbolic link that is swapped is followed', { skip: needsKernel }, async
 })
 
 test('stop keeps the ruleset, or flushes it where asked', { skip: needsKernel }, async () => {
-  const keeping = await start(open(7000))
+  const keeping = await start(acceptingPorts(7000))
   const before = await listTable(network.namespaces.host)
   assert.equal(await keeping.stop(), 0)
   assert.deepEqual(await listTable(network.namespaces.host), before)
   assert.deepEqual(await acceptedPorts(), [7000])
-  const flushing = await start(open(7000), { flags: ['--on-stop', 'flush'], awaitInForce: false })
+  const flushing = await start(acceptingPorts(7000), { flags: ['--on-stop', 'flush'], awaitInForce: false })
   await flushing.line(line => line.msg === 'agent starts')
   assert.equal(await flushing.stop('SIGINT'), 0)
   assert.equal(await listTable(network.namespaces.host), null)
@@ -146,11 +125,11 @@ test('stop keeps the ruleset, or flushes it where asked', { skip: needsKernel },
 })
 
 test('a start with the policy that is in force changes nothing', { skip: needsKernel }, async () => {
-  await (await start(open(7000, 7001))).stop()
+  await (await start(acceptingPorts(7000, 7001))).stop()
   const { client, server } = await openSession(7000)
   const before = await listTable(network.namespaces.host)
   const { stdout: monitored } = await network.namespaces.host.run('nft', ['-a', 'list', 'table', 'inet', 'ringwall'])
-  await using again = await start(open(7000, 7001), {
+  await using again = await start(acceptingPorts(7000, 7001), {
     flags: ['--metrics-address', metricsAddress],
     awaitInForce: false,
   })
@@ -166,9 +145,9 @@ test('a start with the policy that is in force changes nothing', { skip: needsKe
 const handles = (listing: string) => [...listing.matchAll(/# handle (\d+)/g)].map(([, handle]) => handle)
 
 test('what was taken away while the agent was down is cut when it starts', { skip: needsKernel }, async () => {
-  await (await start(open(7000, 7001))).kill()
+  await (await start(acceptingPorts(7000, 7001))).kill()
   const [revoked, allowed] = [await openSession(7000), await openSession(7001)]
-  await using again = await start(open(7001))
+  await using again = await start(acceptingPorts(7001))
   assert.deepEqual(again.log.find(isInForce)!.judgedAgain, ['eni-host/ingress', 'eni-host/egress'])
   assert.ok(!(await arrives(revoked.server, revoked.client)))
   assert.ok(!(await arrives(revoked.client, revoked.server)))
@@ -180,7 +159,7 @@ test('a start with a faulty file takes the last good policy from the state direc
   skip: needsKernel,
 }, async () => {
   const flags = ['--state-dir', join(folder, 'state'), '--metrics-address', metricsAddress]
-  await (await start(open(7000), { flags })).stop()
+  await (await start(acceptingPorts(7000), { flags })).stop()
   await network.namespaces.host.run(ringwallCommand, ['flush'])
   const policyPath = join(folder, 'faulty.json')
   await writeFile(policyPath, '{"apiVersion": "ringwall/v0"}')
@@ -189,13 +168,13 @@ test('a start with a faulty file takes the last good policy from the state direc
   const health = await readHealth()
   assert.equal(health.status, 503)
   assert.ok(health.inForce)
-  await agent.replacePolicy(open(7001))
+  await agent.replacePolicy(acceptingPorts(7001))
   assert.deepEqual(await acceptedPorts(), [7001])
   assert.equal((await readHealth()).status, 200)
 })
 
 test('a second agent, apply and flush are refused while an agent runs', { skip: needsKernel }, async () => {
-  await using agent = await start(open(7000))
+  await using agent = await start(acceptingPorts(7000))
   const before = await listTable(network.namespaces.host)
   const refused = async (args: readonly string[]) => {
     const result = await network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })

@@ -15,7 +15,15 @@ import type { ViewObject } from '../../wire/view.ts'
 import { isInForce, startAgent, type TestAgent } from '../support/agent.ts'
 import { makeAuthority, type TestAuthority } from '../support/certificates.ts'
 import { makeFlakyNft } from '../support/flaky-nft.ts'
-import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
+import {
+  addresses,
+  createHostNetwork,
+  type HostNetwork,
+  hostHealth,
+  isAccepted,
+  metricsAddress,
+  portsAccepted,
+} from '../support/host-network.ts'
 import { listTable } from '../support/kernel-listing.ts'
 import { lastTransactionDone } from '../support/nft-children.ts'
 import { makeRandom } from '../support/random.ts'
@@ -110,30 +118,13 @@ async function joinDaemon({ url, token }: DaemonProcess): Promise<void> {
 }
 
 function startLinked(options: { readonly prefix?: readonly string[] } = {}): Promise<TestAgent> {
-  const flags = ['--metrics-address', '127.0.0.1:9469']
+  const flags = ['--metrics-address', metricsAddress]
   return startAgent({ namespace: network.namespaces.host, linkedIn: folder, flags, awaitInForce: false, ...options })
 }
 
-async function isAccepted(port: number): Promise<boolean> {
-  try {
-    const conversation = await network.peers.outside.connectTcp(addresses.host.ip, port, { timeoutMs: 300 })
-    await conversation.close()
-    return true
-  } catch (error) {
-    assert.equal((error as Error).message, 'ETIMEDOUT')
-    return false
-  }
-}
+const acceptedPorts = () => portsAccepted(network, ports)
 
-async function acceptedPorts(): Promise<readonly number[]> {
-  const accepted = await Promise.all(ports.map(isAccepted))
-  return ports.filter((_, index) => accepted[index])
-}
-
-async function readHealth() {
-  const { status, body } = await network.peers.host.httpGet('127.0.0.1', 9469, '/health')
-  return { status, ...JSON.parse(body) }
-}
+const readHealth = () => hostHealth(network)
 
 const isCutOff = (line: { readonly msg: string }) => line.msg.startsWith('not connected to the daemon')
 const isRestored = (line: { readonly msg: string }) => line.msg.startsWith('the last view that was in force')
@@ -247,7 +238,7 @@ test(`${kills} kills around the acknowledgement of a revocation leave it in forc
       await agent.kill()
       await daemon.kill()
       await lastTransactionDone(host)
-      const isRevoked = !(await isAccepted(7000))
+      const isRevoked = !(await isAccepted(network, 7000))
       if (isAcknowledged) assert.ok(isRevoked, `kill ${kill}: acknowledged, and not in the kernel`)
       acknowledged += Number(isAcknowledged)
       stood += Number(isRevoked)
@@ -256,7 +247,8 @@ test(`${kills} kills around the acknowledgement of a revocation leave it in forc
         await using next = await startLinked()
         await next.line(isRestored)
         await next.line(line => isInForce(line) || line.msg === 'in force already')
-        if (isRevoked) assert.equal(await isAccepted(7000), false, `kill ${kill}: what was revoked is open again`)
+        if (isRevoked)
+          assert.equal(await isAccepted(network, 7000), false, `kill ${kill}: what was revoked is open again`)
       }
       revision += 1
       daemon = await startDaemon()

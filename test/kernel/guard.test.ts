@@ -13,8 +13,15 @@ import type { ToAgent } from '../../wire/messages.ts'
 import type { ViewObject } from '../../wire/view.ts'
 import { type LogLine, startAgent, type TestAgent } from '../support/agent.ts'
 import { makeAuthority, type TestAuthority } from '../support/certificates.ts'
-import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
-import * as file from '../support/policy-documents.ts'
+import {
+  addresses,
+  createHostNetwork,
+  type HostNetwork,
+  hostHealth,
+  metricsAddress,
+  portsAccepted,
+} from '../support/host-network.ts'
+import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
 import { type DaemonProcess, startDaemonProcess } from '../support/scripted-daemon-process.ts'
@@ -48,26 +55,12 @@ afterEach(async () => {
 })
 
 const guardFlags = ['--guard-seconds', String(seconds), '--rescue-port', String(ports[0])] as const
-const metricsFlags = ['--metrics-address', '127.0.0.1:9469'] as const
+const metricsFlags = ['--metrics-address', metricsAddress] as const
 
 const ringwall = (...args: readonly string[]) =>
   network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
 
-async function isAccepted(port: number): Promise<boolean> {
-  try {
-    const conversation = await network.peers.outside.connectTcp(addresses.host.ip, port, { timeoutMs: 300 })
-    await conversation.close()
-    return true
-  } catch (error) {
-    assert.equal((error as Error).message, 'ETIMEDOUT')
-    return false
-  }
-}
-
-async function acceptedPorts(): Promise<readonly number[]> {
-  const accepted = await Promise.all(ports.map(isAccepted))
-  return ports.filter((_, index) => accepted[index])
-}
+const acceptedPorts = () => portsAccepted(network, ports)
 
 /** An administrator's session from outside. */
 const openShell = () =>
@@ -90,14 +83,6 @@ const isTrial = (line: LogLine) => line.msg.endsWith('it is put in force on tria
 const isTakenBack = (line: LogLine) => line.msg.startsWith('the policy on trial is taken back')
 const isConfirmed = (line: LogLine) => line.msg === 'the policy on trial is confirmed'
 
-const filePolicy = (...accepted: readonly number[]) =>
-  file.policyDocument({ host: ['sg-1'] }, [
-    file.closedGroup(
-      'sg-1',
-      accepted.flatMap(port => file.acceptPort(port)),
-    ),
-  ])
-
 const startLed = (policy: unknown, options: { readonly policyPath?: string; readonly awaitInForce?: boolean } = {}) =>
   startAgent({
     namespace: network.namespaces.host,
@@ -106,17 +91,14 @@ const startLed = (policy: unknown, options: { readonly policyPath?: string; read
     ...options,
   })
 
-async function readHealth() {
-  const { status, body } = await network.peers.host.httpGet('127.0.0.1', 9469, '/health')
-  return { status, ...JSON.parse(body) }
-}
+const readHealth = () => hostHealth(network)
 
 test('a policy that cuts a live session is taken back by itself, and not tried again until it changes', {
   skip: needsKernel,
 }, async () => {
-  await using agent = await startLed(filePolicy(7000))
+  await using agent = await startLed(acceptingPorts(7000))
   const shell = await openShell()
-  await agent.writePolicy(filePolicy(7001))
+  await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
   await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
   assert.equal(await arrives(shell.client, shell.server), false)
@@ -132,20 +114,20 @@ test('a policy that cuts a live session is taken back by itself, and not tried a
 
   // Another policy that cuts the same by the same rules costs no second lockout.
   const from = agent.log.length
-  await agent.writePolicy({ ...filePolicy(7001), settings: { sessionTimeout: 300 } })
+  await agent.writePolicy({ ...acceptingPorts(7001), settings: { sessionTimeout: 300 } })
   await agent.line(line => line.msg.startsWith('the policy is refused'), { from })
   assert.deepEqual(await acceptedPorts(), [7000])
 
-  await agent.replacePolicy(filePolicy(7000, 7001))
+  await agent.replacePolicy(acceptingPorts(7000, 7001))
   assert.deepEqual(await acceptedPorts(), [...ports])
   assert.equal((await readHealth()).status, 200)
 })
 
 test('whoever confirms on the host keeps a policy that cuts a live session', { skip: needsKernel }, async () => {
-  await using agent = await startLed(filePolicy(7000))
+  await using agent = await startLed(acceptingPorts(7000))
   await openShell()
   assert.equal((await ringwall('confirm')).exitCode, 1)
-  await agent.writePolicy(filePolicy(7001))
+  await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
   await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
   const { exitCode, stdout } = await ringwall('confirm')
@@ -156,12 +138,12 @@ test('whoever confirms on the host keeps a policy that cuts a live session', { s
 })
 
 test('a policy that lets the session through ends the trial of one that does not', { skip: needsKernel }, async () => {
-  await using agent = await startLed(filePolicy(7000))
+  await using agent = await startLed(acceptingPorts(7000))
   const shell = await openShell()
-  await agent.writePolicy(filePolicy(7001))
+  await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
   await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
-  await agent.writePolicy(filePolicy(7000, 7001))
+  await agent.writePolicy(acceptingPorts(7000, 7001))
   await agent.line(line => line.msg.startsWith('the policy on trial is replaced'))
   assert.ok(await works(shell))
   await setTimeout((seconds + 1) * 1000)
@@ -174,7 +156,7 @@ test('the first policy of a host that cuts a live session leaves the host as it 
   skip: needsKernel,
 }, async () => {
   const shell = await openShell()
-  await using agent = await startLed(filePolicy(7001), { awaitInForce: false })
+  await using agent = await startLed(acceptingPorts(7001), { awaitInForce: false })
   await agent.line(isTakenBack, { timeoutMs: 10_000 })
   await eventually(async () => assert.deepEqual(await acceptedPorts(), [...ports]))
   assert.ok(await works(shell))
@@ -186,9 +168,9 @@ test('an agent that is killed during the trial takes the policy back when it sta
   const policyPath = join(folder, 'policy.json')
   const shell = await openShell()
   {
-    await writeFile(policyPath, JSON.stringify(filePolicy(7000)))
+    await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
     await using agent = await startLed(null, { policyPath })
-    await agent.writePolicy(filePolicy(7001))
+    await agent.writePolicy(acceptingPorts(7001))
     await agent.line(isTrial)
     await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
     await agent.kill()
@@ -203,9 +185,9 @@ test('an agent that is killed during the trial takes the policy back when it sta
 })
 
 test('an agent that is stopped during the trial takes the policy back before', { skip: needsKernel }, async () => {
-  const agent = await startLed(filePolicy(7000))
+  const agent = await startLed(acceptingPorts(7000))
   const shell = await openShell()
-  await agent.writePolicy(filePolicy(7001))
+  await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
   await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
   assert.equal(await agent.stop(), 0)

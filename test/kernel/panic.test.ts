@@ -6,8 +6,15 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { type LogLine, startAgent } from '../support/agent.ts'
 import { makeAuthority } from '../support/certificates.ts'
-import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
-import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
+import {
+  addresses,
+  createHostNetwork,
+  type HostNetwork,
+  hostHealth,
+  metricsAddress,
+  portsAccepted,
+} from '../support/host-network.ts'
+import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
 import { startDaemonProcess } from '../support/scripted-daemon-process.ts'
@@ -35,46 +42,24 @@ afterEach(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true, force: true })
 })
 
-const policy = (...accepted: readonly number[]) =>
-  policyDocument({ host: ['sg-1'] }, [
-    closedGroup(
-      'sg-1',
-      accepted.flatMap(port => acceptPort(port)),
-    ),
-  ])
-
 const ringwall = (...args: readonly string[]) =>
   network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
 const panic = (...flags: readonly string[]) => ringwall('panic', '--state-dir', folder, ...flags)
 
-async function isAccepted(port: number): Promise<boolean> {
-  try {
-    const conversation = await network.peers.outside.connectTcp(addresses.host.ip, port, { timeoutMs: 300 })
-    await conversation.close()
-    return true
-  } catch (error) {
-    assert.equal((error as Error).message, 'ETIMEDOUT')
-    return false
-  }
-}
-
-async function acceptedPorts(): Promise<readonly number[]> {
-  const accepted = await Promise.all(ports.map(isAccepted))
-  return ports.filter((_, index) => accepted[index])
-}
+const acceptedPorts = () => portsAccepted(network, ports)
 
 async function tables(): Promise<string> {
   return (await network.namespaces.host.run('nft', ['list', 'tables'])).stdout
 }
 
 const isLoud = (line: LogLine) => line.level === 'error' && line.msg.startsWith('THE HOST IS OPEN')
-const metricsFlags = ['--metrics-address', '127.0.0.1:9469'] as const
+const metricsFlags = ['--metrics-address', metricsAddress] as const
 
 test('a host is opened, stays open over a restart and a new policy, and is closed again', {
   skip: needsKernel,
 }, async () => {
   const policyPath = join(folder, 'policy.json')
-  await writeFile(policyPath, JSON.stringify(policy(7000)))
+  await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
   const start = (awaitInForce: boolean) =>
     startAgent({
       namespace: network.namespaces.host,
@@ -91,13 +76,13 @@ test('a host is opened, stays open over a restart and a new policy, and is close
     assert.equal(await tables(), '')
     assert.deepEqual(await acceptedPorts(), [...ports])
     await agent.line(isLoud)
-    const { status, body } = await network.peers.host.httpGet('127.0.0.1', 9469, '/health')
+    const { status, problems } = await hostHealth(network)
     assert.equal(status, 503)
-    assert.match(JSON.parse(body).problems[0], /^The host is open since \d{4}-.*nothing is enforced/)
+    assert.match(problems[0], /^The host is open since \d{4}-.*nothing is enforced/)
     const metrics = await network.peers.host.httpGet('127.0.0.1', 9469, '/metrics')
     assert.match(metrics.body, /^ringwall_agent_open 1$/m)
     assert.match((await ringwall('show')).stderr, /The host is open since/)
-    await agent.writePolicy(policy(7001))
+    await agent.writePolicy(acceptingPorts(7001))
     await eventually(async () => assert.equal(await tables(), ''))
     assert.equal(await agent.stop(), 0)
   }
@@ -114,7 +99,7 @@ test('a host is opened, stays open over a restart and a new policy, and is close
 
 test('a host without an agent is opened, and the agent that starts keeps it open', { skip: needsKernel }, async () => {
   const policyPath = join(folder, 'policy.json')
-  await writeFile(policyPath, JSON.stringify(policy(7000)))
+  await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
   assert.equal((await ringwall('apply', policyPath)).exitCode, 0)
   assert.deepEqual(await acceptedPorts(), [7000])
   assert.equal((await panic()).exitCode, 0)
@@ -137,7 +122,7 @@ test('a host without an agent is opened, and the agent that starts keeps it open
 })
 
 test('an agent with another state directory is not opened, and that is said', { skip: needsKernel }, async () => {
-  await using agent = await startAgent({ namespace: network.namespaces.host, policy: policy(7000) })
+  await using agent = await startAgent({ namespace: network.namespaces.host, policy: acceptingPorts(7000) })
   const { exitCode, stderr } = await panic()
   assert.equal(exitCode, 1)
   assert.match(stderr, new RegExp(`^The agent that runs here \\(pid ${agent.pid}\\) does not do it: `))

@@ -4,7 +4,7 @@
  *   outside eth0 ─── eth0 host tap1 ─── eth0 guest1
  *                              tap2 ─── eth0 guest2
  */
-
+import assert from 'node:assert/strict'
 import { type Peer, startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import type { Family } from '../../rules-compiler/address/cidr.ts'
@@ -46,6 +46,33 @@ export async function createHostNetwork(): Promise<HostNetwork> {
   const peers = {} as Record<Place, Peer>
   for (const place of places) peers[place] = stack.use(await startPeer(namespaces[place]))
   return { namespaces, peers, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+/** Whether the host lets a TCP connection from the outside in; what it does not accept it must drop. */
+export async function isAccepted({ peers }: HostNetwork, port: number): Promise<boolean> {
+  try {
+    const conversation = await peers.outside.connectTcp(addresses.host.ip, port, { timeoutMs: 300 })
+    await conversation.close()
+    return true
+  } catch (error) {
+    assert.equal((error as Error).message, 'ETIMEDOUT')
+    return false
+  }
+}
+
+/** Those of the ports that the host lets connections in to. */
+export async function portsAccepted(network: HostNetwork, ports: readonly number[]): Promise<readonly number[]> {
+  const accepted = await Promise.all(ports.map(port => isAccepted(network, port)))
+  return ports.filter((_, index) => accepted[index])
+}
+
+/** Where an agent on the host is to serve metrics and health. */
+export const metricsAddress = '127.0.0.1:9469'
+
+/** What that agent says of its health. */
+export async function hostHealth({ peers }: HostNetwork) {
+  const { status, body } = await peers.host.httpGet('127.0.0.1', 9469, '/health')
+  return { status, ...JSON.parse(body) }
 }
 
 function end(namespace: Namespace, device: string, own: Readonly<Record<Family, string>>) {

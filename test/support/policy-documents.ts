@@ -75,6 +75,16 @@ export function acceptGroup(sourceGroupId: string, fields: Rule = {}): Rule {
   return { direction: 'ingress', policy: 'accept', ipProtocol: 'all', portRange: '-1/-1', sourceGroupId, ...fields }
 }
 
+/** The host's own device, closed but for these ports. */
+export function acceptingPorts(...ports: readonly number[]) {
+  return policyDocument({ host: ['sg-1'] }, [
+    closedGroup(
+      'sg-1',
+      ports.flatMap(port => acceptPort(port)),
+    ),
+  ])
+}
+
 /** A group whose members are judged by its rules alone. */
 export function closedGroup(id: string, rules: readonly Rule[] = [], members: readonly string[] = []): Group {
   return { id, innerAccessPolicy: 'drop', members, rules }
