@@ -94,6 +94,13 @@ export interface DdosChange {
   readonly message: string
 }
 
+/** What sets an event off. */
+export const ddosTriggers = ['bps', 'pps', 'both', 'manual'] as const
+export type DdosTrigger = (typeof ddosTriggers)[number]
+
+/** `ended` for good. */
+export const ddosEventPhases = ['cleaning', 'uncleaned', 'black-hole', 'ended'] as const
+
 /**
  * Why an event ended: traffic went down; its thresholds or the instance are gone; the host was started anew meanwhile;
  * nobody tells of it any more, which only the daemon can know.
@@ -108,10 +115,8 @@ export interface DdosEvent {
   /** Rises with each change of what is below; a lower one is old news. */
   readonly version: number
   readonly instanceId: string
-  /** `ended` for good. */
-  readonly phase: 'cleaning' | 'uncleaned' | 'black-hole' | 'ended'
-  /** What set it off. */
-  readonly trigger: 'bps' | 'pps' | 'both' | 'manual'
+  readonly phase: (typeof ddosEventPhases)[number]
+  readonly trigger: DdosTrigger
   readonly startTime: string
   /** When the traffic went under the thresholds to stay there is `endTime` less the hold time; null while it goes on. */
   readonly endTime: string | null

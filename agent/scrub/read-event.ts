@@ -8,6 +8,8 @@ import {
   type DdosThresholds,
   ddosChanges,
   ddosEndReasons,
+  ddosEventPhases,
+  ddosTriggers,
 } from '../../wire/ddos.ts'
 import { count, listOf, number, objectOf, oneOf, orNull, type Reader, refuse, text } from '../link/shape.ts'
 
@@ -46,13 +48,13 @@ export function someOf<Key extends string, Value>(
 
 export const droppedAmounts = someOf(scrubSteps, amount)
 export const change = objectOf<DdosChange>({ time, kind: oneOf(ddosChanges), message: text })
-export const trigger = oneOf(['bps', 'pps', 'both', 'manual'])
+export const trigger = oneOf(ddosTriggers)
 
 export const readDdosEvent: Reader<DdosEvent> = objectOf<DdosEvent>({
   id: eventId,
   version: count,
   instanceId: text,
-  phase: oneOf(['cleaning', 'uncleaned', 'black-hole', 'ended']),
+  phase: oneOf(ddosEventPhases),
   trigger,
   startTime: time,
   endTime: orNull(time),

@@ -2,6 +2,7 @@
 import { ddosThresholdBounds } from '../../rules-compiler/model/policy.ts'
 import { floodTypes } from '../../rules-compiler/model/traffic.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { ddosEventPhases } from '../../wire/ddos.ts'
 import { exitFailed, OperationError, UsageError } from '../command.ts'
 import { type AttackEvent, eventColumns, eventLines } from '../ddos/event.ts'
 import { readStandings } from '../ddos/feed.ts'
@@ -27,7 +28,7 @@ const eventFlags = {
   account: { ...accountFlag, help: 'only attacks on instances of this account' },
   phase: {
     takes: 'choice',
-    choices: ['cleaning', 'uncleaned', 'black-hole', 'ended'],
+    choices: ddosEventPhases,
     help: 'only those in this phase',
   },
   type: { takes: 'choice', choices: floodTypes, help: `only those in which this was seen: ${floodTypes.join(', ')}` },

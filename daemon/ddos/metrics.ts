@@ -1,10 +1,9 @@
 /** What the daemon tells Prometheus of attacks. No label value is an instance's. */
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { type DdosPhase, ddosPhases } from '../../wire/ddos.ts'
+import { type DdosPhase, ddosPhases, ddosTriggers } from '../../wire/ddos.ts'
 
 export type DdosMetrics = ReturnType<typeof createDdosMetrics>
 
-export const eventTriggers = ['bps', 'pps', 'both', 'manual'] as const
 export const eventWriteOutcomes = ['stored', 'old', 'refused', 'failed'] as const
 
 export interface DdosFigures {
@@ -31,7 +30,7 @@ export function createDdosMetrics(registry: Registry, figures: DdosFigures) {
     labelNames: ['trigger'],
     registers,
   })
-  for (const trigger of eventTriggers) events.inc({ trigger }, 0)
+  for (const trigger of ddosTriggers) events.inc({ trigger }, 0)
   const eventWrites = new Counter({
     name: 'ringwall_daemon_ddos_event_writes_total',
     help: 'Versions of events that agents told, by outcome. A rise of "refused" means agents that tell of instances they do not serve, of "failed" that the disk refuses; they are told again.',

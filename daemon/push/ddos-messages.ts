@@ -1,7 +1,7 @@
 /** What agents say of traffic scrubbing: shapes and sizes, as strict as messages.ts is about the rest. */
 import Type, { type TProperties, type TSchema } from 'typebox'
 import { floodTypes, scrubSteps, trafficTypes } from '../../rules-compiler/model/traffic.ts'
-import { ddosChanges, ddosEndReasons, ddosPhases } from '../../wire/ddos.ts'
+import { ddosChanges, ddosEndReasons, ddosEventPhases, ddosPhases, ddosTriggers } from '../../wire/ddos.ts'
 import { instanceId, printableText } from './text.ts'
 
 /** More instances than a host serves. */
@@ -76,8 +76,8 @@ const event = Type.Object({
   id: eventId,
   version: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   instanceId,
-  phase: Type.Enum(['cleaning', 'uncleaned', 'black-hole', 'ended']),
-  trigger: Type.Enum(['bps', 'pps', 'both', 'manual']),
+  phase: Type.Enum([...ddosEventPhases]),
+  trigger: Type.Enum([...ddosTriggers]),
   startTime: time,
   endTime: orNull(time),
   endReason: orNull(Type.Enum([...ddosEndReasons])),

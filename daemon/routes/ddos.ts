@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { floodTypes } from '../../rules-compiler/model/traffic.ts'
-import { ddosPhases } from '../../wire/ddos.ts'
+import { ddosEventPhases, ddosPhases } from '../../wire/ddos.ts'
 import { ddosEventSchema, ddosInstanceSchema } from '../schemas/ddos.ts'
 import { idParam } from '../schemas/fields.ts'
 import { eventsOf, showDdosEvent, showDdosInstance, visibleEvent, wentOn } from '../services/ddos.ts'
@@ -64,7 +64,7 @@ export function addDdosRoutes(app: FastifyInstance, api: Api): void {
       accountId: fieldFilter('accountId', 'Attacks on instances of this account.'),
       phase: {
         ...fieldFilter('phase', 'Attacks in this phase.'),
-        schema: Type.Enum(['cleaning', 'uncleaned', 'black-hole', 'ended'], { description: 'Attacks in this phase.' }),
+        schema: Type.Enum([...ddosEventPhases], { description: 'Attacks in this phase.' }),
       },
       attackType: {
         description: 'Attacks in which this was recognised.',

@@ -2,7 +2,7 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { ddosThresholdBounds, orderedHoldBounds } from '../../rules-compiler/model/policy.ts'
 import { floodTypes, scrubSteps, trafficTypes } from '../../rules-compiler/model/traffic.ts'
-import { ddosChanges, ddosEndReasons, ddosPhases } from '../../wire/ddos.ts'
+import { ddosChanges, ddosEndReasons, ddosEventPhases, ddosPhases, ddosTriggers } from '../../wire/ddos.ts'
 import { exact, nullable, revisionField, timeField } from './fields.ts'
 
 const bpsText = 'Mbit/s (10^6 bits a second).'
@@ -148,8 +148,8 @@ export const ddosEventSchema = Type.Object({
   accountId: Type.String(),
   agentId: Type.String({ description: 'The agent that told of it.' }),
   version: Type.Integer({ description: 'Rises with each change.' }),
-  phase: Type.Enum(['cleaning', 'uncleaned', 'black-hole', 'ended']),
-  trigger: Type.Enum(['bps', 'pps', 'both', 'manual'], { description: 'What set it off.' }),
+  phase: Type.Enum([...ddosEventPhases]),
+  trigger: Type.Enum([...ddosTriggers], { description: 'What set it off.' }),
   startTime: timeField('By the clock of the host, as every time here.'),
   endTime: nullable(timeField('The traffic went down for good the hold time before; null while it goes on.')),
   endReason: nullable(
