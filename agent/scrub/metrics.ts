@@ -24,6 +24,7 @@ interface Series {
 }
 
 type Labels = Readonly<Record<string, string>>
+type Read = (series: Series) => readonly (readonly [Labels, number])[]
 
 /** Several ticks wait for one listing that takes this long. */
 const secondsBuckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
@@ -33,43 +34,23 @@ export function createScrubMetrics(registry: Registry) {
   const all = new Map<string, Series>()
 
   /** @param read  what to write of one instance's series, each value with its further labels */
-  function addGauge(
-    name: string,
-    help: string,
-    read: (series: Series) => readonly (readonly [Labels, number])[],
-    labels: readonly string[] = [],
-  ): void {
-    new Gauge({
+  function writer(name: string, help: string, read: Read, labels: readonly string[]) {
+    return {
       name,
       help,
       labelNames: ['instance_id', ...labels],
       registers,
-      collect() {
-        this.reset()
-        for (const [instance_id, series] of all)
-          for (const [more, value] of read(series)) this.set({ instance_id, ...more }, value)
-      },
-    })
-  }
-
-  function addTotal(
-    name: string,
-    help: string,
-    read: (series: Series) => readonly (readonly [Labels, number])[],
-    labels: readonly string[] = [],
-  ): void {
-    new Counter({
-      name,
-      help,
-      labelNames: ['instance_id', ...labels],
-      registers,
-      collect() {
+      collect(this: Pick<Gauge<string>, 'reset' | 'inc'>) {
         this.reset()
         for (const [instance_id, series] of all)
           for (const [more, value] of read(series)) this.inc({ instance_id, ...more }, value)
       },
-    })
+    }
   }
+  const addGauge = (name: string, help: string, read: Read, labels: readonly string[] = []) =>
+    new Gauge(writer(name, help, read, labels))
+  const addTotal = (name: string, help: string, read: Read, labels: readonly string[] = []) =>
+    new Counter(writer(name, help, read, labels))
 
   for (const [unit, measure] of [
     ['bits', 'bitsPerSecond'],

@@ -48,6 +48,11 @@ export function thresholdRate(thresholds: { readonly bpsMbit: number; readonly p
   return { packetsPerSecond: thresholds.pps, bitsPerSecond: thresholds.bpsMbit * 1e6 }
 }
 
+/** 0 to 1. */
+export function shareOf(part: number, all: number): number {
+  return all > 0 ? Math.min(1, part / all) : 0
+}
+
 /** Strictly above; in no, one or both measures. */
 export function exceededMeasures(rate: TrafficRate, limit: TrafficRate): readonly Measure[] {
   return measures.filter(measure => rate[measure] > limit[measure])

@@ -7,7 +7,7 @@
 import { type FloodType, floodTypes, type TrafficRate, type TrafficType } from '../../rules-compiler/model/traffic.ts'
 import type { DdosEvidence } from '../../wire/ddos.ts'
 import type { Usual } from './baseline.ts'
-import { addRates, exceededMeasures, higherRate, type Measure, roundRate } from './rates.ts'
+import { addRates, exceededMeasures, higherRate, type Measure, roundRate, shareOf } from './rates.ts'
 import type { Sample } from './sample.ts'
 
 /** `sessionless` is a suspicion: other TCP stands out, and whether it belongs to sessions is checked. */
@@ -182,8 +182,4 @@ function stronger(so: DdosEvidence, now: DdosEvidence): DdosEvidence {
 function synRatio(type: FloodType, { byType }: Sample): number | null {
   if (!['syn', 'ack', 'connections'].includes(type)) return null
   return byType['tcp-syn'].packetsPerSecond / Math.max(1, byType.tcp.packetsPerSecond)
-}
-
-function shareOf(part: number, all: number): number {
-  return all > 0 ? Math.min(1, part / all) : 0
 }

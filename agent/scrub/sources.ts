@@ -1,7 +1,7 @@
 /** Who sends: counters of set elements that come and go, merged over an event. */
 import type { TrafficAmount, TrafficRate } from '../../rules-compiler/model/traffic.ts'
 import type { DdosSource } from '../../wire/ddos.ts'
-import { addAmounts, noAmount, rateOf } from './rates.ts'
+import { addAmounts, noAmount, rateOf, shareOf } from './rates.ts'
 
 type Counted = TrafficAmount & { readonly address: string }
 
@@ -127,8 +127,4 @@ function heaviestOf(sources: readonly WatchedSource[]): readonly WatchedSource[]
     .sort((a, b) => b.packets - a.packets || (a.source.address < b.source.address ? -1 : 1))
     .slice(0, mostWatched)
     .map(({ source }) => source)
-}
-
-function shareOf(packets: number, all: number): number {
-  return all > 0 ? Math.min(1, packets / all) : 0
 }
