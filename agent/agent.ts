@@ -85,8 +85,6 @@ const checkIntervalMs = 300_000
 const readBackMs = 2_000
 /** Reading counters reads the members too: a scrape takes a reading at most this old. */
 const counterAgeMs = 5_000
-/** The scrubber removes its table in its own turn. */
-const scrubTableGoneMs = 50
 /** Listings that take longer come too late for the second they are of. */
 const scrubNftTimeoutMs = 5_000
 /** A monitor hears within some milliseconds; one that cannot start must not keep the policy from the kernel. */
@@ -157,10 +155,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         drift.noteGeneration(generation)
         if (generation.touchesWatched) scrubDrift.noteGeneration(generation)
       },
-      onGap() {
-        drift.schedule()
-        scrubDrift.schedule()
-      },
+      onGap: lookAtTables,
       onDown: reason => log.warn({ reason }, 'nft monitor ended and is started again'),
     })
     stops.unshift(() => generations.close())
@@ -231,6 +226,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       } catch (error) {
         log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
       }
+    }
+
+    function lookAtTables(): void {
+      drift.schedule()
+      scrubDrift.schedule()
     }
 
     async function lookAtScrubbing(): Promise<void> {
@@ -331,7 +331,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         async openHost() {
           scrubber.setPolicy({ scrub: noScrubbing })
           await guard.openHost()
-          while ((await nft.list(tableFamily, scrubTableName, { terse: true })) !== null) await sleep(scrubTableGoneMs)
+          await scrubber.settled()
         },
         resume: () => guard.open(),
         pass(ir) {
@@ -349,7 +349,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       log.warn('the monitors do not hear yet; until they do, changes from outside are found at the regular check')
       void heard.then(() => {
         loop.devicesChanged()
-        drift.schedule()
+        lookAtTables()
       })
     }
 

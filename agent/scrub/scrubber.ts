@@ -162,6 +162,15 @@ export class Scrubber {
     await this.#inspecting
   }
 
+  /**
+   * Resolves when the table is as the policy given last wants it.
+   * @throws {Error} if it cannot be made so; it is tried again each second
+   */
+  async settled(): Promise<void> {
+    await this.#turn
+    if (this.#failure !== null) throw new Error(`Cannot change the table of traffic scrubbing: ${this.#failure}`)
+  }
+
   standings(): readonly Standing[] {
     return [...this.#watched.values()].flatMap(({ status, instance }) =>
       status === null ? [] : [{ ...status, ...told(instance) }],
@@ -332,7 +341,8 @@ export class Scrubber {
   }
 
   async #second(): Promise<void> {
-    if (this.#ir === null || this.#watched.size === 0 || this.#closed) return
+    if (this.#ir === null || this.#closed) return
+    if (this.#watched.size === 0) return this.#removeTable()
     const { clock, metrics } = this.#options
     const startedAtMs = clock.monotonicMs()
     this.#hasFailed = false

@@ -330,6 +330,17 @@ describe('the scrubber', () => {
     assert.deepEqual(await chainsOf(rig.nft), [eniChain('eni-1')])
   })
 
+  test('tries again in the next second to remove the table of the last instance', async () => {
+    const rig = await makeRig()
+    rig.nft.refuseNext(new NftError('busy', 'change', 'Error: no'))
+    rig.scrubber.setPolicy(policyOf([]))
+    await assert.rejects(rig.scrubber.settled(), /no/)
+    assert.notEqual(await rig.nft.list('inet', scrubTableName), null)
+    await rig.second()
+    await rig.scrubber.settled()
+    assert.equal(await rig.nft.list('inet', scrubTableName), null)
+  })
+
   test('ends the event of an instance that goes', async () => {
     const rig = await makeRig()
     await rig.second()
