@@ -7,15 +7,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../common/log.ts'
-import { families } from '../../rules-compiler/address/cidr.ts'
 import { scrubSteps, trafficTypes } from '../../rules-compiler/model/traffic.ts'
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import { sampledOneIn } from '../../rules-compiler/scrub/clean.ts'
 import { compileScrub } from '../../rules-compiler/scrub/compile.ts'
 import type { Defence } from '../../rules-compiler/scrub/defence.ts'
 import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
-import { droppedCounter, heavySet, offeredCounter, sampledSet } from '../../rules-compiler/scrub/names.ts'
+import { droppedCounter, offeredCounter } from '../../rules-compiler/scrub/names.ts'
 import type { DdosEvent, DdosStatus } from '../../wire/ddos.ts'
 import type { Nft } from '../nft/nft.ts'
 import { type Bindings, bindDevices, type Device } from '../reconcile/devices.ts'
@@ -24,6 +21,7 @@ import type { KeptScrub, KeptState } from './kept-state.ts'
 import type { ScrubMetrics } from './metrics.ts'
 import { type RingSample, ringCapacity, SampleRing } from './ring.ts'
 import { type Sample, sampleInstances } from './sample.ts'
+import { SourceReader } from './source-reader.ts'
 import type { SourceReading } from './sources.ts'
 import { ScrubTable } from './table.ts'
 
@@ -88,24 +86,17 @@ interface Watched {
   status: DdosStatus | null
   event: DdosEvent | null
   readonly ring: SampleRing
-  sourcesAtMs: number
 }
 
 const secondMs = 1000
 /** A second that begins this much later than it should is told as late. */
 const lateMs = 300
 const saveIntervalMs = 30_000
-const sources = {
-  intervalMs: 2_000,
-  /** Large sets take their time: reading them is to take a small part of it. */
-  timesTook: 20,
-  /** Four listings each. */
-  instancesAtOnce: 4,
-} as const
 
 export class Scrubber {
   readonly #options: ScrubberOptions
   readonly #table: ScrubTable
+  readonly #sources: SourceReader
   readonly #watched = new Map<string, Watched>()
   #policy: Pick<PolicyIr, 'scrub'> | null = null
   /** Of the policy, with the devices as they are called now. */
@@ -127,7 +118,6 @@ export class Scrubber {
   #failure: string | null = null
   #hasFailed = false
   #inspectionFailure: string | null = null
-  #sourcesFreeAtMs = 0
   #savedAtMs = Number.NEGATIVE_INFINITY
   #turned = false
   #closed = false
@@ -135,7 +125,9 @@ export class Scrubber {
   constructor(options: ScrubberOptions) {
     this.#options = options
     const { nft, inspector, clock } = options
-    this.#table = new ScrubTable({ nft, inspector, now: () => clock.monotonicMs() })
+    const now = () => clock.monotonicMs()
+    this.#table = new ScrubTable({ nft, inspector, now })
+    this.#sources = new SourceReader(this.#table, now)
   }
 
   /** Reads what an earlier run has left; to be called first, and before there is a policy. */
@@ -295,7 +287,6 @@ export class Scrubber {
         status: null,
         event: null,
         ring: new SampleRing(capacity),
-        sourcesAtMs: Number.NEGATIVE_INFINITY,
       })
     }
     for (const [id, watched] of this.#watched) {
@@ -372,42 +363,9 @@ export class Scrubber {
     return new Map()
   }
 
-  /** Of a few instances at once, those first that were not asked for the longest. */
-  async #readSources(): Promise<ReadonlyMap<string, SourceReading>> {
-    const { clock } = this.#options
-    const read = new Map<string, SourceReading>()
-    const startedAtMs = clock.monotonicMs()
-    if (startedAtMs < this.#sourcesFreeAtMs) return read
-    const due = [...this.#watched.values()]
-      .filter(
-        ({ defence, sourcesAtMs }) =>
-          defence.kind === 'clean' && startedAtMs - sourcesAtMs >= sources.intervalMs - lateMs,
-      )
-      .sort((a, b) => a.sourcesAtMs - b.sourcesAtMs)
-      .slice(0, sources.instancesAtOnce)
-    try {
-      for (const watched of due) {
-        watched.sourcesAtMs = startedAtMs
-        const { id } = watched.instance
-        read.set(id, {
-          takenAtMs: clock.monotonicMs(),
-          heavy: await this.#readCounted(families.map(family => heavySet(id, family))),
-          sampled: await this.#readCounted(families.map(family => sampledSet(id, family))),
-          sampledOneIn,
-        })
-      }
-    } catch (error) {
-      this.#failed(error)
-    }
-    const nowMs = clock.monotonicMs()
-    if (due.length > 0) this.#sourcesFreeAtMs = startedAtMs + (nowMs - startedAtMs) * sources.timesTook
-    return read
-  }
-
-  async #readCounted(sets: readonly string[]) {
-    const elements = []
-    for (const set of sets) elements.push(...(await this.#table.elements(set)))
-    return elements.flatMap(readCountedElement)
+  #readSources(): Promise<ReadonlyMap<string, SourceReading>> {
+    const cleaned = [...this.#watched].flatMap(([id, { defence }]) => (defence.kind === 'clean' ? [id] : []))
+    return this.#sources.read(cleaned, error => this.#failed(error))
   }
 
   #decide(watched: Watched, sample: Sample | null, read: SourceReading | null): void {
@@ -608,13 +566,6 @@ function countersOf({ id, enis }: ScrubInstance): readonly string[] {
     [...trafficTypes, 'out-of-scope' as const].map(type => offeredCounter(eni.id, type)),
   )
   return [...offered, ...scrubSteps.map(step => droppedCounter(id, step))]
-}
-
-/** `{ elem: { val, counter } }`; an element that has no counter yet has counted nothing. */
-function readCountedElement(element: unknown) {
-  const elem = isRecord(element) ? element.elem : null
-  if (!isRecord(elem) || typeof elem.val !== 'string' || !isRecord(elem.counter)) return []
-  return [{ address: elem.val, packets: Number(elem.counter.packets), bytes: Number(elem.counter.bytes) }]
 }
 
 /** Which defences stand, to be compared. */
