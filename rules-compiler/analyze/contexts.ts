@@ -72,5 +72,6 @@ function makeEnis(group: SecurityGroup): readonly Eni[] {
     addresses: [],
     securityGroupIds: [group.id],
     nicType,
+    mode: 'enforce',
   }))
 }

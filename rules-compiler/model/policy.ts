@@ -11,6 +11,8 @@ export type Direction = 'ingress' | 'egress'
 export type RuleVerdict = 'accept' | 'drop'
 export type Placement = 'host' | 'guest'
 export type NicType = 'internet' | 'intranet'
+/** `observe`: what would be dropped is counted and logged, and let through. */
+export type EnforcementMode = 'enforce' | 'observe'
 
 export interface Policy {
   readonly instances: readonly Instance[]
@@ -62,6 +64,8 @@ export interface Eni {
   readonly securityGroupIds: readonly string[]
   /** Which rules of classic groups apply; VPC rules cover both. */
   readonly nicType: NicType
+  /** Of the ENI itself; one of its groups in `observe` makes it observed too. */
+  readonly mode: EnforcementMode
 }
 
 export interface SecurityGroup {
@@ -74,6 +78,8 @@ export interface SecurityGroup {
   readonly vpcId: string | null
   readonly ownerAccount: string | null
   readonly innerAccessPolicy: RuleVerdict
+  /** `observe`: nothing is dropped at any ENI that is in the group. */
+  readonly mode: EnforcementMode
   /** Private addresses of every ENI in the group, fleet-wide: canonical text, both families, without duplicates. */
   readonly members: readonly string[]
   readonly rules: readonly GroupRule[]
@@ -120,6 +126,7 @@ export interface Settings {
   /** Whose traffic counts and is cleaned: `internet`, sources beyond private ranges; `all`, every one. */
   readonly trafficScope: 'internet' | 'all'
   readonly scrubbing: Scrubbing
+  readonly logging: Logging
   readonly limits: Limits
 }
 
@@ -145,6 +152,25 @@ export const defaultLimits: Limits = {
   authorizationObjectsPerRequest: 10,
   keyPairsPerAccount: 500,
 }
+
+/** What goes to the kernel's log groups (NFLOG); in the words of a policy file. */
+export interface Logging {
+  /** What is dropped, or would be where it is only observed. */
+  readonly drops: boolean
+  /** What is accepted: each session once, at its first packet. */
+  readonly sessions: boolean
+  /** Packets logged at most, for each ENI and direction. */
+  readonly perSecond: number
+  readonly nflogGroup: number
+}
+
+export const defaultLogging: Logging = { drops: true, sessions: false, perSecond: 100, nflogGroup: 21_079 }
+
+/** What may be set, both ends included. Group 0 is where the kernel's own `LOG` goes once nfnetlink_log is its logger. */
+export const loggingBounds = {
+  perSecond: { minimum: 1, maximum: 10_000 },
+  nflogGroup: { minimum: 1, maximum: 65_535 },
+} as const satisfies Partial<Record<keyof Logging, Bounds>>
 
 /** In the words of a policy file. */
 export interface Scrubbing {
@@ -207,5 +233,6 @@ export const defaultSettings: Settings = {
   controlConnections: [],
   trafficScope: 'internet',
   scrubbing: defaultScrubbing,
+  logging: defaultLogging,
   limits: defaultLimits,
 }

@@ -11,7 +11,10 @@ import type { EniIr, GroupMembers, PolicyIr, RuleIr } from './ir.ts'
 import type { Packet } from './packet.ts'
 
 export interface Decision {
+  /** Of the rules, whatever the mode of the ENI. */
   readonly verdict: RuleVerdict
+  /** The verdict is a drop, and the packet passes all the same: the ENI is only observed. */
+  readonly isObserved: boolean
   readonly reason: Reason
   /**
    * Every rule of the packet's direction that matches it, in deciding order, also where no rule was asked: what is
@@ -48,9 +51,18 @@ export type ExceptionName = 'dhcp' | 'dhcpv6' | 'neighbor-discovery' | 'mld' | '
 export function evaluate(ir: PolicyIr, packet: Packet): Decision {
   const eni = ir.enis.find(({ id }) => id === packet.eniId)
   if (eni === undefined) {
-    if (ir.unattachedEnis.some(({ id }) => id === packet.eniId)) return accept({ kind: 'no-policy' }, [])
+    if (ir.unattachedEnis.some(({ id }) => id === packet.eniId)) {
+      return { ...accept({ kind: 'no-policy' }, []), isObserved: false }
+    }
     throw new RangeError(`Cannot judge a packet at ENI "${packet.eniId}": expected an ENI of the policy`)
   }
+  const judged = judge(ir, eni, packet)
+  return { ...judged, isObserved: eni.isObserved && judged.verdict === 'drop' }
+}
+
+type Judgement = Omit<Decision, 'isObserved'>
+
+function judge(ir: PolicyIr, eni: EniIr, packet: Packet): Judgement {
   const { rules, defaultVerdict } = eni[packet.direction]
   const matching = rules.filter(rule => ruleMatches(rule, packet, ir.groups))
 
@@ -193,10 +205,10 @@ function inAny(cidrs: readonly Cidr[], address: string): boolean {
   return cidrs.some(cidr => containsAddress(cidr, address))
 }
 
-function accept(reason: Reason, matching: readonly RuleIr[]): Decision {
+function accept(reason: Reason, matching: readonly RuleIr[]): Judgement {
   return { verdict: 'accept', reason, matching }
 }
 
-function drop(reason: Reason, matching: readonly RuleIr[]): Decision {
+function drop(reason: Reason, matching: readonly RuleIr[]): Judgement {
   return { verdict: 'drop', reason, matching }
 }

@@ -5,7 +5,7 @@
 import type { Cidr } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
 import type { RuleProtocol } from '../address/protocol.ts'
-import type { ControlConnection, Direction, Placement, RuleVerdict } from '../model/policy.ts'
+import type { ControlConnection, Direction, Logging, Placement, RuleVerdict } from '../model/policy.ts'
 import type { ScrubIr } from '../scrub/ir.ts'
 
 export interface PolicyIr {
@@ -18,6 +18,8 @@ export interface PolicyIr {
   readonly sessionTimeoutSeconds: number
   readonly revocation: 'immediate' | 'drain'
   readonly ctMarkMask: number
+  /** Without a part in any verdict. */
+  readonly logging: Logging
   /** Without a part in any verdict, and in what is compiled. */
   readonly scrub: ScrubIr
 }
@@ -35,6 +37,8 @@ export interface EniIr {
   readonly placement: Placement
   readonly addresses: readonly string[]
   readonly securityGroupIds: readonly string[]
+  /** What is refused is counted and logged, and let through: the ENI or one of its groups is in observe mode. */
+  readonly isObserved: boolean
   /** Outbound TCP to port 25 beyond private ranges is dropped before anything else is asked. */
   readonly smtpBlocked: boolean
   /** Basic groups with inner access, ordered by id: their members are accepted before any rule is asked. */

@@ -19,6 +19,7 @@ export function resolvePolicy(policy: Policy): PolicyIr {
     sessionTimeoutSeconds: policy.settings.sessionTimeoutSeconds,
     revocation: policy.settings.revocation,
     ctMarkMask: policy.settings.ctMarkMask,
+    logging: policy.settings.logging,
     scrub: resolveScrub(policy),
   }
 }
@@ -53,6 +54,7 @@ function resolveEni(eni: Eni, world: World): EniIr {
     placement: eni.placement,
     addresses: eni.addresses,
     securityGroupIds: groups.map(group => group.id),
+    isObserved: [eni, ...groups].some(({ mode }) => mode === 'observe'),
     smtpBlocked: !world.instances.get(eni.instanceId)!.smtpUnblocked,
     innerGroupIds: groups
       .filter(group => group.type === 'basic' && group.innerAccessPolicy === 'accept')

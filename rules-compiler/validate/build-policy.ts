@@ -2,6 +2,7 @@
 import { coverBlocks } from '../address/cidr.ts'
 import {
   defaultInstance,
+  defaultLogging,
   defaultScrubbing,
   defaultSettings,
   type Eni,
@@ -34,6 +35,7 @@ export function buildPolicy(context: CheckContext): Policy {
         addresses: [...new Set(eni.addresses)],
         securityGroupIds: eni.securityGroupIds,
         nicType: eni.nicType ?? 'internet',
+        mode: eni.mode ?? 'enforce',
       }),
     ),
     securityGroups: context.groups.map(buildGroup),
@@ -66,13 +68,15 @@ function buildGroup({ item, members, rules }: PlacedGroup): SecurityGroup {
     ownerAccount: group.ownerAccount ?? null,
     // Inner access is for basic groups only, so an advanced one has none, whatever the file says.
     innerAccessPolicy: type === 'advanced' ? 'drop' : (group.innerAccessPolicy ?? 'accept'),
+    mode: group.mode ?? 'enforce',
     members,
     rules: distinctRules(rules.map(rule => rule.built)).map(built => built.rule),
   }
 }
 
 function buildSettings(file: PolicyFile, context: CheckContext): Settings {
-  const { sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing } = file.settings ?? {}
+  const { sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, logging } =
+    file.settings ?? {}
   return {
     sessionTimeoutSeconds: sessionTimeout ?? defaultSettings.sessionTimeoutSeconds,
     revocation: revocation ?? defaultSettings.revocation,
@@ -80,6 +84,7 @@ function buildSettings(file: PolicyFile, context: CheckContext): Settings {
     controlConnections: controlConnections ?? defaultSettings.controlConnections,
     trafficScope: trafficScope ?? defaultSettings.trafficScope,
     scrubbing: buildScrubbing(scrubbing ?? {}),
+    logging: { ...defaultLogging, ...logging },
     limits: context.limits,
   }
 }

@@ -10,8 +10,10 @@ import {
   type Bounds,
   ddosThresholdBounds,
   defaultLimits,
+  defaultLogging,
   defaultScrubbing,
   type Limits,
+  loggingBounds,
   mostAllowListBlocks,
   orderedHoldBounds,
   scrubbingBounds,
@@ -44,6 +46,10 @@ function cidr(format: 'cidr' | 'ipv4-cidr' | 'ipv6-cidr', description: string) {
 
 function portRange(description: string) {
   return formatted<FilePortRange>('port-range', description)
+}
+
+function mode(description: string) {
+  return Type.Optional(Type.Enum(['enforce', 'observe'], { description, default: 'enforce' }))
 }
 
 function description(of: string) {
@@ -133,6 +139,7 @@ const securityGroup = Type.Object(
         default: 'accept',
       }),
     ),
+    mode: mode('observe: at every ENI in the group, what would be dropped is counted, logged and let through.'),
     members: Type.Optional(
       Type.Array(address('One private address.'), {
         description:
@@ -231,6 +238,9 @@ const eni = Type.Object(
         default: 'internet',
       }),
     ),
+    mode: mode(
+      'observe: what would be dropped is counted, logged and let through. So it is too where one of its groups says observe.',
+    ),
   },
   { ...exact, description: 'A network interface: where groups are enforced.' },
 )
@@ -281,6 +291,38 @@ const scrubbing = Type.Object(
   { ...exact, description: 'Traffic scrubbing: how soon, how long, and of whom not.' },
 )
 
+const logging = Type.Object(
+  {
+    drops: Type.Optional(
+      Type.Boolean({
+        description: 'Whether packets that are dropped, or would be where they are only observed, are logged.',
+        default: defaultLogging.drops,
+      }),
+    ),
+    sessions: Type.Optional(
+      Type.Boolean({
+        description: 'Whether each session that is accepted is logged, once, at its first packet.',
+        default: defaultLogging.sessions,
+      }),
+    ),
+    perSecond: Type.Optional(
+      Type.Integer({
+        description: 'Packets a second that are logged at most, for each ENI and direction.',
+        ...loggingBounds.perSecond,
+        default: defaultLogging.perSecond,
+      }),
+    ),
+    nflogGroup: Type.Optional(
+      Type.Integer({
+        description: 'The NFLOG group of the kernel that they go to.',
+        ...loggingBounds.nflogGroup,
+        default: defaultLogging.nflogGroup,
+      }),
+    ),
+  },
+  { ...exact, description: 'What is logged of packets.' },
+)
+
 const settings = Type.Object(
   {
     sessionTimeout: Type.Optional(
@@ -326,6 +368,7 @@ const settings = Type.Object(
       }),
     ),
     scrubbing: Type.Optional(scrubbing),
+    logging: Type.Optional(logging),
     limits: Type.Optional(
       Type.Object(
         {

@@ -145,6 +145,7 @@ const eniSketch = fc.boolean().chain(advanced =>
     placement: fc.constantFrom('host' as const, 'guest' as const),
     addresses: fc.subarray(['198.18.0.2', '198.18.0.3', '2001:db8::2', '2001:db8::3', 'fe80::2']),
     smtpBlocked: fc.boolean(),
+    isObserved: fc.boolean(),
     innerGroupIds: advanced ? fc.constant([]) : fc.subarray(groupIds, { maxLength: 3 }),
     controlConnections: fc.array(controlConnection, { maxLength: 2 }),
     rules: advanced ? fc.array(ruleSketch('advanced'), { maxLength: 10 }) : basicRules,
@@ -176,6 +177,13 @@ const members: fc.Arbitrary<GroupMembers> = fc.record({
   ip6: fc.subarray([...peerAddresses.ip6].sort()),
 })
 
+const logging = fc.record({
+  drops: fc.boolean(),
+  sessions: fc.boolean(),
+  perSecond: fc.constantFrom(1, 100, 10_000),
+  nflogGroup: fc.constantFrom(1, 21_079, 65_535),
+})
+
 /** Up to three ENIs; every group exists, though some have no member. */
 export const arbitraryIr: fc.Arbitrary<PolicyIr> = makeArbitraryIr(0)
 
@@ -186,6 +194,7 @@ function makeArbitraryIr(fewestEnis: number): fc.Arbitrary<PolicyIr> {
       membersOfGroups: fc.tuple(...groupIds.map(() => members)),
       sessionTimeoutSeconds: fc.constantFrom(910, 300),
       ctMarkMask: fc.constantFrom(0xffffff00, 0xffffffff, 0x0000ffff, 0x00ffff00, 0xff000000, 0x00000ff0),
+      logging,
       makeScrub: arbitraryScrub('i-1'),
     })
     .map(({ sketches, membersOfGroups, makeScrub, ...settings }) => {

@@ -1,6 +1,7 @@
 /** Policy IR written by hand, for tests of what reads it. */
 import { parseCidr } from '../../rules-compiler/address/cidr.ts'
 import { allPorts, type PortRange } from '../../rules-compiler/address/port-range.ts'
+import { defaultLogging } from '../../rules-compiler/model/policy.ts'
 import type { EniIr, GroupMembers, PolicyIr, RuleIr } from '../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../rules-compiler/policy/packet.ts'
 import type { ScrubInstance, ScrubIr } from '../../rules-compiler/scrub/ir.ts'
@@ -56,6 +57,7 @@ export function makeEni(rules: readonly RuleIr[], facts: Partial<EniIr> = {}): E
     placement: 'host',
     addresses: ['198.18.0.2', '2001:db8::2'],
     securityGroupIds: ['sg-1'],
+    isObserved: false,
     smtpBlocked: true,
     innerGroupIds: [],
     controlConnections: [],
@@ -73,6 +75,7 @@ export function makeIr(eni: EniIr, groups: Readonly<Record<string, GroupMembers>
     sessionTimeoutSeconds: 910,
     revocation: 'immediate',
     ctMarkMask: 0xffffff00,
+    logging: defaultLogging,
     scrub: makeScrubIr([{ id: eni.instanceId, enis: [{ id: eni.id, device: eni.device, placement: eni.placement }] }]),
   }
 }

@@ -70,6 +70,7 @@ function policyOf({ prefixLists }: Omit<Survey, 'groups' | 'enis'>): Policy {
       addresses,
       securityGroupIds,
       nicType,
+      mode: 'enforce',
     })),
     securityGroups: groups.map(({ rules, ...group }) => ({
       ...group,
@@ -77,6 +78,7 @@ function policyOf({ prefixLists }: Omit<Survey, 'groups' | 'enis'>): Policy {
       description: null,
       tags: {},
       ownerAccount: null,
+      mode: 'enforce',
       rules: rules.map(rule => readRule(fileRule(group, rule), group.id)!.rule),
     })),
     prefixLists: prefixLists.map(({ id, entries }) => ({

@@ -45,6 +45,7 @@ function attach(policy: Policy, groupId: string): Policy {
     addresses: [],
     securityGroupIds: [groupId],
     nicType: 'internet',
+    mode: 'enforce',
   } as const
   const instance = { ...defaultInstance, id: 'i-imaginary', smtpUnblocked: true }
   return { ...policy, instances: [...policy.instances, instance], interfaces: [eni] }

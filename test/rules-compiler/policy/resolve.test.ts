@@ -158,7 +158,9 @@ securityGroups:
 })
 
 test('settings are passed on', () => {
-  const ir = resolve('settings: { sessionTimeout: 60, revocation: drain, ctMarkMask: 0xffff }')
+  const ir = resolve(
+    'settings: { sessionTimeout: 60, revocation: drain, ctMarkMask: 0xffff, logging: { sessions: true, perSecond: 9 } }',
+  )
   assert.deepEqual(ir, {
     enis: [],
     unattachedEnis: [],
@@ -166,8 +168,27 @@ test('settings are passed on', () => {
     sessionTimeoutSeconds: 60,
     revocation: 'drain',
     ctMarkMask: 0xffff,
+    logging: { drops: true, sessions: true, perSecond: 9, nflogGroup: 21_079 },
     scrub: makeScrubIr(),
   })
+})
+
+suite('an ENI is observed where it or any of its groups is', () => {
+  for (const eni of ['enforce', 'observe', null]) {
+    for (const groups of [
+      [null, null],
+      ['enforce', 'observe'],
+      ['observe', null],
+    ]) {
+      test(`ENI ${eni}, groups ${groups.join(' and ')}`, () => {
+        const field = (mode: string | null | undefined) => (mode == null ? '' : `, mode: ${mode}`)
+        const ir = resolve(`
+interfaces: [{ id: eni-1, device: eth0, securityGroupIds: [sg-1, sg-2]${field(eni)} }]
+securityGroups: [{ id: sg-1${field(groups[0])} }, { id: sg-2${field(groups[1])} }, { id: sg-3, mode: observe }]`)
+        assert.equal(ir.enis[0]!.isObserved, [eni, ...groups].includes('observe'))
+      })
+    }
+  }
 })
 
 suite('thresholds of scrubbing', () => {

@@ -194,6 +194,7 @@ test('the least file', () => {
         mostBlackHoleHoldTime: 86400,
         allowList: [],
       },
+      logging: { drops: true, sessions: false, perSecond: 100, nflogGroup: 21079 },
       limits: {
         rulesPerGroup: 200,
         groupsPerEni: 5,
@@ -230,6 +231,7 @@ securityGroups: [{ id: sg-1 }]`)
       addresses: [],
       securityGroupIds: ['sg-1'],
       nicType: 'internet',
+      mode: 'enforce',
     },
   ])
   assert.deepEqual(policy.securityGroups, [
@@ -243,6 +245,7 @@ securityGroups: [{ id: sg-1 }]`)
       vpcId: null,
       ownerAccount: null,
       innerAccessPolicy: 'accept',
+      mode: 'enforce',
       members: [],
       rules: [],
     },
@@ -254,12 +257,13 @@ test('an ENI and a group with everything said', () => {
 apiVersion: ringwall/v1
 instances: [{ id: i-1, instanceType: not.published, smtpUnblocked: true }]
 interfaces:
-  - { id: eni-1, device: tap%d-$1, placement: guest, addresses: ["2001:DB8::2", 198.18.0.2], securityGroupIds: [sg-1], nicType: intranet }
+  - { id: eni-1, device: tap%d-$1, placement: guest, addresses: ["2001:DB8::2", 198.18.0.2], securityGroupIds: [sg-1], nicType: intranet, mode: observe }
 securityGroups:
   - { id: sg-1, name: Web, description: all of it, tags: { team: web, __proto__: x }, type: advanced, vpcId: vpc-1,
-      ownerAccount: "0000000000000001", innerAccessPolicy: accept, members: [198.18.0.9, "2001:db8:0::2", 198.18.0.9] }
+      ownerAccount: "0000000000000001", innerAccessPolicy: accept, mode: observe, members: [198.18.0.9, "2001:db8:0::2", 198.18.0.9] }
 prefixLists: [{ id: pl-1, name: mine, entries: [10.1.2.3/8] }]
-settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlConnections: [{ address: "2001:DB8::1", port: 443 }] }`)
+settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlConnections: [{ address: "2001:DB8::1", port: 443 }],
+  logging: { drops: false, sessions: true, perSecond: 10000, nflogGroup: 1 } }`)
   assert.deepEqual(policy.instances, [
     { ...defaultInstance, id: 'i-1', instanceType: 'not.published', smtpUnblocked: true },
   ])
@@ -271,6 +275,7 @@ settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlCo
     addresses: ['2001:db8::2', '198.18.0.2'],
     securityGroupIds: ['sg-1'],
     nicType: 'intranet',
+    mode: 'observe',
   })
   const [group] = policy.securityGroups
   assert.deepEqual(Object.entries(group!.tags), [
@@ -278,6 +283,7 @@ settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlCo
     ['__proto__', 'x'],
   ])
   assert.deepEqual(group!.members, ['198.18.0.9', '2001:db8::2', '198.18.0.2'])
+  assert.equal(group!.mode, 'observe')
   assert.equal(group!.innerAccessPolicy, 'drop', 'an advanced group has no inner access')
   assert.deepEqual(
     policy.prefixLists.map(list => [list.id, list.name, ...list.entries.map(entry => entry.text)]),
@@ -292,6 +298,7 @@ settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlCo
       controlConnections: [{ address: '2001:db8::1', port: 443 }],
       trafficScope: 'internet',
       scrubbing: null,
+      logging: { drops: false, sessions: true, perSecond: 10_000, nflogGroup: 1 },
       limits: null,
     },
   )

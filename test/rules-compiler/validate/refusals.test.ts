@@ -1217,7 +1217,33 @@ const scrubbingRows: readonly Row[] = [
   [
     'a setting that is one of settings',
     settings({ holdTime: 60 }),
-    'settings.holdTime: Cannot read field "holdTime": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, limits',
+    'settings.holdTime: Cannot read field "holdTime": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, logging, limits',
+  ],
+]
+
+const logging = (fields: object) => settings({ logging: fields })
+
+const loggingRows: readonly Row[] = [
+  [
+    'a mode that is none',
+    group({ mode: 'audit' }),
+    'securityGroups[0].mode: Cannot read "audit": expected "enforce" or "observe"',
+  ],
+  [
+    'a rate that is none or too high',
+    logging({ perSecond: 0, nflogGroup: 65_536 }),
+    'settings.logging.perSecond: Cannot read "0": expected a whole number from 1 to 10000',
+    'settings.logging.nflogGroup: Cannot read "65536": expected a whole number from 1 to 65535',
+  ],
+  [
+    'group 0, which is not for programs',
+    logging({ nflogGroup: 0 }),
+    'settings.logging.nflogGroup: Cannot read "0": expected a whole number from 1 to 65535',
+  ],
+  [
+    'a setting of nothing',
+    logging({ drop: true }),
+    'settings.logging.drop: Cannot read field "drop": expected a known field; is "drops" meant?',
   ],
 ]
 
@@ -1237,6 +1263,7 @@ const parts = {
   'thresholds of scrubbing': thresholdRows,
   'scrubbed instances': scrubbedInstances,
   'settings of scrubbing': scrubbingRows,
+  'mode and logging': loggingRows,
 }
 
 for (const [name, rows] of Object.entries(parts)) {
