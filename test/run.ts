@@ -80,6 +80,9 @@ async function runFiles(chosen: readonly string[]): Promise<FileResult[]> {
   }
   // A file that crashes as it is loaded has no summary.
   for (const file of unfinished) printFile(file, resultOf(file), 0)
+  // Tests that stand in a file which several test files share.
+  const stray = byFile.get('')
+  if (stray !== undefined) printFile('tests of shared files', stray, 0)
   return [...byFile.values()]
 }
 
