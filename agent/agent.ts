@@ -28,6 +28,7 @@ import type { NftFacts } from './link/host-report.ts'
 import { acquireLock } from './lock.ts'
 import { createMetrics } from './metrics.ts'
 import { createNft } from './nft/exec.ts'
+import { openNftSession } from './nft/session.ts'
 import { probeHost } from './reconcile/host.ts'
 import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
 import { type AgentHealth, createReporter } from './report.ts'
@@ -98,7 +99,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log } = options
   const metrics = createMetrics()
   const nft = createNft()
-  const scrubNft = createNft({ timeoutMs: scrubNftTimeoutMs })
+  const session = openNftSession({ timeoutMs: scrubNftTimeoutMs })
+  const scrubNft = createNft({ timeoutMs: scrubNftTimeoutMs, session })
   const reporter = createReporter(log, metrics)
   let source: Source | null = null
   let guarding: Guard | null = null
@@ -107,7 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const inForce = Promise.withResolvers<void>()
   const handler = createRoutes()
   const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
-  const stops: (() => Promise<void> | void)[] = [() => lock.release()]
+  const stops: (() => Promise<void> | void)[] = [() => session.close(), () => lock.release()]
 
   try {
     const notifier = createNotifier({

@@ -106,6 +106,8 @@ function kill(child: ChildProcess, { ownGroup = false }: RunOptions): void {
 }
 
 export interface LineProcessOptions {
+  /** Whether it is given input line by line, by `write`; otherwise its input is empty. */
+  readonly takesInput?: boolean
   readonly onLine: (line: string) => void
   /** Lines of standard error. */
   readonly onErrorLine?: (line: string) => void
@@ -116,13 +118,17 @@ export interface LineProcessOptions {
 export interface LineProcess {
   /** Undefined where the process could not be started; `onEnd` tells why. */
   readonly pid: number | undefined
+  /** To its standard input; a process that has ended takes nothing, and `onEnd` tells of that. */
+  write(text: string): void
   /** Ends the process and waits until it is gone; nothing is called afterwards. */
   close(): Promise<void>
 }
 
 /** Starts a command that prints lines until it is ended; one that prints a line without end is ended too. */
 export function spawnLines(command: readonly string[], options: LineProcessOptions): LineProcess {
-  const child = start(command, 'ignore', {})
+  const child = start(command, options.takesInput ? 'pipe' : 'ignore', {})
+  // A write to a process that has ended: its end is told.
+  child.stdin?.on('error', () => {})
   let open = true
   let lastError = ''
   readLines(
@@ -142,6 +148,9 @@ export function spawnLines(command: readonly string[], options: LineProcessOptio
   gone.then(reason => open && options.onEnd(reason))
   return {
     pid: child.pid,
+    write(text) {
+      child.stdin?.write(text)
+    },
     async close() {
       open = false
       child.kill('SIGKILL')
@@ -188,7 +197,7 @@ function writeAt0(file: number, bytes: Buffer): void {
   }
 }
 
-function start(command: readonly string[], stdin: number | 'ignore', options: RunOptions): ChildProcess {
+function start(command: readonly string[], stdin: number | 'ignore' | 'pipe', options: RunOptions): ChildProcess {
   const { environment = process.env, ownGroup = false } = options
   const [program = '', ...args] = command
   try {

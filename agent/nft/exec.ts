@@ -11,25 +11,31 @@ import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import { NftError, nftRefusal, nftRunFailure } from './errors.ts'
 import { assertLabNamespace } from './namespace-guard.ts'
 import type { BaseChain, Counters, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'
+import type { NftSession } from './session.ts'
 
 export interface NftOptions {
   /** Has nft act in another network namespace than this process. */
   readonly prefix?: CommandPrefix
   /** A call is given up after this long; 30,000 where left out. A full load of 100,000 elements takes under a second. */
   readonly timeoutMs?: number
+  /** Asked for counters, as long as it answers; whoever gives it closes it. */
+  readonly session?: NftSession
 }
 
 /** A single argument may be 128 KiB (execve(2), MAX_ARG_STRLEN), with the byte that ends it. */
 const maxStatementBytes = 128 * 1024 - 1
+/** A session that fails is not asked again before. */
+const sessionRestMs = 60_000
 /** More than can be changing the ruleset between a commit and the line of `nft monitor` that tells of it. */
 const rememberedPids = 256
 
 /** Calls are done one after the other, in the order made. */
-export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}): Nft {
+export function createNft({ prefix = [], timeoutMs = 30_000, session }: NftOptions = {}): Nft {
   const ownPids = new Set<number>()
   let lastPid = 0
   let queue: Promise<unknown> = Promise.resolve()
   let guarded: Promise<void> | null = null
+  let sessionRestsUntilMs = 0
 
   function inTurn<T>(task: () => Promise<T>): Promise<T> {
     const turn = queue.then(task)
@@ -71,9 +77,31 @@ export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}):
     }
   }
 
-  function counters(verb: 'list' | 'reset', family: string, table: string): Promise<Counters | null> {
+  function listCounters(family: string, table: string): Promise<Counters | null> {
+    const command = `list counters table ${family} ${table}`
+    return orNull(
+      inTurn(async () => {
+        const objects = await askSession(command)
+        return objects === null ? readCounters('list', family, table) : countersOf(objects)
+      }),
+    )
+  }
+
+  async function readCounters(verb: 'list' | 'reset', family: string, table: string): Promise<Counters> {
     const args = [verb, 'counters', 'table', family, table]
-    return orNull(inTurn(async () => parseCounters((await call(args, args.join(' '))).stdout)))
+    return parseCounters((await call(args, args.join(' '))).stdout)
+  }
+
+  /** Null where there is none, or it does not answer: some builds of nft cannot be asked line by line. */
+  async function askSession(question: string): Promise<readonly NftObject[] | null> {
+    if (session === undefined || performance.now() < sessionRestsUntilMs) return null
+    try {
+      return parseListing(question, await session.ask(question))
+    } catch (error) {
+      if (error instanceof NftError && error.kind === 'not-found') throw error
+      sessionRestsUntilMs = performance.now() + sessionRestMs
+      return null
+    }
   }
 
   async function listChains(): Promise<readonly Json[]> {
@@ -101,8 +129,8 @@ export function createNft({ prefix = [], timeoutMs = 30_000 }: NftOptions = {}):
       return objects.length === 0 ? null : objects
     },
 
-    listCounters: (family, table) => counters('list', family, table),
-    resetCounters: (family, table) => counters('reset', family, table),
+    listCounters,
+    resetCounters: (family, table) => orNull(inTurn(() => readCounters('reset', family, table))),
 
     async listElements(family, table, set) {
       const objects = await orNull(read(['-j', 'list', 'set', family, table, set]))
@@ -173,6 +201,16 @@ function parseCounters(stdout: string): Counters {
     counters.set(name, { packets: Number(packets), bytes: Number(bytes) })
   }
   return counters
+}
+
+function countersOf(objects: readonly NftObject[]): Counters {
+  return new Map(
+    objects.flatMap(({ counter }) =>
+      isRecord(counter)
+        ? [[String(counter.name), { packets: Number(counter.packets), bytes: Number(counter.bytes) }] as const]
+        : [],
+    ),
+  )
 }
 
 /** Whether it is the table, or something in it. */
