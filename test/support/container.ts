@@ -6,20 +6,16 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommandResult, Namespace, RunOptions } from '../../lab/netns.ts'
+import { type CommandResult, createNamespace, type Namespace, type RunOptions, startTime } from '../../lab/netns.ts'
 import { needsKernel } from './requirements.ts'
 import { eventually } from './sessions.ts'
 
 const project = join(import.meta.dirname, '../..')
 const cache = join(project, 'node_modules/.cache')
-const root = join(cache, 'systemd-root/bookworm')
+const roots = join(cache, 'systemd-root')
 const nspawn = join(cache, 'debian/systemd-container/usr/bin/systemd-nspawn')
-
-/** As node:test's `skip` wants it. */
-export const needsSystemd: string | false =
-  needsKernel ||
-  (existsSync(root) && existsSync(nspawn) ? false : 'needs a Debian with systemd, which npm run test:systemd makes')
 
 /** What the program needs of the project, at the place where packages put it. */
 const program = ['agent', 'cli', 'common', 'daemon', 'data', 'rules-compiler', 'wire', 'lab', 'scripts', 'systemd']
@@ -54,52 +50,68 @@ interface Machine {
   readonly leader: number
 }
 
+export interface ContainerOptions {
+  /** One of those that scripts/systemd-root.sh makes. */
+  readonly root: RootName
+}
+
+export type RootName = 'bookworm' | 'bookworm-firewalls'
+
+const namePrefix = 'ringwall'
 let serial = 0
+
+/** As node:test's `skip` wants it: false, or why no such container can run here. */
+export const needsSystemd: string | false = await reasonAgainst('bookworm')
+
+/** The same, of a root with the firewall managers and container engines of Debian. */
+export const needsFirewalls: string | false = needsSystemd || reasonAgainstRoot('bookworm-firewalls')
+
+/** systemd-nspawn is tried: it asks for more than a kernel that has namespaces grants everywhere. */
+async function reasonAgainst(root: RootName): Promise<string | false> {
+  const reason = needsKernel || reasonAgainstRoot(root)
+  if (reason !== false) return reason
+  try {
+    await using namespace = await createNamespace('probe')
+    await using layer = await makeLayer(namespace, root)
+    const child = layer.start(['--pipe', '--', '/bin/true'], 'pipe')
+    const [said, [exitCode]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
+    return exitCode === 0 ? false : `needs systemd-nspawn, which cannot start here: ${said.trim()}`
+  } catch (error) {
+    return `needs systemd-nspawn, which cannot start here: ${(error as Error).message}`
+  }
+}
+
+function reasonAgainstRoot(root: RootName): string | false {
+  if (existsSync(join(roots, root)) && existsSync(nspawn)) return false
+  const failure = join(roots, `${root}.reason`)
+  return existsSync(failure)
+    ? `needs a Debian with systemd, which could not be made: ${readFileSync(failure, 'utf8').trim()}`
+    : `needs a Debian with systemd, which "scripts/systemd-root.sh ${root}" makes`
+}
 
 /**
  * Installs the program and its units, and starts it.
  * @param namespace  its network, which outlives reboots
  * @param prepare    before the first start, with the folder that will be its root
  */
-export async function startContainer(namespace: Namespace, prepare: (root: string) => void): Promise<Container> {
-  serial += 1
-  const name = `ringwall-${process.pid}-${serial}`
-  const groups = makeControlGroups(name)
-  const layers = join(cache, `systemd-layers/${name}`)
-  mkdirSync(layers, { recursive: true })
-  const keeper = keepMounts(layers, namespace)
-  await keeper.ready
-  const view = `/proc/${keeper.pid}/root${layers}/root`
-  const cleanUp = async () => {
-    await keeper.close()
-    for (const group of groups) removeControlGroup(group)
-    rmdirSync(layers)
-  }
+export async function startContainer(
+  namespace: Namespace,
+  prepare: (root: string) => void,
+  { root }: ContainerOptions = { root: 'bookworm' },
+): Promise<Container> {
+  const layer = await makeLayer(namespace, root)
   let machine: Machine
   try {
-    install(view)
-    prepare(view)
+    install(layer.view)
+    prepare(layer.view)
     machine = await boot()
   } catch (error) {
-    await cleanUp()
+    await layer[Symbol.asyncDispose]()
     throw error
   }
 
   async function boot(): Promise<Machine> {
-    const flags = ['-q', '-D', `${layers}/root`, '--boot', `--machine=${name}`, '--register=no', '--keep-unit']
-    const more = [
-      '--kill-signal=SIGRTMIN+3',
-      '--console=read-only',
-      // Not its own to nspawn, where the network was made by somebody else.
-      '--capability=CAP_NET_ADMIN',
-      `--network-namespace-path=/run/netns/${namespace.name}`,
-    ]
-    const join = groups.map(group => `echo $$ >${group}/cgroup.procs`).join('; ')
-    const child = spawn(
-      'nsenter',
-      ['-t', String(keeper.pid), '-m', 'sh', '-c', `${join}; exec "$@"`, 'sh', nspawn, ...flags, ...more],
-      { stdio: ['ignore', 'ignore', 'ignore'], env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } },
-    )
+    const child = layer.start(['--boot', '--kill-signal=SIGRTMIN+3', '--console=read-only'], 'ignore')
     try {
       const leader = await eventually(async () => leaderOf(child.pid!), 10_000)
       await eventually(async () => {
@@ -127,7 +139,7 @@ export async function startContainer(namespace: Namespace, prepare: (root: strin
       return stdout.trim()
     },
     write(path, text, mode = 0o644) {
-      writeIn(view, path, text, mode)
+      writeIn(layer.view, path, text, mode)
     },
     async reboot(whileOff = async () => {}) {
       await off()
@@ -136,7 +148,7 @@ export async function startContainer(namespace: Namespace, prepare: (root: strin
     },
     async [Symbol.asyncDispose]() {
       await off()
-      await cleanUp()
+      await layer[Symbol.asyncDispose]()
     },
   }
 
@@ -149,18 +161,65 @@ export async function startContainer(namespace: Namespace, prepare: (root: strin
   }
 }
 
+/** The root folder of one container, to be changed as it likes. */
+interface Layer extends AsyncDisposable {
+  /** The folder as this process sees it. */
+  readonly view: string
+  /** systemd-nspawn, which ends with this process at the latest. */
+  start(args: readonly string[], errors: 'pipe' | 'ignore'): ChildProcess
+}
+
+async function makeLayer(namespace: Namespace, root: RootName): Promise<Layer> {
+  removeStale()
+  serial += 1
+  const name = `${namePrefix}-${process.pid}-${startTime(process.pid)}-${serial}`
+  const groups = makeControlGroups(name)
+  const layers = join(cache, `systemd-layers/${name}`)
+  mkdirSync(layers, { recursive: true })
+  const keeper = keepMounts({ layers, label: namespace.name, below: join(roots, root) })
+  await keeper.ready
+  const flags = ['-q', '-D', `${layers}/root`, `--machine=${name}`, '--register=no', '--keep-unit']
+  const network = [
+    // Not its own to nspawn, where the network was made by somebody else.
+    '--capability=CAP_NET_ADMIN',
+    `--network-namespace-path=/run/netns/${namespace.name}`,
+  ]
+  const joinGroups = groups.map(group => `echo $$ >${group}/cgroup.procs`).join('; ')
+  return {
+    view: `/proc/${keeper.pid}/root${layers}/root`,
+    start(args, errors) {
+      const enter = ['nsenter', '-t', String(keeper.pid), '-m', 'sh', '-c', `${joinGroups}; exec "$@"`, 'sh']
+      return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...enter, nspawn, ...flags, ...network, ...args], {
+        stdio: ['ignore', 'ignore', errors],
+        env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      await keeper.close()
+      for (const group of groups) removeFolders(group)
+      rmdirSync(layers)
+    },
+  }
+}
+
 /** @param view  the root folder as this process sees it */
 export function writeIn(view: string, path: string, text: string, mode = 0o644): void {
   mkdirSync(join(view, path, '..'), { recursive: true })
   writeFileSync(join(view, path), text, { mode })
 }
 
-/** The layer lives in memory, in a mount namespace that this process keeps: nothing is left when it ends. */
-function keepMounts(layers: string, { name }: Namespace) {
+/**
+ * The layer lives in memory, in a mount namespace that this process keeps: nothing is left when it ends.
+ * @param label  tells in a listing of processes whose it is
+ * @param below  the root folder, which is not changed
+ */
+function keepMounts({ layers, label, below }: { layers: string; label: string; below: string }) {
   const script = `
     mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" &&
     mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" overlay "$1/root" && echo ready && exec cat`
-  const child = spawn('unshare', ['-m', 'sh', '-c', script, name, layers, root], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn('unshare', ['-m', 'sh', '-c', script, label, layers, below], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const ended = once(child, 'exit')
   return {
     pid: child.pid!,
@@ -213,20 +272,35 @@ function install(view: string): void {
 
 /** One for each hierarchy: containers in one control group would harm each other. */
 function makeControlGroups(name: string): readonly string[] {
-  const mixed = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/systemd'].filter(path => existsSync(path))
-  const groups = (mixed.length > 0 ? mixed : ['/sys/fs/cgroup']).map(path => join(path, name))
+  const groups = hierarchies().map(path => join(path, name))
   for (const group of groups) mkdirSync(group, { recursive: true })
   return groups
 }
 
-function removeControlGroup(group: string): void {
+function hierarchies(): readonly string[] {
+  const mixed = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/systemd'].filter(path => existsSync(path))
+  return mixed.length > 0 ? mixed : ['/sys/fs/cgroup']
+}
+
+/** What makers left that were killed. Their containers ended with them. */
+function removeStale(): void {
+  for (const folder of [...hierarchies(), join(cache, 'systemd-layers')].filter(path => existsSync(path))) {
+    for (const name of readdirSync(folder)) {
+      const match = new RegExp(`^${namePrefix}-(\\d+)-(\\d+)-\\d+$`).exec(name)
+      if (match !== null && startTime(Number(match[1])) !== match[2]) removeFolders(join(folder, name))
+    }
+  }
+}
+
+/** Control groups cannot be removed with what is in them but by going through them. */
+function removeFolders(group: string): void {
   try {
     for (const each of readdirSync(group, { withFileTypes: true })) {
-      if (each.isDirectory()) removeControlGroup(join(group, each.name))
+      if (each.isDirectory()) removeFolders(join(group, each.name))
     }
     rmdirSync(group)
   } catch {
-    // A process that has not quite ended holds it; an empty group costs nothing.
+    // A process that has not quite ended holds it, or another run was faster; an empty group costs nothing.
   }
 }
 
