@@ -27,7 +27,7 @@ import { addHealthReportRoute } from './routes/health-report.ts'
 import { addInstanceRoutes } from './routes/instances.ts'
 import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
-import { type Api, localSocket, sourceAddressOf } from './routes/route.ts'
+import { type Api, actionOf, localSocket, sourceAddressOf } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
 import { addRuleRoutes } from './routes/rules.ts'
 import { addScrubbingRoutes } from './routes/scrubbing.ts'
@@ -160,7 +160,7 @@ function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyReque
 
 /** A dry run stores nothing, so that nothing is refused either. */
 function noteRefused(request: FastifyRequest, error: ApiError, onRefused: AppOptions['onRefused']): void {
-  const { action } = request.routeOptions.config
+  const action = actionOf(request)
   if (action === undefined || (request.query as { dryRun?: unknown }).dryRun === true) return
   const { kind, id, name } = request.principal ?? { kind: 'token', id: '', name: 'unknown' }
   onRefused({

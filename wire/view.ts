@@ -7,7 +7,10 @@ import {
   type Bounds,
   ddosThresholdBounds,
   defaultScrubbing,
+  type EnforcementMode,
   type Limits,
+  type Logging,
+  loggingBounds,
   orderedHoldBounds,
   scrubbingBounds,
 } from '../rules-compiler/model/policy.ts'
@@ -35,6 +38,8 @@ export interface ViewEni {
   readonly addresses: readonly string[]
   readonly securityGroupIds: readonly string[]
   readonly nicType: 'internet' | 'intranet'
+  /** Left out: `enforce`. An agent that does not know it enforces. */
+  readonly mode?: EnforcementMode
 }
 
 /** A group that an ENI of the view is in: as in a policy file, without members. */
@@ -45,6 +50,8 @@ export interface ViewGroup {
   readonly vpcId?: string
   readonly ownerAccount: string
   readonly innerAccessPolicy: 'accept' | 'drop'
+  /** Left out: `enforce`. */
+  readonly mode?: EnforcementMode
   /** In the words of a policy file. */
   readonly rules: readonly Readonly<Record<string, string | number>>[]
 }
@@ -70,6 +77,8 @@ export interface ViewSettings {
   readonly trafficScope?: 'internet' | 'all'
   /** In the words of a policy file; what is left out has its default. */
   readonly scrubbing?: ViewScrubbing
+  /** The same. */
+  readonly logging?: Partial<Logging>
 }
 
 export interface ViewScrubbing {
@@ -111,7 +120,7 @@ export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDoc
   const members = new Map(all.flatMap(object => (object.kind === 'members' ? [[object.id, object.value]] : [])))
   const groups = all.flatMap(object => (object.kind === 'group' ? [object.value] : []))
   const attached = new Set(groups.map(group => group.id))
-  const { scrubbing, ...settings } = all.find(object => object.kind === 'settings')?.value ?? {}
+  const { scrubbing, logging, ...settings } = all.find(object => object.kind === 'settings')?.value ?? {}
   return {
     apiVersion: 'ringwall/v1',
     instances: all.flatMap(object => (object.kind === 'instance' ? [fileInstance(object.value)] : [])),
@@ -126,6 +135,7 @@ export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDoc
     settings: {
       ...settings,
       ...(scrubbing !== undefined && { scrubbing: fileScrubbing(scrubbing) }),
+      ...(logging !== undefined && { logging: fileLogging(logging) }),
       controlConnections: options.controlConnections ?? [],
     },
   }
@@ -168,6 +178,15 @@ function fileScrubbing(given: ViewScrubbing): ViewScrubbing {
   const fitted: ViewScrubbing = { ...given, ...Object.fromEntries(numbers) }
   const { blackHoleHoldTime: first = defaultScrubbing.blackHoleHoldTime, mostBlackHoleHoldTime: most } = fitted
   return { ...fitted, ...(most !== undefined && { mostBlackHoleHoldTime: Math.max(first, most) }) }
+}
+
+function fileLogging(given: Partial<Logging>): Partial<Logging> {
+  const { perSecond, nflogGroup } = given
+  return {
+    ...given,
+    ...(perSecond !== undefined && { perSecond: fit(perSecond, loggingBounds.perSecond) }),
+    ...(nflogGroup !== undefined && { nflogGroup: fit(nflogGroup, loggingBounds.nflogGroup) }),
+  }
 }
 
 function fit(value: number, { minimum, maximum }: Bounds): number {

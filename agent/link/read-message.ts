@@ -1,5 +1,5 @@
 /** What the daemon sends, from text to exact types. A daemon that is broken or hostile must not bring the agent down. */
-import type { Limits } from '../../rules-compiler/model/policy.ts'
+import type { EnforcementMode, Limits, Logging } from '../../rules-compiler/model/policy.ts'
 import type { ScrubOrder } from '../../rules-compiler/scrub/ir.ts'
 import { type GoodbyeCode, goodbyeCodes, type MembersDelta, type Position, type ToAgent } from '../../wire/messages.ts'
 import type {
@@ -52,6 +52,8 @@ const scrubbing = objectOf<ViewScrubbing>(
     allowList: texts,
   },
 )
+const logging = objectOf<Partial<Logging>>({}, { drops: truth, sessions: truth, perSecond: count, nflogGroup: count })
+const mode = oneOf<EnforcementMode>(['enforce', 'observe'])
 const ddosThreshold = objectOf<NonNullable<ViewInstance['ddosThreshold']>>({
   bps: count,
   pps: count,
@@ -66,22 +68,25 @@ const ddosOrder = objectOf<ScrubOrder>({
 const values: { readonly [Kind in ViewKind]: Reader<Extract<ViewObject, { kind: Kind }>['value']> } = {
   settings: objectOf<ViewSettings>(
     { sessionTimeout: count, revocation: oneOf(['immediate', 'drain']), limits },
-    { trafficScope: oneOf(['internet', 'all']), scrubbing },
+    { trafficScope: oneOf(['internet', 'all']), scrubbing, logging },
   ),
   instance: objectOf<ViewInstance>(
     { id: text, smtpUnblocked: truth },
     { instanceType: text, ddosThreshold, scrubbingCancelled: truth, ddosOrder },
   ),
-  eni: objectOf<ViewEni>({
-    id: text,
-    instanceId: text,
-    macAddress: orNull(text),
-    device: orNull(text),
-    placement: oneOf(['host', 'guest']),
-    addresses: texts,
-    securityGroupIds: texts,
-    nicType: oneOf(['internet', 'intranet']),
-  }),
+  eni: objectOf<ViewEni>(
+    {
+      id: text,
+      instanceId: text,
+      macAddress: orNull(text),
+      device: orNull(text),
+      placement: oneOf(['host', 'guest']),
+      addresses: texts,
+      securityGroupIds: texts,
+      nicType: oneOf(['internet', 'intranet']),
+    },
+    { mode },
+  ),
   // A field of a rule that is not known may narrow it, so rules are read as they are and judged whole by the policy's checks.
   group: objectOf<ViewGroup>(
     {
@@ -92,7 +97,7 @@ const values: { readonly [Kind in ViewKind]: Reader<Extract<ViewObject, { kind: 
       innerAccessPolicy: oneOf(['accept', 'drop']),
       rules: listOf(recordOf(textOrNumber)),
     },
-    { vpcId: text },
+    { vpcId: text, mode },
   ),
   members: objectOf<ViewMembers>({ networkType, ownerAccount: text, addresses: texts }, { vpcId: text }),
   prefixList: objectOf<ViewPrefixList>({ id: text, entries: texts }),

@@ -3,7 +3,14 @@
  * canonical form (addresses as the kernel prints them, host bits masked off, defaults filled in) and is only ever
  * replaced whole. Times are milliseconds since 1970.
  */
-import type { DdosThreshold, Limits, NicType, Placement, RuleVerdict } from '../../rules-compiler/model/policy.ts'
+import type {
+  DdosThreshold,
+  Limits,
+  Logging,
+  NicType,
+  Placement,
+  RuleVerdict,
+} from '../../rules-compiler/model/policy.ts'
 import type { ScrubOrder } from '../../rules-compiler/scrub/ir.ts'
 import type { FileRule } from '../../rules-compiler/validate/schema.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
@@ -32,6 +39,8 @@ export interface GroupDoc {
   readonly vpcId: string | null
   /** `drop` in every advanced group. */
   readonly innerAccessPolicy: RuleVerdict
+  /** Nothing is dropped at ENIs that are in it. Left out: it is enforced. */
+  readonly mode?: 'observe'
   /** Made by Ringwall for ENIs that name no group: one for each account and network. */
   readonly isDefault: boolean
   /** In the order they were added. No two of them are the same rule. */
@@ -106,6 +115,8 @@ export interface EniDoc {
   /** Empty: no policy yet, the agent leaves the device alone. */
   readonly securityGroupIds: readonly string[]
   readonly nicType: NicType
+  /** Nothing is dropped at it. Left out: it is enforced, unless one of its groups is observed. */
+  readonly mode?: 'observe'
   readonly createdAtMs: number
 }
 
@@ -161,6 +172,8 @@ export interface SettingsDoc {
   readonly trafficScope?: 'internet' | 'all'
   /** What is left out has its default. */
   readonly scrubbing?: ViewScrubbing
+  /** The same. */
+  readonly logging?: Partial<Logging>
   readonly ddosEvents?: Partial<EventRetention>
 }
 

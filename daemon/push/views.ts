@@ -105,8 +105,12 @@ function objectOf<D>(doc: D | undefined, make: (doc: D) => ViewObject): ViewObje
 }
 
 export function settingsObject(settings: Documents['settings']): ViewObject {
-  const { sessionTimeout, revocation, limits, trafficScope, scrubbing } = settings
-  const told = { ...(trafficScope !== undefined && { trafficScope }), ...(scrubbing !== undefined && { scrubbing }) }
+  const { sessionTimeout, revocation, limits, trafficScope, scrubbing, logging } = settings
+  const told = {
+    ...(trafficScope !== undefined && { trafficScope }),
+    ...(scrubbing !== undefined && { scrubbing }),
+    ...(logging !== undefined && { logging }),
+  }
   return { kind: 'settings', id: settingsId, value: { sessionTimeout, revocation, limits, ...told } }
 }
 
@@ -124,15 +128,17 @@ export function instanceObject(instance: Documents['instance']): ViewObject {
 }
 
 export function eniObject(eni: Documents['eni']): ViewObject {
-  const { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType } = eni
-  const value = { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType }
+  const { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType, mode } = eni
+  const bound = { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType }
+  const value = { ...bound, ...(mode !== undefined && { mode }) }
   return { kind: 'eni', id, value }
 }
 
 export function groupObject(group: GroupDoc): ViewObject {
-  const { id, type, innerAccessPolicy } = group
+  const { id, type, innerAccessPolicy, mode } = group
   const rules = group.rules.map(rule => fileRule(group, rule))
-  return { kind: 'group', id, value: { id, type, ...networkOf(group), innerAccessPolicy, rules } }
+  const told = { ...networkOf(group), innerAccessPolicy, ...(mode !== undefined && { mode }), rules }
+  return { kind: 'group', id, value: { id, type, ...told } }
 }
 
 export function membersObject(group: GroupDoc, addresses: Iterable<string>): ViewObject {

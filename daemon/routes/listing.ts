@@ -40,9 +40,10 @@ const maxPage = 500
 const itemsAtOnce = 1000
 const defaultPage = 100
 
-/** A filter on equality with a field. */
-export function fieldFilter<Item>(field: keyof Item & string, description: string): Filter<Item> {
-  return { description, matches: (item, text) => String(item[field] ?? '') === text }
+/** A filter on equality with a field. @param schema  of what may be asked for, where that is not any text */
+export function fieldFilter<Item>(field: keyof Item & string, description: string, schema?: TSchema): Filter<Item> {
+  const asked = schema && { ...schema, description }
+  return { description, ...(asked && { schema: asked }), matches: (item, text) => String(item[field] ?? '') === text }
 }
 
 /** The same with `*` for any text, and without regard to case. */

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { parseAddress } from '../../rules-compiler/address/cidr.ts'
 import type { EniDoc } from '../model/documents.ts'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, modeField } from '../schemas/fields.ts'
 import {
   createNetworkInterfaceSchema,
   membershipSchema,
@@ -54,6 +54,12 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
         description: 'Interfaces with this MAC address.',
         matches: ({ macAddress }, text) => macAddress === canonicalMac(text),
       },
+      mode: fieldFilter('mode', 'Interfaces of this mode of their own, enforce or observe.', modeField),
+      enforcement: fieldFilter(
+        'enforcement',
+        'enforced, observed (by themselves or by a group), or none, without group.',
+        networkInterfaceSchema.properties.enforcement,
+      ),
       agentId: {
         description: 'Interfaces of instances that this agent serves.',
         matches: ({ instanceId }, agentId) => api.world.get('instance', instanceId)?.agentId === agentId,
@@ -63,7 +69,7 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
     hasTags: true,
     *items(world, { principal, query }) {
       for (const eni of candidates(world, query)) {
-        if (mayRead(principal, eni.accountId)) yield showNetworkInterface(eni, world.revisionOf('eni', eni.id))
+        if (mayRead(principal, eni.accountId)) yield showNetworkInterface(world, eni, world.revisionOf('eni', eni.id))
       }
     },
   })
@@ -77,7 +83,7 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
     etag: 'networkInterface',
     read(world, { principal, params: { networkInterfaceId } }) {
       const eni = visible(world, principal, 'eni', networkInterfaceId)
-      return { networkInterface: showNetworkInterface(eni, world.revisionOf('eni', eni.id)) }
+      return { networkInterface: showNetworkInterface(world, eni, world.revisionOf('eni', eni.id)) }
     },
   })
 

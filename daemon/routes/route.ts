@@ -28,6 +28,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The action a write is audited as; left out for reads. */
     readonly action?: string
+    /** A more exact word for it. */
+    readonly actionOf?: ActionOf
     /** Needs no token. */
     readonly isOpen?: boolean
     /** Goes on for as long as the client likes: how long says nothing. */
@@ -81,6 +83,8 @@ export interface WriteRoute<P extends TObject, Q extends TObject, B extends TSch
   readonly method: 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   /** In the words of RAM policies. */
   readonly action: string
+  /** The same for what is asked, where the words differ by that; null for `action`. */
+  readonly actionOf?: (body: Static<B>) => string | null
   /** Left out for a request without body. */
   readonly body?: B
   /** 200 where left out. */
@@ -93,6 +97,14 @@ export interface WriteRoute<P extends TObject, Q extends TObject, B extends TSch
   /** The answer has a secret, which must not be kept for repetitions. */
   readonly isSecret?: boolean
   readonly plan: (world: World, input: RouteInput<P, Q, B>) => Plan<Static<A>>
+}
+
+type ActionOf = (body: never) => string | null
+
+/** What the request is audited as; undefined for reads. */
+export function actionOf({ routeOptions: { config }, body }: FastifyRequest): string | undefined {
+  const isBody = typeof body === 'object' && body !== null
+  return (isBody ? config.actionOf?.(body as never) : null) ?? config.action
 }
 
 const noFields = Type.Object({}, { additionalProperties: false })
@@ -182,7 +194,7 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
   app.route({
     method: route.method as HTTPMethods,
     url: route.url,
-    config: { action: route.action },
+    config: { action: route.action, ...(route.actionOf !== undefined && { actionOf: route.actionOf as ActionOf }) },
     schema: {
       ...schemaOf(
         {
@@ -198,7 +210,7 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
     },
     handler: async (request, reply) => {
       if (route.body === undefined) requireNoBody(request)
-      const call = callOf(request, route)
+      const call = callOf(request, { ...route, action: actionOf(request) ?? route.action })
       const subject = route.subject?.(request.params as Static<P>) ?? null
       const input = inputOf<P, Q, B>(request, api)
       const outcome = await api.executor.execute(call, { subject, status }, world => route.plan(world, input))

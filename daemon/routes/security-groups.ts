@@ -1,7 +1,7 @@
 /** `/v1/security-groups` and `/v1/security-group-templates` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, modeField } from '../schemas/fields.ts'
 import {
   cloneGroupSchema,
   createGroupSchema,
@@ -46,7 +46,9 @@ export function addSecurityGroupRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups/:securityGroupId',
     summary: 'Change a security group',
     tag,
+    description: 'With `mode` the action is `ecs:ModifySecurityGroupPolicy`.',
     action: 'ecs:ModifySecurityGroupAttribute',
+    actionOf: ({ mode }) => (mode === undefined ? null : 'ecs:ModifySecurityGroupPolicy'),
     params: groupParams,
     body: modifyGroupSchema,
     answer: Type.Object({ securityGroup: securityGroupSchema }),
@@ -87,6 +89,7 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
       securityGroupName: wildcardFilter('securityGroupName', 'Groups of this name.'),
       vpcId: fieldFilter('vpcId', 'Groups in this VPC; empty for those in none that has a name.'),
       networkType: fieldFilter('networkType', 'vpc or classic.'),
+      mode: fieldFilter('mode', 'Groups of this mode, enforce or observe.', modeField),
       securityGroupType: {
         description: 'normal (or basic), or enterprise (or advanced).',
         schema: createGroupSchema.properties.securityGroupType,
@@ -185,7 +188,7 @@ function addMakingRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups/:securityGroupId/clone',
     summary: 'Copy a security group with its rules',
     description:
-      'What is left out is as in the original. Every rule must be allowed in the type and network of the copy; rules that name the original itself name the copy.',
+      'What is left out is as in the original. Every rule must be allowed in the type and network of the copy; rules that name the original itself name the copy. The copy is enforced.',
     tag,
     action: 'ecs:CreateSecurityGroup',
     params: groupParams,

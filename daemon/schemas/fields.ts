@@ -44,6 +44,10 @@ export function descriptionField(of: string) {
 /** Halves of characters (surrogates) have no UTF-8: they would come back as something else. */
 const printable = '^[^\\p{Cs}\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$'
 
+export const modeField = Type.Enum(['enforce', 'observe'], {
+  description: 'observe: what would be dropped is counted and let through. enforce if left out.',
+})
+
 export const tagsField = Type.Record(
   Type.String({ pattern: '^(?!__proto__$)[^\\u0000-\\u001f\\u007f:]{1,128}$' }),
   Type.String({ maxLength: 128, pattern: printable }),

@@ -1,6 +1,6 @@
 /** Network interfaces (ENIs) and membership in groups, as the API shows and takes them. */
 import Type, { type Static } from 'typebox'
-import { descriptionField, exact, idField, nullable, revisionField, tagsField, timeField } from './fields.ts'
+import { descriptionField, exact, idField, modeField, nullable, revisionField, tagsField, timeField } from './fields.ts'
 
 /** More than any instance type has of either family. */
 const maxAddresses = 256
@@ -34,6 +34,14 @@ export const networkInterfaceSchema = Type.Object({
   ipv6Addresses: Type.Array(Type.String()),
   securityGroupIds: Type.Array(Type.String(), { description: 'Empty: no policy yet, the device is left alone.' }),
   nicType,
+  mode: modeField,
+  enforcement: Type.Enum(['enforced', 'observed', 'none'], {
+    description:
+      'observed: it or one of its groups has the mode observe, and nothing is dropped. none: it has no group.',
+  }),
+  observedBy: Type.Array(Type.String(), {
+    description: 'Why it is observed: its own id, ids of its groups, or both. Empty where it is not.',
+  }),
   createTime: timeField('When it was made.'),
   revision: revisionField,
 })
@@ -73,6 +81,7 @@ const settable = {
     }),
   ),
   nicType: Type.Optional(nicType),
+  mode: Type.Optional(modeField),
 }
 
 export const createNetworkInterfaceSchema = Type.Object(

@@ -7,6 +7,7 @@ import {
   exact,
   groupNameField,
   idField,
+  modeField,
   nullable,
   revisionField,
   tagsField,
@@ -29,9 +30,13 @@ export const securityGroupSchema = Type.Object({
   networkType,
   vpcId: nullable(Type.String({ description: 'null on classic networks, and in the VPC without name.' })),
   innerAccessPolicy,
+  mode: modeField,
   isDefault: Type.Boolean({ description: 'Made by Ringwall for network interfaces that name no group.' }),
   ruleCount: Type.Integer(),
   networkInterfaceCount: Type.Integer(),
+  observedCount: Type.Integer({
+    description: 'Network interfaces in it at which nothing is dropped, by this group or for another reason.',
+  }),
   ecsCount: Type.Integer({ description: 'Instances with a network interface in the group.' }),
   createTime: timeField('When it was made.'),
   revision: revisionField,
@@ -64,6 +69,7 @@ export const createGroupSchema = Type.Object(
     networkType: Type.Optional(networkType),
     vpcId: Type.Optional(nullable(vpcId)),
     innerAccessPolicy: Type.Optional(innerAccessPolicy),
+    mode: Type.Optional(modeField),
     template: Type.Optional(Type.Enum([...templateNames], { description: 'Rules to begin with.' })),
     permissions: Type.Optional(
       Type.Array(askedPermissionSchema, { description: 'Further rules.', maxItems: maxPermissions }),
@@ -88,6 +94,7 @@ export const modifyGroupSchema = Type.Object(
     description: Type.Optional(nullable(descriptionField('group'))),
     tags: Type.Optional(nullable(tagsField)),
     innerAccessPolicy: Type.Optional(innerAccessPolicy),
+    mode: Type.Optional(modeField),
   },
   exact,
 )

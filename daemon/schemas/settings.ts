@@ -1,6 +1,6 @@
 /** Settings and limits, as the API shows and takes them. */
 import Type, { type Static, type TSchema } from 'typebox'
-import { mostAllowListBlocks, scrubbingBounds } from '../../rules-compiler/model/policy.ts'
+import { loggingBounds, mostAllowListBlocks, scrubbingBounds } from '../../rules-compiler/model/policy.ts'
 import { exact, nullable, revisionField } from './fields.ts'
 
 /** No limit can be set above what the daemon and its agents were measured with, twenty times over. */
@@ -58,6 +58,18 @@ const allowList = Type.Array(Type.String({ maxLength: 64 }), {
   maxItems: mostAllowListBlocks,
 })
 
+const logging = {
+  drops: Type.Boolean({
+    description: 'Whether packets that are dropped, or would be where only observed, are logged.',
+  }),
+  sessions: Type.Boolean({ description: 'Whether each session that is accepted is logged, once.' }),
+  perSecond: Type.Integer({
+    description: 'Packets a second that are logged at most, for each network interface and direction.',
+    ...loggingBounds.perSecond,
+  }),
+  nflogGroup: Type.Integer({ description: 'The NFLOG group of the kernel they go to.', ...loggingBounds.nflogGroup }),
+} as const
+
 const retentionTexts = {
   keptPerInstance: 'Events kept of one instance; the oldest go first.',
   keptDays: 'Days for which they are kept after their end.',
@@ -75,6 +87,7 @@ export const settingsSchema = Type.Object({
   limits: Type.Object(ofLimits(description => Type.Integer({ description }))),
   trafficScope,
   scrubbing: Type.Object({ ...ofScrubbing(scrubbingNumber), allowList }),
+  logging: Type.Object(logging),
   ddosEvents: Type.Object({
     keptPerInstance: retentionNumber('keptPerInstance'),
     keptDays: retentionNumber('keptDays'),
@@ -97,6 +110,17 @@ export const modifySettingsSchema = Type.Object(
     scrubbing: Type.Optional(
       Type.Object(
         { ...ofScrubbing(name => Type.Optional(scrubbingNumber(name))), allowList: Type.Optional(allowList) },
+        exact,
+      ),
+    ),
+    logging: Type.Optional(
+      Type.Object(
+        {
+          drops: Type.Optional(logging.drops),
+          sessions: Type.Optional(logging.sessions),
+          perSecond: Type.Optional(logging.perSecond),
+          nflogGroup: Type.Optional(logging.nflogGroup),
+        },
         exact,
       ),
     ),

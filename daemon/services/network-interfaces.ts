@@ -19,12 +19,13 @@ import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
 import { newId } from './ids.ts'
 import { enisOf } from './instances.ts'
+import { enforcementOf, withMode } from './modes.ts'
 import { mayRead, type Principal, visible, writable } from './principal.ts'
 
 type CreateBody = Static<typeof createNetworkInterfaceSchema>
 type ModifyBody = Static<typeof modifyNetworkInterfaceSchema>
 
-export function showNetworkInterface(eni: EniDoc, revision: number): NetworkInterface {
+export function showNetworkInterface(world: World, eni: EniDoc, revision: number): NetworkInterface {
   const privateIpAddresses = eni.addresses.filter(address => familyOf(address) === 'ip')
   return {
     networkInterfaceId: eni.id,
@@ -43,6 +44,8 @@ export function showNetworkInterface(eni: EniDoc, revision: number): NetworkInte
     ipv6Addresses: eni.addresses.filter(address => familyOf(address) === 'ip6'),
     securityGroupIds: [...eni.securityGroupIds],
     nicType: eni.nicType,
+    mode: eni.mode ?? 'enforce',
+    ...enforcementOf(world, eni),
     createTime: isoTime(eni.createdAtMs),
     revision,
   }
@@ -65,7 +68,7 @@ export function createNetworkInterface(
   const id = newId(world, 'eni', body.networkInterfaceId, 'networkInterfaceId')
   faults.throwIfAny()
   const { securityGroupIds, writes } = groupsFor(world, { accountId: instance.accountId, network, body, nowMs })
-  const eni: EniDoc = {
+  const made: EniDoc = {
     id,
     accountId: instance.accountId,
     instanceId: instance.id,
@@ -79,8 +82,9 @@ export function createNetworkInterface(
     nicType: body.nicType ?? 'internet',
     createdAtMs: nowMs,
   }
+  const eni = withMode(made, body.mode)
   checkChange({ before: null, after: eni, at: field => field }, { world, principal, writes, faults })
-  return writeEni(eni, writes)
+  return writeEni(world, eni, writes)
 }
 
 export function modifyNetworkInterface(
@@ -96,7 +100,7 @@ export function modifyNetworkInterface(
   const hardware = givenHardware(body, before, faults)
   faults.throwIfAny()
   const eni: EniDoc = {
-    ...before,
+    ...withMode(before, body.mode),
     ...(body.description !== undefined && { description: body.description }),
     ...(body.tags !== undefined && { tags: body.tags }),
     ...hardware,
@@ -105,7 +109,7 @@ export function modifyNetworkInterface(
     ...(body.nicType !== undefined && { nicType: body.nicType }),
   }
   checkChange({ before, after: eni, at: field => field }, { world, principal, writes: [], faults })
-  return writeEni(eni, [])
+  return writeEni(world, eni, [])
 }
 
 /** @throws {ApiError} 409 for the primary one of an instance that has others */
@@ -273,9 +277,9 @@ function checkChange(change: EniChange, { world, principal, writes, faults }: Ch
   faults.throwIfAny()
 }
 
-function writeEni(eni: EniDoc, writes: readonly Write[]): Plan<{ networkInterface: NetworkInterface }> {
+function writeEni(world: World, eni: EniDoc, writes: readonly Write[]): Plan<{ networkInterface: NetworkInterface }> {
   return {
     writes: [...writes, { key: keyOf('eni', eni.id), value: eni }],
-    body: revisionOf => ({ networkInterface: showNetworkInterface(eni, revisionOf('eni', eni.id)) }),
+    body: revisionOf => ({ networkInterface: showNetworkInterface(world, eni, revisionOf('eni', eni.id)) }),
   }
 }

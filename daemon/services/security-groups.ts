@@ -10,6 +10,7 @@ import { ensureDefaultGroup } from './default-group.ts'
 import type { Plan } from './executor.ts'
 import { firstOf } from './held-by.ts'
 import { newId } from './ids.ts'
+import { isObserved, type Mode, withMode } from './modes.ts'
 import { type Asked, type AskedRule, askFor, itemOf, showPermission } from './permissions.ts'
 import { accountFor, mayRead, type Principal } from './principal.ts'
 import { checkRules } from './rule-check.ts'
@@ -18,6 +19,7 @@ import { type TemplateName, templates } from './templates.ts'
 
 export function showGroup(world: World, group: GroupDoc, revision: number): ShownGroup {
   const eniIds = [...world.enisOfGroup(group.id)]
+  const observed = (id: string) => group.mode === 'observe' || isObserved(world, world.get('eni', id)!)
   return {
     securityGroupId: group.id,
     accountId: group.accountId,
@@ -28,9 +30,11 @@ export function showGroup(world: World, group: GroupDoc, revision: number): Show
     networkType: group.networkType,
     vpcId: group.vpcId,
     innerAccessPolicy: group.innerAccessPolicy,
+    mode: group.mode ?? 'enforce',
     isDefault: group.isDefault,
     ruleCount: group.rules.length,
     networkInterfaceCount: eniIds.length,
+    observedCount: eniIds.filter(observed).length,
     ecsCount: new Set(eniIds.map(id => world.get('eni', id)?.instanceId)).size,
     createTime: isoTime(group.createdAtMs),
     revision,
@@ -58,6 +62,7 @@ export interface NewGroup {
   readonly networkType?: GroupDoc['networkType']
   readonly vpcId?: string | null
   readonly innerAccessPolicy?: GroupDoc['innerAccessPolicy']
+  readonly mode?: Mode
   readonly template?: TemplateName
   readonly permissions?: readonly AskedPermission[]
 }
@@ -66,7 +71,7 @@ export interface NewGroup {
 export function createGroup(caller: Caller, given: NewGroup): Plan<GroupWithRules> {
   const { world, principal, nowMs } = caller
   const type = groupTypeOf(given.securityGroupType ?? 'normal')
-  const group: GroupDoc = {
+  const made: GroupDoc = {
     id: newId(world, 'group', given.securityGroupId, 'securityGroupId'),
     accountId: accountFor(world, principal, given.accountId),
     name: given.securityGroupName ?? null,
@@ -80,6 +85,7 @@ export function createGroup(caller: Caller, given: NewGroup): Plan<GroupWithRule
     rules: [],
     createdAtMs: nowMs,
   }
+  const group = withMode(made, given.mode)
   const asked = askFor(given.permissions ?? [], {
     objectsPerPermission: world.settings.limits.authorizationObjectsPerRequest,
   })
@@ -137,12 +143,13 @@ export interface GroupChanges {
   readonly description?: string | null
   readonly tags?: GroupDoc['tags'] | null
   readonly innerAccessPolicy?: GroupDoc['innerAccessPolicy']
+  readonly mode?: Mode
 }
 
 export function modifyGroup({ world, group }: GroupCall, changes: GroupChanges): Plan<{ securityGroup: ShownGroup }> {
-  const { securityGroupName, description, tags, innerAccessPolicy } = changes
+  const { securityGroupName, description, tags, innerAccessPolicy, mode } = changes
   const changed: GroupDoc = {
-    ...group,
+    ...withMode(group, mode),
     ...(securityGroupName !== undefined && { name: securityGroupName }),
     ...(description !== undefined && { description }),
     ...(tags !== undefined && { tags: tags ?? {} }),
@@ -197,7 +204,7 @@ export interface CloneWish extends Pick<NewGroup, 'securityGroupId' | 'accountId
 
 /**
  * A copy with rules of its own, which may be of the other type, in another network or account. Rules that name the
- * original itself name the copy.
+ * original itself name the copy. It is enforced, whatever the mode of the original: observing is a trial of that one.
  * @throws {ApiError} with every rule that may not stand there
  */
 export function cloneGroup(call: GroupCall, wish: CloneWish): Plan<GroupWithRules> {
@@ -205,7 +212,7 @@ export function cloneGroup(call: GroupCall, wish: CloneWish): Plan<GroupWithRule
   const type = wish.securityGroupType === undefined ? original.type : groupTypeOf(wish.securityGroupType)
   const networkType = wish.networkType ?? original.networkType
   const clone: GroupDoc = {
-    ...original,
+    ...withMode(original, 'enforce'),
     id: newId(world, 'group', wish.securityGroupId, 'securityGroupId'),
     accountId: accountFor(world, principal, wish.accountId ?? original.accountId),
     name: wish.securityGroupName === undefined ? original.name : wish.securityGroupName,

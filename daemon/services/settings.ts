@@ -1,6 +1,6 @@
 /** What every agent is told, and how much is allowed of what. */
 import type { Static } from 'typebox'
-import { defaultScrubbing, defaultSettings } from '../../rules-compiler/model/policy.ts'
+import { defaultLogging, defaultScrubbing, defaultSettings } from '../../rules-compiler/model/policy.ts'
 import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
 import type { ViewScrubbing } from '../../wire/view.ts'
 import { defaultEventRetention, type EventRetention, keyOf, type SettingsDoc, settingsId } from '../model/documents.ts'
@@ -25,6 +25,7 @@ export function showSettings(settings: SettingsDoc, revision: number): SettingsA
       mostBlackHoleHoldTime: Math.max(scrubbing.blackHoleHoldTime, scrubbing.mostBlackHoleHoldTime),
       allowList: [...allowList],
     },
+    logging: { ...defaultLogging, ...settings.logging },
     ddosEvents: retentionOf(settings),
     revision,
   }
@@ -36,7 +37,13 @@ export function retentionOf({ ddosEvents }: SettingsDoc): EventRetention {
 
 export function modifySettings(
   world: World,
-  { limits: given = {}, scrubbing: givenScrubbing, ddosEvents, ...others }: Static<typeof modifySettingsSchema>,
+  {
+    limits: given = {},
+    scrubbing: givenScrubbing,
+    logging,
+    ddosEvents,
+    ...others
+  }: Static<typeof modifySettingsSchema>,
 ): Plan<{ settings: SettingsAnswer }> {
   const faults = new Faults()
   const { settings } = world
@@ -48,6 +55,7 @@ export function modifySettings(
     ...others,
     limits: { ...settings.limits, ...given },
     ...someOf('scrubbing', scrubbing),
+    ...someOf('logging', logging && { ...settings.logging, ...logging }),
     ...someOf('ddosEvents', ddosEvents && { ...settings.ddosEvents, ...ddosEvents }),
   }
   // Defaults are not written until something differs from them.

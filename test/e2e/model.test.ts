@@ -108,6 +108,7 @@ function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: Readon
         networkType: 'vpc',
         vpcId: null,
         innerAccessPolicy: 'drop',
+        mode: 'enforce',
         isDefault: false,
         rules: [],
       })
@@ -125,6 +126,7 @@ function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: Readon
       nicType: 'internet',
       addresses: [addresses.ip, addresses.ip6],
       groupIds,
+      mode: 'enforce',
     })
   }
   return model

@@ -123,6 +123,30 @@ describe('the policy file of a view', () => {
     }
   })
 
+  test('brings what is logged within the bounds too', () => {
+    const most = Number.MAX_SAFE_INTEGER
+    const objects = [settingsObject({ logging: { drops: false, perSecond: most, nflogGroup: 0 } })]
+    const { settings } = policyDocument(objects, onEth0)
+    assert.deepEqual('logging' in settings && settings.logging, { drops: false, perSecond: 10_000, nflogGroup: 1 })
+    assert.deepEqual(problemsOf(objects), [])
+  })
+
+  test('says which ENIs and groups are observed, and of others nothing', () => {
+    const objects = [
+      settingsObject(),
+      instanceObject(),
+      eniObject('eni-1', { mode: 'observe', securityGroupIds: ['sg-1', 'sg-2'] }),
+      groupObject('sg-1', [], { mode: 'observe' }),
+      groupObject('sg-2'),
+    ]
+    assert.deepEqual(problemsOf(objects), [])
+    const { interfaces, securityGroups } = policyDocument(objects, onEth0)
+    assert.deepEqual(
+      [...interfaces, ...securityGroups].map(object => ('mode' in object ? object.mode : null)),
+      ['observe', 'observe', null],
+    )
+  })
+
   describe('takes any number of members of a group that is named only', () => {
     const addresses = Array.from({ length: 2_001 }, (_, index) => `10.0.${index >> 8}.${index & 255}`)
     const naming = (network: 'vpc' | 'classic', attached: readonly ViewObject[] = []) => [

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { readToAgent } from '../../../agent/link/read-message.ts'
 import type { ToAgent } from '../../../wire/messages.ts'
 import type { ViewObject } from '../../../wire/view.ts'
-import { membersObject, smallView } from '../../support/view-objects.ts'
+import { eniObject, groupObject, membersObject, smallView } from '../../support/view-objects.ts'
 
 const at = { storeId: 's', revision: 7 }
 const limits = smallView().flatMap(object => (object.kind === 'settings' ? [object.value.limits] : []))[0]!
@@ -39,10 +39,25 @@ const scrubbed: readonly ViewObject[] = [
     },
   },
 ]
+const observed: readonly ViewObject[] = [
+  {
+    kind: 'settings',
+    id: 'fleet',
+    value: {
+      sessionTimeout: 910,
+      revocation: 'immediate',
+      limits,
+      logging: { drops: false, sessions: true, perSecond: 7, nflogGroup: 5 },
+    },
+  },
+  eniObject('eni-1', { mode: 'observe' }),
+  groupObject('sg-1', [], { mode: 'observe' }),
+]
 const good: readonly ToAgent[] = [
   { type: 'snapshot', ...at, objects: [...smallView(), membersObject('sg-2', ['198.18.0.1'], { vpcId: 'vpc-1' })] },
   { type: 'delta', ...at, set: [], remove: ['eni/eni-1'], members: [{ id: 'sg-1', add: ['198.18.0.1'], remove: [] }] },
   { type: 'delta', ...at, set: scrubbed, remove: [], members: [] },
+  { type: 'delta', ...at, set: observed, remove: [], members: [] },
   { type: 'ddos-event-kept', eventId: 'ddos-1', version: 3 },
   { type: 'ddos-watch', instanceIds: ['i-1'] },
   { type: 'renewed', certificate: 'PEM' },

@@ -75,6 +75,18 @@ describe('a view', () => {
     assert.deepEqual(view.position, { storeId: 'restored', revision: 0 })
   })
 
+  test('observes and enforces as deltas say', () => {
+    const view = viewOf(smallView())
+    const isObserved = () => view.makePolicy(onEth0).ir?.enis.map(eni => eni.isObserved)
+    assert.deepEqual(isObserved(), [false])
+    view.apply(delta(2, { set: [groupObject('sg-1', [], { mode: 'observe' })] }))
+    assert.deepEqual(isObserved(), [true])
+    view.apply(delta(3, { set: [groupObject('sg-1'), eniObject('eni-1', { mode: 'observe' })] }))
+    assert.deepEqual(isObserved(), [true])
+    view.apply(delta(4, { set: [eniObject('eni-1')] }))
+    assert.deepEqual(isObserved(), [false])
+  })
+
   test('follows deltas', () => {
     const view = viewOf(smallView([443], ['198.18.0.8', '198.18.0.9']))
     view.apply(delta(2, { members: [{ id: 'sg-app', add: ['198.18.0.10'], remove: ['198.18.0.8'] }] }))

@@ -18,6 +18,8 @@ import {
 } from './rules.ts'
 import { addresses, blocks, maximaOf, type Scope, scopesOf, type Who } from './vocabulary.ts'
 
+export type Mode = 'enforce' | 'observe'
+
 export interface ModelRule {
   id: string
   readonly fields: RuleFields
@@ -27,6 +29,7 @@ export interface ModelGroup extends GroupOfRule {
   readonly name: string | null
   readonly description: string | null
   readonly innerAccessPolicy: 'accept' | 'drop'
+  readonly mode: Mode
   readonly isDefault: boolean
   readonly rules: readonly ModelRule[]
 }
@@ -87,6 +90,14 @@ export interface ModelEni {
   /** Stored, IPv4 before IPv6. */
   readonly addresses: readonly string[]
   readonly groupIds: readonly string[]
+  readonly mode: Mode
+}
+
+export interface ModelLogging {
+  readonly drops: boolean
+  readonly sessions: boolean
+  readonly perSecond: number
+  readonly nflogGroup: number
 }
 
 export interface ModelLimits {
@@ -147,6 +158,7 @@ export class ModelFleet {
     mostBlackHoleHoldTime: 86_400,
     allowList: [],
   }
+  logging: ModelLogging = { drops: true, sessions: false, perSecond: 100, nflogGroup: 21_079 }
   readonly #agentIds: ReadonlySet<string>
 
   constructor(limits: ModelLimits, agentIds: readonly string[]) {
@@ -165,6 +177,7 @@ export class ModelFleet {
     copy.instances = new Map(this.instances)
     copy.enis = new Map(this.enis)
     copy.scrubbing = this.scrubbing
+    copy.logging = this.logging
     return copy
   }
 
@@ -198,6 +211,7 @@ export class ModelFleet {
       networkType,
       vpcId,
       innerAccessPolicy: body.innerAccessPolicy ?? (securityGroupType === 'advanced' ? 'drop' : 'accept'),
+      mode: body.mode ?? 'enforce',
       isDefault: false,
       rules: [],
     }
@@ -221,6 +235,7 @@ export class ModelFleet {
       networkType,
       vpcId: body.vpcId !== undefined ? body.vpcId : networkType === original.networkType ? original.vpcId : null,
       innerAccessPolicy: type === 'advanced' ? 'drop' : original.innerAccessPolicy,
+      mode: 'enforce',
       isDefault: false,
       rules: [],
     }
@@ -253,6 +268,7 @@ export class ModelFleet {
       ...(body.securityGroupName !== undefined && { name: body.securityGroupName }),
       ...(body.description !== undefined && { description: body.description }),
       ...(body.innerAccessPolicy !== undefined && { innerAccessPolicy: body.innerAccessPolicy }),
+      ...(body.mode !== undefined && { mode: body.mode }),
     }
     const isWrong = group.type === 'advanced' && changed.innerAccessPolicy === 'accept'
     return unless(isWrong ? [wrong] : [], () => void this.groups.set(id, changed))
@@ -486,6 +502,7 @@ export class ModelFleet {
       nicType: body.nicType ?? 'internet',
       addresses: stored,
       groupIds: securityGroupIds ?? (byDefault === undefined ? [] : [byDefault.id]),
+      mode: body.mode ?? 'enforce',
     }
     if (eni.networkType === 'vpc' && body.nicType === 'intranet') refusals.push(wrong)
     refusals.push(...this.#attachmentRefusals(who, eni, instance))
@@ -519,6 +536,7 @@ export class ModelFleet {
       nicType: body.nicType ?? eni.nicType,
       addresses: stored,
       groupIds: body.securityGroupIds ?? eni.groupIds,
+      mode: body.mode ?? eni.mode,
     }
     if (eni.networkType === 'vpc' && body.nicType === 'intranet') refusals.push(wrong)
     if (changed.groupIds.length === 0 && eni.groupIds.length > 0) refusals.push(lastGroup)
@@ -602,7 +620,28 @@ export class ModelFleet {
     }
   }
 
+  modifyLogging(who: Who, change: Partial<ModelLogging>): Verdict {
+    const logging = { ...this.logging, ...change }
+    const isWithin = (value: number, most: number) => value >= 1 && value <= most
+    const isGood = isWithin(logging.perSecond, 10_000) && isWithin(logging.nflogGroup, 65_535)
+    // What has not the shape is refused before anybody asks who wants it.
+    if (!isGood) return refuse(wrong)
+    if (!mayWrite(who, '*')) return refuse(forbidden)
+    return {
+      apply: () => {
+        this.logging = logging
+      },
+    }
+  }
+
   // Questions
+
+  /** Whose mode it is that nothing is dropped at the ENI; an ENI without group has nothing to observe. */
+  observersOf({ id, mode, groupIds }: ModelEni): readonly string[] {
+    if (groupIds.length === 0) return []
+    const observing = groupIds.filter(groupId => this.groups.get(groupId)?.mode === 'observe')
+    return mode === 'observe' ? [id, ...observing] : observing
+  }
 
   enisOf(instanceId: string): readonly ModelEni[] {
     return [...this.enis.values()].filter(eni => eni.instanceId === instanceId)
@@ -770,6 +809,7 @@ export class ModelFleet {
       type: 'basic',
       ...network,
       innerAccessPolicy: 'accept',
+      mode: 'enforce',
       isDefault: true,
       rules: rules.map(fields => ({ id: '', fields })),
     })
@@ -897,6 +937,7 @@ export interface CreateGroup {
   readonly networkType?: 'vpc' | 'classic'
   readonly vpcId?: string
   readonly innerAccessPolicy?: 'accept' | 'drop'
+  readonly mode?: Mode
   readonly permissions?: readonly Asked[]
 }
 
@@ -913,6 +954,7 @@ export interface ModifyGroup {
   readonly securityGroupName?: string | null
   readonly description?: string | null
   readonly innerAccessPolicy?: 'accept' | 'drop'
+  readonly mode?: Mode
 }
 
 interface Entry {
@@ -985,6 +1027,7 @@ export interface CreateEni {
   readonly privateIpAddresses: readonly string[]
   readonly ipv6Addresses?: readonly string[]
   readonly securityGroupIds?: readonly string[]
+  readonly mode?: Mode
 }
 
 export interface ModifyEni {
@@ -994,6 +1037,7 @@ export interface ModifyEni {
   readonly privateIpAddresses?: readonly string[]
   readonly ipv6Addresses?: readonly string[]
   readonly securityGroupIds?: readonly string[]
+  readonly mode?: Mode
 }
 
 export interface Membership {

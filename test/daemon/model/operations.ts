@@ -7,8 +7,10 @@ import type {
   CreateInstance,
   CreatePrefixList,
   Membership,
+  Mode,
   ModelFleet,
   ModelLimits,
+  ModelLogging,
   ModifyEni,
   ModifyGroup,
   ModifyInstance,
@@ -82,6 +84,7 @@ export type Operation = { readonly as: Who } & (
   | { readonly op: 'cancelScrubbing' | 'resumeScrubbing' | 'liftBlackHole'; readonly id: string }
   | { readonly op: 'blackHole'; readonly id: string; readonly body: { readonly holdSeconds?: number } }
   | { readonly op: 'modifyScrubbing'; readonly body: ModifyScrubbing }
+  | { readonly op: 'modifyLogging'; readonly logging: Partial<ModelLogging> }
   | { readonly op: 'createEni'; readonly body: CreateEni }
   | { readonly op: 'modifyEni'; readonly id: string; readonly body: ModifyEni }
   | { readonly op: 'deleteEni'; readonly id: string }
@@ -166,6 +169,8 @@ export function requestFor(operation: Operation, fleet: ModelFleet): Request {
       return { method: 'POST', path: `/v1/instances/${operation.id}/black-hole/lift` }
     case 'modifyScrubbing':
       return { method: 'PATCH', path: '/v1/settings', body: operation.body }
+    case 'modifyLogging':
+      return { method: 'PATCH', path: '/v1/settings', body: { logging: operation.logging } }
     case 'createEni':
       return { method: 'POST', path: '/v1/network-interfaces', body: operation.body }
     case 'modifyEni':
@@ -238,6 +243,8 @@ export function verdictOn(operation: Operation, fleet: ModelFleet): Verdict {
       return fleet.orderScrubbing(as, operation.id, 'lift', null)
     case 'modifyScrubbing':
       return fleet.modifyScrubbing(as, operation.body)
+    case 'modifyLogging':
+      return fleet.modifyLogging(as, operation.logging)
     case 'createEni':
       return fleet.createEni(as, operation.body)
     case 'modifyEni':
@@ -301,6 +308,7 @@ const newPrefixListId = mostly(prefixListIds.slice(1), prefixListIds)
 const vpcId = pick('vpc-1')
 const inner = pick<'accept' | 'drop'>('accept', 'drop')
 const networkType = pick<'vpc' | 'classic'>('vpc', 'classic')
+const mode = pick<Mode>('enforce', 'observe')
 const groupType = pick<'basic' | 'advanced'>('basic', 'advanced')
 const name = pick('web', 'db', 'app-1')
 
@@ -459,6 +467,7 @@ const modifyPrefixList = pick<Family>('ip', 'ip', 'ip6').chain(family =>
 )
 
 const eniFields = {
+  mode: rarely(mode),
   placement: rarely(pick<'host' | 'guest'>('host', 'guest')),
   nicType: rarely(pick<'internet' | 'intranet'>('internet', 'intranet')),
   ipv6Addresses: rarely(fc.array(pick(...addressesOf('ip6'), '198.18.0.1'), { maxLength: 2 })),
@@ -501,6 +510,7 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
         networkType: rarely(networkType),
         vpcId: rarely(vpcId),
         innerAccessPolicy: sometimes(inner),
+        mode: rarely(mode),
         permissions: sometimes(permissions),
       } as never),
     }),
@@ -540,6 +550,7 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
         securityGroupName: rarely(pick('web', null)),
         description: rarely(pick('of the web', null)),
         innerAccessPolicy: sometimes(inner),
+        mode: sometimes(mode),
       } as never),
     }),
   ],
@@ -632,6 +643,18 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
             ),
           } as never),
         ),
+      } as never),
+    }),
+  ],
+  [
+    1,
+    fc.record({
+      op: pick('modifyLogging'),
+      logging: given<Partial<ModelLogging>>({
+        drops: rarely(fc.boolean()),
+        sessions: sometimes(fc.boolean()),
+        perSecond: sometimes(pick(100, 1, 10_000, 0, 10_001)),
+        nflogGroup: rarely(pick(21_079, 1, 65_535, 0, 65_536)),
       } as never),
     }),
   ],

@@ -336,6 +336,8 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
       networkType: group.networkType,
       vpcId: group.vpcId,
       innerAccessPolicy: group.innerAccessPolicy,
+      mode: group.mode,
+      observedCount: model.enisIn(group.id).filter(eni => model.observersOf(eni).length > 0).length,
       isDefault: group.isDefault,
       ruleCount: group.rules.length,
       networkInterfaceCount: model.enisIn(group.id).length,
@@ -429,6 +431,7 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
       }) => ({
         ...eni,
         securityGroupIds: [...eni.securityGroupIds].sort(),
+        observedBy: [...eni.observedBy].sort(),
       }),
     ),
     instances.flatMap(({ id, accountId }) =>
@@ -445,6 +448,9 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
         ipv6Addresses: eni.addresses.filter(address => address.includes(':')),
         securityGroupIds: [...eni.groupIds].sort(),
         nicType: eni.nicType,
+        mode: eni.mode,
+        enforcement: eni.groupIds.length === 0 ? 'none' : model.observersOf(eni).length > 0 ? 'observed' : 'enforced',
+        observedBy: [...model.observersOf(eni)].sort(),
       })),
     ),
     'network interfaces',
@@ -480,7 +486,8 @@ async function compareGroups(client: Client, model: ModelFleet): Promise<void> {
   const { body } = await client.request('GET', '/v1/settings', { as: 'admin' })
   const { keyPairsPerAccount: _, ...limits } = body.settings.limits
   assert.deepEqual(limits, model.limits)
-  const { trafficScope, scrubbing } = body.settings
+  const { trafficScope, scrubbing, logging } = body.settings
+  assert.deepEqual(logging, model.logging)
   const { secondsOver: _seconds, blackHoleThreshold: _threshold, ...told } = scrubbing
   assert.deepEqual({ trafficScope, ...told }, model.scrubbing)
 }
@@ -503,6 +510,7 @@ export function documentOf(model: ModelFleet, agentId: string) {
   const {
     limits,
     scrubbing: { trafficScope, ...scrubbing },
+    logging,
   } = model
   return {
     apiVersion: 'ringwall/v1',
@@ -522,8 +530,10 @@ export function documentOf(model: ModelFleet, agentId: string) {
     })),
     interfaces: instances
       .flatMap(({ id }) => model.enisOf(id))
-      .flatMap(({ id, instanceId, device, placement, nicType, addresses, groupIds }) =>
-        device === null ? [] : [{ id, instanceId, device, placement, nicType, addresses, securityGroupIds: groupIds }],
+      .flatMap(({ id, instanceId, device, placement, nicType, addresses, groupIds, mode }) =>
+        device === null
+          ? []
+          : [{ id, instanceId, device, placement, nicType, addresses, securityGroupIds: groupIds, mode }],
       ),
     securityGroups: [...model.groups.values()].map(group => ({
       id: group.id,
@@ -532,6 +542,7 @@ export function documentOf(model: ModelFleet, agentId: string) {
       networkType: group.networkType,
       ...(group.vpcId !== null && { vpcId: group.vpcId }),
       innerAccessPolicy: group.innerAccessPolicy,
+      mode: group.mode,
       members: model.membersOf(group.id),
       rules: group.rules.map(({ id, fields: { nicType = '', ...fields } }) => ({
         id,
@@ -541,6 +552,6 @@ export function documentOf(model: ModelFleet, agentId: string) {
       })),
     })),
     prefixLists: [...model.prefixLists.values()].map(({ id, cidrs }) => ({ id, entries: cidrs })),
-    settings: { limits: { ...limits, keyPairsPerAccount: 500 }, trafficScope, scrubbing },
+    settings: { limits: { ...limits, keyPairsPerAccount: 500 }, trafficScope, scrubbing, logging },
   }
 }

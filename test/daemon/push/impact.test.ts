@@ -66,6 +66,18 @@ const rows: readonly Row[] = [
     agentIds: ['agent-1'],
   },
   {
+    name: 'the mode of a group',
+    writes: [put('group', { ...database, mode: 'observe' })],
+    viewKeys: ['group/sg-db'],
+    agentIds: ['agent-1'],
+  },
+  {
+    name: 'the mode of an ENI',
+    writes: [put('eni', { ...eni2, mode: 'observe' })],
+    viewKeys: ['eni/eni-2'],
+    agentIds: ['agent-2'],
+  },
+  {
     name: 'inner access of a group, whose members are told then',
     writes: [put('group', { ...application, innerAccessPolicy: 'accept' })],
     viewKeys: ['group/sg-app'],

@@ -49,9 +49,11 @@ describe('making a group', () => {
       networkType: 'vpc',
       vpcId: null,
       innerAccessPolicy: 'accept',
+      mode: 'enforce',
       isDefault: false,
       ruleCount: 0,
       networkInterfaceCount: 0,
+      observedCount: 0,
       ecsCount: 0,
       createTime: '2026-03-01T00:00:00.000Z',
     })

@@ -1,6 +1,7 @@
 /** Accounts, tokens, settings and limits. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { viewObject } from '../../../daemon/push/views.ts'
 import { accountId, otherAccountId, startApi } from '../../support/api.ts'
 import { makeFleet, post } from '../../support/fleet-state.ts'
 
@@ -113,6 +114,17 @@ describe('settings', () => {
     assert.equal(late.status, 412)
   })
 
+  test('what is logged changes by field, and is told to agents as far as it was set', async () => {
+    await using api = await startApi()
+    const logging = { drops: true, sessions: false, perSecond: 100, nflogGroup: 21_079 }
+    assert.deepEqual((await api.request('GET', '/v1/settings')).body.settings.logging, logging)
+    await api.request('PATCH', '/v1/settings', { logging: { perSecond: 10_000 } })
+    const changed = await api.request('PATCH', '/v1/settings', { logging: { sessions: true } })
+    assert.deepEqual(changed.body.settings.logging, { ...logging, perSecond: 10_000, sessions: true })
+    const told = viewObject(api.world, 'settings/fleet')
+    assert.deepEqual(told?.kind === 'settings' && told.value.logging, { perSecond: 10_000, sessions: true })
+  })
+
   for (const body of [
     { sessionTimeout: 0 },
     { sessionTimeout: 911 },
@@ -122,6 +134,13 @@ describe('settings', () => {
     { limits: { rulesPerGroup: 1e9 } },
     { limits: { enisPerHost: 5 } },
     { limits: null },
+    { logging: null },
+    { logging: { perSecond: 0 } },
+    { logging: { perSecond: 10_001 } },
+    { logging: { nflogGroup: 0 } },
+    { logging: { nflogGroup: 65_536 } },
+    { logging: { drops: 'yes' } },
+    { logging: { file: '/tmp/x' } },
   ]) {
     test(`${JSON.stringify(body)} is refused`, async () => {
       await using api = await startApi()

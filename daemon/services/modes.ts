@@ -1,0 +1,33 @@
+/** Whether ENIs are enforced or only observed: by themselves, or by one of their groups. */
+import type { EnforcementMode } from '../../rules-compiler/model/policy.ts'
+import type { EniDoc } from '../model/documents.ts'
+import type { World } from '../state/world.ts'
+
+export type Mode = EnforcementMode
+
+/** The document with that mode; as it is where none is given. */
+export function withMode<D extends { readonly mode?: 'observe' }>(doc: D, mode: Mode | undefined): D {
+  if (mode === undefined) return doc
+  const { mode: _, ...rest } = doc
+  return (mode === 'observe' ? { ...rest, mode } : rest) as D
+}
+
+/** Nothing is dropped there. An ENI without group has no policy to be observed. */
+export function isObserved(world: Pick<World, 'get'>, { mode, securityGroupIds }: EniDoc): boolean {
+  if (securityGroupIds.length === 0) return false
+  return mode === 'observe' || securityGroupIds.some(id => world.get('group', id)?.mode === 'observe')
+}
+
+/** What says that it is observed: its own id, those of its groups, or both; empty where it is not. */
+export function observersOf(world: Pick<World, 'get'>, eni: EniDoc): string[] {
+  if (!isObserved(world, eni)) return []
+  const groupIds = eni.securityGroupIds.filter(id => world.get('group', id)?.mode === 'observe')
+  return [...(eni.mode === 'observe' ? [eni.id] : []), ...groupIds]
+}
+
+export function enforcementOf(world: Pick<World, 'get'>, eni: EniDoc) {
+  const observedBy = observersOf(world, eni)
+  const enforcement: 'enforced' | 'observed' | 'none' =
+    eni.securityGroupIds.length === 0 ? 'none' : observedBy.length > 0 ? 'observed' : 'enforced'
+  return { enforcement, observedBy }
+}
