@@ -1,7 +1,7 @@
 /** Where the desired policy comes from: a file or a daemon. */
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import type { ToDaemon } from '../wire/messages.ts'
-import type { DaemonWay } from './guard/guard.ts'
+import type { DaemonWay } from './guard/trial.ts'
 import type { Outcome } from './reconcile/loop.ts'
 import type { Link } from './watch/links.ts'
 

@@ -1,34 +1,24 @@
 /**
  * Keeps a policy from locking the agent out of its daemon, or an administrator out of the host. It stands between the
- * source and the loop: a policy that would cut a session it watches over is put in force on trial, and is taken back
- * unless the daemon is reached through it and somebody on the host shows that they still are.
+ * source and the loop: the first policy of a host, and one that would cut a session it watches over, is put in force on
+ * trial, and is taken back unless it shows what weigh.ts wants of it.
  *
- * What is taken back is refused to the source, and not tried again until it changes.
+ * What is taken back because it would lock somebody out is refused to the source, and not tried again until it changes.
  */
 import type { Logger } from '../../common/log.ts'
-import { deleteTable } from '../../rules-compiler/nft/commands.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import { readIr } from '../last-good.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { Outcome, ReconcileLoop } from '../reconcile/loop.ts'
 import type { Reporter } from '../report.ts'
-import { readTable, takeSnapshot } from '../snapshot.ts'
 import type { StateDir } from '../state-dir.ts'
+import { type Before, type BeforeParts, findBefore, judgedBy, putBack, recallBefore } from './before.ts'
 import { LockoutError } from './error.ts'
-import { type Cut, findCuts, takesNothing } from './judge.ts'
+import { takesNothing } from './judge.ts'
 import { fingerprintOf, type KeptGuard, readKeptGuard, writeKeptGuard } from './kept-guard.ts'
 import type { GuardMetrics } from './metrics.ts'
-import { listSessions, type Session, type Way } from './sessions.ts'
-
-/** The way to the daemon, where one leads the agent. */
-export interface DaemonWay extends Way {
-  readonly connected: boolean
-  /**
-   * The daemon has answered what was sent at this time, on performance.now()'s clock, or later; so packets pass in both
-   * directions since.
-   */
-  readonly provenAtMs: number
-}
+import { listSessions } from './sessions.ts'
+import { type DaemonWay, Trial } from './trial.ts'
+import { cutsOf, type Demand, isRisky, isTrialNeeded, textsOf, weigh } from './weigh.ts'
 
 export interface GuardOptions {
   /** How long a trial lasts; 0 tries nothing and lets every policy through. */
@@ -41,7 +31,7 @@ export interface GuardParts extends GuardOptions {
   readonly log: Logger
   readonly metrics: GuardMetrics
   readonly reporter: Pick<Reporter, 'heldBack'>
-  readonly loop: Pick<ReconcileLoop, 'setPolicy' | 'forget' | 'settled'>
+  readonly loop: Pick<ReconcileLoop, 'setPolicy' | 'forget' | 'settled' | 'resync'>
   readonly nft: Nft
   readonly jsonCtTimeout: boolean
   /** Null keeps nothing over a restart. */
@@ -56,78 +46,77 @@ export interface GuardParts extends GuardOptions {
   readonly onOutcome: (outcome: Outcome) => void
 }
 
-/** What is put back. */
-type Before =
-  | { readonly kind: 'policy'; readonly ir: PolicyIr }
-  /** No table stood. */
-  | { readonly kind: 'nothing' }
-  /** A table stood whose policy is not known. */
-  | { readonly kind: 'table'; readonly restore: () => Promise<void> }
-
-interface Trial {
-  policy: PolicyIr
-  cuts: readonly Cut[]
-  readonly before: Before
-  readonly sessions: readonly Session[]
-  /** Whether the daemon must be reached. */
-  readonly needsDaemon: boolean
-  readonly untilMs: number
-  /** When the kernel had it, on performance.now()'s clock, and what the source is told then. */
-  inForce: { readonly atMs: number; outcome: Outcome } | null
-  /** What was acknowledged on each session that would be cut, when the kernel had it. */
-  readonly acknowledged: Map<string, number>
-  isConfirmed: boolean
+/** Taken back, though as far as can be told it would lock nobody out: tried again when the daemon answers. */
+interface SetAside {
+  readonly policy: PolicyIr
+  /** On performance.now()'s clock. */
+  readonly atMs: number
+  readonly notBeforeMs: number
 }
 
-const lookMs = 500
+/** A daemon that answers does so within milliseconds; a person takes longer. */
+const lookMs = { first: 20, most: 500 } as const
 /** A policy that would cut the same by the same rules is another one, but is not worth being locked out for at once. */
 const sameAgainMs = 600_000
+const nothingKept: KeptGuard = { trial: null, refused: null }
 
 export class Guard {
   readonly #parts: GuardParts
-  #kept: KeptGuard = { trial: null, refused: null }
+  readonly #beforeParts: BeforeParts
+  #kept: KeptGuard = nothingKept
   /** In the kernel, and no trial; null where that is not known. */
   #enforced: PolicyIr | null = null
   #next: PolicyIr | null = null
   #working: Promise<void> | null = null
   #trial: Trial | null = null
+  #setAside: SetAside | null = null
+  /** How often in a row a policy was set aside. */
+  #setbacks = 0
   #lookingNow: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
+  #lookInMs: number = lookMs.first
   #closed = false
 
   constructor(parts: GuardParts) {
     this.#parts = parts
+    const { loop, nft, jsonCtTimeout, kept } = parts
+    this.#beforeParts = { loop, nft, jsonCtTimeout, stateDir: kept?.stateDir ?? null }
   }
 
   /** Takes the ruleset away, and a trial with it, until the next policy. */
   async openHost(): Promise<void> {
     this.#next = null
+    this.#setAside = null
     await this.#working
     await this.#lookingNow
     if (this.#trial !== null) {
       this.#end('superseded')
-      await this.#keep({ trial: null, refused: null })
+      await this.#keep(nothingKept)
     }
-    await this.#putBack({ kind: 'nothing' })
+    await putBack({ kind: 'nothing' }, this.#beforeParts)
     this.#enforced = null
   }
 
-  /** Before the source starts: ends a trial that an agent before this one was killed in. */
+  /** Before the source starts: looks after a trial that an agent before this one was ended in. */
   async open(): Promise<void> {
     const { kept, log, seconds } = this.#parts
     if (kept === null) return
     this.#kept = await readKeptGuard(kept.folder, log)
     const { trial } = this.#kept
     if (trial === null) return
-    const before = await this.#keptBefore(trial.before)
+    if (!trial.isRisky) {
+      log.warn('the agent was ended before the daemon had answered through the policy; that goes on')
+      return
+    }
     log.warn({ cuts: trial.cuts }, 'the agent was ended during a trial; the policy on trial is taken back')
-    await this.#putBack(before)
-    this.#refuse(trial.fingerprint, trial.cuts, 'the agent was ended during the trial')
-    if (seconds === 0) await this.#keep({ trial: null, refused: null })
-    else await this.#keep(this.#kept)
+    await putBack(await recallBefore(trial.before, this.#beforeParts), this.#beforeParts)
+    const { fingerprint, cuts } = trial
+    const refused = { fingerprint, cuts, reason: 'the agent was ended during the trial', atMs: Date.now() }
+    await this.#keep(seconds === 0 ? nothingKept : { trial: null, refused })
   }
 
   setPolicy(policy: PolicyIr): void {
+    this.#setAside = null
     if (this.#working === null && this.#trial === null && this.#isHarmless(policy)) {
       this.#letThrough(policy)
       return
@@ -138,33 +127,32 @@ export class Guard {
 
   /** Told of each run of the loop. @returns whether the source is to be told now */
   noteOutcome(outcome: Outcome): boolean {
-    if (outcome.kind === 'refused' || outcome.kind === 'planned') return this.#trial === null
     const trial = this.#trial
+    // That the kernel does not take it is no matter of what it would cut.
+    if (outcome.kind === 'refused') return trial === null || trial.outcome === null
+    if (outcome.kind === 'planned') return trial === null
     if (trial === null || outcome.policy !== trial.policy) {
       this.#enforced = outcome.policy
       return true
     }
-    if (trial.inForce === null) trial.inForce = { atMs: performance.now(), outcome }
+    trial.noteInForce(outcome)
+    if (trial.demand.needsDaemon) this.#parts.probeWay()
+    this.#lookSoon('anew')
     return false
   }
 
-  /** Somebody on the host is there, and wants what is on trial. */
-  confirm(): void {
-    if (this.#trial === null) return
+  /** Somebody is there who wants what is on trial. @returns false where nothing waits for anybody */
+  confirm(): boolean {
+    if (this.#trial === null || !this.#trial.demand.needsPerson) return false
     this.#trial.isConfirmed = true
     this.#look()
+    return true
   }
 
   status() {
-    const trial = this.#trial
     const { refused } = this.#kept
     return {
-      trial: trial && {
-        cuts: textsOf(trial.cuts),
-        needsDaemon: trial.needsDaemon,
-        confirmed: trial.isConfirmed,
-        secondsLeft: Math.max(0, Math.ceil((trial.untilMs - performance.now()) / 1000)),
-      },
+      trial: this.#trial && showTrial(this.#trial),
       refused: refused && { reason: refused.reason, since: new Date(refused.atMs).toISOString() },
     }
   }
@@ -172,7 +160,9 @@ export class Guard {
   problems(): readonly string[] {
     const { trial } = this.status()
     if (trial === null) return []
-    return [`the policy is in force on trial, ${trial.secondsLeft} s left: it may cut ${trial.cuts.join('; ')}`]
+    const why =
+      trial.cuts.length === 0 ? 'the daemon has not answered through it' : `it may cut ${trial.cuts.join('; ')}`
+    return [`the policy is in force on trial, ${trial.secondsLeft} s left: ${why}`]
   }
 
   /** Resolves when what was set has been decided on and is in the kernel, on trial perhaps. */
@@ -181,13 +171,13 @@ export class Guard {
     await this.#parts.loop.settled()
   }
 
-  /** A trial under way is taken back: nobody would be there to do it when its time is over. */
+  /** A trial that may fail is taken back: nobody would be there to do it when its time is over. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
     await this.#working
     await this.#lookingNow
-    if (this.#trial === null) return
+    if (this.#trial === null || !isRisky(this.#trial.demand)) return
     try {
       await this.#takeBack(this.#trial, 'the agent was stopped during the trial')
     } catch (error) {
@@ -215,7 +205,7 @@ export class Guard {
   }
 
   async #consider(policy: PolicyIr): Promise<void> {
-    const { log, seconds } = this.#parts
+    const { log, metrics } = this.#parts
     try {
       // What was let through before it is what would be put back.
       await this.#parts.loop.settled()
@@ -223,110 +213,105 @@ export class Guard {
       const way = this.#parts.way()
       const before = trial?.before ?? (await this.#before())
       const sessions = trial?.sessions ?? (await listSessions({ way, rescuePorts: this.#parts.rescuePorts }))
-      const cuts = findCuts(judgedBy(before), policy, sessions)
-      const isFirst = before.kind === 'nothing' && way?.connected === true
-      if (trial !== null) {
-        await this.#goOn(trial, policy, cuts)
-      } else if (this.#isRefusedAgain(policy, cuts)) {
-        this.#tellRefused(this.#kept.refused!.reason)
-      } else if (cuts.length === 0 && !isFirst) {
-        this.#letThrough(policy)
-      } else {
-        await this.#begin({ policy, cuts, before, sessions, isFirst, way })
-      }
+      const demand = weigh(policy, {
+        before: judgedBy(before),
+        sessions,
+        isLed: way !== null,
+        isReached: way !== null && (way.connected || this.#kept.trial?.before === 'nothing'),
+      })
+      if (this.#isRefusedAgain(policy, demand)) this.#tellRefused(this.#kept.refused!.reason)
+      else if (isTrialNeeded(demand))
+        await this.#try(trial?.replacedBy(policy, demand) ?? this.#newTrial({ policy, demand, before, sessions }))
+      else this.#trust(policy, demand)
     } catch (error) {
       // Whoever cannot look must not keep the policy from the kernel: that would open more than was meant.
       log.error({ error }, 'cannot look whether the policy locks somebody out; it is put in force')
       this.#letThrough(policy)
     }
-    if (seconds > 0) this.#parts.metrics.refusing.set(this.#kept.refused === null ? 0 : 1)
+    metrics.refusing.set(this.#kept.refused === null ? 0 : 1)
   }
 
   async #before(): Promise<Before> {
     if (this.#enforced !== null) return { kind: 'policy', ir: this.#enforced }
-    const { kept, nft, jsonCtTimeout } = this.#parts
-    // What was confirmed in an earlier life counts, though a boot has taken it from the kernel.
-    if (kept !== null && (await kept.stateDir.readPolicyText()) !== null) return this.#keptBefore('policy')
-    const { existed, restore } = await takeSnapshot(nft, jsonCtTimeout)
-    return existed ? { kind: 'table', restore } : { kind: 'nothing' }
+    const { trial } = this.#kept
+    return trial === null ? findBefore(this.#beforeParts) : recallBefore(trial.before, this.#beforeParts)
   }
 
-  async #keptBefore(kind: 'nothing' | 'policy'): Promise<Before> {
-    const text = kind === 'policy' ? await this.#parts.kept?.stateDir.readPolicyText() : null
-    const { ir } = text == null ? { ir: null } : readIr(text)
-    if (ir !== null) return { kind: 'policy', ir }
-    if (kind === 'nothing') return { kind }
-    const { restore } = await takeSnapshot(this.#parts.nft, this.#parts.jsonCtTimeout)
-    return { kind: 'table', restore }
-  }
-
-  #isRefusedAgain(policy: PolicyIr, cuts: readonly Cut[]): boolean {
+  #isRefusedAgain(policy: PolicyIr, demand: Demand): boolean {
     const { refused } = this.#kept
-    if (refused === null) return false
-    const isAlike = cuts.length > 0 && textsOf(cuts).join() === refused.cuts.join()
-    return (isAlike && Date.now() - refused.atMs < sameAgainMs) || fingerprintOf(policy) === refused.fingerprint
+    if (refused === null || this.#trial !== null) return false
+    if (fingerprintOf(policy) === refused.fingerprint) return true
+    const agoMs = Date.now() - refused.atMs
+    const isAlike = isRisky(demand) && textsOf(demand.cuts).join() === refused.cuts.join()
+    // A clock that was set back says nothing.
+    return isAlike && agoMs >= 0 && agoMs < sameAgainMs
+  }
+
+  #trust(policy: PolicyIr, demand: Demand): void {
+    if (this.#trial !== null) {
+      this.#end('superseded')
+      this.#parts.log.info('the policy on trial is replaced by one that locks nobody out')
+    }
+    this.#tellOrdered(demand)
+    this.#letThrough(policy)
   }
 
   #letThrough(policy: PolicyIr): void {
-    if (this.#kept.refused !== null) void this.#keep({ trial: null, refused: null })
+    if (this.#kept.refused !== null || this.#kept.trial !== null) void this.#keep(nothingKept)
     this.#parts.loop.setPolicy(policy)
   }
 
-  async #begin(
-    found: Pick<Trial, 'policy' | 'cuts' | 'before' | 'sessions'> & {
-      readonly isFirst: boolean
-      readonly way: DaemonWay | null
-    },
-  ): Promise<void> {
-    const { isFirst, way, ...what } = found
-    const { log, metrics, loop, onDisk, onOutcome, seconds } = this.#parts
-    const cuts = textsOf(what.cuts)
+  #newTrial(what: Pick<Trial, 'policy' | 'demand' | 'before' | 'sessions'>): Trial {
+    return new Trial(what, { seconds: this.#parts.seconds })
+  }
+
+  /** A new trial, or the one under way with another policy. */
+  async #try(trial: Trial): Promise<void> {
+    const { loop, metrics, onDisk } = this.#parts
+    const { policy, demand, before } = trial
     // What stands must be on disk before, and what is on trial not until it is confirmed.
     await onDisk()
-    const before = what.before.kind === 'nothing' ? 'nothing' : 'policy'
-    await this.#keep({ trial: { fingerprint: fingerprintOf(what.policy), cuts, before }, refused: null })
-    this.#trial = {
-      ...what,
-      needsDaemon: way?.connected ?? false,
-      untilMs: performance.now() + seconds * 1000,
-      inForce: null,
-      acknowledged: new Map(),
-      isConfirmed: false,
-    }
+    const fingerprint = fingerprintOf(policy)
+    const kind = before.kind === 'nothing' ? 'nothing' : 'policy'
+    const kept = { fingerprint, cuts: textsOf(demand.cuts), before: kind, isRisky: isRisky(demand) } as const
+    await this.#keep({ trial: kept, refused: null })
+    this.#trial = trial
     metrics.onTrial.set(1)
-    if (!isFirst || cuts.length > 0) {
-      log.warn({ cuts, seconds }, 'the policy may lock somebody out: it is put in force on trial')
-      const error = new LockoutError(`On trial for ${seconds} s, because it may cut ${cuts.join('; ')}; ${advice}`)
-      // Said before: what the policy cuts may be the way to say it.
-      onOutcome({ kind: 'refused', cause: 'policy', error, retryInMs: seconds * 1000 })
-    }
-    loop.setPolicy(what.policy)
-    this.#lookSoon()
-  }
-
-  /** Another policy comes during a trial. */
-  async #goOn(trial: Trial, policy: PolicyIr, cuts: readonly Cut[]): Promise<void> {
-    const { loop, metrics, log } = this.#parts
-    if (cuts.length === 0) {
-      this.#end('superseded')
-      log.info('the policy on trial is replaced by one that locks nobody out')
-      await this.#keep({ trial: null, refused: null })
-      loop.setPolicy(policy)
-      metrics.onTrial.set(0)
-      return
-    }
-    const before = trial.before.kind === 'nothing' ? 'nothing' : 'policy'
-    await this.#keep({ trial: { fingerprint: fingerprintOf(policy), cuts: textsOf(cuts), before }, refused: null })
-    trial.policy = policy
-    trial.cuts = cuts
-    trial.inForce = null
-    trial.acknowledged.clear()
+    if (isRisky(demand)) this.#tellTrial(trial)
+    else this.#tellOrdered(demand)
     loop.setPolicy(policy)
+    this.#lookSoon('anew')
   }
 
-  #lookSoon(): void {
+  /** Said before the kernel has it: what the policy cuts may be the way to say it. */
+  #tellTrial({ demand, msLeft }: Trial): void {
+    const { log, onOutcome } = this.#parts
+    const cuts = textsOf(demand.cuts)
+    const seconds = Math.ceil(msLeft / 1000)
+    log.warn({ cuts, seconds }, 'the policy may lock somebody out: it is put in force on trial')
+    const end = demand.needsPerson
+      ? '; "ringwall confirm" on the host keeps it, or "ringwall agent confirm" elsewhere'
+      : ''
+    const message = `On trial for ${seconds} s, because it may cut ${cuts.join('; ')}${end}`
+    const error = new LockoutError(message, 'lockout', {
+      cuts,
+      needsPerson: demand.needsPerson,
+      untilMs: performance.now() + msLeft,
+    })
+    onOutcome({ kind: 'refused', cause: 'policy', error, retryInMs: msLeft })
+  }
+
+  #tellOrdered({ cuts }: Demand): void {
+    const texts = textsOf(cutsOf('rescue', cuts))
+    if (texts.length > 0)
+      this.#parts.log.warn({ cuts: texts }, 'the policy of the daemon cuts sessions of administrators')
+  }
+
+  #lookSoon(when: 'anew' | 'later' = 'later'): void {
     clearTimeout(this.#timer)
-    if (!this.#closed && this.#trial !== null) this.#timer = setTimeout(() => this.#look(), lookMs)
+    this.#lookInMs = when === 'anew' ? lookMs.first : Math.min(2 * this.#lookInMs, lookMs.most)
+    if (this.#closed || (this.#trial === null && this.#setAside === null)) return
+    this.#timer = setTimeout(() => this.#look(), this.#lookInMs)
   }
 
   #look(): void {
@@ -337,91 +322,79 @@ export class Guard {
   }
 
   async #lookAt(trial: Trial | null): Promise<void> {
-    if (trial === null || this.#closed || this.#working !== null) return
+    if (this.#closed || this.#working !== null) return
+    if (trial === null) {
+      this.#lookAtSetAside()
+      return
+    }
     try {
-      const missing = await this.#missing(trial)
+      const missing = await trial.missing({
+        way: this.#parts.way,
+        probeWay: this.#parts.probeWay,
+        listRescueSessions: () => listSessions({ way: null, rescuePorts: this.#parts.rescuePorts }),
+        readAgain: async () => {
+          this.#parts.loop.resync('check')
+          await this.#parts.loop.settled()
+        },
+      })
       if (this.#trial !== trial || this.#working !== null || this.#closed) return
       if (missing === null) await this.#accept(trial)
-      else if (performance.now() >= trial.untilMs)
-        await this.#takeBack(trial, `${missing} within ${this.#parts.seconds} s`)
+      else if (trial.msLeft === 0) await this.#takeBack(trial, `${missing} within ${this.#parts.seconds} s`)
     } catch (error) {
       this.#parts.log.error({ error }, 'cannot end the trial of a policy; it is tried again')
     }
   }
 
-  /** What the trial still waits for, in words; null for nothing. */
-  async #missing(trial: Trial): Promise<string | null> {
-    if (trial.inForce === null) return 'the kernel has not got it'
-    if (trial.needsDaemon) {
-      const way = this.#parts.way()
-      if (way === null || way.provenAtMs <= trial.inForce.atMs) {
-        this.#parts.probeWay()
-        return 'the daemon was not reached through it'
-      }
-    }
-    const rescue = trial.cuts.filter(({ session }) => session.kind === 'rescue')
-    if (rescue.length === 0 || trial.isConfirmed) return null
-    // Where sessions that were accepted live on, they say nothing of those that will come.
-    const isCarrying = trial.policy.revocation === 'immediate' && (await this.#allCarry(trial, rescue))
-    return isCarrying ? null : 'nobody confirmed it, and no packet of the session came'
-  }
-
-  async #allCarry(trial: Trial, cuts: readonly Cut[]): Promise<boolean> {
-    const live = await listSessions({ way: null, rescuePorts: this.#parts.rescuePorts })
-    const acknowledged = new Map(live.map(session => [keyOf(session), session.acknowledged]))
-    let all = true
-    for (const { session } of cuts) {
-      const key = keyOf(session)
-      const now = acknowledged.get(key)
-      const first = trial.acknowledged.get(key)
-      if (now === undefined || first === undefined || now <= first) all = false
-      if (now !== undefined && first === undefined) trial.acknowledged.set(key, now)
-    }
-    return all
+  #lookAtSetAside(): void {
+    if (this.#setAside === null) return
+    const { policy, atMs, notBeforeMs } = this.#setAside
+    if ((this.#parts.way()?.provenAtMs ?? Number.NEGATIVE_INFINITY) <= atMs) this.#parts.probeWay()
+    else if (performance.now() >= notBeforeMs) this.setPolicy(policy)
   }
 
   async #accept(trial: Trial): Promise<void> {
     const { log, onOutcome } = this.#parts
     this.#end('confirmed')
+    this.#setbacks = 0
     this.#enforced = trial.policy
-    await this.#keep({ trial: null, refused: null })
-    if (trial.cuts.length > 0) log.info('the policy on trial is confirmed')
-    onOutcome(trial.inForce!.outcome)
+    await this.#keep(nothingKept)
+    if (isRisky(trial.demand)) log.info('the policy on trial is confirmed')
+    onOutcome(trial.outcome!)
   }
 
   async #takeBack(trial: Trial, missing: string): Promise<void> {
-    const cuts = textsOf(trial.cuts)
-    const { log } = this.#parts
+    const cuts = textsOf(trial.demand.cuts)
+    const { log, metrics } = this.#parts
     log.error({ cuts, reason: missing }, 'the policy on trial is taken back; what stood before is in force again')
-    await this.#putBack(trial.before)
+    await putBack(trial.before, this.#beforeParts)
     const what = cuts.length === 0 ? 'the first policy of this host' : `it would cut ${cuts.join('; ')}`
+    const reason = `${missing} (${what})`
     this.#end('rolled-back')
-    this.#refuse(fingerprintOf(trial.policy), cuts, `${missing} (${what})`)
-    this.#parts.metrics.refusing.set(1)
-    await this.#keep(this.#kept)
-    this.#tellRefused(this.#kept.refused!.reason)
-  }
-
-  async #putBack(before: Before): Promise<void> {
-    const { loop, nft } = this.#parts
-    if (before.kind === 'policy') {
-      loop.setPolicy(before.ir)
-      await loop.settled()
-      return
+    if (isRisky(trial.demand)) {
+      const fingerprint = fingerprintOf(trial.policy)
+      await this.#keep({ trial: null, refused: { fingerprint, cuts, reason, atMs: Date.now() } })
+      metrics.refusing.set(1)
+      this.#tellRefused(reason)
+    } else {
+      await this.#keep(nothingKept)
+      this.#setAsideFor(trial.policy, reason)
     }
-    loop.forget()
-    await loop.settled()
-    if (before.kind === 'table') await before.restore()
-    else if ((await readTable(nft)) !== null) await nft.apply([deleteTable])
   }
 
-  #refuse(fingerprint: string, cuts: readonly string[], reason: string): void {
-    this.#kept = { trial: null, refused: { fingerprint, cuts, reason, atMs: Date.now() } }
+  #setAsideFor(policy: PolicyIr, reason: string): void {
+    const nowMs = performance.now()
+    this.#setAside = { policy, atMs: nowMs, notBeforeMs: nowMs + (this.#setbacks === 0 ? 0 : sameAgainMs) }
+    this.#setbacks += 1
+    this.#tellHeldBack(`Taken back, and tried again when the daemon answers: ${reason}`)
+    this.#lookSoon('anew')
   }
 
   #tellRefused(reason: string): void {
-    const message = `Taken back, and not tried again until the policy changes: ${reason}`
     this.#parts.log.warn({ reason }, 'the policy is refused: it was taken back before')
+    this.#tellHeldBack(`Taken back, and not tried again until the policy changes: ${reason}`)
+  }
+
+  #tellHeldBack(message: string): void {
     this.#parts.reporter.heldBack(message)
     this.#parts.onOutcome({ kind: 'refused', cause: 'policy', error: new LockoutError(message), retryInMs: 0 })
   }
@@ -444,18 +417,13 @@ export class Guard {
   }
 }
 
-const advice = '"ringwall confirm" on the host keeps it'
-
-function judgedBy(before: Before): PolicyIr | 'nothing' | 'unknown' {
-  if (before.kind === 'policy') return before.ir
-  return before.kind === 'nothing' ? 'nothing' : 'unknown'
-}
-
-/** Each once, sorted. */
-function textsOf(cuts: readonly Cut[]): readonly string[] {
-  return [...new Set(cuts.map(({ text }) => text))].sort()
-}
-
-function keyOf({ local, remote }: Session): string {
-  return `${local.address} ${local.port} ${remote.address} ${remote.port}`
+function showTrial({ demand, isConfirmed, msLeft }: Trial) {
+  const { cuts, needsDaemon, needsPerson } = demand
+  return {
+    cuts: textsOf(cuts),
+    needsDaemon,
+    needsPerson,
+    confirmed: isConfirmed,
+    secondsLeft: Math.ceil(msLeft / 1000),
+  }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Logger } from '../../common/log.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import { listOf, number, objectOf, oneOf, orNull, readJsonWith, text } from '../link/shape.ts'
+import { listOf, number, objectOf, oneOf, orNull, readJsonWith, text, truth } from '../link/shape.ts'
 
 export interface KeptGuard {
   /** Under way. */
@@ -19,6 +19,8 @@ export interface KeptTrial {
   readonly cuts: readonly string[]
   /** What stood before: `policy` is the last good one on disk. */
   readonly before: 'nothing' | 'policy'
+  /** It may well fail: then it does not outlive the agent. */
+  readonly isRisky: boolean
 }
 
 export interface KeptRefusal {
@@ -33,7 +35,14 @@ export interface KeptRefusal {
 const fileName = 'guard.json'
 
 const read = objectOf<KeptGuard>({
-  trial: orNull(objectOf<KeptTrial>({ fingerprint: text, cuts: listOf(text), before: oneOf(['nothing', 'policy']) })),
+  trial: orNull(
+    objectOf<KeptTrial>({
+      fingerprint: text,
+      cuts: listOf(text),
+      before: oneOf(['nothing', 'policy']),
+      isRisky: truth,
+    }),
+  ),
   refused: orNull(objectOf<KeptRefusal>({ fingerprint: text, cuts: listOf(text), reason: text, atMs: number })),
 })
 

@@ -42,7 +42,7 @@ async function isWaiting({ role, pid }: LockHolder): Promise<boolean> {
 async function isOnTrial(): Promise<boolean> {
   const answer = await askHolder('/guard')
   if (answer?.status !== 200) return false
-  return (JSON.parse(answer.body) as ReturnType<Guard['status']>).trial !== null
+  return (JSON.parse(answer.body) as ReturnType<Guard['status']>).trial?.needsPerson === true
 }
 
 /** The command line of a process; empty where there is none. */

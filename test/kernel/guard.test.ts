@@ -60,7 +60,9 @@ const metricsFlags = ['--metrics-address', metricsAddress] as const
 const ringwall = (...args: readonly string[]) =>
   network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
 
-const acceptedPorts = () => portsAccepted(network, ports)
+/** On a busy machine what is accepted may once seem not to be. */
+const accepts = (expected: readonly number[]) =>
+  eventually(async () => assert.deepEqual(await portsAccepted(network, ports), expected))
 
 /** An administrator's session from outside. */
 const openShell = () =>
@@ -100,14 +102,14 @@ test('a policy that cuts a live session is taken back by itself, and not tried a
   const shell = await openShell()
   await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+  await accepts([7001])
   assert.equal(await arrives(shell.client, shell.server), false)
   assert.match((await readHealth()).problems.join(), /on trial, \d s left: it may cut the session from 198\.18\.0\.9/)
 
   const { reason } = await agent.line(isTakenBack, { timeoutMs: 10_000 })
   assert.equal(reason, `nobody confirmed it, and no packet of the session came within ${seconds} s`)
   assert.ok(await works(shell), 'the session lives on')
-  assert.deepEqual(await acceptedPorts(), [7000])
+  await accepts([7000])
   const health = await readHealth()
   assert.equal(health.status, 503)
   assert.match(health.problems.join(), /Taken back, and not tried again until the policy changes: nobody confirmed it/)
@@ -116,10 +118,10 @@ test('a policy that cuts a live session is taken back by itself, and not tried a
   const from = agent.log.length
   await agent.writePolicy({ ...acceptingPorts(7001), settings: { sessionTimeout: 300 } })
   await agent.line(line => line.msg.startsWith('the policy is refused'), { from })
-  assert.deepEqual(await acceptedPorts(), [7000])
+  await accepts([7000])
 
   await agent.replacePolicy(acceptingPorts(7000, 7001))
-  assert.deepEqual(await acceptedPorts(), [...ports])
+  await accepts([...ports])
   assert.equal((await readHealth()).status, 200)
 })
 
@@ -129,11 +131,11 @@ test('whoever confirms on the host keeps a policy that cuts a live session', { s
   assert.equal((await ringwall('confirm')).exitCode, 1)
   await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+  await accepts([7001])
   const { exitCode, stdout } = await ringwall('confirm')
   assert.deepEqual([exitCode, stdout], [0, 'Confirmed.\n'])
   await agent.line(isConfirmed)
-  assert.deepEqual(await acceptedPorts(), [7001])
+  await accepts([7001])
   assert.equal((await readHealth()).status, 200)
 })
 
@@ -142,12 +144,12 @@ test('a policy that lets the session through ends the trial of one that does not
   const shell = await openShell()
   await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+  await accepts([7001])
   await agent.writePolicy(acceptingPorts(7000, 7001))
   await agent.line(line => line.msg.startsWith('the policy on trial is replaced'))
   assert.ok(await works(shell))
   await setTimeout((seconds + 1) * 1000)
-  assert.deepEqual(await acceptedPorts(), [...ports])
+  await accepts([...ports])
   assert.equal(agent.log.some(isTakenBack), false)
   assert.equal((await readHealth()).status, 200)
 })
@@ -158,7 +160,7 @@ test('the first policy of a host that cuts a live session leaves the host as it 
   const shell = await openShell()
   await using agent = await startLed(acceptingPorts(7001), { awaitInForce: false })
   await agent.line(isTakenBack, { timeoutMs: 10_000 })
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [...ports]))
+  await accepts([...ports])
   assert.ok(await works(shell))
 })
 
@@ -172,16 +174,16 @@ test('an agent that is killed during the trial takes the policy back when it sta
     await using agent = await startLed(null, { policyPath })
     await agent.writePolicy(acceptingPorts(7001))
     await agent.line(isTrial)
-    await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+    await accepts([7001])
     await agent.kill()
   }
-  assert.deepEqual(await acceptedPorts(), [7001])
+  await accepts([7001])
   await using next = await startLed(null, { policyPath, awaitInForce: false })
   await next.line(line => line.msg.startsWith('the agent was ended during a trial'))
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7000]))
+  await accepts([7000])
   assert.ok(await works(shell))
   await next.line(line => line.msg.startsWith('the policy is refused'))
-  assert.deepEqual(await acceptedPorts(), [7000])
+  await accepts([7000])
 })
 
 test('an agent that is stopped during the trial takes the policy back before', { skip: needsKernel }, async () => {
@@ -189,9 +191,9 @@ test('an agent that is stopped during the trial takes the policy back before', {
   const shell = await openShell()
   await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
+  await accepts([7001])
   assert.equal(await agent.stop(), 0)
-  assert.deepEqual(await acceptedPorts(), [7000])
+  await accepts([7000])
   assert.ok(await works(shell))
 })
 
@@ -257,13 +259,13 @@ test('a policy that cuts the agent off from its daemon is taken back, and the da
   const refused = await daemon.next('refused')
   assert.deepEqual([refused.revision, refused.error.kind, refused.retryInMs], [2, 'lockout', 0])
   assert.match(refused.error.message, /ENI eni-host of placement guest on eth0, egress: the source guard/)
-  assert.deepEqual(await acceptedPorts(), [7000])
+  await accepts([7000])
 
   daemon.send(delta(3, []))
   assert.equal((await daemon.next('refused')).revision, 3)
   daemon.send(delta(4, [hostEni('host'), webGroup(...ports)]))
   assert.equal((await daemon.next('enforced')).revision, 4)
-  assert.deepEqual(await acceptedPorts(), [...ports])
+  await accepts([...ports])
 })
 
 test('a daemon that dies during the trial is not reached through it: the policy is taken back', {
@@ -273,19 +275,35 @@ test('a daemon that dies during the trial is not reached through it: the policy 
   await using agent = await startLinked(daemon)
   daemon.send(snapshot(1, 7000))
   assert.equal((await daemon.next('enforced')).revision, 1)
-  const shell = await openShell()
-  daemon.send(delta(2, [webGroup(7001)]))
+  daemon.send(delta(2, [hostEni('guest')]))
   assert.equal((await daemon.next('refused')).error.kind, 'lockout')
   await daemon.kill()
-  await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
-  assert.equal((await ringwall('confirm')).exitCode, 0)
+  assert.equal((await ringwall('confirm')).exitCode, 1, 'nobody on the host can answer for the daemon')
   const { reason } = await agent.line(isTakenBack, { timeoutMs: 10_000 })
   assert.equal(reason, `the daemon was not reached through it within ${seconds} s`)
-  assert.ok(await works(shell))
-  assert.deepEqual(await acceptedPorts(), [7000])
+  await accepts([7000])
 
   await using again = await startDaemon()
   await again.next('hello')
   again.send(delta(2, []))
   assert.match((await again.next('refused')).error.message, /^Taken back, .*: the daemon was not reached through it/)
+})
+
+test('a session that an operator cuts at the daemon stays cut: said, and not rolled back', {
+  skip: needsKernel,
+}, async () => {
+  await using daemon = await startDaemon()
+  await using agent = await startLinked(daemon)
+  daemon.send(snapshot(1, 7000))
+  assert.equal((await daemon.next('enforced')).revision, 1)
+  const shell = await openShell()
+  daemon.send(delta(2, [webGroup(7001)]))
+  assert.equal((await daemon.next('enforced')).revision, 2)
+  assert.equal(await arrives(shell.client, shell.server), false)
+  const { cuts } = await agent.line(line => line.msg === 'the policy of the daemon cuts sessions of administrators')
+  assert.match(String(cuts), /^the session from 198\.18\.0\.9 to 198\.18\.0\.2:7000 /)
+  await setTimeout((seconds + 1) * 1000)
+  await accepts([7001])
+  assert.equal(agent.log.some(isTakenBack), false)
+  assert.equal((await readHealth()).status, 200)
 })

@@ -1,0 +1,59 @@
+/** What stood before a policy on trial, to be put back. */
+import { deleteTable } from '../../rules-compiler/nft/commands.ts'
+import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import { readIr } from '../last-good.ts'
+import type { Nft } from '../nft/nft.ts'
+import type { ReconcileLoop } from '../reconcile/loop.ts'
+import { readTable, takeSnapshot } from '../snapshot.ts'
+import type { StateDir } from '../state-dir.ts'
+
+export type Before =
+  | { readonly kind: 'policy'; readonly ir: PolicyIr }
+  /** No table stood. */
+  | { readonly kind: 'nothing' }
+  /** A table stood whose policy is not known. */
+  | { readonly kind: 'table'; readonly restore: () => Promise<void> }
+
+export interface BeforeParts {
+  readonly loop: Pick<ReconcileLoop, 'setPolicy' | 'forget' | 'settled'>
+  readonly nft: Nft
+  readonly jsonCtTimeout: boolean
+  /** Null keeps nothing. */
+  readonly stateDir: StateDir | null
+}
+
+/** Where the policy in the kernel is not known: that of an earlier life, though a boot may have taken it away. */
+export async function findBefore({ nft, jsonCtTimeout, stateDir }: BeforeParts): Promise<Before> {
+  const kept = await keptPolicy(stateDir)
+  if (kept !== null) return kept
+  const { existed, restore } = await takeSnapshot(nft, jsonCtTimeout)
+  return existed ? { kind: 'table', restore } : { kind: 'nothing' }
+}
+
+/** As it was noted when the trial began. */
+export async function recallBefore(kind: 'nothing' | 'policy', parts: BeforeParts): Promise<Before> {
+  return kind === 'nothing' ? { kind } : findBefore(parts)
+}
+
+export async function putBack(before: Before, { loop, nft }: BeforeParts): Promise<void> {
+  if (before.kind === 'policy') {
+    loop.setPolicy(before.ir)
+    await loop.settled()
+    return
+  }
+  loop.forget()
+  await loop.settled()
+  if (before.kind === 'table') await before.restore()
+  else if ((await readTable(nft)) !== null) await nft.apply([deleteTable])
+}
+
+export function judgedBy(before: Before): PolicyIr | 'nothing' | 'unknown' {
+  if (before.kind === 'policy') return before.ir
+  return before.kind === 'nothing' ? 'nothing' : 'unknown'
+}
+
+async function keptPolicy(stateDir: StateDir | null): Promise<Before | null> {
+  const text = await stateDir?.readPolicyText()
+  const ir = text == null ? null : readIr(text).ir
+  return ir && { kind: 'policy', ir }
+}
