@@ -164,7 +164,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const links = watchLinks({
       onEvent(event) {
         log.debug(event, 'device')
-        loop.devicesChanged()
+        const gone = event.kind === 'removed' ? event.index : undefined
+        loop.devicesChanged(gone)
+        if (gone !== undefined) scrub.scrubber.noteGone(gone)
       },
       onListing(listing) {
         policies.noteLinks(listing)

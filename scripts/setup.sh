@@ -70,6 +70,7 @@ install_debian_packages() {
 unpack_debian_packages() {
   [ "$purpose" = test ] || return 0
   { present bird || unpack bird2; } && { present exabgp || unpack exabgp; } && { present promtool || unpack prometheus alone; } \
+    && { present wg || unpack wireguard-tools alone; } && { present wireguard-go || unpack wireguard-go alone; } \
     || say 'the tests that need it, or what would have come next, will be skipped'
 }
 

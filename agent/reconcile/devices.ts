@@ -27,11 +27,13 @@ export type Bindings = ReadonlyMap<string, Binding>
  * The device of the name a policy gives is the ENI. While there is none of that name, the device that was it last
  * stays it, whatever it is called now: a renamed device is never without its policy. It is let go when the policy gives
  * the ENI another name, or when it has got the name of another ENI, also of one without groups: then it is that one's.
+ * @param gone  indexes of devices removed since `previous`: whatever has one of them now is another device
  */
 export function bindDevices(
   ir: { readonly enis: readonly NamedDevice[]; readonly unattachedEnis: readonly NamedDevice[] },
   devices: readonly Device[],
   previous: Bindings,
+  gone: ReadonlySet<number> = new Set(),
 ): Bindings {
   const alive = new Set(devices.map(device => device.index))
   const byName = new Map(devices.map(device => [device.name, device.index]))
@@ -39,7 +41,8 @@ export function bindDevices(
   const bindings = new Map<string, Binding>()
   for (const { id, device } of ir.enis) {
     const last = previous.get(id)
-    const isStillIts = last?.device === device && alive.has(last.index) && !named.has(last.index)
+    const isAlive = last !== undefined && alive.has(last.index) && !gone.has(last.index)
+    const isStillIts = isAlive && last.device === device && !named.has(last.index)
     const index = byName.get(device) ?? (isStillIts ? last.index : undefined)
     if (index !== undefined) bindings.set(id, { index, device })
   }

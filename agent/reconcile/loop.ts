@@ -74,6 +74,8 @@ export class ReconcileLoop {
   #bindings: Bindings = new Map()
   #devices: readonly Device[] | null = null
   #devicesChanged = false
+  /** Indexes of devices removed since they were bound last. */
+  #gone = new Set<number>()
   #pending = new Set<Cause>()
   #running: Promise<void> | null = null
   #retryTimer: NodeJS.Timeout | undefined
@@ -103,8 +105,12 @@ export class ReconcileLoop {
     clearTimeout(this.#retryTimer)
   }
 
-  /** Devices may have come, gone or been renamed. */
-  devicesChanged(): void {
+  /**
+   * Devices may have come, gone or been renamed.
+   * @param gone  index of one that was removed; another may have it by now
+   */
+  devicesChanged(gone?: number): void {
+    if (gone !== undefined) this.#gone.add(gone)
     this.#devicesChanged = true
     this.#trigger('device')
   }
@@ -170,7 +176,9 @@ export class ReconcileLoop {
     const devices = await this.#listDevices()
     const known = this.#standing
     const standing = known ?? (await this.#read(desired, devices))
-    this.#bindings = bindDevices(desired, devices, this.#bindings)
+    this.#bindings = bindDevices(desired, devices, this.#bindings, this.#gone)
+    // What was removed during the listing may still be in it.
+    if (!this.#devicesChanged) this.#gone.clear()
     const indexes = deviceIndexes(this.#bindings)
     const needed = stampsNeeded(standing, desired, indexes)
     const pool = this.#stampPool(desired.ctMarkMask)

@@ -102,6 +102,8 @@ export class Scrubber {
   /** Of the policy, with the devices as they are called now. */
   #ir: ScrubIr | null = null
   #links: readonly Device[] | null = null
+  /** Indexes of devices removed since they were bound last. */
+  readonly #gone = new Set<number>()
   #bindings: Bindings = new Map()
   #devices: ReadonlySet<string> = new Set()
   /** What was on disk at the start, until the first policy comes. */
@@ -141,6 +143,12 @@ export class Scrubber {
   setPolicy(policy: Pick<PolicyIr, 'scrub'>): void {
     this.#policy = policy
     this.#refreshSoon()
+  }
+
+  /** A device was removed: another may have its index in the listing that follows. */
+  noteGone(index: number): void {
+    this.#gone.add(index)
+    this.#links = this.#links?.filter(link => link.index !== index) ?? null
   }
 
   noteLinks(links: readonly Device[]): void {
@@ -247,7 +255,8 @@ export class Scrubber {
     const enis = ir.instances.flatMap(instance => instance.enis)
     const links = this.#links ?? []
     const before = this.#bindings
-    this.#bindings = bindDevices({ enis, unattachedEnis: [] }, links, before)
+    this.#bindings = bindDevices({ enis, unattachedEnis: [] }, links, before, this.#gone)
+    this.#gone.clear()
     const names = new Map(links.map(link => [link.index, link.name]))
     const nameOf = (eniId: string, device: string) => names.get(this.#bindings.get(eniId)?.index ?? -1) ?? device
     const renamed = enis.some(({ id, device }) => nameOf(id, device) !== device)

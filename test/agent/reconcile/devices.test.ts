@@ -49,6 +49,14 @@ describe('the device of an ENI:', () => {
     assert.deepEqual(bindDevices(other, devicesOf('2 eth0'), before), new Map())
   })
 
+  test('is not another that got the index of one removed', () => {
+    const before = bindDevices(ir, devicesOf('2 eth0, 3 eth1'), new Map())
+    const after = bindDevices(ir, devicesOf('2 other, 3 wan'), before, new Set([2]))
+    assert.deepEqual(Object.fromEntries(deviceIndexes(after)), { 'eni-2': 3 })
+    const returned = bindDevices(ir, devicesOf('2 eth0, 3 eth1'), before, new Set([2]))
+    assert.deepEqual(returned, before)
+  })
+
   test("is not one that has got the name of an ENI without groups' device", () => {
     const before = bindDevices(ir, devicesOf('2 eth0'), new Map())
     assert.deepEqual(bindDevices(ir, devicesOf('2 eth9'), before), new Map())
