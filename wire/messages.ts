@@ -4,6 +4,7 @@
  * does not know, so that fields can be added; anything else is a new `protocolVersion`.
  */
 import type { DdosEvent, DdosSample, DdosStatus } from './ddos.ts'
+import type { ObservedEni } from './observed.ts'
 import type { ViewKey, ViewObject } from './view.ts'
 
 export const protocolVersion = 1
@@ -70,6 +71,8 @@ export type ToDaemon =
       readonly revision: number
       readonly error: { readonly kind: string; readonly message: string }
       readonly retryInMs: number
+      /** It is in force on trial, for `retryInMs`; left out where it is not in force. */
+      readonly trial?: TrialTold
     }
   /** How its instances stand; those that are left out stand as they did. Sent every few seconds where something moved. */
   | { readonly type: 'ddos-status'; readonly instances: readonly DdosStatus[] }
@@ -77,8 +80,21 @@ export type ToDaemon =
   | { readonly type: 'ddos-event'; readonly event: DdosEvent }
   /** Every second, of the instances that are watched. */
   | { readonly type: 'ddos-samples'; readonly samples: readonly DdosSample[] }
+  /**
+   * What its observed ENIs would have dropped; those that are left out are not observed. Whole each time, at most every
+   * `observedReportMs`, and once more without ENIs when none is observed any more.
+   */
+  | { readonly type: 'observed'; readonly enis: readonly ObservedEni[] }
   /** Asks for a certificate for a new key. */
   | { readonly type: 'renew'; readonly publicKey: string; readonly proof: string }
+
+/** A policy that may lock somebody out, and is taken back when its time is over. */
+export interface TrialTold {
+  /** Whom it would cut by what, one sentence each. */
+  readonly cuts: readonly string[]
+  /** Whether `confirm` ends it well. */
+  readonly needsPerson: boolean
+}
 
 export interface EniState {
   readonly id: string
@@ -102,6 +118,8 @@ export type ToAgent =
   | { readonly type: 'ddos-event-kept'; readonly eventId: string; readonly version: number }
   /** Somebody watches these instances; replaces what was said before. Forgotten with the connection. */
   | { readonly type: 'ddos-watch'; readonly instanceIds: readonly string[] }
+  /** An operator wants the policy of this revision, which is on trial. Nothing where it is another that is. */
+  | { readonly type: 'confirm'; readonly revision: number }
   /** Why the daemon ends the connection; a code of `goodbyeCodes`. */
   | { readonly type: 'goodbye'; readonly code: GoodbyeCode; readonly message: string }
 

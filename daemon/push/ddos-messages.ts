@@ -11,9 +11,10 @@ export const maxChanges = 100
 const maxSources = 10
 
 /** Canonical, as `Date.toISOString` writes it, so that text is in the order of time. */
-const time = Type.String({
+export const canonicalTime = Type.String({
   pattern: '^20\\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3])(:[0-5]\\d){2}\\.\\d{3}Z$',
 })
+const time = canonicalTime
 const count = Type.Number({ minimum: 0, maximum: 1e18 })
 const share = Type.Number({ minimum: 0, maximum: 1 })
 const rate = Type.Object({ packetsPerSecond: count, bitsPerSecond: count })

@@ -7,6 +7,7 @@ import { Compile } from 'typebox/compile'
 import type { HostReport, ToDaemon } from '../../wire/messages.ts'
 import { ddosSchemas } from './ddos-messages.ts'
 import { knownFieldsOf } from './known-fields.ts'
+import { observedSchema } from './observed-message.ts'
 import { printableText as text } from './text.ts'
 
 export type Read<T> = { readonly value: T } | { readonly fault: string }
@@ -59,17 +60,22 @@ const schemas = {
     type: Type.Literal('refused'),
     revision,
     error: Type.Object({ kind: text(64), message: Type.String({ maxLength: 64 * 1024 }) }),
-    retryInMs: Type.Number({ minimum: 0 }),
+    retryInMs: Type.Number({ minimum: 0, maximum: 1e9 }),
+    trial: Type.Optional(
+      Type.Object({ cuts: Type.Array(text(512), { maxItems: 64 }), needsPerson: Type.Boolean() }),
+    ),
   }),
   renew: Type.Object({ type: Type.Literal('renew'), publicKey: text(512), proof: text(512) }),
   ...ddosSchemas,
+  observed: observedSchema,
 } as const satisfies Record<ToDaemon['type'], TSchema>
 
 const checks = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]))
-const knownDdosFields = {
+const knownFields = {
   'ddos-status': knownFieldsOf(ddosSchemas['ddos-status']),
   'ddos-event': knownFieldsOf(ddosSchemas['ddos-event']),
   'ddos-samples': knownFieldsOf(ddosSchemas['ddos-samples']),
+  observed: knownFieldsOf(observedSchema),
 }
 const protocolVersionOnly = Compile(Type.Object({ type: Type.Literal('hello'), protocolVersion: Type.Integer() }))
 
@@ -117,15 +123,22 @@ function onlyKnown(message: ToDaemon): ToDaemon {
     case 'enforced':
       return { ...message, enis: message.enis.map(({ id, state }) => ({ id, state })) }
     case 'refused': {
-      const { kind, message: words } = message.error
-      return { ...message, error: { kind, message: printable(words) } }
+      const { type, revision, error, retryInMs, trial } = message
+      return {
+        type,
+        revision,
+        error: { kind: error.kind, message: printable(error.message) },
+        retryInMs,
+        ...(trial !== undefined && { trial: { cuts: trial.cuts, needsPerson: trial.needsPerson } }),
+      }
     }
     case 'renew':
       return message
     case 'ddos-status':
     case 'ddos-event':
     case 'ddos-samples':
-      return knownDdosFields[message.type](message) as ToDaemon
+    case 'observed':
+      return knownFields[message.type](message) as ToDaemon
   }
 }
 

@@ -16,6 +16,9 @@ export interface PushOptions {
   /** The same for what is told of traffic scrubbing. */
   readonly ddosMessageBurst: number
   readonly ddosMessagesPerSecond: number
+  /** The same for what is told of observed ENIs: large, and worth hearing every ten seconds. */
+  readonly observedMessageBurst: number
+  readonly observedMessagesPerSecond: number
   /** Events of one agent are stored at most this often; what comes in between is stored together. */
   readonly ddosEventIntervalMs: number
   /** After the store refused them. */
@@ -38,6 +41,8 @@ export const defaultPushOptions: PushOptions = {
   messagesPerSecond: 10,
   ddosMessageBurst: 400,
   ddosMessagesPerSecond: 20,
+  observedMessageBurst: 10,
+  observedMessagesPerSecond: 0.2,
   ddosEventIntervalMs: 1000,
   ddosRetryMs: 5000,
   reportIntervalMs: 5000,

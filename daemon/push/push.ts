@@ -16,9 +16,10 @@ import { Enrolment } from '../pki/enrolment.ts'
 import type { DdosBoard } from '../services/ddos-board.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Executor } from '../services/executor.ts'
+import type { ObservedBoard } from '../services/observed-board.ts'
 import type { World } from '../state/world.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
-import type { AgentRecord, AgentState } from './agent-record.ts'
+import type { AgentRecord, AgentState, AgentTrial } from './agent-record.ts'
 import {
   ChangeLog,
   type ChangeLogOptions,
@@ -33,6 +34,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { type Impact, impactOf, pastImpactOf } from './impact.ts'
 import { MemberLog, type MemberLogOptions } from './member-log.ts'
 import { createPushMetrics, type PushMetrics } from './metrics.ts'
+import { ObservedReports } from './observed-reports.ts'
 import { defaultPushOptions, type PushOptions } from './options.ts'
 import { AgentRegistry, type AgentStatus } from './registry.ts'
 import { Reports } from './reports.ts'
@@ -84,6 +86,7 @@ export class Push implements EnforcementBoard, SessionListener {
   readonly #enrolment: Enrolment
   readonly #reports: Reports
   readonly #ddos: Ddos
+  readonly #observed: ObservedReports
   readonly #renewals = new Throttle(renewals)
   /** Connections of agents, those that have not said `hello` yet too. */
   readonly #sessions = new Set<AgentSession>()
@@ -131,6 +134,7 @@ export class Push implements EnforcementBoard, SessionListener {
     this.#options = { ...defaultPushOptions, ...parts.options }
     this.#log = log
     this.#ddos = ddos
+    this.#observed = new ObservedReports({ world, now: Date.now })
     this.#registry = new AgentRegistry({ world, now: Date.now })
     this.#metrics = createPushMetrics(registry, () => this.#registry)
     this.#changes = new ChangeLog(parts.changeLog)
@@ -151,6 +155,11 @@ export class Push implements EnforcementBoard, SessionListener {
     return this.#ddos
   }
 
+  /** What observed ENIs would have dropped. */
+  get observed(): ObservedBoard {
+    return this.#observed
+  }
+
   /** What a commit will do, to be asked before the world has it. */
   impactOf(changes: readonly Change[]): Impact {
     return impactOf(this.#parts.world, changes)
@@ -161,9 +170,11 @@ export class Push implements EnforcementBoard, SessionListener {
     const { revision } = commit
     this.#log.append(commit)
     this.#ddos.committed(commit)
+    this.#observed.committed(commit)
     for (const record of this.#registry.apply(commit)) {
       this.#letGo(record, 'revoked', 'the agent was revoked')
       this.#ddos.revoked(record.id)
+      this.#observed.forget(record.id)
       tellWaiters(record)
     }
     this.#endReplaced(commit)
@@ -188,6 +199,20 @@ export class Push implements EnforcementBoard, SessionListener {
 
   agentStatus(agentId: string): AgentStatus | undefined {
     return this.#registry.statusOf(agentId)
+  }
+
+  /**
+   * An operator wants the policy that an agent has on trial.
+   * @throws {ApiError} 409 where none there waits for anybody
+   */
+  confirmTrial(agentId: string): AgentTrial {
+    const trial = this.#registry.get(agentId)?.trial ?? null
+    if (trial === null || !trial.needsPerson || trial.untilMs <= Date.now()) {
+      const message = `Cannot confirm for agent "${agentId}": expected a policy on trial there that waits for somebody`
+      throw new ApiError(409, 'NothingOnTrial', message)
+    }
+    this.#say(agentId, { type: 'confirm', revision: trial.revision })
+    return trial
   }
 
   agentsTouchedBy(changes: readonly Change[]): readonly string[] {
@@ -279,6 +304,7 @@ export class Push implements EnforcementBoard, SessionListener {
     this.#letGo(record, 'replaced', `the agent has connected again, from ${sourceAddress}`)
     record.link = session
     record.refusing = false
+    record.trial = null
     record.enforced = this.#revisionOf(enforced)
     this.#registry.look(record)
     this.#heartbeat.add(session, record)
@@ -300,6 +326,7 @@ export class Push implements EnforcementBoard, SessionListener {
     if (standing === 'foreign') return null
     if (standing === 'unsent') return `enforced: revision ${revision} was not sent`
     record.refusing = false
+    record.trial = null
     record.enis = enis
     if (record.enforced === null || record.enforced < revision) record.enforced = revision
     if (record.lastError !== null && record.lastError.revision <= revision) record.lastError = null
@@ -310,12 +337,15 @@ export class Push implements EnforcementBoard, SessionListener {
     return null
   }
 
-  refused(record: AgentRecord, { revision, error: { kind, message } }: Of<'refused'>): string | null {
+  refused(record: AgentRecord, answer: Of<'refused'>): string | null {
+    const { revision, error, retryInMs, trial } = answer
+    const { kind, message } = error
     const standing = judgeAnswer(record, revision)
     if (standing === 'foreign') return null
     if (standing === 'unsent') return `refused: revision ${revision} was not sent`
     record.refusing = true
     record.lastError = { revision, kind, message, atMs: Date.now() }
+    record.trial = trial === undefined ? null : { ...trial, revision, untilMs: Date.now() + retryInMs }
     this.#sender.answered(record, revision)
     this.#metrics.refusals.inc()
     this.#parts.logger.warn({ agent: record.id, revision, kind, message }, 'agent refuses a revision')
@@ -344,6 +374,10 @@ export class Push implements EnforcementBoard, SessionListener {
     return this.#ddos.take(record.id, message, this.#sourceOf(record.id))
   }
 
+  observing({ id }: AgentRecord, { enis }: Of<'observed'>): void {
+    this.#observed.take(id, enis)
+  }
+
   closed(session: AgentSession): void {
     this.#sessions.delete(session)
     this.#heartbeat.delete(session)
@@ -361,6 +395,7 @@ export class Push implements EnforcementBoard, SessionListener {
   #unlink(record: AgentRecord): void {
     record.link = null
     record.refusing = false
+    record.trial = null
     this.#sender.forget(record)
     this.#ddos.left(record.id)
     this.#registry.look(record)

@@ -2,6 +2,7 @@
 import type { WebSocket } from 'ws'
 import type { Logger } from '../../common/log.ts'
 import { type GoodbyeCode, protocolVersion, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
+import { observedReportMs } from '../../wire/observed.ts'
 import type { DdosMessage } from '../ddos/ddos.ts'
 import type { AgentRecord, Link } from './agent-record.ts'
 import { Allowance } from './allowance.ts'
@@ -20,6 +21,7 @@ export interface SessionListener {
   refused(record: AgentRecord, message: Of<'refused'>): string | null
   renew(record: AgentRecord, message: Of<'renew'>): void
   scrubbing(record: AgentRecord, message: DdosMessage): string | null
+  observing(record: AgentRecord, message: Of<'observed'>): void
   closed(session: AgentSession): void
 }
 
@@ -55,6 +57,7 @@ export class AgentSession implements Link {
   #helloTimer: NodeJS.Timeout | undefined
   readonly #messages: Allowance
   readonly #ddosMessages: Allowance
+  readonly #observedMessages: Allowance
   #ended = false
 
   constructor(
@@ -68,9 +71,13 @@ export class AgentSession implements Link {
     this.sourceAddress = sourceAddress
     this.#socket = socket
     this.#parts = parts
-    const { messageBurst, messagesPerSecond, ddosMessageBurst, ddosMessagesPerSecond } = parts.options
-    this.#messages = new Allowance({ burst: messageBurst, perSecond: messagesPerSecond })
-    this.#ddosMessages = new Allowance({ burst: ddosMessageBurst, perSecond: ddosMessagesPerSecond })
+    const { options } = parts
+    this.#messages = new Allowance({ burst: options.messageBurst, perSecond: options.messagesPerSecond })
+    this.#ddosMessages = new Allowance({ burst: options.ddosMessageBurst, perSecond: options.ddosMessagesPerSecond })
+    this.#observedMessages = new Allowance({
+      burst: options.observedMessageBurst,
+      perSecond: options.observedMessagesPerSecond,
+    })
     this.#helloTimer = setTimeout(() => {
       parts.metrics.connectionsRefused.inc({ reason: 'too-slow' })
       this.end('protocol', 'expected hello')
@@ -153,8 +160,7 @@ export class AgentSession implements Link {
       return
     }
     const answersUpdate = record.outstanding !== null && 'revision' in message
-    const isDdos = message.type.startsWith('ddos-')
-    if (!answersUpdate && !(isDdos ? this.#allowDdos() : this.#allow())) return
+    if (!answersUpdate && !this.#allowMessage(message)) return
     switch (message.type) {
       case 'enforced':
         this.#refuseIf(listener.enforced(record, message))
@@ -172,6 +178,9 @@ export class AgentSession implements Link {
       case 'ddos-event':
       case 'ddos-samples':
         this.#refuseIf(listener.scrubbing(record, message))
+        break
+      case 'observed':
+        listener.observing(record, message)
         break
       default:
         message satisfies never
@@ -195,6 +204,11 @@ export class AgentSession implements Link {
     this.end('protocol', `Cannot speak version ${version} of the protocol: expected ${protocolVersion}`)
   }
 
+  #allowMessage({ type }: ToDaemon): boolean {
+    if (type === 'observed') return this.#allowObserved()
+    return type.startsWith('ddos-') ? this.#allowDdos() : this.#allow()
+  }
+
   /** What answers no update costs something of what an agent may say in a time. */
   #allow(): boolean {
     const isAllowed = this.#messages.take()
@@ -206,6 +220,13 @@ export class AgentSession implements Link {
   #allowDdos(): boolean {
     const isAllowed = this.#ddosMessages.take()
     if (!isAllowed) this.#bad(`expected at most ${this.#parts.options.ddosMessagesPerSecond} of scrubbing a second`)
+    return isAllowed
+  }
+
+  #allowObserved(): boolean {
+    const isAllowed = this.#observedMessages.take()
+    const seconds = observedReportMs / 1000
+    if (!isAllowed) this.#bad(`expected a report of observed network interfaces at most every ${seconds} s`)
     return isAllowed
   }
 }
