@@ -13,8 +13,10 @@ export interface Reply {
 /** Lines for as long as there is somebody who reads them. */
 export interface LineStream {
   readonly contentType: string
-  /** A line that a slow reader has no room for is lost to it. @returns what ends it */
-  readonly start: (write: (line: string) => void) => () => void
+  /** What waits for a slow reader at most; what Node keeps for a connection where left out. */
+  readonly mostWaitingBytes?: number
+  /** A line that a slow reader has no room for is lost to it, and `write` gives false. @returns what ends it */
+  readonly start: (write: (line: string) => boolean) => () => void
 }
 
 /** What to answer a GET with, keyed by path; given what stands behind the question mark. */
@@ -61,7 +63,8 @@ function replyTo(request: IncomingMessage, route: Routes[string] | undefined, qu
   return route === undefined ? jsonReply(404, { error: 'no such path' }) : route(query)
 }
 
-function stream(response: ServerResponse, { contentType, start }: LineStream, onEnd: () => void): void {
+function stream(response: ServerResponse, answer: LineStream, onEnd: () => void): void {
+  const { contentType, mostWaitingBytes, start } = answer
   // Who went away meanwhile closes nothing any more.
   if (response.destroyed) {
     onEnd()
@@ -69,8 +72,12 @@ function stream(response: ServerResponse, { contentType, start }: LineStream, on
   }
   response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' })
   response.flushHeaders()
+  const isFull = () =>
+    mostWaitingBytes === undefined ? response.writableNeedDrain : response.writableLength > mostWaitingBytes
   const end = start(line => {
-    if (!response.writableNeedDrain) response.write(`${line}\n`)
+    if (isFull()) return false
+    response.write(`${line}\n`)
+    return true
   })
   response.once('close', () => {
     end()

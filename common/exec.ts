@@ -127,30 +127,58 @@ export interface LineProcess {
 /** Starts a command that prints lines until it is ended; one that prints a line without end is ended too. */
 export function spawnLines(command: readonly string[], options: LineProcessOptions): LineProcess {
   const child = start(command, options.takesInput ? 'pipe' : 'ignore', {})
-  // A write to a process that has ended: its end is told.
-  child.stdin?.on('error', () => {})
-  let open = true
-  let lastError = ''
+  const running = follow(child, command, options)
   readLines(
     child.stdout!,
-    line => open && options.onLine(line),
+    line => running.isOpen() && options.onLine(line),
     () => child.kill('SIGKILL'),
   )
-  readLines(child.stderr!, line => {
-    if (!open) return
-    if (line.trim() !== '') lastError = line.trim()
-    options.onErrorLine?.(line)
-  })
-  const gone = ended(child, command).then(
-    ({ exitCode, signal }) => `"${summary(command)}" ended (${lastError || signal || `exit code ${exitCode}`})`,
-    error => error.message as string,
-  )
-  gone.then(reason => open && options.onEnd(reason))
   return {
     pid: child.pid,
     write(text) {
       child.stdin?.write(text)
     },
+    close: running.close,
+  }
+}
+
+export interface ByteProcessOptions extends Pick<LineProcessOptions, 'onErrorLine' | 'onEnd'> {
+  readonly onBytes: (chunk: Buffer) => void
+}
+
+/**
+ * Starts a command that writes bytes until it is ended. Its standard input is a pipe that stays open and empty: its end
+ * tells the command that this process is gone, however that came.
+ */
+export function spawnBytes(command: readonly string[], options: ByteProcessOptions): Omit<LineProcess, 'write'> {
+  const child = start(command, 'pipe', {})
+  const running = follow(child, command, options)
+  child.stdout!.on('data', chunk => running.isOpen() && options.onBytes(chunk))
+  return { pid: child.pid, close: running.close }
+}
+
+/** Until the end of a command, or ours of listening to it. */
+function follow(
+  child: ChildProcess,
+  command: readonly string[],
+  { onErrorLine, onEnd }: Pick<LineProcessOptions, 'onErrorLine' | 'onEnd'>,
+) {
+  // A write to a process that has ended: its end is told.
+  child.stdin?.on('error', () => {})
+  let open = true
+  let lastError = ''
+  readLines(child.stderr!, line => {
+    if (!open) return
+    if (line.trim() !== '') lastError = line.trim()
+    onErrorLine?.(line)
+  })
+  const gone = ended(child, command).then(
+    ({ exitCode, signal }) => `"${summary(command)}" ended (${lastError || signal || `exit code ${exitCode}`})`,
+    error => error.message as string,
+  )
+  gone.then(reason => open && onEnd(reason))
+  return {
+    isOpen: () => open,
     async close() {
       open = false
       child.kill('SIGKILL')

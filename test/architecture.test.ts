@@ -51,7 +51,14 @@ const prohibitions: readonly Prohibition[] = [
     name: 'what daemon and agent share knows neither',
     reason: 'logs, files, child processes and process metrics are the same in both',
     files: /^common\//,
+    except: /^common\/config\//,
     not: /^(rules-compiler|wire|daemon|agent|cli|lab|bench|scripts|test)\//,
+  },
+  {
+    name: 'configuration is read as policy files are',
+    reason: 'YAML, JSON and shapes are read in one place, which is the compiler’s; of policies it knows nothing',
+    files: /^common\/config\//,
+    not: /^(rules-compiler\/(?!validate\/(formats|nearest-word|problem|read-shape|read-text|report)\.ts$)|(wire|daemon|agent|cli|lab|bench|scripts|test)\/)/,
   },
   {
     name: 'the wire knows no side',
@@ -115,7 +122,7 @@ const prohibitions: readonly Prohibition[] = [
     name: 'one place runs nft',
     reason: 'calls are made one after the other, and only in namespaces that may be touched',
     files: /^(agent|cli)\//,
-    except: /^agent\/((nft|watch|conntrack)\/|guard\/sessions\.ts$)/,
+    except: /^agent\/((nft|watch|conntrack)\/|guard\/sessions\.ts$|logs\/reader\.ts$)/,
     not: /^common\/exec\.ts$/,
   },
   {

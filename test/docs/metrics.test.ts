@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import type { Registry } from 'prom-client'
 import { createGuardMetrics } from '../../agent/guard/metrics.ts'
 import { createLinkMetrics } from '../../agent/link/metrics.ts'
+import { createLogMetrics } from '../../agent/logs/metrics.ts'
 import { createMetrics as createAgentMetrics } from '../../agent/metrics.ts'
 import { createScrubMetrics } from '../../agent/scrub/metrics.ts'
 import { createNotifierMetrics } from '../../common/notify/metrics.ts'
@@ -21,6 +22,7 @@ function agentRegistry(): Registry {
   createLinkMetrics(registry, () => Date.now())
   createScrubMetrics(registry)
   createGuardMetrics(registry)
+  createLogMetrics(registry)
   createNotifierMetrics(registry)
   return registry
 }
@@ -44,7 +46,7 @@ for (const { process, registry, headings } of [
   {
     process: 'agent',
     registry: agentRegistry(),
-    headings: ['## The agent', '## Traffic scrubbing', '## Led by a daemon', '## Notifications'],
+    headings: ['## The agent', '## Logs of packets', '## Traffic scrubbing', '## Led by a daemon', '## Notifications'],
   },
   { process: 'daemon', registry: daemonRegistry(), headings: ['## The daemon', '## Notifications'] },
 ]) {
