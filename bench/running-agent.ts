@@ -24,7 +24,7 @@ export class RunningAgent implements AsyncDisposable {
   readonly #waiting: ((atMs: number) => void)[] = []
 
   constructor(namespace: Namespace, policyPath: string) {
-    const args = ['agent', '--policy', policyPath, '--metrics-address', 'none']
+    const args = ['agent', '--config', 'none', '--policy', policyPath, '--metrics-address', 'none']
     this.#process = namespace.spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     createInterface({ input: this.#process.stdout! }).on('line', line => {
       if (line.includes('"msg":"in force"')) this.#waiting.shift()?.(performance.now())

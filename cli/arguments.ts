@@ -1,6 +1,7 @@
 /** Reading a command's arguments; whatever is wrong with them names the flag. */
-import { isIP } from 'node:net'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { flagOf } from '../common/config/setting.ts'
+import { nearestWord } from '../rules-compiler/validate/nearest-word.ts'
 import { UsageError } from './command.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -16,6 +17,40 @@ export function parseArguments<const T extends Options>(args: readonly string[],
     // Node's messages name the flag in their first sentence and go on with advice on "--" that fits no command here.
     throw new UsageError((error as Error).message.split(/\.\s/)[0])
   }
+}
+
+export interface SettingFlags {
+  /** By key; of a flag that is given twice, the last. */
+  readonly texts: ReadonlyMap<string, string>
+  readonly faults: readonly string[]
+}
+
+/**
+ * Flags of settings, each with a value, and nothing else.
+ * @param keys  `metricsAddress` for `--metrics-address`
+ */
+export function parseSettingFlags(args: readonly string[], keys: readonly string[]): SettingFlags {
+  const keyOf = new Map(keys.map(key => [flagOf(key), key]))
+  const options = Object.fromEntries(keys.map(key => [flagOf(key).slice(2), { type: 'string' } as const]))
+  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true })
+  const texts = new Map<string, string>()
+  const faults: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') faults.push(`unexpected argument "${token.value}"`)
+    if (token.kind !== 'option') continue
+    const { rawName, value, inlineValue } = token
+    const key = keyOf.get(rawName)
+    const isNext = inlineValue === false && value !== undefined && value.startsWith('-')
+    if (key === undefined) faults.push(unknownFlag(rawName, [...keyOf.keys()]))
+    else if (value === undefined || isNext) faults.push(`${rawName} has no value`)
+    else texts.set(key, value)
+  }
+  return { texts, faults }
+}
+
+function unknownFlag(name: string, known: readonly string[]): string {
+  const nearest = nearestWord(name, known)
+  return `unknown flag "${name}"${nearest === null ? '' : `; is "${nearest}" meant?`}`
 }
 
 /** @throws {UsageError} if there is any argument */
@@ -50,21 +85,4 @@ export function numberFlag(flag: string, value: string, [first, last]: readonly 
   const number = /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN
   if (number >= first && number <= last) return number
   throw new UsageError(`--${flag} is "${value}", expected a number from ${first} to ${last}`)
-}
-
-export interface Endpoint {
-  readonly address: string
-  readonly port: number
-}
-
-/**
- * @param orElse  what else the flag takes, for the message
- * @throws {UsageError} if the value is not ADDRESS:PORT, an IPv6 address in brackets
- */
-export function addressFlag(flag: string, value: string, orElse = ''): Endpoint {
-  const [, address, port] = /^\[?([^[\]]+)\]?:(\d+)$/.exec(value) ?? []
-  if (address === undefined || port === undefined || isIP(address) === 0) {
-    throw new UsageError(`--${flag} is "${value}", expected ADDRESS:PORT such as 127.0.0.1:9469${orElse}`)
-  }
-  return { address, port: numberFlag(flag, port, [0, 65_535]) }
 }

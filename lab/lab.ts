@@ -41,6 +41,8 @@ export interface LabOptions {
 export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise<boolean> {
   if (process.getuid?.() !== 0) throw new Error('the lab makes network namespaces, which needs root; try sudo')
   process.env.RINGWALL_LAB_ONLY = '1'
+  // The hosts of the lab are not this machine.
+  for (const service of ['AGENT', 'DAEMON']) process.env[`RINGWALL_${service}_CONFIG`] = 'none'
   const printBlock = (title: string, lines: readonly string[]) => print(`\n${title}\n\n  ${lines.join('\n  ')}`)
   const left = await removeStale()
   removeStaleFolders()

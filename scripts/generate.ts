@@ -3,18 +3,29 @@
  *
  *   docs/policy.schema.json                     the JSON Schema of policy files, from rules-compiler/validate/schema.ts
  *   rules-compiler/model/instance-type-table.ts the published thresholds, from data/instance-types.csv
+ *   docs/{agent,daemon}-config.schema.json      the JSON Schemas of settings, from agent/config.ts and daemon/config.ts
+ *   docs/configuration.md                       its tables, from the same
+ *   systemd/{agent,daemon}.yaml                 files with every setting as a comment, from the same
  *
  * Usage: scripts/generate.ts
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { agentConfig } from '../agent/config.ts'
+import { exampleFileOf, jsonSchemaOf, withTables } from '../common/config/describe.ts'
+import { daemonConfig } from '../daemon/config.ts'
 import { schemaText } from '../rules-compiler/validate/schema.ts'
 
 const root = join(import.meta.dirname, '..')
 const csv = await readFile(join(root, 'data/instance-types.csv'), 'utf8')
+const configs = [agentConfig, daemonConfig]
+const configuration = await readFile(join(root, 'docs/configuration.md'), 'utf8')
 const files = {
   'docs/policy.schema.json': schemaText(),
   'rules-compiler/model/instance-type-table.ts': tableModule(csv),
+  'docs/configuration.md': withTables(configuration, configs),
+  ...Object.fromEntries(configs.map(each => [`docs/${each.program}-config.schema.json`, jsonSchemaOf(each)])),
+  ...Object.fromEntries(configs.map(each => [`systemd/${each.program}.yaml`, exampleFileOf(each)])),
 }
 for (const [file, text] of Object.entries(files)) {
   await writeFile(join(root, file), text)

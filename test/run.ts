@@ -34,6 +34,8 @@ interface FileResult {
 }
 
 process.env.RINGWALL_LAB_ONLY = '1'
+// What this machine's own services are set to is nothing to tests.
+for (const service of ['AGENT', 'DAEMON']) process.env[`RINGWALL_${service}_CONFIG`] = 'none'
 process.chdir(projectFolder)
 const files = selectFiles(process.argv.slice(2))
 const started = performance.now()

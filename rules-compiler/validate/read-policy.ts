@@ -4,9 +4,8 @@ import { buildPolicy } from './build-policy.ts'
 import { makeContext } from './check-context.ts'
 import { checks } from './checks.ts'
 import type { Problem } from './problem.ts'
-import { readJson } from './read-json.ts'
 import { readShape, type Schema, type Sound } from './read-shape.ts'
-import { readYaml } from './read-yaml.ts'
+import { type ReadOptions, readText } from './read-text.ts'
 import { Report } from './report.ts'
 import { type PolicyFile, policySchema } from './schema.ts'
 
@@ -15,16 +14,10 @@ export type PolicyReading =
   | { readonly policy: Policy; readonly problems: readonly [] }
   | { readonly policy: null; readonly problems: readonly Problem[] }
 
-export interface ReadOptions {
-  /** Left out: JSON where the text begins with `{`, after blanks; otherwise YAML. */
-  readonly format?: 'json' | 'yaml'
-}
-
 /** Reads and checks a policy file. Nothing in the text makes it throw; docs/policy-file.md says what may stand there. */
 export function readPolicy(text: string, options: ReadOptions = {}): PolicyReading {
   const report = new Report()
-  const { format = /^\uFEFF?\s*\{/.test(text) ? 'json' : 'yaml' } = options
-  const value = (format === 'json' ? readJson : readYaml)(text.replace(/^\uFEFF/, ''), report)
+  const value = readText(text, report, options)
   return report.problems.length > 0 ? { policy: null, problems: report.problems } : checkPolicy(value)
 }
 

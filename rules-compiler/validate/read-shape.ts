@@ -33,7 +33,7 @@ export interface Schema {
   readonly maxItems?: number
   readonly enum?: readonly unknown[]
   readonly const?: unknown
-  /** An entry of formats.ts; it says all that `pattern` says and more, so that one is not asked. */
+  /** An entry of formats.ts, or of the caller's own; it says all that `pattern` says and more, so that one is not asked. */
   readonly format?: string
   readonly minLength?: number
   readonly maxLength?: number
@@ -41,14 +41,26 @@ export interface Schema {
   readonly maximum?: number
 }
 
-/** @returns what is sound of the value; undefined where it is faulty itself. Faults go to the report. */
-export function readShape(schema: Schema, value: unknown, path: string, report: Report): unknown {
-  if (schema.format !== undefined) return readFormat(schema.format, value, path, report)
+/** What `format` may name, by its name. */
+export type Formats = Readonly<Record<string, Format<unknown>>>
+
+/**
+ * @param known  the formats that the schema names; those of policy files where left out
+ * @returns what is sound of the value; undefined where it is faulty itself. Faults go to the report.
+ */
+export function readShape(
+  schema: Schema,
+  value: unknown,
+  path: string,
+  report: Report,
+  known: Formats = formats,
+): unknown {
+  if (schema.format !== undefined) return readFormat(known[schema.format]!, value, path, report)
   switch (schema.type) {
     case 'object':
-      return readObject(schema, value, path, report)
+      return readObject(schema, value, path, report, known)
     case 'array':
-      return readArray(schema, value, path, report)
+      return readArray(schema, value, path, report, known)
     default:
       return readScalar(schema, value, path, report)
   }
@@ -59,7 +71,7 @@ export function isGiven<T extends object>(object: T, field: keyof T): boolean {
   return Object.hasOwn(object, field)
 }
 
-function readObject(schema: Schema, value: unknown, path: string, report: Report): unknown {
+function readObject(schema: Schema, value: unknown, path: string, report: Report, known: Formats): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return refuse('wrong-type', { action: readAction(value), value, expected: 'an object' }, path, report)
   }
@@ -67,11 +79,11 @@ function readObject(schema: Schema, value: unknown, path: string, report: Report
   for (const [name, field] of Object.entries(value)) {
     const fieldSchema = schemaOf(schema, name)
     if (fieldSchema === null) reportUnknownField(schema, name, path, report)
-    else sound.push([name, readShape(fieldSchema, field, fieldPath(path, name), report)])
+    else sound.push([name, readShape(fieldSchema, field, fieldPath(path, name), report, known)])
   }
   for (const name of schema.required ?? []) {
     if (Object.hasOwn(value, name)) continue
-    const expected = expectation(schema.properties![name]!)
+    const expected = expectation(schema.properties![name]!, known)
     report.add('missing', fieldPath(path, name), { action: `do without ${name}`, expected })
   }
   return Object.fromEntries(sound)
@@ -89,24 +101,23 @@ function reportUnknownField(schema: Schema, name: string, path: string, report: 
   report.add('unknown-field', fieldPath(path, name), { action: 'read field', value: name, expected })
 }
 
-function readArray(schema: Schema, value: unknown, path: string, report: Report): unknown {
+function readArray(schema: Schema, value: unknown, path: string, report: Report, known: Formats): unknown {
   if (!Array.isArray(value))
     return refuse('wrong-type', { action: readAction(value), value, expected: 'a list' }, path, report)
   const { items, maxItems } = schema as Schema & { readonly items: Schema }
   if (maxItems !== undefined && value.length > maxItems)
     return refuse('invalid-value', { action: 'read', value, expected: `a list of at most ${maxItems}` }, path, report)
-  const format = formatOf(items)
-  if (format === null) return value.map((item, index) => readShape(items, item, `${path}[${index}]`, report))
+  const format = formatOf(items, known)
+  if (format === null) return value.map((item, index) => readShape(items, item, `${path}[${index}]`, report, known))
   // The long lists are lists of addresses: no path is written for an item that is in order.
-  return value.map((item, index) => format.parse(item) ?? readShape(items, item, `${path}[${index}]`, report))
+  return value.map((item, index) => format.parse(item) ?? readShape(items, item, `${path}[${index}]`, report, known))
 }
 
-function formatOf(schema: Schema): Format<unknown> | null {
-  return schema.format === undefined ? null : formats[schema.format as keyof typeof formats]
+function formatOf(schema: Schema, known: Formats): Format<unknown> | null {
+  return schema.format === undefined ? null : known[schema.format]!
 }
 
-function readFormat(name: string, value: unknown, path: string, report: Report): unknown {
-  const format: Format<unknown> = formats[name as keyof typeof formats]
+function readFormat(format: Format<unknown>, value: unknown, path: string, report: Report): unknown {
   const parsed = format.parse(value)
   if (parsed !== null) return parsed
   const code = typeof value === 'string' ? 'invalid-value' : 'wrong-type'
@@ -154,8 +165,8 @@ function isWithin(schema: Schema, value: unknown): boolean {
 }
 
 /** What a schema asks for, in words. */
-function expectation(schema: Schema): string {
-  const format = formatOf(schema)
+function expectation(schema: Schema, known: Formats = {}): string {
+  const format = formatOf(schema, known)
   if (format !== null) return format.expected
   if (schema.const !== undefined) return `"${schema.const}"`
   if (schema.enum !== undefined) return schema.enum.map(choice => `"${choice}"`).join(' or ')

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { notifyOptions, readNotifyFlags } from '../../cli/notify-flags.ts'
+import { notifySettings, openNotify } from '../../common/config/notify.ts'
+import { flagOf } from '../../common/config/setting.ts'
 import { bodyOf, variablesOf } from '../../common/notify/notification.ts'
 import { notifierLimits } from '../../common/notify/notifier.ts'
 import { post } from '../../common/notify/webhook.ts'
@@ -20,7 +21,7 @@ const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``)
 const firstCells = (heading: string) => tableUnder(page, heading).map(([first = '']) => first)
 
 test('the page has every flag', () => {
-  assert.deepEqual(firstCells('# Notifications'), quoted(Object.keys(notifyOptions).map(name => `--${name}`)))
+  assert.deepEqual(firstCells('# Notifications'), quoted(Object.keys(notifySettings([], [])).map(flagOf)))
 })
 
 test('the page has every kind', () => assert.deepEqual(firstCells('## Kinds'), quoted(notificationKinds)))
@@ -104,5 +105,7 @@ describe('the snippet that verifies a webhook', async () => {
 test('the commands on the page are ones the flags take', async () => {
   const [, json = ''] = /of it and its arguments: `(.*?)`/.exec(page) ?? []
   assert.deepEqual(JSON.parse(json), ['/usr/bin/logger', '-t', 'ddos'])
-  await assert.rejects(readNotifyFlags({ 'notify-command': JSON.stringify(['/nowhere', '-t']) }), { message: /ENOENT/ })
+  const told = { notifyUrl: null, notifySecretFile: null, notifyKinds: notificationKinds }
+  const { faults } = await openNotify({ ...told, notifyCommand: ['/nowhere', '-t'] })
+  assert.match(faults.join('\n'), /^Cannot run "\/nowhere": ENOENT/)
 })

@@ -1,0 +1,94 @@
+/** Values of settings that are more than their JSON type says, and how each is read. */
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import type { Format } from '../../rules-compiler/validate/formats.ts'
+import { isLoopback } from '../loopback.ts'
+import { parseCommand } from '../notify/command.ts'
+import { parseWebhookUrl } from '../notify/webhook.ts'
+
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+export type Listen =
+  | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export type FormatName = keyof ReturnType<typeof formatsAt>
+
+/** @param folder  what relative paths are relative to */
+export function formatsAt(folder: string) {
+  return {
+    path: textFormat('path', 'a path', text => parsePath(text, folder)),
+    endpoint: textFormat('address', 'ADDRESS:PORT such as 127.0.0.1:9469, IPv6 in brackets', parseEndpoint),
+    'loopback-endpoint': textFormat(
+      'address',
+      'a loopback address and a port such as 127.0.0.1:9469 or [::1]:9469, or none',
+      text => (text === 'none' ? text : parseLoopback(text)),
+    ),
+    listen: textFormat('address', 'ADDRESS:PORT such as 127.0.0.1:9480, IPv6 in brackets, or unix:PATH', text =>
+      parseListen(text, folder),
+    ),
+    'https-url': textFormat('URL', 'https://HOST:PORT', parseHttpsUrl),
+    'webhook-url': textFormat('URL', 'https://HOST/PATH or http://HOST/PATH, without user and password', text =>
+      nullOnError(() => parseWebhookUrl(text)),
+    ),
+    command: {
+      name: 'command',
+      expected: 'the path of a program from / on, or ["PATH", "ARGUMENT", …]',
+      parse: parseProgram,
+    },
+  } as const satisfies Record<string, Format<unknown>>
+}
+
+function textFormat<T>(name: string, expected: string, parse: (text: string) => T | null): Format<T> {
+  return { name, expected, parse: value => (typeof value === 'string' ? parse(value) : null) }
+}
+
+function parsePath(text: string, folder: string): string | null {
+  return text === '' || /\p{Cc}/u.test(text) ? null : resolve(folder, text)
+}
+
+function parseEndpoint(text: string): Endpoint | null {
+  const [, inBrackets, plain, digits = ''] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const address = inBrackets ?? plain ?? ''
+  const port = Number(digits)
+  const family = inBrackets === undefined ? 4 : 6
+  return isIP(address) === family && port <= 65_535 ? { address, port } : null
+}
+
+function parseLoopback(text: string): Endpoint | null {
+  const endpoint = parseEndpoint(text)
+  return endpoint !== null && isLoopback(endpoint.address) ? endpoint : null
+}
+
+function parseListen(text: string, folder: string): Listen | null {
+  const [, path] = /^unix:(.+)$/s.exec(text) ?? []
+  if (path !== undefined) {
+    const absolute = parsePath(path, folder)
+    return absolute === null ? null : { kind: 'unix', path: absolute }
+  }
+  const endpoint = parseEndpoint(text)
+  return endpoint === null ? null : { kind: 'tcp', ...endpoint }
+}
+
+function parseHttpsUrl(text: string): string | null {
+  const url = URL.parse(text)
+  const isBare = url?.protocol === 'https:' && url.pathname === '/' && `${url.search}${url.hash}${url.username}` === ''
+  return isBare ? url.origin : null
+}
+
+/** A list in the file is the same as its JSON text in a flag. */
+function parseProgram(value: unknown): readonly string[] | null {
+  if (typeof value !== 'string' && !Array.isArray(value)) return null
+  return nullOnError(() => parseCommand(typeof value === 'string' ? value : JSON.stringify(value)))
+}
+
+function nullOnError<T>(parse: () => T): T | null {
+  try {
+    return parse()
+  } catch {
+    return null
+  }
+}
