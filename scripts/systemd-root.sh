@@ -1,31 +1,72 @@
 #!/bin/sh
-# Makes the root folder of a small Debian with systemd, for tests of the units; nothing is installed on this machine.
-# Prints nothing where it is there already. Needs root, and some 20 s.
-# Usage: systemd-root.sh
-set -eu
+# Makes root folders of small Debians with systemd, for tests; nothing is installed on this machine. Prints nothing where
+# they are there already. Needs root, and half a minute or a whole one for each. Where one cannot be made the reason
+# is left beside it, for the tests that are skipped then.
+# Usage: systemd-root.sh [NAME…]
+#   bookworm            (if left out) what the units of Ringwall need
+#   bookworm-firewalls  that, and firewall managers and container engines
+set -u
 PATH=$PATH:/usr/sbin:/sbin
 scripts=$(dirname "$(readlink -f "$0")")
 cache=$scripts/../node_modules/.cache
-suite=bookworm
-root=$cache/systemd-root/$suite
-[ -d "$root" ] && exit 0
+roots=$cache/systemd-root
+[ $# -gt 0 ] || set -- bookworm
 
 fail() { echo "systemd-root: $*" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || fail 'needs root'
-for package in mmdebstrap systemd-container; do
-  sh "$scripts/unpack-debian.sh" "$package" alone
-done
 
-echo "systemd-root: fetching Debian $suite for tests, half a minute or so" >&2
-mkdir -p "$cache/systemd-root"
-new=$(mktemp -d "$cache/systemd-root/.$suite.XXXXXX")
-trap 'rm -rf "$new"' EXIT
-packages=systemd,systemd-sysv,dbus,nftables,iproute2,conntrack,iputils-ping,libstdc++6
-"$cache/debian/mmdebstrap/usr/bin/mmdebstrap" --mode=root --variant=minbase --include="$packages" "$suite" "$new/debian" \
-  >"$new/log" 2>&1 || fail "$(tail -n 5 "$new/log")"
-chroot "$new/debian" systemctl enable systemd-networkd >/dev/null 2>&1
-chroot "$new/debian" systemctl mask console-getty.service systemd-networkd-wait-online.service apt-daily.timer \
-  apt-daily-upgrade.timer e2scrub_all.timer dpkg-db-backup.timer >/dev/null 2>&1
-: >"$new/debian/etc/machine-id"
-# Another process may have been faster.
-mv -T "$new/debian" "$root" 2>/dev/null || [ -d "$root" ]
+# What is in a root besides systemd. libstdc++6 is for Node.
+packages_of() {
+  plain=nftables,iproute2,conntrack,iputils-ping,libstdc++6
+  case $1 in
+    bookworm) echo "$plain" ;;
+    bookworm-firewalls) echo "$plain,firewalld,ufw,iptables,fail2ban,podman,netavark,crun,docker.io,busybox-static" ;;
+    *) return 1 ;;
+  esac
+}
+
+# Timers that would begin something during a test, and services that tests start when they want them.
+masked='console-getty.service systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer
+  e2scrub_all.timer dpkg-db-backup.timer podman-auto-update.timer'
+disabled='firewalld.service ufw.service fail2ban.service podman.service podman.socket podman-restart.service
+  podman-auto-update.service docker.service docker.socket containerd.service'
+
+make_root() {
+  name=$1
+  [ "$(id -u)" = 0 ] || { echo 'needs root'; return 1; }
+  for package in mmdebstrap systemd-container; do
+    sh "$scripts/unpack-debian.sh" "$package" alone 2>&1 || return 1
+  done
+  new=$(mktemp -d "$roots/.$name.XXXXXX") || return 1
+  trap 'rm -rf "$new"' EXIT
+  # A machine without a network must not wait for long.
+  "$cache/debian/mmdebstrap/usr/bin/mmdebstrap" --mode=root --variant=minbase \
+    --include="systemd,systemd-sysv,dbus,$(packages_of "$name")" \
+    --aptopt='Acquire::http::Timeout "15"' --aptopt='Acquire::https::Timeout "15"' \
+    "${name%%-*}" "$new/debian" >"$new/log" 2>&1 || { tail -n 5 "$new/log"; return 1; }
+  chroot "$new/debian" systemctl enable systemd-networkd >/dev/null 2>&1
+  # shellcheck disable=SC2086 # lists of units; those that are not there do no harm
+  chroot "$new/debian" systemctl mask $masked >/dev/null 2>&1
+  # shellcheck disable=SC2086
+  for unit in $disabled; do chroot "$new/debian" systemctl disable "$unit" >/dev/null 2>&1; done
+  : >"$new/debian/etc/machine-id"
+  # Nobody reads there.
+  rm -rf "$new/debian/usr/share/doc" "$new/debian/usr/share/man" "$new/debian/usr/share/locale"
+  # Another process may have been faster.
+  mv -T "$new/debian" "$roots/$name" 2>/dev/null || [ -d "$roots/$name" ]
+}
+
+mkdir -p "$roots"
+missing=
+for name; do
+  packages_of "$name" >/dev/null || fail "unknown root \"$name\": expected bookworm or bookworm-firewalls"
+  [ -d "$roots/$name" ] && continue
+  echo "systemd-root: fetching $name for tests, a minute or so" >&2
+  if reason=$(make_root "$name"); then
+    rm -f "$roots/$name.reason"
+  else
+    echo "$reason" >"$roots/$name.reason"
+    echo "systemd-root: cannot make $name: $reason" >&2
+    missing=1
+  fi
+done
+[ -z "$missing" ]

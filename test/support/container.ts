@@ -179,6 +179,8 @@ async function makeLayer(namespace: Namespace, root: RootName): Promise<Layer> {
   const keeper = keepMounts({ layers, label: namespace.name, below: join(roots, root) })
   await keeper.ready
   const flags = ['-q', '-D', `${layers}/root`, `--machine=${name}`, '--register=no', '--keep-unit']
+  // runc, which Docker calls, wants keys of its own and a say over devices. No name is asked of this machine's resolver.
+  const whole = ['--system-call-filter=@keyring bpf', '--resolv-conf=off', '--timezone=off']
   const network = [
     // Not its own to nspawn, where the network was made by somebody else.
     '--capability=CAP_NET_ADMIN',
@@ -189,10 +191,14 @@ async function makeLayer(namespace: Namespace, root: RootName): Promise<Layer> {
     view: `/proc/${keeper.pid}/root${layers}/root`,
     start(args, errors) {
       const enter = ['nsenter', '-t', String(keeper.pid), '-m', 'sh', '-c', `${joinGroups}; exec "$@"`, 'sh']
-      return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...enter, nspawn, ...flags, ...network, ...args], {
-        stdio: ['ignore', 'ignore', errors],
-        env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
-      })
+      return spawn(
+        'setpriv',
+        ['--pdeathsig', 'KILL', '--', ...enter, nspawn, ...flags, ...whole, ...network, ...args],
+        {
+          stdio: ['ignore', 'ignore', errors],
+          env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1', SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network' },
+        },
+      )
     },
     async [Symbol.asyncDispose]() {
       await keeper.close()
