@@ -10,8 +10,8 @@
  * later base chain on the same hook can still drop (nft(8), verdict statements). A drop is final.
  */
 import { linkLocal6 } from '../address/ranges.ts'
-import { accept, cidrOperand, count, ctMark, drop, equals, field, goto } from './expressions.ts'
-import { baseChains, deviceMap, dropChain, type Hook, untrackedChain } from './names.ts'
+import { accept, cidrOperand, equals, field, goto } from './expressions.ts'
+import { baseChains, deviceMap, type Hook, untrackedChain } from './names.ts'
 import type { Chain, Expression, NftRule, Statement, Verdict, VerdictMap } from './ruleset.ts'
 
 const hookPriority = { prerouting: -150, postrouting: 150 } as const satisfies Record<Hook, number>
@@ -90,16 +90,3 @@ export function makeUntrackedChain(): Chain {
   ]
   return { name: untrackedChain, rules }
 }
-
-/** A session that is refused keeps no stamp, so that no later ENI or policy can take it for accepted. */
-export function makeDropChain(ctMarkMask: number): Chain {
-  const cleared: Expression = { '&': [ctMark, ~ctMarkMask >>> 0] }
-  // Two rules: a packet without a conntrack entry has no mark to read, so the first rule ends there for it.
-  return {
-    name: dropChain,
-    rules: [{ statements: [{ mangle: { key: ctMark, value: cleared } }] }, { statements: [drop] }],
-  }
-}
-
-/** Counts, then drops and takes the session's stamps. */
-export const refuse = (counter: string | null): readonly Statement[] => [count(counter), goto(dropChain)]

@@ -42,6 +42,10 @@ export const addCtTimeout = (name: string, seconds: number): NftCommand => ({
   add: { 'ct timeout': { ...inTable, name, protocol: 'tcp', l3proto: 'ip', policy: { established: seconds } } },
 })
 
+export const addLimit = (name: string, perSecond: number): NftCommand => ({
+  add: { limit: { ...inTable, name, rate: perSecond, per: 'second', burst: perSecond } },
+})
+
 export const addChain = (chain: Chain): NftCommand => ({
   add: {
     chain: {

@@ -2,17 +2,11 @@
 import { families } from '../address/cidr.ts'
 import type { Direction } from '../model/policy.ts'
 import type { PolicyIr } from '../policy/ir.ts'
-import {
-  type DeviceBinding,
-  type DeviceHook,
-  dispatchChain,
-  dispatchMaps,
-  makeDropChain,
-  makeUntrackedChain,
-} from './baseline.ts'
+import { type DeviceBinding, type DeviceHook, dispatchChain, dispatchMaps, makeUntrackedChain } from './baseline.ts'
 import { makeHookChains, makeShortcut } from './hook-chains.ts'
 import { type JudgeParts, makeJudge } from './judge.ts'
 import * as names from './names.ts'
+import { makeDropChain, makeOutcomes, makePassChains } from './outcomes.ts'
 import type { Chain, MemberSet, Ruleset } from './ruleset.ts'
 import { type Stamps, stampKey } from './stamps.ts'
 
@@ -35,10 +29,16 @@ export interface CompileOptions {
  */
 export function compile(ir: PolicyIr, options: CompileOptions = {}): Ruleset {
   const stamps = options.stamps ?? numberStamps(ir)
-  const judged = ir.enis.flatMap(eni =>
-    directions.map(direction => makeJudge(ir, eni, direction, stamps.get(stampKey(eni.id, direction)) ?? null)),
+  const parts = ir.enis.map(eni => {
+    const outcomesOf = (direction: Direction) =>
+      makeOutcomes(ir, eni, direction, stamps.get(stampKey(eni.id, direction)) ?? null)
+    return { eni, outcomes: { ingress: outcomesOf('ingress'), egress: outcomesOf('egress') } }
+  })
+  const judged = parts.flatMap(({ eni, outcomes }) =>
+    directions.map(direction => makeJudge(ir, eni, direction, outcomes[direction])),
   )
-  const hooked = ir.enis.map(eni => makeHookChains(eni, ir.ctMarkMask, stamps))
+  const hooked = parts.map(({ eni, outcomes }) => makeHookChains(eni, ir.ctMarkMask, stamps, outcomes))
+  const decided = parts.flatMap(({ outcomes }) => directions.map(direction => outcomes[direction]))
   const devices = ir.enis.map((eni): DeviceBinding => {
     const onHook = (hook: names.Hook): DeviceHook => ({
       chain: names.hookChain(eni.id, hook),
@@ -54,12 +54,15 @@ export function compile(ir: PolicyIr, options: CompileOptions = {}): Ruleset {
     ...hooks.map(hook => dispatchChain(hook, devices)),
     ...hooked.flatMap(part => part.chains),
     ...judged.flatMap(part => part.chains),
+    ...decided.flatMap(outcomes => outcomes.chains()),
     makeUntrackedChain(),
+    ...makePassChains(ir),
     makeDropChain(ir.ctMarkMask),
   ]
   return {
     counters: new Set([...hooked.flatMap(part => part.counters), ...judged.flatMap(part => part.counters)]),
     ctTimeouts: new Map([[names.sessionTimeout(ir.sessionTimeoutSeconds), ir.sessionTimeoutSeconds]]),
+    limits: new Map(decided.flatMap(outcomes => [...outcomes.limits()])),
     memberSets: byName(memberSets(ir, judged)),
     intervalSets: byName(judged.flatMap(part => part.intervalSets)),
     verdictMaps: byName([

@@ -14,6 +14,7 @@ import {
   addCtTimeout,
   addIntervalElements,
   addIntervalSet,
+  addLimit,
   addMapElements,
   addMemberSet,
   addMembers,
@@ -51,6 +52,7 @@ export function diff(actual: ActualRuleset | null, desired: Ruleset): Transactio
   }
   const newCounters = [...desired.counters].filter(name => !actual.counters.has(name))
   const newTimeouts = [...desired.ctTimeouts].filter(([name]) => !actual.ctTimeouts.has(name))
+  const newLimits = [...desired.limits].filter(([name]) => !actual.limits.has(name))
   const memberSets = pair(actual.memberSets, desired.memberSets)
   const intervalSets = pair(actual.intervalSets, desired.intervalSets)
   const verdictMaps = pair(actual.verdictMaps, desired.verdictMaps)
@@ -64,6 +66,7 @@ export function diff(actual: ActualRuleset | null, desired: Ruleset): Transactio
     prepare: [
       ...newCounters.map(addCounter),
       ...newTimeouts.map(([name, seconds]) => addCtTimeout(name, seconds)),
+      ...newLimits.map(([name, perSecond]) => addLimit(name, perSecond)),
       ...memberSets.added.flatMap(addMemberSet),
       ...intervalSets.added.flatMap(addIntervalSet),
     ],
@@ -86,6 +89,7 @@ export function diff(actual: ActualRuleset | null, desired: Ruleset): Transactio
         .filter(({ kind }) => kind !== 'map' && kind !== 'set')
         .map(({ kind, name }) => deleteObject(kind, name)),
       ...[...actual.counters].filter(name => !desired.counters.has(name)).map(name => deleteObject('counter', name)),
+      ...[...actual.limits.keys()].filter(name => !desired.limits.has(name)).map(name => deleteObject('limit', name)),
     ],
     complete: true,
   }
@@ -108,6 +112,7 @@ function fromNothing(desired: Ruleset): Transactions {
       addTable,
       ...[...desired.counters].map(addCounter),
       ...[...desired.ctTimeouts].map(([name, seconds]) => addCtTimeout(name, seconds)),
+      ...[...desired.limits].map(([name, perSecond]) => addLimit(name, perSecond)),
       ...[...desired.memberSets.values()].flatMap(addMemberSet),
       ...[...desired.intervalSets.values()].flatMap(addIntervalSet),
     ],
@@ -165,6 +170,7 @@ function typesByName(ruleset: Ruleset): Map<string, string> {
     ...[...ruleset.intervalSets.values()].map(({ name, fields }) => [name, fields.join(' . ')] as const),
     ...[...ruleset.verdictMaps.values()].map(({ name, keyType }) => [name, `map ${keyType}`] as const),
     ...[...ruleset.ctTimeouts].map(([name, seconds]) => [name, `timeout ${seconds}`] as const),
+    ...[...ruleset.limits].map(([name, perSecond]) => [name, `limit ${perSecond}`] as const),
   ])
 }
 

@@ -2,7 +2,7 @@
 import type { Cidr, Family } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
 import { protocolNumbers } from '../address/protocol.ts'
-import { bareText, type Expression, type Operand, type Statement, type Verdict } from './ruleset.ts'
+import { bareText, type Expression, type Jump, type Operand, type Statement, type Verdict } from './ruleset.ts'
 import type { Side } from './stamps.ts'
 
 export const nfproto = { ip: 'ipv4', ip6: 'ipv6' } as const satisfies Record<Family, string>
@@ -40,10 +40,13 @@ export function sessionKeys(side: Side): SessionKeys {
 
 export const ctMark: Expression = { ct: { key: 'mark' } }
 export const ctDirection: Expression = { ct: { key: 'direction' } }
+export const ctStatus: Expression = { ct: { key: 'status' } }
 export const ctProtocol: Expression = { ct: { key: 'protocol' } }
 
 export const equals = (left: Expression, right: Operand): Statement => ({ match: { op: '==', left, right } })
 export const differs = (left: Expression, right: Operand): Statement => ({ match: { op: '!=', left, right } })
+/** Whether a bit, by its name, is not set. */
+export const isNotSet = (left: Expression, bit: string): Statement => ({ match: { op: '!', left, right: bit } })
 export const isIn = (left: Expression, setName: string): Statement => equals(left, `@${setName}`)
 export const field = (protocol: string, name: string): Expression => ({ payload: { protocol, field: name } })
 export const familyIs = (family: Family): Statement => equals({ meta: { key: 'nfproto' } }, nfproto[family])
@@ -77,7 +80,7 @@ export function rangeOperand(range: PortRange): Operand {
 }
 
 export const count = (counter: string | null): Extract<Statement, { counter: unknown }> => ({ counter })
-export const goto = (target: string): Verdict => ({ goto: { target } })
-export const jump = (target: string): Verdict => ({ jump: { target } })
+export const goto = (target: string): Jump => ({ goto: { target } })
+export const jump = (target: string): Jump => ({ jump: { target } })
 export const accept: Verdict = { accept: null }
 export const drop: Verdict = { drop: null }

@@ -7,7 +7,6 @@ import { type Family, families } from '../address/cidr.ts'
 import { linkLocal6 } from '../address/ranges.ts'
 import type { Direction } from '../model/policy.ts'
 import type { EniIr } from '../policy/ir.ts'
-import { refuse } from './baseline.ts'
 import {
   accept,
   cidrOperand,
@@ -15,7 +14,6 @@ import {
   ctDirection,
   ctMark,
   differs,
-  drop,
   equals,
   familyIs,
   field,
@@ -23,6 +21,7 @@ import {
   jump,
 } from './expressions.ts'
 import * as names from './names.ts'
+import type { Outcomes } from './outcomes.ts'
 import type { Chain, NftRule, Statement } from './ruleset.ts'
 import { markFields, type Side, type Stamps, sideOf, stampKey } from './stamps.ts'
 
@@ -31,13 +30,18 @@ export interface HookParts {
   readonly counters: readonly string[]
 }
 
-export function makeHookChains(eni: EniIr, ctMarkMask: number, stamps: Stamps): HookParts {
+export function makeHookChains(
+  eni: EniIr,
+  ctMarkMask: number,
+  stamps: Stamps,
+  outcomes: Readonly<Record<Direction, Outcomes>>,
+): HookParts {
   const counters: string[] = []
   const chains = (['prerouting', 'postrouting'] as const).flatMap(hook => {
     const direction = directionOf(eni, hook)
     const invalid = names.reasonCounter(eni.id, direction, 'invalid')
     counters.push(invalid)
-    const guard = isGuarded(eni, hook) ? makeSourceGuard(eni) : null
+    const guard = isGuarded(eni, hook) ? makeSourceGuard(eni, outcomes.egress) : null
     if (guard !== null) counters.push(...guard.counters)
     const chain: Chain = {
       name: names.hookChain(eni.id, hook),
@@ -46,7 +50,7 @@ export function makeHookChains(eni: EniIr, ctMarkMask: number, stamps: Stamps): 
         ...stampedRules(eni, hook, ctMarkMask, stamps),
         ...judgeRules(eni, hook),
         { statements: [jump(names.untrackedChain)] },
-        { statements: [count(invalid), drop] },
+        { statements: [count(invalid), outcomes[direction].goTo('drop', 'invalid')] },
       ],
     }
     return guard === null ? [chain] : [chain, guard.chain]
@@ -109,7 +113,10 @@ function isGuarded(eni: EniIr, hook: names.Hook): boolean {
  * A guest may send from its own addresses only. Asked for every packet, not only the first: an ICMP error belongs to a
  * session whatever its own source address is.
  */
-function makeSourceGuard(eni: EniIr): {
+function makeSourceGuard(
+  eni: EniIr,
+  outcomes: Outcomes,
+): {
   readonly rules: readonly NftRule[]
   readonly chain: Chain
   readonly counters: readonly string[]
@@ -137,7 +144,7 @@ function makeSourceGuard(eni: EniIr): {
       { statements: [linkLocal, ...udp(546, 547), judged] },
       { statements: [linkLocal, jump(names.untrackedChain)] },
       { statements: [equals(field('ip6', 'saddr'), '::'), jump(names.untrackedChain)] },
-      { statements: refuse(counter) },
+      { statements: [count(counter), outcomes.goTo('drop', 'source-guard')] },
     ],
   }
   return { rules, chain, counters: [counter] }

@@ -7,17 +7,13 @@ import { hasPorts } from '../address/protocol.ts'
 import { linkLocal6, privateRanges } from '../address/ranges.ts'
 import type { Direction, RuleVerdict } from '../model/policy.ts'
 import type { DirectionIr, EniIr, PolicyIr, RuleIr } from '../policy/ir.ts'
-import { refuse } from './baseline.ts'
 import { type Box, makeDisjoint } from './disjoint.ts'
 import {
-  accept,
   addressType,
   cidrOperand,
   count,
-  ctMark,
   differs,
   equals,
-  goto,
   isIn,
   jump,
   protocolIs,
@@ -29,8 +25,9 @@ import {
 import { isNarrow, makeGroupIntervalSets, makeIntervalSets, makePortSet, type SetLookup } from './interval-sets.ts'
 import { type Layer, makeLayers } from './layers.ts'
 import * as names from './names.ts'
+import type { Outcomes } from './outcomes.ts'
 import type { Chain, Expression, IntervalSet, NftRule, Statement, Verdict, VerdictMap } from './ruleset.ts'
-import { markFields, sideOf } from './stamps.ts'
+import { sideOf } from './stamps.ts'
 
 /** What judging one direction of one ENI needs in the table. */
 export interface JudgeParts {
@@ -49,6 +46,7 @@ interface Context {
   readonly keys: SessionKeys
   readonly peer: (family: Family) => Expression
   readonly local: (family: Family) => Expression
+  readonly outcomes: Outcomes
 }
 
 /**
@@ -57,15 +55,15 @@ interface Context {
  */
 const manyGroups = 8
 
-export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, stamp: number | null): JudgeParts {
-  const side = sideOf(eni.placement, direction)
-  const keys = sessionKeys(side)
+export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, outcomes: Outcomes): JudgeParts {
+  const keys = sessionKeys(sideOf(eni.placement, direction))
   const context: Context = {
     eni,
     direction,
     keys,
     peer: direction === 'ingress' ? keys.source : keys.destination,
     local: direction === 'ingress' ? keys.destination : keys.source,
+    outcomes,
   }
   const part: DirectionIr = eni[direction]
   const planned = makeLayers(part.rules)
@@ -86,22 +84,10 @@ export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, stamp:
     ...leading.flatMap(layer => layer.rules),
     ...(needsAccepting ? [...innerAccessRules(context, counted), ...dhcpRules(context, counted)] : []),
     ...others.flatMap(layer => layer.rules),
-    { statements: decide(context, part.defaultVerdict, counted('default')) },
-  ]
-  const field = markFields(ir.ctMarkMask)[side]
-  const cleared: Expression = { '&': [ctMark, ~field.mask >>> 0] }
-  const stamped: Expression = stamp === null ? cleared : { '|': [cleared, field.place(stamp)] }
-  const acceptRules: NftRule[] = [
-    // The timeout is TCP's alone; asking first saves every other protocol the cost of the object (bench/RESULTS.md).
-    { statements: [protocolIs('tcp'), { 'ct timeout': names.sessionTimeout(ir.sessionTimeoutSeconds) }] },
-    { statements: [{ mangle: { key: { ct: { key: 'mark' } }, value: stamped } }, accept] },
+    { statements: decide(context, part.defaultVerdict, 'default', counted) },
   ]
   return {
-    chains: [
-      { name: names.judgeChain(eni.id, direction), rules },
-      ...layers.flatMap(layer => layer.chains),
-      { name: names.acceptChain(eni.id, direction), rules: acceptRules },
-    ],
+    chains: [{ name: names.judgeChain(eni.id, direction), rules }, ...layers.flatMap(layer => layer.chains)],
     intervalSets: layers.flatMap(layer => layer.intervalSets),
     verdictMaps: layers.flatMap(layer => layer.verdictMaps),
     counters: [...counters],
@@ -109,13 +95,17 @@ export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, stamp:
   }
 }
 
-/** Counts and decides: an accepted session gets its stamp, a refused one loses any it had. */
-function decide(context: Context, verdict: RuleVerdict, counter: string | null): readonly Statement[] {
-  if (verdict === 'drop') return refuse(counter)
-  return [count(counter), goto(names.acceptChain(context.eni.id, context.direction))]
-}
-
 type Counted = (reason: names.CounterReason) => string
+
+/** Counts and decides without a rule. */
+function decide(
+  { outcomes }: Context,
+  verdict: RuleVerdict,
+  reason: names.CounterReason,
+  counted: Counted,
+): readonly Statement[] {
+  return [count(counted(reason)), outcomes.goTo(verdict, reason)]
+}
 
 /** The agent's own way to its control daemon. */
 function controlRules(context: Context, counted: Counted): readonly NftRule[] {
@@ -124,14 +114,14 @@ function controlRules(context: Context, counted: Counted): readonly NftRule[] {
   return eni.controlConnections.map(({ address, port }) => {
     const family = familyOf(address)
     const there = [equals(keys.destination(family), address), equals(keys.destinationPort, port)]
-    return { statements: [...sessionIs(family, 'tcp'), ...there, ...decide(context, 'accept', counted('exception'))] }
+    return { statements: [...sessionIs(family, 'tcp'), ...there, ...decide(context, 'accept', 'exception', counted)] }
   })
 }
 
 /** DHCP and DHCPv6 client exchanges. */
 function dhcpRules(context: Context, counted: Counted): readonly NftRule[] {
   const { direction, keys } = context
-  const accepted = () => decide(context, 'accept', counted('exception'))
+  const accepted = () => decide(context, 'accept', 'exception', counted)
   const ports = (client: number, server: number): readonly Statement[] => {
     const [source, destination] = direction === 'egress' ? [client, server] : [server, client]
     return [equals(keys.sourcePort, source), equals(keys.destinationPort, destination)]
@@ -154,7 +144,7 @@ function smtpRules(context: Context, counted: Counted): readonly NftRule[] {
       differs(keys.destination(family), {
         set: privateRanges.filter(range => range.family === family).map(cidrOperand),
       }),
-      ...refuse(counted('smtp')),
+      ...decide(context, 'drop', 'smtp', counted),
     ],
   }))
 }
@@ -164,7 +154,7 @@ function innerAccessRules(context: Context, counted: Counted): readonly NftRule[
     families.map(family => ({
       statements: [
         isIn(context.peer(family), names.memberSet(groupId, family)),
-        ...decide(context, 'accept', counted('inner-access')),
+        ...decide(context, 'accept', 'inner-access', counted),
       ],
     })),
   )
@@ -195,11 +185,7 @@ function lookupRule(context: Context, { family, traffic, fields, set }: SetLooku
   }
   const session = traffic === 'any' ? [] : sessionIs(family, traffic)
   const key: Expression = { concat: fields.map(name => expressions[name]) }
-  return { statements: [...session, isIn(key, set.name), verdictStatement(context, verdict)] }
-}
-
-function verdictStatement(context: Context, verdict: RuleVerdict): Verdict {
-  return goto(verdict === 'accept' ? names.acceptChain(context.eni.id, context.direction) : names.dropChain)
+  return { statements: [...session, isIn(key, set.name), context.outcomes.goTo(verdict, 'rule')] }
 }
 
 /** Rules that name groups: who the peer is decides which ports are asked. */
@@ -301,7 +287,7 @@ function makeGroupChain(
     .filter(rule => !hasPorts(rule.protocol))
     .map(
       (rule): NftRule => ({
-        statements: [...wholeProtocol(rule), count(null), verdictStatement(context, verdict)],
+        statements: [...wholeProtocol(rule), count(null), context.outcomes.goTo(verdict, 'rule')],
         ruleId: rule.id,
       }),
     )
@@ -329,7 +315,7 @@ function makePortRules(
     .map(rule => ({ cidr: anyAddress, range: rule.ports, ruleId: rule.id }))
   const pieces: readonly Box[] = makeDisjoint(boxes)[0] ?? []
   const port = context.keys.destinationPort
-  const decided = verdictStatement(context, verdict)
+  const decided = context.outcomes.goTo(verdict, 'rule')
   if (pieces.length <= fewRanges) {
     const lines = pieces.flatMap(({ range, ruleId }) =>
       families.map(

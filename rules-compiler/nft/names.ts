@@ -7,11 +7,15 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { Family } from '../address/cidr.ts'
-import type { Direction } from '../model/policy.ts'
+import type { Direction, RuleVerdict } from '../model/policy.ts'
+import type { LogCause } from './log-prefix.ts'
+import type { Side } from './stamps.ts'
 
 export const baseChains = { prerouting: '_host/prerouting', postrouting: '_host/postrouting' } as const
 export const untrackedChain = '_host/untracked'
 export const dropChain = '_host/drop'
+/** Where packets of a session go that are refused at an observed ENI, on one side of the host. */
+export const passChain = (side: Side) => `_host/pass/${side}`
 
 export type Hook = keyof typeof baseChains
 
@@ -22,6 +26,14 @@ export const hookChain = (eniId: string, hook: Hook) => `${eniId}/${hook}`
 export const sourceGuardChain = (eniId: string) => `${eniId}/source-guard`
 export const judgeChain = (eniId: string, direction: Direction) => `${eniId}/${direction}`
 export const acceptChain = (eniId: string, direction: Direction) => `${eniId}/${direction}/accept`
+/** Where everything goes that is refused, whatever then becomes of it. */
+export const refuseChain = (eniId: string, direction: Direction) => `${eniId}/${direction}/drop`
+/** Logs what is accepted or refused for one cause. */
+export const logChain = (eniId: string, direction: Direction, verdict: RuleVerdict, cause: LogCause) =>
+  `${eniId}/${direction}/${verdict}/${cause}`
+/** A limit's rate cannot be changed in place, so another rate is another name. */
+export const logLimit = (eniId: string, direction: Direction, verdict: RuleVerdict, perSecond: number) =>
+  `${eniId}/${direction}/${verdict}/${perSecond}`
 
 const layerName = (eniId: string, direction: Direction, layer: number) => `${eniId}/${direction}/${layer}`
 /** Ports of the rules that name one group in one layer. */
@@ -37,7 +49,7 @@ export const memberSet = (groupId: string, family: Family) => `${groupId}/${fami
 export const sessionTimeout = (seconds: number) => `session/${seconds}`
 
 /** Why a packet was judged without a rule; each has a counter. */
-export type CounterReason = 'default' | 'inner-access' | 'exception' | 'smtp' | 'source-guard' | 'invalid'
+export type CounterReason = Exclude<LogCause, 'rule'>
 export const reasonCounter = (eniId: string, direction: Direction, reason: CounterReason) =>
   `${eniId}/${direction}/${reason}`
 

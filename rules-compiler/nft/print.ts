@@ -25,6 +25,7 @@ export function printRuleset(ruleset: Ruleset): string {
   const blocks = [
     ...[...ruleset.counters].map(name => block(`counter ${name}`, [])),
     ...[...ruleset.ctTimeouts].map(printCtTimeout),
+    ...[...ruleset.limits].map(printLimit),
     ...[...ruleset.memberSets.values()].map(printMemberSet),
     ...[...ruleset.intervalSets.values()].map(printIntervalSet),
     ...[...ruleset.verdictMaps.values()].map(printVerdictMap),
@@ -51,6 +52,10 @@ export function printCtTimeoutStatement(name: string, seconds: number): string {
 
 function printCtTimeout([name, seconds]: readonly [string, number]): string {
   return block(`ct timeout ${name}`, ['protocol tcp;', 'l3proto ip;', `policy = { established: ${seconds} };`])
+}
+
+function printLimit([name, perSecond]: readonly [string, number]): string {
+  return block(`limit ${name}`, [`rate ${perSecond}/second burst ${perSecond} packets`])
 }
 
 function printMemberSet({ name, family, addresses }: MemberSet): string {
@@ -92,13 +97,18 @@ function printStatement(statement: Statement): string {
   if ('mangle' in statement)
     return `${printExpression(statement.mangle.key)} set ${printExpression(statement.mangle.value)}`
   if ('ct timeout' in statement) return `ct timeout set "${statement['ct timeout']}"`
+  if ('limit' in statement) return `limit name "${statement.limit}"`
+  if ('log' in statement) {
+    const { prefix, group, snaplen, 'queue-threshold': threshold } = statement.log
+    return `log prefix "${prefix}" group ${group} snaplen ${snaplen} queue-threshold ${threshold}`
+  }
   if ('counter' in statement) return statement.counter === null ? 'counter' : `counter name "${statement.counter}"`
   return printVerdict(statement)
 }
 
 /** The equals sign is written only where the left side is an expression of its own; `in` (has the bit) never. */
 function comparison(op: string, left: Expression): readonly string[] {
-  return op === '!=' || (op === '==' && '&' in left) ? [op] : []
+  return op === '!=' || op === '!' || (op === '==' && '&' in left) ? [op] : []
 }
 
 function printVerdict(verdict: Verdict): string {

@@ -54,6 +54,7 @@ export function readRuleset(
   const chains = new Map<string, { readonly name: string; readonly base?: BaseHook; readonly rules: NftRule[] }>()
   const counters = new Map<string, Hits>()
   const ctTimeouts = new Map<string, number>()
+  const limits = new Map<string, number>()
   const foreign: { kind: ObjectKind; name: string }[] = []
   const ruleHits: RuleHits[] = []
 
@@ -83,6 +84,11 @@ export function readRuleset(
       const policy = object.policy
       ctTimeouts.set(name, isRecord(policy) ? Number(policy.established) : 0)
     },
+    limit: (object, name) => {
+      const perSecond = readLimit(object)
+      if (perSecond !== null) limits.set(name, perSecond)
+      else foreign.push({ kind: 'limit', name })
+    },
   }
   for (const object of objects) {
     if (!isRecord(object)) continue
@@ -101,9 +107,16 @@ export function readRuleset(
     counters: new Set(counters.keys()),
     counterHits: counters,
     ctTimeouts,
+    limits,
     foreign,
     ruleHits,
   }
+}
+
+/** Null for a limit that is not as we make them. */
+function readLimit({ rate, per, burst, rate_unit: unit, inv }: Json): number | null {
+  const isOurs = per === 'second' && burst === rate && unit === undefined && inv !== true
+  return isOurs && typeof rate === 'number' ? rate : null
 }
 
 function readChain(object: Json, name: string): { readonly name: string; readonly base?: BaseHook } {

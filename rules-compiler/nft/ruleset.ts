@@ -13,6 +13,8 @@ export interface Ruleset {
   readonly counters: ReadonlySet<string>
   /** Idle seconds of the `ct timeout` objects, keyed by name. */
   readonly ctTimeouts: ReadonlyMap<string, number>
+  /** Limit objects, in packets a second, keyed by name; bursts may be as many. */
+  readonly limits: ReadonlyMap<string, number>
   /** Sets that change element by element; keyed by name. */
   readonly memberSets: ReadonlyMap<string, MemberSet>
   /** Sets that never change: the name is made from the content; keyed by name. */
@@ -97,6 +99,7 @@ export type Expression =
 
 export type CtKey =
   | 'state'
+  | 'status'
   | 'direction'
   | 'mark'
   | 'protocol'
@@ -112,11 +115,25 @@ export type Operand =
   | { readonly range: readonly [number, number] }
   | { readonly set: readonly Operand[] }
 
+export interface LogTarget {
+  readonly prefix: string
+  /** NFLOG group. */
+  readonly group: number
+  /** Bytes of the packet that are copied. */
+  readonly snaplen: number
+  /** After how many packets a listener is told. */
+  readonly 'queue-threshold': number
+}
+
+/** `in` asks whether a bit is set, `!` whether it is not. */
 export type Statement =
-  | { readonly match: { readonly op: '==' | '!=' | 'in'; readonly left: Expression; readonly right: Operand } }
+  | { readonly match: { readonly op: '==' | '!=' | 'in' | '!'; readonly left: Expression; readonly right: Operand } }
   | { readonly vmap: { readonly key: Expression; readonly data: string } }
   | { readonly mangle: { readonly key: Expression; readonly value: Expression } }
   | { readonly 'ct timeout': string }
+  /** A limit object by name: the rule goes on within its rate. */
+  | { readonly limit: string }
+  | { readonly log: LogTarget }
   /** A counter object by name, or the rule's own. */
   | { readonly counter: string | null }
   | Verdict

@@ -22,6 +22,8 @@ export interface Simulated {
   readonly mark: number
   /** The last counter that counted: a counter's name, or the id of a rule. */
   readonly counted: string | null
+  /** Prefixes of what was logged, limits being taken for never reached. */
+  readonly logged: readonly string[]
   /** Set and map lookups made. */
   readonly lookups: number
 }
@@ -33,6 +35,8 @@ export interface Place {
   readonly placement: Placement
   /** The session's mark before; 0, that of a new session, where left out. */
   readonly mark?: number
+  /** Whether conntrack has kept the session's entry, which it does once its first packet has got through. */
+  readonly isConfirmed?: boolean
   /** Judge the answer to the packet, which takes the other hook, in place of the packet itself. */
   readonly answer?: boolean
 }
@@ -48,6 +52,8 @@ interface State {
   readonly deviceIndex: number
   readonly hook: 'prerouting' | 'postrouting'
   readonly ctState: 'new' | 'established' | 'invalid' | 'untracked'
+  readonly isConfirmed: boolean
+  readonly logged: string[]
   mark: number
   counted: string | null
   lookups: number
@@ -74,13 +80,16 @@ export function simulate(ruleset: Ruleset, packet: Packet, at: Place): Simulated
     deviceIndex: at.deviceIndex ?? 0,
     hook,
     ctState: answer ? 'established' : ctState,
+    isConfirmed: answer || (at.isConfirmed ?? false),
+    logged: [],
     mark: at.mark ?? 0,
     counted: null,
     lookups: 0,
   }
   const base = [...ruleset.chains.values()].find(chain => chain.base?.hook === hook)
   const verdict = (base === undefined ? null : walk(state, base.name)) ?? 'accept'
-  return { verdict, mark: state.mark, counted: state.counted, lookups: state.lookups }
+  const { mark, counted, logged, lookups } = state
+  return { verdict, mark, counted, logged, lookups }
 }
 
 function answerOf(packet: Packet): Packet {
@@ -137,7 +146,7 @@ function execute(state: State, statement: Statement, rule: NftRule): Verdict | '
     const { op, left, right } = statement.match
     const holds = matches(state, left, right)
     if (holds === null) return 'break'
-    return holds === (op !== '!=') ? 'next' : 'break'
+    return holds === (op !== '!=' && op !== '!') ? 'next' : 'break'
   }
   if ('vmap' in statement) return lookUpVerdict(state, statement.vmap.key, statement.vmap.data) ?? 'break'
   if ('mangle' in statement) {
@@ -149,6 +158,14 @@ function execute(state: State, statement: Statement, rule: NftRule): Verdict | '
   }
   if ('ct timeout' in statement) {
     if (!state.ruleset.ctTimeouts.has(statement['ct timeout'])) throw new Error('Timeout object does not exist')
+    return 'next'
+  }
+  if ('limit' in statement) {
+    if (!state.ruleset.limits.has(statement.limit)) throw new Error('Limit object does not exist')
+    return 'next'
+  }
+  if ('log' in statement) {
+    state.logged.push(statement.log.prefix)
     return 'next'
   }
   if ('counter' in statement) {
@@ -273,6 +290,7 @@ function ctValue(state: State, { key, dir }: { readonly key: string; readonly di
   if (state.ctState === 'invalid' || state.ctState === 'untracked') return null
   if (key === 'mark') return state.mark
   if (key === 'direction') return state.ctDirection
+  if (key === 'status') return state.isConfirmed ? 'confirmed' : ''
   if (key === 'protocol') return state.session.protocol
   const tuple = dir === 'reply' ? answerOf(state.session) : state.session
   const family = familyOf(tuple.source)

@@ -50,7 +50,7 @@ export function judgedState(ruleset: Ruleset): readonly string[] {
     } else if ('match' in statement) {
       const { right } = statement.match
       if (typeof right === 'string' && right.startsWith('@')) visitSet(right.slice(1))
-    } else if (!('mangle' in statement || 'ct timeout' in statement || 'counter' in statement)) visitVerdict(statement)
+    } else if ('goto' in statement || 'jump' in statement) visitVerdict(statement)
   }
   const visitMap = (name: string): void => {
     const map = ruleset.verdictMaps.get(name)
@@ -74,9 +74,10 @@ export function judgedState(ruleset: Ruleset): readonly string[] {
 
 /** Names of all that stands in a table, sorted; timeout objects apart, which stay for the sessions begun under them. */
 export function namesIn(ruleset: Ruleset): readonly string[] {
-  const { counters, memberSets, intervalSets, verdictMaps, chains } = ruleset
+  const { counters, limits, memberSets, intervalSets, verdictMaps, chains } = ruleset
   return [
     ...[...counters].map(name => `counter ${name}`),
+    ...[...limits].map(([name, perSecond]) => `limit ${name} ${perSecond}`),
     ...[...memberSets.keys(), ...intervalSets.keys()].map(name => `set ${name}`),
     ...[...verdictMaps.keys()].map(name => `map ${name}`),
     ...[...chains.keys()].map(name => `chain ${name}`),

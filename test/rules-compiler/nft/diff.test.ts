@@ -149,6 +149,63 @@ describe('diff', () => {
     assert.deepEqual([...new Set(showCommands(change))], ['flush chain eni-1/ingress', 'add rule eni-1/ingress'])
   })
 
+  describe('observe mode and logs', () => {
+    const observed = policy([{ ...first, isObserved: true }, second])
+    const rewritten = (commands: readonly string[]) => [
+      ...new Set(commands.map(line => line.replace(/^add rule/, 'write').replace(/^(flush|add) chain/, 'write'))),
+    ]
+    const ends = ['eni-1/ingress/drop', 'eni-1/egress/drop']
+    const logs = [
+      'ingress/drop/default',
+      'ingress/drop/invalid',
+      'egress/drop/invalid',
+      'egress/drop/rule',
+      'egress/drop/smtp',
+    ]
+
+    test('an ENI is observed, and enforced again: what writes its log and what is done with what is refused changes', () => {
+      const trial = diff(asActual(at(standing)), at(observed))
+      assert.deepEqual(showCommands(trial.prepare), [])
+      const passes = ['_host/pass/entered', '_host/pass/left']
+      const chains = [...logs.map(name => `eni-1/${name}`), ...ends, ...passes]
+      assert.deepEqual(rewritten(showCommands(trial.change)).sort(), chains.map(name => `write ${name}`).sort())
+      const back = diff(asActual(at(observed)), at(standing))
+      const gone = passes.map(name => `delete chain ${name}`)
+      assert.deepEqual(
+        rewritten(showCommands(back.change)).sort(),
+        [...chains.map(name => `write ${name}`), ...gone].sort(),
+      )
+    })
+
+    test('without logs the mode is one line of each direction, and what lets through', () => {
+      const silent = (ir: PolicyIr): PolicyIr => ({ ...ir, logging: { ...ir.logging, drops: false } })
+      const { change } = diff(asActual(at(silent(standing))), at(silent(observed)))
+      const lines = showCommands(change).filter(line => !line.includes('_host/pass'))
+      assert.deepEqual(lines.sort(), ends.flatMap(name => [`add rule ${name}`, `flush chain ${name}`]).sort())
+    })
+
+    test('another rate is other limits: made first, the old ones taken away last', () => {
+      const faster = (ir: PolicyIr): PolicyIr => ({ ...ir, logging: { ...ir.logging, perSecond: 500 } })
+      const one = policy([first])
+      const { prepare, change } = diff(asActual(at(one)), at(faster(one)))
+      assert.deepEqual(
+        showCommands(prepare),
+        ends.map(name => `add limit ${name}/500`),
+      )
+      assert.deepEqual(
+        showCommands(change).slice(-2),
+        ends.map(name => `delete limit ${name}/100`),
+      )
+    })
+
+    test('a stranger’s limit of the same name and another rate takes a new table', () => {
+      const { limits } = at(standing)
+      const [name = ''] = [...limits.keys()]
+      const actual = asActual(at(standing), { limits: new Map([...limits, [name, 7]]) })
+      assert.equal(diff(actual, at(standing)).complete, false)
+    })
+  })
+
   test('a rule of a group is one chain with the ports of that group', () => {
     const to = policy([eni('eni-1', 'eth0', [web, { ...apps, ports: { first: 3307, last: 3307 } }, out]), second])
     const { prepare, change } = diff(asActual(at(standing)), at(to))
@@ -196,7 +253,8 @@ describe('diff', () => {
     const kinds = (commands: readonly string[]) => [
       ...new Set(commands.map(line => line.split(' ').slice(0, 2).join(' '))),
     ]
-    assert.deepEqual(kinds(showCommands(prepare)), ['add table', 'add counter', 'add ct', 'add set', 'add element'])
+    const objects = ['add table', 'add counter', 'add ct', 'add limit', 'add set', 'add element']
+    assert.deepEqual(kinds(showCommands(prepare)), objects)
     assert.deepEqual(kinds(showCommands(change)), ['add chain', 'add map', 'add element', 'add rule'])
     assert.equal(complete, true)
   })

@@ -4,6 +4,12 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { compile, numberStamps } from '../../../rules-compiler/nft/compile.ts'
 import { replaceAll } from '../../../rules-compiler/nft/diff.ts'
+import {
+  type LogAction,
+  logCauses,
+  makeLogPrefix,
+  mostPrefixCharacters,
+} from '../../../rules-compiler/nft/log-prefix.ts'
 import { type CounterReason, reasonCounter } from '../../../rules-compiler/nft/names.ts'
 import { printRuleset } from '../../../rules-compiler/nft/print.ts'
 import type { IntervalElement, Ruleset, Statement, Verdict } from '../../../rules-compiler/nft/ruleset.ts'
@@ -30,6 +36,9 @@ function simulateAt(ruleset: Ruleset, ir: PolicyIr, packet: Packet, at: Partial<
 
 /** For messages: what was asked. */
 const asked = (ir: PolicyIr, packet: Packet) => explainText(evaluate(ir, packet), packet, ir)
+
+/** What becomes of the packet: where the ENI is only observed, nothing is dropped. */
+const outcome = ({ verdict, isObserved }: Decision) => (isObserved ? 'accept' : verdict)
 
 /** Whether conntrack has an entry for the packet and the rules of its direction are asked. */
 const isJudged = ({ reason }: Decision) =>
@@ -61,7 +70,7 @@ describe('verdicts', () => {
         for (const packet of packets) {
           const decision = evaluate(ir, packet)
           const { verdict, counted } = simulateAt(ruleset, ir, packet)
-          assert.equal(verdict, decision.verdict, asked(ir, packet))
+          assert.equal(verdict, outcome(decision), asked(ir, packet))
           checkCounter(decision, counted, packet, eniOf(ir, packet))
         }
       }),
@@ -82,18 +91,18 @@ describe('verdicts', () => {
           const decision = evaluate(ir, packet)
           if (!isJudged(decision)) continue
           const { placement, addresses } = eniOf(ir, packet)
-          assert.equal(simulateAt(ruleset, ir, packet, { mark }).verdict, decision.verdict, asked(ir, packet))
+          assert.equal(simulateAt(ruleset, ir, packet, { mark }).verdict, outcome(decision), asked(ir, packet))
           const guestAnswers = placement === 'guest' && packet.direction === 'ingress'
           if (guestAnswers && !addresses.includes(packet.destination)) continue
           const answer = simulateAt(ruleset, ir, packet, { mark, answer: true })
-          assert.equal(answer.verdict, decision.verdict, `answer to ${asked(ir, packet)}`)
+          assert.equal(answer.verdict, outcome(decision), `answer to ${asked(ir, packet)}`)
         }
       }),
       { numRuns: 500 },
     )
   })
 
-  test('an accepted session gets its side stamped and nothing else changed; a refused one loses both stamps', () => {
+  test('an accepted session gets its side stamped and nothing else changed; a refused one loses both stamps, or its side’s where it is let through', () => {
     fc.assert(
       fc.property(arbitraryIrWithPackets, fc.nat(0xffff_ffff), ({ ir, packets }, anyMark) => {
         const fields = markFields(ir.ctMarkMask)
@@ -105,9 +114,14 @@ describe('verdicts', () => {
           const stamp = stamps.get(stampKey(packet.eniId, packet.direction))!
           const mark = (anyMark & ~field.mask) >>> 0
           const decision = evaluate(ir, packet)
+          if (decision.isObserved && isJudged(decision) && stamp > 1) {
+            const stale = (mark | field.place(stamp - 1)) >>> 0
+            assert.equal(simulateAt(ruleset, ir, packet, { mark: stale }).mark, mark)
+          }
           const after = simulateAt(ruleset, ir, packet, { mark })
           // The source guard takes the stamps of a session, and an exempted or invalid packet has none.
           if (!isJudged(decision)) assert.ok([mark, (mark & ~ir.ctMarkMask) >>> 0].includes(after.mark))
+          else if (decision.isObserved) assert.equal(after.mark, mark)
           else if (decision.verdict === 'drop') assert.equal(after.mark, (mark & ~ir.ctMarkMask) >>> 0)
           else assert.equal(after.mark, (mark | field.place(stamp)) >>> 0)
         }
@@ -129,11 +143,11 @@ describe('verdicts', () => {
           for (const [key, stamp] of stamps) {
             const own = key === stampKey(packet.eniId, packet.direction)
             const side = sideOf(placement, packet.direction)
-            const expected = own ? 'accept' : decision.verdict
+            const expected = own ? 'accept' : outcome(decision)
             const mark = fields[side].place(stamp)
             assert.equal(simulateAt(ruleset, ir, packet, { mark }).verdict, expected)
             const otherSide = fields[side === 'entered' ? 'left' : 'entered'].place(stamp)
-            assert.equal(simulateAt(ruleset, ir, packet, { mark: otherSide }).verdict, decision.verdict)
+            assert.equal(simulateAt(ruleset, ir, packet, { mark: otherSide }).verdict, outcome(decision))
             const guestAnswers = placement === 'guest' && packet.direction === 'ingress'
             if (guestAnswers && !addresses.includes(packet.destination)) continue
             assert.equal(simulateAt(ruleset, ir, packet, { mark, answer: true }).verdict, expected)
@@ -152,17 +166,91 @@ describe('verdicts', () => {
         for (const packet of packets) {
           const decision = evaluate(ir, packet)
           const renamed = { device: 'renamed', deviceIndex: deviceIndexes.get(packet.eniId)! }
-          assert.equal(simulateAt(ruleset, ir, packet, renamed).verdict, decision.verdict)
+          assert.equal(simulateAt(ruleset, ir, packet, renamed).verdict, outcome(decision))
           const other = simulateAt(ruleset, ir, packet, { device: 'lo', deviceIndex: 1 })
           assert.deepEqual(other, {
             verdict: 'accept',
             mark: 0,
             counted: null,
+            logged: [],
             lookups: ir.enis.length > 4 ? 2 : 1,
           })
         }
       }),
       { numRuns: 100 },
+    )
+  })
+})
+
+describe('observe mode and logs', () => {
+  test('what is decided and counted is the same in both modes, whatever is logged', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
+        const enforced: PolicyIr = { ...ir, enis: ir.enis.map(eni => ({ ...eni, isObserved: false })) }
+        const observed: PolicyIr = { ...ir, enis: ir.enis.map(eni => ({ ...eni, isObserved: true })) }
+        const silent: PolicyIr = { ...enforced, logging: { ...ir.logging, drops: false, sessions: false } }
+        const rulesets = [enforced, observed, silent].map(each => [each, compile(each)] as const)
+        for (const packet of packets) {
+          const decision = evaluate(enforced, packet)
+          for (const [each, ruleset] of rulesets) {
+            const { verdict, counted } = simulateAt(ruleset, each, packet)
+            assert.equal(verdict, each === observed ? 'accept' : decision.verdict, asked(each, packet))
+            assert.equal(counted, simulateAt(rulesets[0]![1], enforced, packet).counted)
+            assert.deepEqual(evaluate(each, packet).reason, decision.reason)
+          }
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('a refused packet is logged once, with its cause; an accepted session at its first packet, where that is wanted', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
+        const ruleset = compile(ir)
+        for (const packet of packets) {
+          const decision = evaluate(ir, packet)
+          const { reason, verdict } = decision
+          const { eniId, direction } = packet
+          const prefixes = (action: LogAction, causes: readonly string[]) =>
+            logCauses
+              .filter(cause => causes.includes(cause))
+              .map(cause => makeLogPrefix({ action, direction, eniId, cause }))
+          const { logged } = simulateAt(ruleset, ir, packet)
+          if (verdict === 'drop') {
+            // A guest's wrong source is found first, whatever else is wrong with the packet.
+            const { placement, addresses } = eniOf(ir, packet)
+            const isGuarded = placement === 'guest' && direction === 'egress' && !addresses.includes(packet.source)
+            const cause = isGuarded ? 'source-guard' : reason.kind
+            const expected = prefixes(decision.isObserved ? 'observe' : 'drop', [cause])
+            assert.deepEqual(logged, ir.logging.drops ? expected : [], asked(ir, packet))
+          } else if (!ir.logging.sessions || !isJudged(decision)) {
+            assert.deepEqual(logged, [], asked(ir, packet))
+          } else {
+            // Where several reasons accept, the one asked first is named.
+            const accepting = decision.matching.some(rule => rule.verdict === 'accept') ? ['rule'] : []
+            const others =
+              reason.kind === 'exception'
+                ? ['inner-access', 'default']
+                : reason.kind === 'inner-access'
+                  ? ['exception', 'default']
+                  : []
+            const [only, ...more] = logged
+            assert.ok(
+              prefixes('accept', [reason.kind, ...accepting, ...others]).includes(only ?? ''),
+              asked(ir, packet),
+            )
+            assert.deepEqual(more, [])
+          }
+          if (!isJudged(decision)) continue
+          const again = simulateAt(ruleset, ir, packet, { isConfirmed: true }).logged
+          assert.deepEqual(again, verdict === 'drop' ? logged : [], 'judged again')
+          const { placement, addresses } = eniOf(ir, packet)
+          if (placement === 'guest' && direction === 'ingress' && !addresses.includes(packet.destination)) continue
+          assert.deepEqual(simulateAt(ruleset, ir, packet, { answer: true }).logged, [], 'an answer')
+        }
+      }),
+      { numRuns: 500 },
     )
   })
 })
@@ -264,21 +352,20 @@ describe('ids that look like names of ours', () => {
 })
 
 describe('what nft can take', () => {
-  const targetOf = (verdict: Verdict): readonly string[] =>
+  const targetOf = (verdict: Verdict | Statement): readonly string[] =>
     'jump' in verdict ? [verdict.jump.target] : 'goto' in verdict ? [verdict.goto.target] : []
 
   function targetsOf(ruleset: Ruleset, statement: Statement): readonly string[] {
     if ('vmap' in statement) {
       return [...ruleset.verdictMaps.get(statement.vmap.data.slice(1))!.elements.values()].flatMap(targetOf)
     }
-    return 'match' in statement || 'mangle' in statement || 'ct timeout' in statement || 'counter' in statement
-      ? []
-      : targetOf(statement)
+    return targetOf(statement)
   }
 
   function namesUsedBy(statement: Statement): readonly string[] {
     if ('vmap' in statement) return [`map ${statement.vmap.data.slice(1)}`]
     if ('ct timeout' in statement) return [`timeout ${statement['ct timeout']}`]
+    if ('limit' in statement) return [`limit ${statement.limit}`]
     if ('counter' in statement) return statement.counter === null ? [] : [`counter ${statement.counter}`]
     if (!('match' in statement) || typeof statement.match.right !== 'string') return []
     const { right } = statement.match
@@ -298,6 +385,7 @@ describe('what nft can take', () => {
           ...[...ruleset.verdictMaps.keys()].filter(name => !name.endsWith('/index')).map(name => `map ${name}`),
           ...[...ruleset.memberSets.keys(), ...ruleset.intervalSets.keys()].map(name => `set ${name}`),
           ...[...ruleset.counters].map(name => `counter ${name}`),
+          ...[...ruleset.limits.keys()].map(name => `limit ${name}`),
           // Without an ENI no session is accepted by name, yet the timeout stands ready.
           ...(ir.enis.length === 0 ? [] : [...ruleset.ctTimeouts.keys()].map(name => `timeout ${name}`)),
         ]
@@ -313,11 +401,13 @@ describe('what nft can take', () => {
         const ruleset = compile(ir)
         const order = [...ruleset.chains.keys()]
         const depth = new Map<string, number>()
-        const shared = ['_host/untracked', '_host/drop']
+        const shared = ['_host/untracked', '_host/drop', '_host/pass/entered', '_host/pass/left']
         for (const [index, chain] of [...ruleset.chains.values()].entries()) {
           const own = chain.base === undefined ? depth.get(chain.name) : 0
-          // A group of many in a layer is reached by the addresses it has, which may be none.
-          if (own === undefined && (ir.enis.length === 0 || /\/\d+\/sg-\d+$/.test(chain.name))) continue
+          // A group of many in a layer is reached by the addresses it has, which may be none; and so is where it goes.
+          // Where every ENI is observed nothing is dropped; the chain stays, because the mask of marks is read from it.
+          if (own === undefined && chain.name === '_host/drop' && ir.enis.every(eni => eni.isObserved)) continue
+          if (own === undefined && (ir.enis.length === 0 || /\/(\d+\/sg-\d+|(accept|drop)\/rule)$/.test(chain.name))) continue
           assert.ok(own !== undefined && own <= 8, `chain "${chain.name}" has depth ${own}`)
           for (const target of chain.rules.flatMap(rule => rule.statements.flatMap(each => targetsOf(ruleset, each)))) {
             assert.ok(ruleset.chains.has(target), `"${chain.name}" goes to "${target}", which does not exist`)
@@ -337,7 +427,7 @@ describe('what nft can take', () => {
     fc.assert(
       fc.property(arbitraryIr, ir => {
         const ruleset = compile(ir)
-        const { counters, ctTimeouts, memberSets, intervalSets, verdictMaps, chains } = ruleset
+        const { counters, ctTimeouts, limits, memberSets, intervalSets, verdictMaps, chains } = ruleset
         for (const map of [memberSets, intervalSets, verdictMaps, chains]) {
           for (const [name, object] of map as ReadonlyMap<string, { readonly name: string }>) {
             assert.equal(object.name, name)
@@ -345,12 +435,15 @@ describe('what nft can take', () => {
         }
         const sets = [...memberSets.keys(), ...intervalSets.keys(), ...verdictMaps.keys()]
         assert.equal(new Set(sets).size, sets.length, 'sets and maps share their names')
-        for (const name of [...counters, ...ctTimeouts.keys(), ...sets, ...chains.keys()]) {
+        for (const name of [...counters, ...ctTimeouts.keys(), ...limits.keys(), ...sets, ...chains.keys()]) {
           assert.match(name, /^[A-Za-z_][A-Za-z0-9/._-]{0,254}$/)
         }
         const rules = [...chains.values()].flatMap(chain => chain.rules)
         const elements = [...intervalSets.values()].flatMap(set => set.elements)
         for (const { ruleId } of [...rules, ...elements]) assert.ok(Buffer.byteLength(ruleId ?? '') <= 127)
+        for (const statement of rules.flatMap(rule => rule.statements)) {
+          if ('log' in statement) assert.ok(statement.log.prefix.length <= mostPrefixCharacters)
+        }
       }),
       { numRuns: 300 },
     )
