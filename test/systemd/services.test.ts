@@ -38,8 +38,7 @@ before(async () => {
   )
   container = await startContainer(host, root => {
     writeIn(root, 'etc/systemd/network/eth0.network', network)
-    writeIn(root, 'etc/ringwall/policy.json', JSON.stringify(policy))
-    writeIn(root, 'etc/ringwall/agent.env', 'RINGWALL_AGENT_FLAGS=--policy /etc/ringwall/policy.json\n')
+    writeIn(root, 'etc/ringwall/policy.yaml', JSON.stringify(policy))
   })
 })
 
@@ -89,7 +88,7 @@ describe('services', { skip: needsSystemd }, () => {
     const pid = await untilActive(agent)
     assert.ok(await hasTable())
     assert.equal(await hostAnswers(), false)
-    assert.equal(await container.property(agent, 'StatusText'), '1 ENI enforced; policy /etc/ringwall/policy.json')
+    assert.equal(await container.property(agent, 'StatusText'), '1 ENI enforced; policy /etc/ringwall/policy.yaml')
     const { stdout } = await container.run('cat', [`/proc/${pid}/status`])
     assert.match(stdout, /^CapEff:\s+0000000000001000$/m)
     assert.match(stdout, /^Uid:\s+[1-9]/m)
@@ -140,7 +139,6 @@ describe('services', { skip: needsSystemd }, () => {
     await container.run('ringwall', ['agent', 'join', 'https://127.0.0.1:9443', '--token', token!])
     const { stdout: owner } = await container.run('stat', ['-c', '%U %a', '/var/lib/ringwall/credentials.json'])
     assert.equal(owner, 'ringwall-agent 600\n')
-    container.write('etc/ringwall/agent.env', '')
     await systemctl('restart', agent)
     await eventually(async () =>
       assert.match(await container.property(agent, 'StatusText'), /; daemon connected since 20.* UTC$/),
@@ -149,15 +147,14 @@ describe('services', { skip: needsSystemd }, () => {
       async () => assert.match(await container.property(daemon, 'StatusText'), /^revision \d+; agents: 1 in-sync$/),
       10_000,
     )
-    // Back to the file.
-    container.write('etc/ringwall/agent.env', 'RINGWALL_AGENT_FLAGS=--policy /etc/ringwall/policy.json\n')
+    // Back to the file, which goes before credentials where it is named.
+    container.write('etc/ringwall/agent.yaml', 'policy: policy.yaml\n')
     await systemctl('restart', agent)
   })
 
   test('the daemon serves all addresses by TLS, and takes another certificate when it is told to', async () => {
     const { certificate, privateKey } = await makeAuthority()
-    const files = ['--tls-certificate', '/etc/ringwall/tls.crt', '--tls-key', '/etc/ringwall/tls.key']
-    container.write('etc/ringwall/daemon.env', `RINGWALL_DAEMON_FLAGS=--listen 0.0.0.0:9480 ${files.join(' ')}\n`)
+    container.write('etc/ringwall/daemon.yaml', 'listen: 0.0.0.0:9480\ntlsCertificate: tls.crt\ntlsKey: tls.key\n')
     container.write('etc/ringwall/tls.crt', certificate)
     container.write('etc/ringwall/tls.key', privateKey)
     await systemctl('restart', daemon)
