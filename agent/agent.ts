@@ -194,7 +194,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     await guard.settled()
 
     return {
-      confirm: () => guard.confirm(),
+      confirm: () => void guard.confirm(),
       inForce: inForce.promise,
       status: () =>
         statusLine({
@@ -286,6 +286,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           panicking?.setPolicy(ir)
         },
         settled: () => guarding?.settled() ?? Promise.resolve(),
+        confirm: () => void guarding?.confirm(),
         stands: () =>
           readTable(nft).then(
             table => table !== null,

@@ -51,6 +51,8 @@ export interface PolicySink {
   readonly setPolicy: (ir: PolicyIr) => void
   /** Resolves when the kernel has what was set, or has refused it. */
   readonly settled: () => Promise<void>
+  /** Somebody who need not be on this host wants what is on trial. */
+  readonly confirm: () => void
   /** Whether the kernel has a table of ours; also where that cannot be found out. */
   readonly stands: () => Promise<boolean>
 }

@@ -143,7 +143,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         executor,
         board: push,
         ddos: push.ddos,
-        fleet: { statusOf: id => push.agentStatus(id), agentUrl, caFingerprint: authority.fingerprint },
+        fleet: {
+          statusOf: id => push.agentStatus(id),
+          confirmTrial: id => push.confirmTrial(id),
+          agentUrl,
+          caFingerprint: authority.fingerprint,
+        },
         store,
         audit,
         backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },

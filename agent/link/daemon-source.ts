@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../../common/log.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import type { HostReport, Position, ToDaemon } from '../../wire/messages.ts'
-import { LockoutError } from '../guard/error.ts'
+import type { HostReport, Position, ToDaemon, TrialTold } from '../../wire/messages.ts'
+import { LockoutError, type TrialNotice } from '../guard/error.ts'
 import type { DaemonWay } from '../guard/trial.ts'
 import { type Kept, LastGood } from '../last-good.ts'
 import { NftError } from '../nft/errors.ts'
@@ -52,7 +52,10 @@ interface Made {
   readonly kept: Kept
 }
 
-type Refused = Extract<ToDaemon, { type: 'refused' }>
+/** Why the current policy is not in the kernel, or not for good. */
+interface Refusal extends Pick<Extract<ToDaemon, { type: 'refused' }>, 'error' | 'retryInMs'> {
+  readonly trial?: TrialNotice | null
+}
 
 /** The files for boot are written in full: not at every member that comes, but what is small trails little. */
 const bootFilesSpacingMs = (tookMs: number) => Math.min(20 * tookMs, 1_000)
@@ -63,6 +66,8 @@ const reportDelayMs = 250
 /** Of many faults the first say enough; the log has all of them. */
 const mostFaultsTold = 10
 const mostMessageLength = 4_000
+const mostCutsTold = 16
+const mostCutLength = 500
 
 export class DaemonSource implements Source {
   readonly #options: DaemonSourceOptions
@@ -97,7 +102,7 @@ export class DaemonSource implements Source {
   /** The policy in the kernel; null before the first run. */
   #enforced: PolicyIr | null = null
   /** Why the current policy is not in the kernel. */
-  #refusal: Pick<Refused, 'error' | 'retryInMs'> | null = null
+  #refusal: Refusal | null = null
   /** The daemon's last word from us is a refusal. */
   #toldRefused = false
   /** When the update came that has not got in force yet. */
@@ -126,6 +131,7 @@ export class DaemonSource implements Source {
       metrics: this.#metrics,
       hello: () => ({ report: this.#report!, view: this.#heldView(), enforced: this.#positionOf(this.#enforced) }),
       onUpdate: (update, arrivedAtMs) => this.#take(update, arrivedAtMs),
+      onConfirm: revision => this.#confirm(revision),
       onAddresses: addresses => this.#freeTheWay(addresses),
       lastAddresses: this.#memory.daemonAddresses,
       ...(this.#options.ddos && { ddos: this.#options.ddos }),
@@ -151,6 +157,7 @@ export class DaemonSource implements Source {
           message: error.message.slice(0, mostMessageLength),
         },
         retryInMs,
+        trial: error instanceof LockoutError ? error.trial : null,
       }
       this.#answerRefused()
       if (!(error instanceof LockoutError)) void this.#findStopgap()
@@ -395,7 +402,23 @@ export class DaemonSource implements Source {
     const position = this.#view.position
     if (position === null || this.#refusal === null) return
     this.#toldRefused = true
-    this.#link?.send({ type: 'refused', revision: position.revision, ...this.#refusal })
+    const { error, retryInMs, trial = null } = this.#refusal
+    this.#link?.send({
+      type: 'refused',
+      revision: position.revision,
+      error,
+      // Said again on a new connection, it is what is left.
+      retryInMs: trial === null ? retryInMs : Math.max(0, Math.round(trial.untilMs - performance.now())),
+      ...(trial !== null && { trial: toldOfTrial(trial) }),
+    })
+  }
+
+  /** Of the policy that was told to be on trial, and of no other that has come since. */
+  #confirm(revision: number): void {
+    const isOnTrial = this.#refusal?.trial?.needsPerson === true && this.#view.position?.revision === revision
+    const { log, sink } = this.#options
+    log.info({ revision, isOnTrial }, 'an operator has confirmed the policy at the daemon')
+    if (isOnTrial) sink.confirm()
   }
 
   #eniStates() {
@@ -477,6 +500,10 @@ export class DaemonSource implements Source {
 
 function isEmpty({ set, remove, members }: ViewDelta): boolean {
   return set.length + remove.length + members.length === 0
+}
+
+function toldOfTrial({ cuts, needsPerson }: TrialNotice): TrialTold {
+  return { cuts: cuts.slice(0, mostCutsTold).map(cut => cut.slice(0, mostCutLength)), needsPerson }
 }
 
 function inShort(faults: readonly string[]): string {

@@ -26,6 +26,8 @@ export interface DaemonLinkOptions {
   readonly onUpdate: (update: ViewUpdate, arrivedAtMs: number) => string | null
   /** Before each attempt: where it will go. The attempt waits until the way is free. */
   readonly onAddresses: (addresses: readonly string[]) => Promise<void>
+  /** An operator wants what is on trial. */
+  readonly onConfirm: (revision: number) => void
   /** Told of what concerns traffic scrubbing; must not throw. */
   readonly ddos?: DdosListener
   /** Addresses of an earlier run, for while the name cannot be resolved. */
@@ -209,6 +211,9 @@ export class DaemonLink {
         break
       case 'ddos-watch':
         this.#options.ddos?.onWatch(message.instanceIds)
+        break
+      case 'confirm':
+        this.#options.onConfirm(message.revision)
         break
       case 'renewed':
         void this.#takeRenewed(message.certificate)

@@ -131,6 +131,7 @@ const bodies = {
   'ddos-event-kept': objectOf<{ eventId: string; version: number }>({ eventId: text, version: count }),
   'ddos-watch': objectOf<{ instanceIds: readonly string[] }>({ instanceIds: texts }),
   renewed: objectOf<{ certificate: string }>({ certificate: text }),
+  confirm: objectOf<{ revision: number }>({ revision: count }),
   // A code of a later version ends the connection like any other.
   goodbye: objectOf<{ code: GoodbyeCode; message: string }>({ code: text as Reader<GoodbyeCode>, message: text }),
 }

@@ -77,6 +77,19 @@ export const agentNoun = nounCommand({
     { ...listVerb(invitations), name: 'invitations', summary: 'list invitations, used and unused' },
     { ...deleteVerb(invitations), name: 'uninvite', summary: 'take an invitation back' },
     verb({
+      name: 'confirm',
+      summary: 'keep the policy that an agent has on trial, because it would cut an administrator off',
+      effect: 'looks',
+      words: [agents.word],
+      flags: {},
+      details: 'What it would cut, and until when it waits: "ringwall agent show AGENT".',
+      async run({ daemon, words: [text = ''] }) {
+        const id = await daemon.idOf('agent', text)
+        const answer = await daemon.client.write({ method: 'POST', path: pathOf(resources.agent, id, 'confirm') })
+        return { answer, text: () => [`Confirmed: agent ${id} keeps its policy.`] }
+      },
+    }),
+    verb({
       name: 'revoke',
       summary: 'cut an agent off, at once and for good; what it enforces stays in force',
       effect: 'deletes',

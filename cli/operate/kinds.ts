@@ -312,6 +312,8 @@ export const agents: Kind = {
     ['state', text('state')],
     ['since', time('since')],
     ['last error', text('lastError')],
+    ['on trial until', ({ trial }) => time('until')((trial ?? {}) as Shown)],
+    ['would cut', ({ trial }) => list('cuts')((trial ?? {}) as Shown)],
     ['enforced revision', text('enforcedRevision')],
     ['relevant revision', text('relevantRevision')],
     ['instances', list('instanceIds')],

@@ -14,6 +14,17 @@ export interface AgentError {
   readonly atMs: number
 }
 
+/** A policy in its kernel that may lock somebody out, and is taken back when its time is over. */
+export interface AgentTrial {
+  readonly revision: number
+  /** Whom it would cut by what, one sentence each. */
+  readonly cuts: readonly string[]
+  /** Somebody must confirm it. */
+  readonly needsPerson: boolean
+  /** Milliseconds since 1970. */
+  readonly untilMs: number
+}
+
 /** The connection of an agent. */
 export interface Link {
   readonly sourceAddress: string
@@ -49,6 +60,8 @@ export interface AgentRecord {
   refusing: boolean
   /** Until a later revision is in force. */
   lastError: AgentError | null
+  /** As its last answer said; null while it is away. */
+  trial: AgentTrial | null
   enis: readonly EniState[]
   /** As of the last look, and since when: milliseconds since 1970. */
   state: AgentState
@@ -82,6 +95,7 @@ export function makeRecord(
     relevant: revision,
     refusing: false,
     lastError: null,
+    trial: null,
     enis: [],
     state: 'away',
     sinceMs: nowMs,

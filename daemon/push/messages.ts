@@ -61,9 +61,7 @@ const schemas = {
     revision,
     error: Type.Object({ kind: text(64), message: Type.String({ maxLength: 64 * 1024 }) }),
     retryInMs: Type.Number({ minimum: 0, maximum: 1e9 }),
-    trial: Type.Optional(
-      Type.Object({ cuts: Type.Array(text(512), { maxItems: 64 }), needsPerson: Type.Boolean() }),
-    ),
+    trial: Type.Optional(Type.Object({ cuts: Type.Array(text(512), { maxItems: 64 }), needsPerson: Type.Boolean() })),
   }),
   renew: Type.Object({ type: Type.Literal('renew'), publicKey: text(512), proof: text(512) }),
   ...ddosSchemas,

@@ -7,6 +7,7 @@ import {
   type AgentError,
   type AgentRecord,
   type AgentState,
+  type AgentTrial,
   agentStates,
   hasInForce,
   makeRecord,
@@ -24,6 +25,7 @@ export interface AgentStatus {
   readonly enforcedRevision: number | null
   readonly relevantRevision: number
   readonly lastError: AgentError | null
+  readonly trial: AgentTrial | null
   /** As it said with its last acknowledgement. */
   readonly enis: readonly EniState[]
   /** null where it is away. */
@@ -128,6 +130,7 @@ function showStatus(record: AgentRecord): AgentStatus {
     enforcedRevision: record.enforced,
     relevantRevision: record.relevant,
     lastError: record.lastError,
+    trial: record.trial,
     enis: record.enis,
     sourceAddress: record.link?.sourceAddress ?? null,
   }

@@ -1,7 +1,7 @@
 /** `/v1/agents` and `/v1/enrolment-tokens` */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { agentSchema, createEnrolmentTokenSchema, enrolmentTokenSchema } from '../schemas/agents.ts'
+import { agentSchema, createEnrolmentTokenSchema, enrolmentTokenSchema, trialSchema } from '../schemas/agents.ts'
 import { idParam } from '../schemas/fields.ts'
 import {
   createEnrolment,
@@ -11,10 +11,11 @@ import {
   revokeAgent,
   showAgent,
   showEnrolment,
+  showTrial,
 } from '../services/fleet.ts'
 import { everyAccount, requireRead, requireWrite } from '../services/principal.ts'
 import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
-import { type Api, addReadRoute, addWriteRoute } from './route.ts'
+import { type Api, addReadRoute, addWriteRoute, sourceAddressOf } from './route.ts'
 
 const tag = 'Agents'
 const params = Type.Object({ agentId: idParam('The agent.') })
@@ -94,7 +95,38 @@ export function addAgentRoutes(app: FastifyInstance, api: Api): void {
     },
   })
 
+  addConfirmRoute(app, api)
   addEnrolmentRoutes(app, api)
+}
+
+/** Nothing is stored: what is confirmed is what the agent has in its kernel now. */
+function addConfirmRoute(app: FastifyInstance, { world, fleet, audit }: Api): void {
+  const action = 'ringwall:ConfirmPolicy'
+  app.post('/v1/agents/:agentId/confirm', {
+    config: { action },
+    schema: {
+      summary: 'Confirm the policy that an agent has on trial',
+      description:
+        'The agent keeps it, once it has reached the daemon through it. Only while `trial` of the agent waits for somebody: 409 otherwise.',
+      tags: [tag],
+      params,
+      querystring: Type.Object({}, { additionalProperties: false }),
+      response: { 200: Type.Object({ agentId: Type.String(), trial: trialSchema }) },
+      'x-action': action,
+    },
+    async handler(request: FastifyRequest) {
+      const { agentId } = request.params as { agentId: string }
+      requireWrite(request.principal, everyAccount)
+      findAgent(world, agentId)
+      const trial = fleet.confirmTrial(agentId)
+      const { id, kind, name } = request.principal
+      audit.acted(
+        { action, principal: { kind, id, name }, sourceAddress: sourceAddressOf(request), requestId: request.id },
+        `the policy of revision ${trial.revision} on trial at agent ${agentId}`,
+      )
+      return { agentId, trial: showTrial(trial) }
+    },
+  })
 }
 
 function addEnrolmentRoutes(app: FastifyInstance, api: Api): void {

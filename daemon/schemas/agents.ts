@@ -6,6 +6,16 @@ import { instanceTypeField } from './instances.ts'
 const maxEnrolmentSeconds = 7 * 24 * 3600
 export const defaultEnrolmentSeconds = 3600
 
+export const trialSchema = Type.Object(
+  {
+    revision: Type.Integer({ description: 'Whose policy it is.' }),
+    cuts: Type.Array(Type.String(), { description: 'Whom it would cut by what, one sentence each.' }),
+    needsPerson: Type.Boolean({ description: 'It waits for somebody who confirms it.' }),
+    until: timeField('When it is taken back.'),
+  },
+  { description: 'A policy that is in force there on trial.' },
+)
+
 export const agentSchema = Type.Object({
   agentId: Type.String(),
   hostName: Type.String(),
@@ -17,6 +27,7 @@ export const agentSchema = Type.Object({
   enforcedRevision: nullable(Type.Integer({ description: 'What stands in its kernel; null where that is not known.' })),
   relevantRevision: Type.Integer({ description: 'The last revision that changed something for it.' }),
   lastError: nullable(Type.String({ description: 'Why it refused.' })),
+  trial: nullable(trialSchema),
   certificateExpireTime: nullable(timeField('When it must have renewed its certificate.')),
   instanceIds: Type.Array(Type.String()),
   kernel: nullable(Type.String()),

@@ -27,13 +27,25 @@ export interface AgentStanding {
   readonly enforcedRevision: number | null
   readonly relevantRevision: number
   readonly lastError: { readonly message: string } | null
+  readonly trial: Trial | null
   readonly enis: readonly EniState[]
+}
+
+/** A policy in an agent's kernel that is taken back unless it shows that it locks nobody out. */
+export interface Trial {
+  readonly revision: number
+  readonly cuts: readonly string[]
+  readonly needsPerson: boolean
+  /** Milliseconds since 1970. */
+  readonly untilMs: number
 }
 
 /** Everything about agents that is not in the state. */
 export interface Fleet {
   /** undefined for one that is not enrolled. */
   statusOf(agentId: string): AgentStanding | undefined
+  /** Tells the agent. @throws {ApiError} 409 where nothing on trial there waits for anybody */
+  confirmTrial(agentId: string): Trial
   /** Where agents reach the daemon: `https://daemon.example:7443`. */
   readonly agentUrl: string
   /** SHA-256 of the CA certificate in DER, base64url. */
@@ -52,6 +64,7 @@ export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding
     enforcedRevision: standing?.enforcedRevision ?? null,
     relevantRevision: standing?.relevantRevision ?? world.revision,
     lastError: standing?.lastError?.message ?? null,
+    trial: showTrial(standing?.trial ?? null),
     certificateExpireTime: certificates.length === 0 ? null : isoTime(endsAtMs),
     instanceIds: [...world.instancesOfAgent(id)].sort(),
     kernel: report?.kernel ?? null,
@@ -63,6 +76,12 @@ export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding
     createTime: isoTime(createdAtMs),
     revision: world.revisionOf('agent', id),
   }
+}
+
+export function showTrial(trial: Trial | null): Agent['trial'] {
+  if (trial === null) return null
+  const { revision, cuts, needsPerson, untilMs } = trial
+  return { revision, cuts: [...cuts], needsPerson, until: isoTime(untilMs) }
 }
 
 /** @throws {ApiError} 404 */

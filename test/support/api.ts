@@ -8,6 +8,7 @@ import { createLogger } from '../../common/log.ts'
 import { createApp } from '../../daemon/app.ts'
 import { type AuditLog, openAuditLog } from '../../daemon/audit/audit-log.ts'
 import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
+import { ApiError } from '../../daemon/errors.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../daemon/model/note.ts'
@@ -61,6 +62,9 @@ const noAgents: EnforcementBoard = {
 
 const noFleet: Fleet = {
   statusOf: () => undefined,
+  confirmTrial: agentId => {
+    throw new ApiError(409, 'NothingOnTrial', `Cannot confirm for agent "${agentId}": nobody listens`)
+  },
   agentUrl: 'https://daemon.example:7443',
   caFingerprint: 'A'.repeat(43),
 }

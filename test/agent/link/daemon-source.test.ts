@@ -5,6 +5,7 @@ import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { LockoutError } from '../../../agent/guard/error.ts'
 import { DaemonSource } from '../../../agent/link/daemon-source.ts'
 import { openKeptView } from '../../../agent/link/kept-view.ts'
 import { makeKey } from '../../../agent/link/keys.ts'
@@ -20,6 +21,7 @@ import type { ToAgent, ToDaemon } from '../../../wire/messages.ts'
 import type { ViewObject } from '../../../wire/view.ts'
 import { watchFiles } from '../../support/failing-files.ts'
 import { Inbox, type ScriptedDaemon, startScriptedDaemon } from '../../support/scripted-daemon.ts'
+import { eventually } from '../../support/sessions.ts'
 import { acceptPort, eniObject, groupObject, smallView } from '../../support/view-objects.ts'
 
 let folder: string
@@ -43,6 +45,7 @@ interface SourceTestOptions {
   readonly stands?: boolean
   /** At the moment at which a policy is handed on. */
   readonly onPolicy?: () => void
+  readonly onConfirm?: () => void
 }
 
 /** A source at work, and the policies it asked for. */
@@ -72,6 +75,7 @@ async function startSource(options: SourceTestOptions = {}) {
         policies.put(ir)
       },
       settled: async () => {},
+      confirm: () => options.onConfirm?.(),
       stands: async () => options.stands ?? false,
     },
   })
@@ -93,6 +97,7 @@ async function startSource(options: SourceTestOptions = {}) {
       const reached = { cause, policy: ir, ruleset: compile(ir), bindings, lacking: null }
       ends({ kind: 'unchanged', ...reached, seconds: 0.25, nftSeconds: 0.125 })
     },
+    tell: ends,
     refuse(retryInMs = 250) {
       const error = new NftError('busy', 'add rule', 'Error: Device or resource busy')
       ends({ kind: 'refused', cause: 'policy', error, retryInMs })
@@ -481,6 +486,35 @@ describe('after a restart', () => {
     await log?.file.close()
     assert.deepEqual([view.position?.revision, log !== null], [8, true])
   })
+})
+
+test('a trial is told with the time that is left, again on a new connection, and confirmed for its own revision alone', async () => {
+  let confirmed = 0
+  await using agent = await startSource({ onConfirm: () => (confirmed += 1) })
+  const connection = await daemon.connection()
+  connection.send(snapshot(5))
+  await agent.nextPolicy()
+  const notice = { cuts: ['a session (a rule)'], needsPerson: true, untilMs: performance.now() + 60_000 }
+  agent.tell({
+    kind: 'refused',
+    cause: 'policy',
+    error: new LockoutError('On trial', 'lockout', notice),
+    retryInMs: 60_000,
+  })
+  const told = await connection.next('refused')
+  assert.deepEqual(told.trial, { cuts: notice.cuts, needsPerson: true })
+  assert.ok(told.retryInMs <= 60_000)
+  connection.drop()
+  const again = await daemon.connection()
+  again.send(delta(5, []))
+  const retold = await again.next('refused')
+  assert.deepEqual(retold.trial, told.trial)
+  assert.ok(retold.retryInMs < told.retryInMs)
+  again.send({ type: 'confirm', revision: 4 })
+  again.send({ type: 'confirm', revision: 5 })
+  await eventually(async () => assert.equal(confirmed, 1))
+  const said = agent.lines.filter(({ msg }) => msg === 'an operator has confirmed the policy at the daemon')
+  assert.equal(said.length, 2)
 })
 
 describe('the view is on disk before its policy is handed on', () => {

@@ -89,6 +89,7 @@ async function linkTo(daemon: ScriptedDaemon, options: LinkOptions = {}) {
         return null
       }),
     onAddresses: options.onAddresses ?? (async () => {}),
+    onConfirm: revision => updates.push(`confirm ${revision}`),
     lastAddresses: [],
     clock,
     ...(options.ddos && { ddos: options.ddos }),

@@ -61,6 +61,7 @@ const good: readonly ToAgent[] = [
   { type: 'ddos-event-kept', eventId: 'ddos-1', version: 3 },
   { type: 'ddos-watch', instanceIds: ['i-1'] },
   { type: 'renewed', certificate: 'PEM' },
+  { type: 'confirm', revision: 7 },
   { type: 'goodbye', code: 'stopping', message: 'see you' },
 ]
 
@@ -96,12 +97,12 @@ describe('a message from the daemon', () => {
     {
       name: 'no type',
       json: '{}',
-      says: 'Cannot read "type": expected "snapshot" or "delta" or "ddos-event-kept" or "ddos-watch" or "renewed" or "goodbye"',
+      says: 'Cannot read "type": expected "snapshot" or "delta" or "ddos-event-kept" or "ddos-watch" or "renewed" or "confirm" or "goodbye"',
     },
     {
       name: 'a type of its own',
       json: '{"type":"toString"}',
-      says: 'Cannot read "type": expected "snapshot" or "delta" or "ddos-event-kept" or "ddos-watch" or "renewed" or "goodbye"',
+      says: 'Cannot read "type": expected "snapshot" or "delta" or "ddos-event-kept" or "ddos-watch" or "renewed" or "confirm" or "goodbye"',
     },
     {
       name: 'no revision',

@@ -114,6 +114,37 @@ describe('a change', () => {
     assert.partialDeepStrictEqual(await host.push.status(revision), { state: 'pending', agents: 2, enforced: 1 })
   })
 
+  test('a policy on trial is shown as long as the agent is there, and confirmed where it waits for somebody', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one, { answers: false })
+    const { revision } = await agent.next('snapshot')
+    const nothing = { code: 'NothingOnTrial', status: 409 }
+    assert.throws(() => host.push.confirmTrial(one.agentId), nothing)
+    const error = { kind: 'lockout', message: 'On trial' }
+    const refuse = (needsPerson: boolean, retryInMs = 60_000) =>
+      agent.say({ type: 'refused', revision, error, retryInMs, trial: { cuts: ['a session'], needsPerson } })
+    const trial = () => host.push.agentStatus(one.agentId)?.trial
+    refuse(false)
+    await turnsUntil(() => trial() != null)
+    assert.throws(() => host.push.confirmTrial(one.agentId), nothing)
+    refuse(true)
+    await turnsUntil(() => trial()?.needsPerson === true)
+    assert.partialDeepStrictEqual(trial(), { revision, cuts: ['a session'] })
+    assert.ok(trial()!.untilMs > Date.now())
+    assert.deepEqual(host.push.confirmTrial(one.agentId), trial())
+    assert.equal((await agent.next('confirm')).revision, revision)
+    refuse(true, 0)
+    await turnsUntil(() => trial()!.untilMs <= Date.now())
+    assert.throws(() => host.push.confirmTrial(one.agentId), nothing)
+    agent.enforce(revision)
+    await turnsUntil(() => trial() === null)
+    refuse(true)
+    await turnsUntil(() => trial() !== null)
+    await agent.close()
+    await turnsUntil(() => trial() === null)
+  })
+
   test('is waited for until the time is over, or the last agent has it, or is no agent any more', async () => {
     await using scene = await setScene()
     const { host, one, two } = scene

@@ -1,6 +1,7 @@
 /** Agents and enrolment tokens, as far as the REST API goes; enrolment itself is in test/daemon/pki. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { ApiError } from '../../../daemon/errors.ts'
 import type { AgentStanding } from '../../../daemon/services/fleet.ts'
 import { parseEnrolmentToken } from '../../../wire/enrolment.ts'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
@@ -12,13 +13,31 @@ const standing: AgentStanding = {
   enforcedRevision: 7,
   relevantRevision: 9,
   lastError: { message: 'nft refuses' },
+  trial: { revision: 9, cuts: ['a session (a rule)'], needsPerson: true, untilMs: Date.parse('2026-02-03T00:01:00Z') },
   enis: [{ id: 'eni-1', state: 'enforced' }],
+}
+
+const shownTrial = {
+  revision: 9,
+  cuts: ['a session (a rule)'],
+  needsPerson: true,
+  until: '2026-02-03T00:01:00.000Z',
 }
 
 describe('agents', () => {
   let api: TestApi
+  const confirmed: string[] = []
   before(async () => {
-    api = await startApi({ fleet: { statusOf: id => (id === 'agent-1' ? standing : undefined) } })
+    api = await startApi({
+      fleet: {
+        statusOf: id => (id === 'agent-1' ? standing : undefined),
+        confirmTrial(id) {
+          if (id !== 'agent-1') throw new ApiError(409, 'NothingOnTrial', `Cannot confirm for agent "${id}"`)
+          confirmed.push(id)
+          return standing.trial!
+        },
+      },
+    })
     await makeFleet(api)
   })
   after(() => api[Symbol.asyncDispose]())
@@ -44,6 +63,25 @@ describe('agents', () => {
       ['eth0', 'eth1', 'br0', 'eth2', 'tap0'],
     )
     assert.equal(agent.certificateExpireTime, '2030-01-01T00:00:00.000Z')
+    assert.deepEqual(agent.trial, shownTrial)
+  })
+
+  test('are told that somebody wants what is on trial; the audit log has who', async () => {
+    const path = '/v1/agents/agent-1/confirm'
+    const { status, body } = await api.request('POST', path)
+    assert.deepEqual([status, body], [200, { agentId: 'agent-1', trial: shownTrial }])
+    const nothing = await api.request('POST', '/v1/agents/agent-silent/confirm')
+    assert.deepEqual([nothing.status, nothing.body.code], [409, 'NothingOnTrial'])
+    assert.equal((await api.request('POST', '/v1/agents/agent-none/confirm')).status, 404)
+    const reader = await api.makeToken([{ accountId: '*', access: 'read' }])
+    assert.equal((await api.request('POST', path, undefined, { token: reader })).status, 403)
+    assert.deepEqual(confirmed, ['agent-1'])
+    await api.audit.settled()
+    const { items } = (await api.request('GET', '/v1/audit?action=ringwall:ConfirmPolicy')).body
+    assert.deepEqual(items.map((event: { outcome: string; detail?: string }) => [event.outcome, event.detail]).at(-1), [
+      'done',
+      'the policy of revision 9 on trial at agent agent-1',
+    ])
   })
 
   test('are listed by state and host name', async () => {

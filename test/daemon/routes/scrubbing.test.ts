@@ -24,6 +24,7 @@ beforeEach(async () => {
         enforcedRevision: 1,
         relevantRevision: 1,
         lastError: null,
+        trial: null,
         enis: [],
       }),
     },
