@@ -20,7 +20,7 @@ export type NftErrorKind = (typeof nftErrorKinds)[number]
  *   not-found    an object, element or handle that the command names is missing; also an expression whose kernel
  *                module is missing, which the kernel reports alike
  *   exists       another object or element stands in the way: same name and other type, same key and other value,
- *                overlapping intervals
+ *                overlapping intervals, another hook or priority (1.0.6 says unsupported for these)
  *   busy         the object to delete is still referred to, or the kernel asks to try again
  *   permission   no right to change this network namespace
  *   unsupported  this nft or this kernel does not know the feature, or there is no nft
@@ -77,7 +77,7 @@ const patterns: readonly (readonly [RegExp, NftErrorKind])[] = [
   [/Operation not supported|Protocol not supported|Address family not supported|Not supported/i, 'unsupported'],
   [/Unknown (object|statement object|command object|expression type)|Invalid set flag/, 'unsupported'],
   [/Device or resource busy|Resource temporarily unavailable|Interrupted system call/, 'busy'],
-  [/File exists|interval overlaps|conflicting intervals/, 'exists'],
+  [/File exists|already exists|interval overlaps|conflicting intervals/, 'exists'],
   [/Message too long|No buffer space|Cannot allocate memory|Too many (links|open files)|Argument list/, 'too-large'],
   [/[Nn]ame too long|too long,? \d+ characters|Numerical result out of range|Value too large/, 'too-large'],
   [/syntax error|Parsing |must be an array|Object item not found|Invalid |cannot determine/, 'syntax'],

@@ -109,7 +109,8 @@ test('changes that come while nft is slow become one', { skip: needsKernel }, as
 test('without nft the agent does not start, and says what to install', { skip: needsKernel }, async () => {
   const before = await listTable(namespace)
   // In the mount namespace that `ip netns exec` makes: an empty file stands where nft was.
-  const hide = 'for nft in /usr/sbin/nft /sbin/nft; do mount --bind /dev/null $nft; done; exec "$@"'
+  const hide =
+    'for nft in /usr/sbin/nft /sbin/nft; do mount --bind /dev/null $nft; done; PATH=/usr/sbin:/usr/bin:/bin exec "$@"'
   const result = await namespace.run('sh', ['-c', hide, 'sh', ringwallCommand, 'apply', '-'], {
     input: JSON.stringify(document(1)),
     allowFailure: true,

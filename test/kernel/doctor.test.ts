@@ -207,7 +207,14 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
       const { stdout } = await namespace.run('sh', ['-c', `command -v ${tool}`])
       await namespace.run('cp', ['-L', stdout.trim(), join(tools, tool)])
     }
-    const wrap = ['unshare', '-m', 'sh', '-c', `mount --bind ${tools} /usr/sbin && exec "$@"`, 'sh']
+    const wrap = [
+      'unshare',
+      '-m',
+      'sh',
+      '-c',
+      `mount --bind ${tools} /usr/sbin && PATH=/usr/sbin:/usr/bin:/bin exec "$@"`,
+      'sh',
+    ]
     const report = await examine(namespace, { wrap })
     assert.equal(report.exitCode, 2)
     assert.deepEqual(mattering(report), ['nft-missing'])
@@ -219,7 +226,7 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
     await load(namespace, 'table inet filter { chain input { type filter hook input priority 0; policy drop; }; }')
     const crashing = join(folder, 'crashing')
     await mkdir(crashing)
-    const script = '#!/bin/sh\ncase "$*" in *"list ruleset"*) kill -SEGV $$ ;; esac\nexec /usr/sbin/nft "$@"\n'
+    const script = `#!/bin/sh\ncase "$*" in *"list ruleset"*) kill -SEGV $$ ;; esac\nPATH='${process.env.PATH}' exec nft "$@"\n`
     await writeFile(join(crashing, 'nft'), script, { mode: 0o755 })
     const report = await examine(namespace, { wrap: ['env', `PATH=${crashing}:${process.env.PATH}`] })
     assert.deepEqual(mattering(report), ['foreign-drop-policy', 'check-failed'])

@@ -1,5 +1,6 @@
 /** The host's nft, in namespaces of its own. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,8 +24,13 @@ testNft(
       [Symbol.asyncDispose]: () => namespace[Symbol.asyncDispose](),
     }
   },
-  options,
+  { ...options, version: hostNftVersion() },
 )
+
+function hostNftVersion(): string {
+  if (needsKernel !== false) return ''
+  return /v(\S+)/.exec(execFileSync('nft', ['--version'], { encoding: 'utf8' }))![1]!
+}
 
 const inside = (namespace: Namespace) => ['ip', 'netns', 'exec', namespace.name]
 const addTable: NftCommand = { add: { table: { family: 'inet', name: 't' } } }

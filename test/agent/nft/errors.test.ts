@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { type NftErrorKind, nftRefusal, nftRunFailure } from '../../../agent/nft/errors.ts'
 import { RunError } from '../../../common/exec.ts'
 
-/** What nft 1.0.6 wrote on Linux 6.18, word for word. */
+/** What nft 1.0.6, or the version named, wrote on Linux 6.18, word for word. */
 const refusals: readonly (readonly [name: string, stderr: string, kind: NftErrorKind])[] = [
   ['a missing table, JSON', 'internal:0:0-0: Error: No such file or directory\n\n', 'not-found'],
   [
@@ -24,6 +24,11 @@ const refusals: readonly (readonly [name: string, stderr: string, kind: NftError
   ['a missing interval', 'internal:0:0-0: Error: element does not exist\n\n', 'not-found'],
   ['another map value', 'internal:0:0-0: Error: Could not process rule: File exists\n\n', 'exists'],
   ['overlapping intervals', 'internal:0:0-0: Error: interval overlaps with an existing one\n\n', 'exists'],
+  [
+    'a base chain under another priority, nft 1.1.3',
+    'internal:0:0-0: Error: Chain "b" already exists in table inet \'t\' with different declaration\n\n',
+    'exists',
+  ],
   ['a set in use', 'internal:0:0-0: Error: Could not process rule: Device or resource busy\n\n', 'busy'],
   [
     'no right to list',
