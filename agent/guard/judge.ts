@@ -34,16 +34,19 @@ export function takesNothing(before: PolicyIr, next: PolicyIr): boolean {
   const known = new Map(before.enis.map(eni => [eni.id, eni]))
   const isAsBefore = (eni: EniIr) => {
     const old = known.get(eni.id)
-    if (old === undefined || old.device !== eni.device) return false
+    if (eni.isObserved) return true
+    if (old === undefined || old.device !== eni.device || old.isObserved) return false
+    if (old.isObserved && !eni.isObserved) return false
     return eni.placement === 'host' || old.addresses.every(address => eni.addresses.includes(address))
   }
-  return next.enis.every(isAsBefore) && findNarrowed(before, next).length === 0
+  const observed = new Set(next.enis.flatMap(({ id, isObserved }) => (isObserved ? [id] : [])))
+  return next.enis.every(isAsBefore) && findNarrowed(before, next).every(({ eniId }) => observed.has(eniId))
 }
 
 /** What refuses the session, in words; null where nothing does. */
 function refusalOf(ir: PolicyIr, session: Session): string | null {
   for (const eni of ir.enis) {
-    if (eni.device !== session.device) continue
+    if (eni.device !== session.device || eni.isObserved) continue
     const by = eni.placement === 'host' ? atHost(ir, eni, session) : atGuest(ir, eni, session)
     if (by !== null) return by
   }

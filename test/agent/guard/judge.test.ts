@@ -86,6 +86,21 @@ const rows: readonly {
     ],
   },
   {
+    name: 'an ENI that is observed',
+    before: open,
+    next: makeIr(makeEni([], { placement: 'guest', isObserved: true })),
+    cuts: [],
+  },
+  {
+    name: 'an ENI that is observed no more',
+    before: makeIr(makeEni([], { isObserved: true })),
+    next: closed,
+    sessions: [shell],
+    cuts: [
+      'the session from 198.18.0.8 to 198.18.0.2:22 (ENI eni-1 of placement host on eth0, ingress: no rule accepts it)',
+    ],
+  },
+  {
     name: 'another device',
     before: open,
     next: closed,
@@ -120,6 +135,8 @@ describe('whether a change takes anything:', () => {
     ['a rule more', closed, open, true],
     ['a rule less', open, closed, false],
     ['another device', open, makeIr(makeEni([ssh], { device: 'eth1' })), false],
+    ['an ENI that is observed', open, makeIr(makeEni([], { isObserved: true })), true],
+    ['an ENI that is observed no more', makeIr(makeEni([ssh], { isObserved: true })), open, false],
     ['an ENI more', { ...open, enis: [] }, open, false],
     ['another placement', open, makeIr(makeEni([ssh], { placement: 'guest' })), false],
     [
