@@ -26,6 +26,7 @@ import { addExplainRoute } from './routes/explain.ts'
 import { addHealthReportRoute } from './routes/health-report.ts'
 import { addInstanceRoutes } from './routes/instances.ts'
 import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
+import { addObservedRoutes } from './routes/observed.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
 import { type Api, actionOf, localSocket, sourceAddressOf } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
@@ -103,6 +104,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addHealthReportRoute(routes, api)
     addExplainRoute(routes, api)
     addNetworkInterfaceRoutes(routes, api)
+    addObservedRoutes(routes, api)
     addInstanceRoutes(routes, api)
     addScrubbingRoutes(routes, api)
     addDdosRoutes(routes, api)

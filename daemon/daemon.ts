@@ -143,6 +143,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         executor,
         board: push,
         ddos: push.ddos,
+        observed: push.observed,
         fleet: {
           statusOf: id => push.agentStatus(id),
           confirmTrial: id => push.confirmTrial(id),

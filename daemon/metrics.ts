@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { addProcessMetrics } from '../common/process-metrics.ts'
 import type { Kind } from './model/documents.ts'
+import { observedEnis } from './services/modes.ts'
 import type { World } from './state/world.ts'
 
 export type DaemonMetrics = ReturnType<typeof createMetrics>
@@ -72,6 +73,15 @@ export function createMetrics(world: () => World | null) {
     registers,
     collect() {
       for (const kind of countedKinds) this.set({ kind }, world()?.count(kind) ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'ringwall_daemon_observed_network_interfaces',
+    help: 'Network interfaces that are only observed, by themselves or by a group: nothing is dropped there. A rise means that somebody tries a policy; one that stays, that nobody has enforced it since.',
+    registers,
+    collect() {
+      const state = world()
+      this.set(state === null ? 0 : observedEnis(state).length)
     },
   })
   return { registry, requests, requestDuration, commitDuration, commits, auditFailures }

@@ -1,9 +1,11 @@
 /** `GET /v1/health-report` */
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
-import { healthReportQuery, healthReportSchema } from '../schemas/health-report.ts'
+import type { GroupDoc } from '../model/documents.ts'
+import { healthReportQuery, healthReportSchema, maxEniIds } from '../schemas/health-report.ts'
 import { HealthReporter } from '../services/health-report/reporter.ts'
 import { surveyGroups } from '../services/health-report/survey.ts'
+import { observedEnis } from '../services/modes.ts'
 import { mayRead, type Principal, requireRead, visible } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
 import { type Api, addReadRoute } from './route.ts'
@@ -19,13 +21,27 @@ export function addHealthReportRoute(app: FastifyInstance, api: Api): void {
     tag: 'Reports',
     query: healthReportQuery,
     answer: healthReportSchema,
-    read(world, { principal, query }) {
+    async read(world, { principal, query }) {
       const groups = () => groupsToReport(world, principal, query)
       // Faults of the query are told at once, before others' reports are waited for.
       groups()
-      return reporter.report(() => surveyGroups(world, principal, groups()), query.maxResults ?? 1000)
+      const report = await reporter.report(() => surveyGroups(world, principal, groups()), query.maxResults ?? 1000)
+      return { ...report, observed: observedAmong(world, principal, groups()) }
     },
   })
+}
+
+function observedAmong(world: World, principal: Principal, groups: readonly GroupDoc[]) {
+  const ids = new Set(groups.map(({ id }) => id))
+  const enis = observedEnis(world)
+    .filter(eni => mayRead(principal, eni.accountId) && eni.securityGroupIds.some(id => ids.has(id)))
+    .map(({ id }) => id)
+    .sort()
+  return {
+    networkInterfaceCount: enis.length,
+    networkInterfaceIds: enis.slice(0, maxEniIds),
+    securityGroupIds: [...world.observing('group')].filter(id => ids.has(id)).sort(),
+  }
 }
 
 function groupsToReport(

@@ -8,13 +8,16 @@ import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { NamedKind } from '../errors.ts'
 import { ApiError } from '../errors.ts'
-import { parseKey } from '../model/documents.ts'
+import { type EniDoc, parseKey } from '../model/documents.ts'
+import { maxListed } from '../schemas/observed.ts'
 import type { Backups } from '../services/backups.ts'
 import type { History } from '../services/changes.ts'
 import type { DdosBoard } from '../services/ddos-board.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Call, Executor, Outcome, Plan, Subject } from '../services/executor.ts'
 import type { Fleet } from '../services/fleet.ts'
+import { enforcedBy, reportObserved } from '../services/observed.ts'
+import type { ObservedBoard } from '../services/observed-board.ts'
 import { rulesTouchedBy } from '../services/preview.ts'
 import { mayRead, type Principal } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
@@ -44,6 +47,7 @@ export interface Api {
   readonly board: EnforcementBoard
   readonly fleet: Fleet
   readonly ddos: DdosBoard
+  readonly observed: ObservedBoard
   readonly store: History
   readonly audit: Pick<AuditLog, 'search' | 'acted'>
   readonly backups: Backups
@@ -373,6 +377,22 @@ function previewOf(changes: readonly Change[], api: Api, principal: Principal) {
       const { accountId = null } = api.world.get('group', securityGroupId) ?? {}
       return accountId === null || mayRead(principal, accountId)
     }),
+    ...previewOfDrops(changes, api, principal),
+  }
+}
+
+/** What was seen that would be dropped from then on, where the write ends that something is only observed. */
+function previewOfDrops(changes: readonly Change[], api: Api, principal: Principal) {
+  const isReadable = ({ accountId }: EniDoc) => mayRead(principal, accountId)
+  const { enforced, stillObserved } = enforcedBy(api.world, changes)
+  if (enforced.length + stillObserved.length === 0) return {}
+  const still = stillObserved.filter(isReadable).map(({ id }) => id)
+  return {
+    observed: {
+      ...reportObserved(api, enforced.filter(isReadable)),
+      stillObservedIds: still.slice(0, maxListed),
+      stillObservedCount: still.length,
+    },
   }
 }
 

@@ -50,6 +50,9 @@ export const agentSchema = Type.Object({
     }),
     { description: 'As it said with its last acknowledgement.' },
   ),
+  observedNetworkInterfaceIds: Type.Array(Type.String(), {
+    description: 'Of its instances, those that are only observed: nothing is dropped there.',
+  }),
   createTime: timeField('When it enrolled first.'),
   revision: revisionField,
 })

@@ -35,13 +35,26 @@ const findingSchema = Type.Object({
 })
 export type ShownFinding = Static<typeof findingSchema>
 
-export const healthReportSchema = Type.Object({
+const reportFields = {
   revision: Type.Integer({ description: 'Of the state that was looked at.' }),
   findings: Type.Array(findingSchema, { description: 'The most severe first.' }),
   totalCount: Type.Integer({ description: 'Findings in all, also those beyond maxResults.' }),
   severities: Type.Object({ high: Type.Integer(), medium: Type.Integer(), low: Type.Integer() }),
+}
+const findingsSchema = Type.Object(reportFields)
+export type HealthReport = Static<typeof findingsSchema>
+
+export const healthReportSchema = Type.Object({
+  ...reportFields,
+  observed: Type.Object(
+    {
+      networkInterfaceCount: Type.Integer({ description: 'In the groups that the report is about.' }),
+      networkInterfaceIds: Type.Array(Type.String(), { description: `${maxEniIds} of them at most.` }),
+      securityGroupIds: Type.Array(Type.String(), { description: 'Groups among them whose mode is observe.' }),
+    },
+    { description: 'Where nothing is dropped, because it is only observed.' },
+  ),
 })
-export type HealthReport = Static<typeof healthReportSchema>
 
 export const healthReportQuery = Type.Object(
   {

@@ -17,6 +17,7 @@ import { checkOneHost } from './eni-bindings.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
 import { enisOf } from './instances.ts'
+import { isObserved } from './modes.ts'
 import { notMade } from './tokens.ts'
 
 /** What the push side knows of an agent. */
@@ -73,6 +74,7 @@ export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding
     capabilities: report?.capabilities ?? {},
     devices: (report?.devices ?? []).map(device => ({ ...device, addresses: [...device.addresses] })),
     networkInterfaces: (standing?.enis ?? []).map(eni => ({ networkInterfaceId: eni.id, state: eni.state })),
+    observedNetworkInterfaceIds: observedOf(world, id),
     createTime: isoTime(createdAtMs),
     revision: world.revisionOf('agent', id),
   }
@@ -82,6 +84,14 @@ export function showTrial(trial: Trial | null): Agent['trial'] {
   if (trial === null) return null
   const { revision, cuts, needsPerson, untilMs } = trial
   return { revision, cuts: [...cuts], needsPerson, until: isoTime(untilMs) }
+}
+
+function observedOf(world: World, agentId: string): string[] {
+  const enis = [...world.instancesOfAgent(agentId)].flatMap(instanceId => enisOf(world, instanceId))
+  return enis
+    .filter(eni => isObserved(world, eni))
+    .map(({ id }) => id)
+    .sort()
 }
 
 /** @throws {ApiError} 404 */

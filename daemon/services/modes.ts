@@ -25,6 +25,13 @@ export function observersOf(world: Pick<World, 'get'>, eni: EniDoc): string[] {
   return [...(eni.mode === 'observe' ? [eni.id] : []), ...groupIds]
 }
 
+/** Every ENI that is observed, by itself or by a group, in no particular order; costs as much as there are of them. */
+export function observedEnis(world: World): EniDoc[] {
+  const ids = new Set(world.observing('eni'))
+  for (const groupId of world.observing('group')) for (const id of world.enisOfGroup(groupId)) ids.add(id)
+  return [...ids].map(id => world.get('eni', id)!).filter(({ securityGroupIds }) => securityGroupIds.length > 0)
+}
+
 export function enforcementOf(world: Pick<World, 'get'>, eni: EniDoc) {
   const observedBy = observersOf(world, eni)
   const enforcement: 'enforced' | 'observed' | 'none' =

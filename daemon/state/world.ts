@@ -32,6 +32,8 @@ export class World {
   readonly #groupsUsingPrefixList = new MultiMap()
   readonly #enisWithAddress = new MultiMap()
   readonly #enisWithMac = new MultiMap()
+  /** Those whose own mode is `observe`. */
+  readonly #observing = { eni: new Set<string>(), group: new Set<string>() }
   readonly #eventsOfInstance = new MultiMap()
   readonly #eventsOfAgent = new MultiMap()
   /** How many ENIs of a group have each address, keyed by group. */
@@ -109,6 +111,11 @@ export class World {
     return this.#enisWithMac.get(macAddress)
   }
 
+  /** ENIs or groups whose own mode is `observe`. */
+  observing(kind: 'eni' | 'group'): ReadonlySet<string> {
+    return this.#observing[kind]
+  }
+
   /** Attacks on it that are kept; of an instance that is gone too. */
   eventsOfInstance(instanceId: string): ReadonlySet<string> {
     return this.#eventsOfInstance.get(instanceId)
@@ -139,6 +146,11 @@ export class World {
 
   #index(kind: Kind, id: string, doc: unknown, present: boolean): void {
     const note = (index: MultiMap, key: string) => (present ? index.add(key, id) : index.delete(key, id))
+    if (kind === 'eni' || kind === 'group') {
+      const observes = present && (doc as Documents['eni' | 'group']).mode === 'observe'
+      if (observes) this.#observing[kind].add(id)
+      else this.#observing[kind].delete(id)
+    }
     switch (kind) {
       case 'instance': {
         const { agentId } = doc as Documents['instance']

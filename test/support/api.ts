@@ -7,8 +7,8 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import { createLogger } from '../../common/log.ts'
 import { createApp } from '../../daemon/app.ts'
 import { type AuditLog, openAuditLog } from '../../daemon/audit/audit-log.ts'
-import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
 import { ApiError } from '../../daemon/errors.ts'
+import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../daemon/model/note.ts'
@@ -17,6 +17,7 @@ import type { DdosBoard } from '../../daemon/services/ddos-board.ts'
 import type { EnforcementBoard } from '../../daemon/services/enforcement.ts'
 import { Executor } from '../../daemon/services/executor.ts'
 import type { Fleet } from '../../daemon/services/fleet.ts'
+import type { ObservedBoard } from '../../daemon/services/observed-board.ts'
 import { World } from '../../daemon/state/world.ts'
 import { readBackup } from '../../daemon/store/backup.ts'
 import { openSqliteStore, type SqliteStore } from '../../daemon/store/sqlite.ts'
@@ -86,6 +87,7 @@ export interface TestApiOptions {
   readonly fleet?: Partial<Fleet>
   readonly board?: EnforcementBoard
   readonly ddos?: (world: World) => DdosBoard
+  readonly observed?: ObservedBoard
   /** Of a store that is there already, and stays. */
   readonly folder?: string
 }
@@ -119,6 +121,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       board: options.board ?? noAgents,
       fleet: { ...noFleet, ...options.fleet },
       ddos: options.ddos?.(world) ?? noDdos,
+      observed: options.observed ?? { observedOf: () => undefined },
       store,
       audit,
       backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },
