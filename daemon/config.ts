@@ -82,7 +82,7 @@ function checkTls({ values, nameOf }: CheckedConfig<typeof settings>): readonly 
   if (tlsCertificate === null && tlsKey !== null) return [`missing tlsCertificate, which ${nameOf('tlsKey')} needs`]
   if (tlsKey === null && tlsCertificate !== null) return [`missing tlsKey, which ${nameOf('tlsCertificate')} needs`]
   if (tlsCertificate !== null || listen.kind === 'unix' || isLoopback(listen.address)) return []
-  return [
-    `${nameOf('listen')} is "${listen.address}" without TLS: expected a loopback address, or tlsCertificate and tlsKey`,
-  ]
+  const given = listen.address.includes(':') ? `[${listen.address}]:${listen.port}` : `${listen.address}:${listen.port}`
+  const expected = 'a loopback address, unix:PATH, or tlsCertificate and tlsKey as well'
+  return [`${nameOf('listen')} is "${given}", expected ${expected}`]
 }

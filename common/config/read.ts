@@ -70,8 +70,8 @@ interface Source {
   readonly kind: Origin['kind']
   readonly values: Readonly<Record<string, unknown>>
   readonly folder: string
-  /** @param path  a key, or an item of its list: `rescuePort[1]` */
-  readonly nameOf: (path: string) => string
+  /** @param path  an item of its list, `rescuePort[1]`; the whole where left out */
+  readonly nameOf: (key: string, path?: string) => string
 }
 
 /** Nothing in any source makes it throw. */
@@ -164,13 +164,13 @@ function textSource(
     const text = textOf(key)
     return text === undefined ? [] : [[key, valueOfText(schema, text)] as const]
   })
-  return { kind, values: Object.fromEntries(values), folder, nameOf: path => nameOfKey(keyOf(path)) }
+  return { kind, values: Object.fromEntries(values), folder, nameOf: key => nameOfKey(key) }
 }
 
 function fileSource({ path, values, lineOf }: ConfigFile): Source {
-  const nameOf = (field: string) => {
-    const line = lineOf(field) ?? lineOf(keyOf(field))
-    return `${path}${line === null ? '' : `:${line}`} ${keyOf(field)}`
+  const nameOf = (key: string, item = key) => {
+    const line = lineOf(item) ?? lineOf(key)
+    return `${path}${line === null ? '' : `:${line}`} ${/^[\w-]+$/.test(key) ? key : quoteValue(key)}`
   }
   return { kind: 'file', values, folder: resolve(path, '..'), nameOf }
 }
@@ -193,12 +193,12 @@ function shapeOf(settings: Settings): Schema {
 }
 
 function faultOf(settings: Settings, source: Source, problem: Problem): string {
-  const { code, path, expected } = problem
-  const name = source.nameOf(path)
+  const { code, path, expected, value } = problem
   if (code === 'unknown-field') {
-    const nearest = nearestWord(path, Object.keys(settings))
-    return `${name} is no setting${nearest === null ? ': docs/configuration.md has them' : `; is "${nearest}" meant?`}`
+    const nearest = nearestWord(String(value), Object.keys(settings))
+    return `${source.nameOf(String(value))} is no setting${nearest === null ? ': docs/configuration.md has them' : `; is "${nearest}" meant?`}`
   }
+  const name = source.nameOf(keyOf(path), path)
   const verb = path === keyOf(path) ? 'is' : 'holds'
   return `${name} ${verb} ${shownValue(settings[keyOf(path)]?.secret === 'url', source, problem)}, expected ${expected}`
 }
@@ -216,10 +216,13 @@ function findUnknownVariables(
   { program, settings }: ConfigOutline,
   environment: Sources['environment'],
 ): readonly UnknownVariable[] {
-  const known = [configKey, ...Object.keys(settings)].map(key => variableOf(program, key))
   const prefix = variableOf(program, '')
+  const known = [configKey, ...Object.keys(settings)].map(key => variableOf(program, key).slice(prefix.length))
   return Object.keys(environment)
-    .filter(name => name.startsWith(prefix) && !known.includes(name))
+    .filter(name => name.startsWith(prefix) && !known.includes(name.slice(prefix.length)))
     .sort()
-    .map(name => ({ name, meant: nearestWord(name, known) }))
+    .map(name => {
+      const nearest = nearestWord(name.slice(prefix.length), known)
+      return { name, meant: nearest === null ? null : `${prefix}${nearest}` }
+    })
 }
