@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../common/log.ts'
 import { createNotifier, type NotifySettings } from '../common/notify/notifier.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
-import { tableFamily } from '../rules-compiler/nft/ruleset.ts'
+import { tableFamily, tableName } from '../rules-compiler/nft/ruleset.ts'
 import { scrubTableName } from '../rules-compiler/scrub/names.ts'
 import { notificationOf } from '../wire/notification.ts'
 import { readTraffic } from './counters/read.ts'
@@ -86,6 +86,8 @@ const checkIntervalMs = 300_000
 const readBackMs = 2_000
 /** Reading counters reads the members too: a scrape takes a reading at most this old. */
 const counterAgeMs = 5_000
+/** As `nft monitor` names the two tables of the agent. */
+const watched = { policy: `${tableFamily} ${tableName}`, scrubbing: `${tableFamily} ${scrubTableName}` }
 /** Listings that take longer come too late for the second they are of. */
 const scrubNftTimeoutMs = 5_000
 /** A monitor hears within some milliseconds; one that cannot start must not keep the policy from the kernel. */
@@ -132,7 +134,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     let readBack: NodeJS.Timeout | undefined
     const isOwnPid = (pid: number) => nft.isOwnPid(pid) || scrubNft.isOwnPid(pid)
-    const drift = new DriftWatch({ isOwnPid, look: () => loop.resync('drift') })
+    const drift = new DriftWatch({ table: watched.policy, isOwnPid, look: () => loop.resync('drift') })
     const scrub = await startScrubbing()
     scrubbing = scrub
     const scrubDrift = new DriftWatch({ isOwnPid, look: () => void lookAtScrubbing() })
@@ -152,10 +154,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
 
     const generations = watchGenerations({
-      watchedTable: `${tableFamily} ${scrubTableName}`,
+      watchedTables: Object.values(watched),
       onGeneration(generation) {
         drift.noteGeneration(generation)
-        if (generation.touchesWatched) scrubDrift.noteGeneration(generation)
+        if (generation.touched?.includes(watched.scrubbing)) scrubDrift.noteGeneration(generation)
       },
       onGap: lookAtTables,
       onDown: reason => log.warn({ reason }, 'nft monitor ended and is started again'),
@@ -223,7 +225,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     function noteOutcome(outcome: Outcome): void {
       try {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
-        reporter.report(outcome, drift.suspect)
+        reporter.report(outcome, outcome.kind !== 'refused' && outcome.cause === 'drift' ? drift.suspect : '')
         if (guarding?.noteOutcome(outcome) ?? true) source?.noteOutcome(outcome)
         if (reporter.enforced() !== null) inForce.resolve()
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
@@ -233,8 +235,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
 
     function lookAtTables(): void {
-      drift.schedule()
-      scrubDrift.schedule()
+      drift.noteGap()
+      scrubDrift.noteGap()
     }
 
     async function lookAtScrubbing(): Promise<void> {

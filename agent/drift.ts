@@ -10,7 +10,21 @@ import type { Generation } from './watch/nft-monitor.ts'
 const gatherMs = 10
 const spacing = { leastMs: 100, mostMs: 800, timesReading: 4 } as const
 
+/** Who has changed rules since the last look, as the log names them. */
+interface Heard {
+  /** Those that changed our table. */
+  readonly touching: Set<string>
+  readonly others: Set<string>
+  /** The monitor was away for a moment: it may have been somebody else. */
+  missed: boolean
+}
+
+/** More of them than this are nobody. */
+const mostSuspects = 3
+
 export interface DriftWatchOptions {
+  /** Ours, as generations tell of it; where left out nobody can be told from the others. */
+  readonly table?: string
   readonly isOwnPid: (pid: number) => boolean
   readonly look: () => void
 }
@@ -20,6 +34,7 @@ export class DriftWatch {
   #timer: NodeJS.Timeout | undefined
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #readingMs = 0
+  #heard = nobodyHeard()
   #suspect = ''
   #closed = false
 
@@ -27,18 +42,29 @@ export class DriftWatch {
     this.#options = options
   }
 
-  /** Who changed the ruleset last, other than this agent; for the log. */
+  /**
+   * Who may have changed our table before the last look, other than this agent; for the log. Whoever is heard to have changed
+   * it, otherwise everybody who changed rules; empty where that is not known: somebody innocent is never named alone.
+   */
   get suspect(): string {
     return this.#suspect
   }
 
-  noteGeneration({ pid, process }: Generation): void {
+  noteGeneration({ pid, process, touched = [] }: Generation): void {
     if (this.#options.isOwnPid(pid)) return
-    this.#suspect = `${process} (pid ${pid})`
+    const { table } = this.#options
+    const touches = table !== undefined && touched.includes(table)
+    this.#heard[touches ? 'touching' : 'others'].add(`${process} (pid ${pid})`)
     this.schedule()
   }
 
   /** Something may have been missed: look, soon. */
+  noteGap(): void {
+    this.#heard.missed = true
+    this.schedule()
+  }
+
+  /** Looks, soon. */
   schedule(): void {
     if (this.#timer !== undefined || this.#closed) return
     const wait = Math.min(Math.max(this.#readingMs * spacing.timesReading, spacing.leastMs), spacing.mostMs)
@@ -46,6 +72,8 @@ export class DriftWatch {
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#lookedAtMs = performance.now()
+      this.#suspect = nameSuspects(this.#heard)
+      this.#heard = nobodyHeard()
       this.#options.look()
     }, delayMs)
   }
@@ -60,4 +88,13 @@ export class DriftWatch {
     this.#closed = true
     clearTimeout(this.#timer)
   }
+}
+
+function nobodyHeard(): Heard {
+  return { touching: new Set(), others: new Set(), missed: false }
+}
+
+function nameSuspects({ touching, others, missed }: Heard): string {
+  const suspects = touching.size > 0 ? touching : missed ? new Set<string>() : others
+  return suspects.size > mostSuspects ? '' : [...suspects].join(' or ')
 }

@@ -13,17 +13,17 @@ export interface Generation {
   readonly pid: number
   /** Its name, 15 characters at most: `nft`, `iptables-nft-re`. */
   readonly process: string
-  /** Whether it may have changed `watchedTable`. */
-  readonly touchesWatched?: boolean
+  /** Those of `watchedTables` that it is heard to have changed. */
+  readonly touched?: readonly string[]
 }
 
 export interface GenerationWatchOptions {
   readonly prefix?: CommandPrefix
   /**
-   * `inet t`: generations tell whether they have something to do with it. Not for tables with concatenated interval sets,
-   * whose elements the monitor leaves out.
+   * `inet t`: generations tell which of them they have something to do with. Elements of concatenated interval sets are
+   * left out by the monitor: a table that has some may be changed without being told of.
    */
-  readonly watchedTable?: string
+  readonly watchedTables?: readonly string[]
   readonly onGeneration: (generation: Generation) => void
   /** Generations may have been missed; listening again, so that what is read from now on is not older than what is heard. */
   readonly onGap: (reason: string) => void
@@ -39,26 +39,27 @@ const lossLine = /^# ERROR: We lost some netlink events/
 
 export function watchGenerations({
   prefix = [],
-  watchedTable,
+  watchedTables,
   onGeneration,
   onGap,
   onDown,
 }: GenerationWatchOptions): Watch {
   let downReason = ''
-  let touchesWatched = false
+  const touched = new Set<string>()
+  const names = (line: string, table: string) => line.includes(`${table} `) || line.endsWith(table)
   return watchLines({
     command: [...prefix, 'nft', 'monitor'],
     netlink,
     onLine(line) {
       // Every element added is a line too: the first character sorts those out.
       if (!line.startsWith('#')) {
-        if (watchedTable !== undefined && line.includes(watchedTable)) touchesWatched = true
+        for (const table of watchedTables ?? []) if (names(line, table)) touched.add(table)
         return
       }
       const [, generation, pid, process = ''] = generationLine.exec(line) ?? []
       if (generation !== undefined) {
-        const told = watchedTable !== undefined && { touchesWatched }
-        touchesWatched = false
+        const told = watchedTables !== undefined && { touched: [...touched] }
+        touched.clear()
         onGeneration({ generation: Number(generation), pid: Number(pid), process, ...told })
       } else if (lossLine.test(line)) onGap('nft monitor lost events')
     },
@@ -67,6 +68,7 @@ export function watchGenerations({
     },
     onDown(reason) {
       downReason = reason
+      touched.clear()
       onDown?.(reason)
     },
   })

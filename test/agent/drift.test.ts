@@ -11,7 +11,7 @@ function watch(context: TestContext) {
   let nowMs = 1000
   context.mock.method(performance, 'now', () => nowMs)
   let looks = 0
-  const drift = new DriftWatch({ isOwnPid: pid => pid === ours, look: () => (looks += 1) })
+  const drift = new DriftWatch({ table: 'inet ringwall', isOwnPid: pid => pid === ours, look: () => (looks += 1) })
   const tell = (pid: number, process = 'nft') => drift.noteGeneration({ generation: 1, pid, process })
   const pass = (milliseconds: number) => {
     for (let step = 0; step < milliseconds; step += 1) {
@@ -38,12 +38,37 @@ describe('the drift watch', () => {
     assert.equal(pass(5000), 0)
   })
 
-  test('names who it was', context => {
-    const { drift, tell } = watch(context)
-    assert.equal(drift.suspect, '')
-    tell(theirs, 'iptables-nft-re')
-    tell(ours)
-    assert.equal(drift.suspect, 'iptables-nft-re (pid 200)')
+  describe('names who it was', () => {
+    const table = 'inet ringwall'
+    const rows: readonly { name: string; heard: readonly (string | 'gap' | 'look')[]; suspect: string }[] = [
+      { name: 'nobody was heard', heard: [], suspect: '' },
+      { name: 'the only one', heard: ['nft 1'], suspect: 'nft (pid 1)' },
+      { name: 'not ourselves', heard: [`nft ${ours} ours`], suspect: '' },
+      { name: 'who changed our table, before all others', heard: ['a 1', 'b 2 ours', 'c 3'], suspect: 'b (pid 2)' },
+      {
+        name: 'everybody who changed rules, each once',
+        heard: ['a 1', 'b 2', 'a 1'],
+        suspect: 'a (pid 1) or b (pid 2)',
+      },
+      { name: 'nobody where there are too many', heard: ['a 1', 'b 2', 'c 3', 'd 4'], suspect: '' },
+      { name: 'not who was heard before the last look', heard: ['a 1', 'look', 'b 2'], suspect: 'b (pid 2)' },
+      { name: 'not who was heard before the monitor crashed', heard: ['a 1', 'look', 'gap'], suspect: '' },
+      { name: 'nobody where another may have been missed', heard: ['a 1', 'gap'], suspect: '' },
+      { name: 'who changed our table all the same', heard: ['a 1 ours', 'gap'], suspect: 'a (pid 1)' },
+    ]
+    for (const { name, heard, suspect } of rows) {
+      test(name, context => {
+        const { drift, pass } = watch(context)
+        for (const each of heard) {
+          const [process = '', pid, touches] = each.split(' ')
+          if (each === 'gap') drift.noteGap()
+          else if (each === 'look') pass(2000)
+          else drift.noteGeneration({ generation: 1, pid: Number(pid), process, touched: touches ? [table] : [] })
+        }
+        pass(2000)
+        assert.equal(drift.suspect, suspect)
+      })
+    }
   })
 
   for (const [readingMs, mostLooks, leastLooks] of [
