@@ -4,6 +4,7 @@ import { compile } from '../rules-compiler/nft/compile.ts'
 import { printRuleset } from '../rules-compiler/nft/print.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import { resolvePolicy } from '../rules-compiler/policy/resolve.ts'
+import { withoutLogs } from '../rules-compiler/policy/without-logs.ts'
 import { formatProblem } from '../rules-compiler/validate/problem.ts'
 import { readPolicy } from '../rules-compiler/validate/read-policy.ts'
 import type { StateDir } from './state-dir.ts'
@@ -90,8 +91,9 @@ export class LastGood {
     this.#kept = kept
     try {
       const text = kept.text()
-      // Without the device indexes and stamps of this boot: they mean other devices and sessions after the next.
-      await this.#options.stateDir?.write(text, printRuleset(compile(kept.ir)))
+      // Without the device indexes and stamps of this boot: they mean other devices and sessions after the next. Without
+      // logs, which nobody reads so early and which another kernel may not have: then nothing of it would load.
+      await this.#options.stateDir?.write(text, printRuleset(compile(withoutLogs(kept.ir))))
     } catch (error) {
       this.#kept = null
       this.#options.log.error({ error }, 'cannot keep the last good state; what is in force stays')

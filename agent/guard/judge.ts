@@ -36,7 +36,6 @@ export function takesNothing(before: PolicyIr, next: PolicyIr): boolean {
     const old = known.get(eni.id)
     if (eni.isObserved) return true
     if (old === undefined || old.device !== eni.device || old.isObserved) return false
-    if (old.isObserved && !eni.isObserved) return false
     return eni.placement === 'host' || old.addresses.every(address => eni.addresses.includes(address))
   }
   const observed = new Set(next.enis.flatMap(({ id, isObserved }) => (isObserved ? [id] : [])))

@@ -12,7 +12,13 @@ import type { Nft, NftCommand, NftObject } from './nft.ts'
 /** How a feature can be had: by JSON, only by nft's text syntax, or not at all. */
 export type Support = 'json' | 'text' | 'missing'
 
-export type Feature = 'ct timeout policy' | 'element counters' | 'concatenated intervals' | 'ct tuple' | 'rule comments'
+export type Feature =
+  | 'ct timeout policy'
+  | 'element counters'
+  | 'concatenated intervals'
+  | 'ct tuple'
+  | 'rule comments'
+  | 'NFLOG'
 
 export interface Capabilities {
   readonly nftVersion: string
@@ -106,6 +112,30 @@ const trials: readonly Trial[] = [
     json: table => [{ add: { rule: { ...at(table), chain, comment: 'sgr-probe', expr: [{ accept: null }] } } }],
     text: table => [`add rule ${family} ${table} ${chain} accept comment "sgr-probe"`],
     isThere: objects => rulesText(objects).includes('"comment":"sgr-probe"'),
+  },
+  {
+    // Kernels can be built without nfnetlink_log, and a container cannot load it: then the rule is refused.
+    feature: 'NFLOG',
+    needed: false,
+    json: table => [
+      { add: { limit: { ...at(table), name: 'rate', rate: 7, per: 'second', burst: 7 } } },
+      {
+        add: {
+          rule: {
+            ...at(table),
+            chain,
+            expr: [{ limit: 'rate' }, { log: { prefix: 'rw probe', group: 1, snaplen: 128, 'queue-threshold': 1 } }],
+          },
+        },
+      },
+    ],
+    text: table => [
+      `add limit ${family} ${table} rate { rate 7/second burst 7 packets; }`,
+      `add rule ${family} ${table} ${chain} limit name "rate" log prefix "rw probe" group 1 snaplen 128 queue-threshold 1`,
+    ],
+    isThere: objects =>
+      rulesText(objects).includes('"limit":"rate"') &&
+      rulesText(objects).includes('"prefix":"rw probe","group":1,"snaplen":128,"queue-threshold":1'),
   },
 ]
 

@@ -14,6 +14,7 @@ export function hostParts(nft: Nft): HostParts {
     listDevices: () => listLinks(),
     readMarks: ctMarkMask => usedMarks(ctMarkMask),
     jsonCtTimeout: false,
+    canLog: true,
   }
 }
 
@@ -21,5 +22,6 @@ export function hostParts(nft: Nft): HostParts {
 export async function probeHost(nft: Nft): Promise<{ readonly capabilities: Capabilities; readonly parts: HostParts }> {
   const capabilities = await probe(nft)
   const jsonCtTimeout = capabilities.features['ct timeout policy'] === 'json'
-  return { capabilities, parts: { ...hostParts(nft), jsonCtTimeout } }
+  const canLog = capabilities.features.NFLOG === 'json'
+  return { capabilities, parts: { ...hostParts(nft), jsonCtTimeout, canLog } }
 }

@@ -12,6 +12,7 @@ import { diff } from '../../rules-compiler/nft/diff.ts'
 import { type ActualRuleset, readRuleset } from '../../rules-compiler/nft/read-ruleset.ts'
 import { type Ruleset, tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import { withoutLogs } from '../../rules-compiler/policy/without-logs.ts'
 import type { Nft } from '../nft/nft.ts'
 import { commit } from './commit.ts'
 import { describeTransactions } from './describe.ts'
@@ -27,6 +28,8 @@ export interface LoopParts {
   readonly onOutcome: (outcome: Outcome) => void
   /** Whether the host's nft keeps the policy of a timeout object that is given as JSON. */
   readonly jsonCtTimeout: boolean
+  /** Whether the host's kernel has NFLOG; without it the ruleset is loaded without logs. */
+  readonly canLog: boolean
   /** Plan, and change nothing. */
   readonly dryRun?: boolean
 }
@@ -180,10 +183,11 @@ export class ReconcileLoop {
     // What was removed during the listing may still be in it.
     if (!this.#devicesChanged) this.#gone.clear()
     const indexes = deviceIndexes(this.#bindings)
-    const needed = stampsNeeded(standing, desired, indexes)
+    const judged = this.#parts.canLog ? desired : withoutLogs(desired)
+    const needed = stampsNeeded(standing, judged, indexes)
     const pool = this.#stampPool(desired.ctMarkMask)
     const { stamps, lacking } = await pool.renew(standing.stamps, [...needed.fresh, ...needed.raised])
-    const plan = makePlan(standing, desired, indexes, stamps)
+    const plan = makePlan(standing, judged, indexes, stamps)
     const { prepare, change, complete } = plan.transactions
     const reached = (): Reached => ({
       cause,

@@ -188,6 +188,7 @@ test('the probe tells what goes as JSON, and leaves nothing behind', options, as
     'concatenated intervals': 'json',
     'ct tuple': 'json',
     'rule comments': 'json',
+    NFLOG: 'json',
   })
   assert.ok(elementUpdateMs > 0 && elementUpdateMs < 500, `${elementUpdateMs} ms`)
   assert.equal(messages.filter(message => message.includes('interval set')).length, 0, messages.join())

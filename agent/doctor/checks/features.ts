@@ -15,7 +15,7 @@ export const features = defineCheck({
     'feature-left-out': {
       severity: 'warning',
       means:
-        'Rulesets are loaded without it: idle times of sessions are the host’s, or hits of rules cannot be told apart.',
+        'Rulesets are loaded without it: idle times of sessions are the host’s, hits of rules cannot be told apart, or nothing is logged of packets (NFLOG).',
       advice: 'Install a newer nft or kernel where that matters.',
     },
     features: { severity: 'ok', means: 'Each was tried in a table of its own and read back.', advice: '' },

@@ -113,12 +113,13 @@ describe('nftables', () => {
       'concatenated intervals': 'json',
       'ct tuple': 'json',
       'rule comments': 'json',
+      NFLOG: 'json',
     } as const
     assert.deepEqual(codes(features.judge(support)), ['features'])
-    assert.deepEqual(said(features.judge({ ...support, 'ct tuple': 'missing', 'rule comments': 'missing' })), [
-      'feature-missing: ct tuple',
-      'feature-left-out: rule comments',
-    ])
+    assert.deepEqual(
+      said(features.judge({ ...support, 'ct tuple': 'missing', 'rule comments': 'missing', NFLOG: 'missing' })),
+      ['feature-missing: ct tuple', 'feature-left-out: rule comments', 'feature-left-out: NFLOG'],
+    )
   })
 
   test('slow changes name the largest sets', () => {

@@ -13,6 +13,7 @@ import { compile } from '../../../rules-compiler/nft/compile.ts'
 import { readRuleset } from '../../../rules-compiler/nft/read-ruleset.ts'
 import { tableFamily, tableName } from '../../../rules-compiler/nft/ruleset.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
+import { withoutLogs } from '../../../rules-compiler/policy/without-logs.ts'
 import { arbitraryIr } from '../../support/arbitrary-ir.ts'
 import { makeEni, makeIr, makeRule, makeScrubIr } from '../../support/ir.ts'
 import { judgedState, namesIn } from '../../support/transactions.ts'
@@ -27,6 +28,7 @@ const strangersRule: NftCommand = { insert: { rule: { ...inTable, chain: 'eni-1/
 
 class Host {
   readonly nft: FakeNft
+  readonly canLog: boolean
   readonly outcomes: Outcome[] = []
   readonly loop: ReconcileLoop
   devices: readonly Device[] = [eth0]
@@ -37,8 +39,10 @@ class Host {
   constructor({
     nft = createFakeNft(),
     readMarks = async () => new Set(),
-  }: { nft?: FakeNft; readMarks?: ReadMarks } = {}) {
+    canLog = true,
+  }: { nft?: FakeNft; readMarks?: ReadMarks; canLog?: boolean } = {}) {
     this.nft = nft
+    this.canLog = canLog
     const counting: FakeNft = {
       ...nft,
       list: async (...args) => {
@@ -58,7 +62,13 @@ class Host {
   }
 
   partsWith(nft: FakeNft): Omit<LoopParts, 'onOutcome'> {
-    return { nft, listDevices: async () => this.devices, readMarks: async () => new Set(), jsonCtTimeout: false }
+    return {
+      nft,
+      listDevices: async () => this.devices,
+      readMarks: async () => new Set(),
+      jsonCtTimeout: false,
+      canLog: this.canLog,
+    }
   }
 
   /** `policy applied`, one text for each run so far. */
@@ -108,6 +118,18 @@ describe('the loop', () => {
     assert.deepEqual(host.told, ['policy applied', 'policy unchanged'])
     const last = host.outcomes.at(-1)!
     assert.equal(last.kind !== 'refused' && last.policy, scrubbed)
+  })
+
+  test('loads the ruleset without logs where the kernel has none, and says that the policy is in force', async () => {
+    const host = new Host({ canLog: false })
+    const policy = accepting(22)
+    await host.enforce(policy)
+    host.loop.resync('check')
+    await host.loop.settled()
+    assert.deepEqual(host.told, ['policy applied', 'check unchanged'])
+    await host.assertHolds(withoutLogs(policy))
+    const last = host.outcomes.at(-1)!
+    assert.equal(last.kind !== 'refused' && last.policy, policy)
   })
 
   test('does nothing before there is a policy', async () => {
