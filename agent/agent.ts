@@ -31,6 +31,8 @@ import { createNft } from './nft/exec.ts'
 import { openNftSession } from './nft/session.ts'
 import { probeHost } from './reconcile/host.ts'
 import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
+import { KeptBook } from './observe/kept-book.ts'
+import { Observer } from './observe/observer.ts'
 import { type AgentHealth, createReporter } from './report.ts'
 import { DaemonFeed } from './scrub/daemon-feed.ts'
 import { KeptState, readBootId } from './scrub/kept-state.ts'
@@ -66,6 +68,8 @@ export interface AgentOptions {
   readonly guard: GuardOptions
   readonly log: Logger
 }
+  /** The file that records of packets are appended to; null for none. */
+  readonly trafficLog: string | null
 
 export interface Agent {
   /** Somebody on the host wants the policy that is on trial. */
@@ -110,6 +114,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let scrubbing: Scrubbing | null = null
   const inForce = Promise.withResolvers<void>()
   const handler = createRoutes()
+  let logging: Logging | null = null
   const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
   const stops: (() => Promise<void> | void)[] = [() => session.close(), () => lock.release()]
 
@@ -134,6 +139,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     let readBack: NodeJS.Timeout | undefined
     const isOwnPid = (pid: number) => nft.isOwnPid(pid) || scrubNft.isOwnPid(pid)
+    const logs = await startLogging()
+    logging = logs
     const drift = new DriftWatch({ table: watched.policy, isOwnPid, look: () => loop.resync('drift') })
     const scrub = await startScrubbing()
     scrubbing = scrub
@@ -175,6 +182,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         scrub.scrubber.noteLinks(listing)
       },
       onDown: reason => log.warn({ reason }, 'device monitor ended and is started again'),
+        logs.trafficLog.noteLinks(listing)
     })
     stops.unshift(() => links.close())
     await hearing()
@@ -208,6 +216,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         log.info('everything is read again, as asked')
         await panic.look()
         loop.resync('check')
+        logs.trafficLog.reopenFile()
         await loop.settled()
       },
       async stop() {
@@ -229,6 +238,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (guarding?.noteOutcome(outcome) ?? true) source?.noteOutcome(outcome)
         if (reporter.enforced() !== null) inForce.resolve()
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
+        noteEnforced()
       } catch (error) {
         log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
       }
@@ -236,6 +246,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     function lookAtTables(): void {
       drift.noteGap()
+    /** What judges packets now is what records and counters are read by. */
+    function noteEnforced(): void {
+      const policy = reporter.enforced()
+      logging?.trafficLog.setPolicy(policy)
+      logging?.observer.setPolicy(policy)
+    }
+
       scrubDrift.noteGap()
     }
 
@@ -247,6 +264,34 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     async function startScrubbing(): Promise<Scrubbing> {
       const { stateDir } = options.source
+    async function startLogging(): Promise<Logging> {
+      const { stateDir } = options.source
+      const observer = await Observer.open({
+        log,
+        kept: stateDir === null ? null : new KeptBook(stateDir, log),
+        async readCounters(policy) {
+          const actual = await readTable(nft)
+          return actual === null ? null : readTraffic(actual, policy)
+        },
+        send: message => source?.send(message),
+        connection() {
+          const status = source?.status()
+          return status?.kind === 'daemon' && status.connected ? status.since : null
+        },
+      })
+      const trafficLog = new TrafficLog({
+        log,
+        metrics: createLogMetrics(metrics.registry),
+        file: options.trafficLog,
+        onRecord: record => observer.noteRecord(record),
+      })
+      stops.unshift(
+        () => trafficLog.close(),
+        () => observer.close(),
+      )
+      return { trafficLog, observer }
+    }
+
       const clock = realScrubClock
       const now = () => clock.monotonicMs()
       const outbox = await Outbox.open({ folder: stateDir, log, now })
@@ -408,6 +453,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         '/ddos/live': query => scrubbing?.live.lines(query.get('instanceId')) ?? jsonReply(503, starting),
         '/guard': () =>
           guarding === null
+        '/logs': query => {
+          if (logging === null) return jsonReply(503, starting)
+          const { trafficLog } = logging
+          return query.has('follow') ? trafficLog.follow() : jsonReply(200, trafficLog.recent())
+        },
+        '/observed': async () =>
+          logging === null ? jsonReply(503, starting) : jsonReply(200, { enis: await logging.observer.report() }),
             ? jsonReply(503, starting)
             : jsonReply(200, { ...guarding.status(), panic: panicking?.status() ?? null }),
         '/show': async () => {
@@ -454,5 +506,10 @@ interface Scrubbing {
 
 /** What others are told of it who want the network namespace. */
 function toldOf(source: AgentSource) {
+interface Logging {
+  readonly trafficLog: TrafficLog
+  readonly observer: Observer
+}
+
   return source.kind === 'file' ? { policyPath: source.policyPath } : { daemonUrl: source.credentials.daemonUrl }
 }

@@ -65,6 +65,13 @@ const settings = {
     argument: 'LEVEL',
     reloads: true,
   }),
+  trafficLog: optionalSetting(
+    formatted('path', {
+      description:
+        'The file that records of dropped, observed and accepted packets are appended to, JSON lines; opened again by SIGHUP.',
+    }),
+    { argument: 'FILE', leftOut: 'none is written', example: '/var/log/ringwall/traffic.log' },
+  ),
   ...notifySettings(notificationKinds, usualNotificationKinds),
 }
 

@@ -1,5 +1,6 @@
 # Reads one NFLOG group of this network namespace and writes the kernel's netlink messages to standard output as they
-# are. Ends when its standard input does: that is how it notices that whoever started it is gone.
+# are. Ends when its standard input does: that is how it notices that whoever started it is gone. An empty message (NLMSG_NOOP)
+# comes first, as soon as it listens.
 # Usage: perl nflog.pl GROUP BYTES   BYTES of each packet, from the IP header on
 #
 # Perl, because Node has no netlink sockets, and every Debian has perl-base, which is all this needs. Why none of the
@@ -23,7 +24,8 @@ setsockopt($kernel, 1, 33, pack('i', $buffer)) or setsockopt($kernel, 1, 8, pack
 configure([1, pack('C', 1)]);
 # NFULA_CFG_MODE: NFULNL_COPY_PACKET; NFULA_CFG_TIMEOUT; NFULA_CFG_FLAGS: NFULNL_CFG_F_SEQ, so that gaps tell what was lost
 configure([2, pack('NCx', $bytes, 2)], [4, pack('N', $gather)], [6, pack('n', 1)]);
-print STDERR "listening\n";
+# NLMSG_NOOP, in place of a packet: it listens.
+put(pack('LSSLL', 16, 1, 0, 0, 0));
 
 my $both = '';
 vec($both, fileno $_, 1) = 1 for $kernel, *STDIN;
@@ -36,9 +38,15 @@ while (1) {
   if (vec($ready, fileno $kernel, 1)) {
     # It fails where the buffer has overrun (ENOBUFS), which the numbers of the next packets show.
     defined recv($kernel, my $messages, 1 << 17, 0) or next;
-    for (my $written = 0; $written < length $messages;) {
-      $written += syswrite(STDOUT, $messages, length($messages) - $written, $written) // exit 0;
-    }
+    put($messages);
+  }
+}
+
+# Whole, to standard output. Whoever reads it may be gone.
+sub put {
+  my ($messages) = @_;
+  for (my $written = 0; $written < length $messages;) {
+    $written += syswrite(STDOUT, $messages, length($messages) - $written, $written) // exit 0;
   }
 }
 

@@ -103,6 +103,7 @@ export class LogReader {
     metrics.starts.inc()
     const child = spawnBytes(['perl', program, String(group), String(packetBytes)], {
       onBytes: chunk => {
+        if (this.#state.kind !== 'reading') this.#noteListening(group)
         for (const packet of decoder.push(chunk)) {
           const { sequence } = packet
           if (sequence !== null) {
@@ -112,13 +113,6 @@ export class LogReader {
           }
           onPacket(packet)
         }
-      },
-      onErrorLine: line => {
-        if (line.trim() !== 'listening') return
-        this.#state = { kind: 'reading', since: new Date().toISOString() }
-        metrics.reading.set(1)
-        log.info({ group, pid: child.pid }, 'the kernel’s log of packets is read')
-        this.#saidReason = ''
       },
       onEnd: reason => {
         if (this.#child !== child) return
@@ -139,6 +133,15 @@ export class LogReader {
       },
     })
     this.#child = child
+  }
+
+  /** The program says so by its first bytes. */
+  #noteListening(group: number): void {
+    const { log, metrics } = this.#options
+    this.#state = { kind: 'reading', since: new Date().toISOString() }
+    this.#saidReason = ''
+    metrics.reading.set(1)
+    log.info({ group, pid: this.pid }, 'the kernel’s log of packets is read')
   }
 }
 

@@ -3,7 +3,7 @@ import { protocolNumbers } from '../../rules-compiler/address/protocol.ts'
 import type { Direction } from '../../rules-compiler/model/policy.ts'
 import type { LogAction, LogCause, LogOrigin } from '../../rules-compiler/nft/log-prefix.ts'
 import { evaluate } from '../../rules-compiler/policy/evaluate.ts'
-import type { EniIr, PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { NflogPacket } from './netlink.ts'
 import type { PacketHeader } from './packet-header.ts'
 
@@ -18,8 +18,6 @@ export interface LogRecord {
   readonly instanceId?: string
   /** Whose rules decided. */
   readonly direction: Direction
-  /** The packet went the other way: it answers in a session that the rules of `direction` no longer allow. */
-  readonly isReply?: true
   readonly cause: LogCause
   /** Of the causes `rule` and `inner-access`, as the policy in force says; left out where it says another cause by now. */
   readonly ruleId?: string
@@ -61,7 +59,6 @@ export function makeRecord(
 ): LogRecord {
   const { action, eniId, direction, cause } = origin
   const eni = policy?.enis.find(({ id }) => id === eniId)
-  const isReply = eni !== undefined && packet.hook !== hookOf(eni, direction)
   const device = devices.get((packet.hook === prerouting ? packet.inIndex : packet.outIndex) ?? -1)
   return {
     time: new Date(packet.receivedAtMs ?? nowMs).toISOString(),
@@ -69,9 +66,8 @@ export function makeRecord(
     eniId,
     ...(eni && { instanceId: eni.instanceId }),
     direction,
-    ...(isReply && { isReply }),
     cause,
-    ...(eni && findsRule && findRule(policy!, origin, header, isReply)),
+    ...(eni && findsRule && findRule(policy!, origin, header)),
     protocol: names.get(header.protocol) ?? String(header.protocol),
     source: header.source,
     ...(header.ports && { sourcePort: header.ports.source }),
@@ -83,38 +79,30 @@ export function makeRecord(
   }
 }
 
-/** NF_INET_PRE_ROUTING and NF_INET_POST_ROUTING. */
+/** NF_INET_PRE_ROUTING */
 const prerouting = 0
-const postrouting = 4
-
-function hookOf({ placement }: EniIr, direction: Direction): number {
-  return (placement === 'host') === (direction === 'ingress') ? prerouting : postrouting
-}
 
 /**
  * Which rule it was. The kernel says the cause and not the rule; the policy says both, and is believed where it says the
- * same cause: otherwise it has changed since, or conntrack knew something of the session that no packet shows.
+ * same cause: otherwise it has changed since. What is logged is what goes the way its session began, so the packet's
+ * fields are the session's.
  */
 function findRule(
   policy: PolicyIr,
   { eniId, direction, cause, action }: LogOrigin,
   header: PacketHeader,
-  isReply: boolean,
 ): Pick<LogRecord, 'ruleId' | 'securityGroupId'> {
   if (cause !== 'rule' && cause !== 'inner-access') return {}
-  const [source, destination] = isReply ? [header.destination, header.source] : [header.source, header.destination]
-  const { source: near = 0, destination: far = 0 } = header.ports ?? {}
-  const [sourcePort, destinationPort] = isReply ? [far, near] : [near, far]
   const { verdict, reason } = evaluate(policy, {
     eniId,
     direction,
     protocol: header.protocol,
-    source,
-    destination,
-    sourcePort,
-    destinationPort,
+    source: header.source,
+    destination: header.destination,
+    sourcePort: header.ports?.source ?? 0,
+    destinationPort: header.ports?.destination ?? 0,
     hopLimit: header.hopLimit,
-    ...(header.icmp && !isReply && { icmpType: header.icmp.type }),
+    ...(header.icmp && { icmpType: header.icmp.type }),
   })
   if ((verdict === 'accept') !== (action === 'accept')) return {}
   if (cause === 'rule' && reason.kind === 'rule')

@@ -1,0 +1,110 @@
+/**
+ * Keeps the book of observed ENIs: has the counters read now and then, writes it to disk, and tells the daemon. While no
+ * ENI is observed it does nothing but tell a daemon so, once for each connection.
+ */
+import type { Logger } from '../../common/log.ts'
+import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import type { ToDaemon } from '../../wire/messages.ts'
+import { type ObservedEni, observedReportMs, withinObservedLimits } from '../../wire/observed.ts'
+import type { KernelReading } from '../counters/read.ts'
+import type { LogRecord } from '../logs/record.ts'
+import { ObservedBook } from './book.ts'
+import type { KeptBook } from './kept-book.ts'
+
+export interface ObserverOptions {
+  readonly log: Logger
+  /** Null keeps nothing over a restart. */
+  readonly kept: KeptBook | null
+  /** Every counter of the policy; null where the kernel has none of ours. */
+  readonly readCounters: (policy: PolicyIr) => Promise<readonly KernelReading[] | null>
+  readonly send: (message: ToDaemon) => void
+  /** What tells connections to the daemon apart; null while there is none. */
+  readonly connection: () => string | null
+}
+
+/** Counters are in a listing of the table, which takes time in proportion to it: a small part of all. */
+const readingShare = 20
+const keepIntervalMs = 30_000
+
+export class Observer {
+  readonly #options: ObserverOptions
+  readonly #book = new ObservedBook()
+  readonly #timer: NodeJS.Timeout
+  #policy: PolicyIr | null = null
+  #reading: Promise<void> | null = null
+  #readAgainAtMs = Number.NEGATIVE_INFINITY
+  #keptAtMs = performance.now()
+  /** To which connection nothing has to be said, because no ENI is observed and it knows. */
+  #toldNone: string | null = null
+
+  private constructor(options: ObserverOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => void this.#turn(), observedReportMs)
+  }
+
+  static async open(options: ObserverOptions): Promise<Observer> {
+    const observer = new Observer(options)
+    observer.#book.resume((await options.kept?.read()) ?? [])
+    return observer
+  }
+
+  /** @param policy  that is in force now; null for none, which forgets nothing */
+  setPolicy(policy: PolicyIr | null): void {
+    this.#policy = policy
+    if (policy === null) return
+    const wasEmpty = this.#book.isEmpty
+    // What the counters show before the first packet is let through must be known.
+    if (this.#book.setPolicy(policy, Date.now())) void this.#read()
+    if (!wasEmpty && this.#book.isEmpty) void this.#turn()
+  }
+
+  noteRecord(record: LogRecord): void {
+    this.#book.noteRecord(record)
+  }
+
+  /** What it is now. */
+  async report(): Promise<readonly ObservedEni[]> {
+    if (!this.#book.isEmpty) await this.#read()
+    return this.#book.report()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    if (!this.#book.isEmpty) await this.#read()
+    await this.#options.kept?.write(this.#book.keep())
+  }
+
+  async #turn(): Promise<void> {
+    const { send, connection, kept } = this.#options
+    if (!this.#book.isEmpty && performance.now() >= this.#readAgainAtMs) await this.#read()
+    if (performance.now() - this.#keptAtMs >= keepIntervalMs || this.#book.isEmpty) {
+      this.#keptAtMs = performance.now()
+      void kept?.write(this.#book.keep())
+    }
+    const to = connection()
+    if (to === null || this.#policy === null) return
+    if (this.#book.isEmpty && this.#toldNone === to) return
+    this.#toldNone = this.#book.isEmpty ? to : null
+    send({ type: 'observed', enis: withinObservedLimits(this.#book.report()) })
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#readOnce().finally(() => {
+      this.#reading = null
+    })
+    return this.#reading
+  }
+
+  async #readOnce(): Promise<void> {
+    const policy = this.#policy
+    if (policy === null) return
+    const startedAtMs = performance.now()
+    try {
+      const readings = await this.#options.readCounters(policy)
+      if (readings !== null) this.#book.noteReadings(readings, policy)
+    } catch (error) {
+      this.#options.log.warn({ error }, 'cannot read the counters of the kernel')
+    }
+    this.#readAgainAtMs = startedAtMs + (performance.now() - startedAtMs) * readingShare
+  }
+}
