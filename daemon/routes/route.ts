@@ -337,7 +337,8 @@ async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, sta
   }
   const { body, revision } = outcome
   if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
-  const enforcement = wait === undefined ? null : await waitFor(api, waitedRevision(outcome, api, subject), timeout)
+  const enforcement =
+    wait === undefined ? null : await awaitEnforced(outcome, { api, subject, timeoutSeconds: timeout })
   setEtag(reply, body, etag)
   reply.code(outcome.kind === 'replayed' ? outcome.status : status)
   return {
@@ -347,12 +348,22 @@ async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, sta
   }
 }
 
+type Written = Exclude<Outcome<unknown>, { readonly kind: 'preview' }>
+
+interface Waiting {
+  readonly api: Api
+  /** The object that was written, where the request names one. */
+  readonly subject: Subject | null
+  readonly timeoutSeconds: number
+}
+
+/** How far a write has come, when it is in force everywhere or the time is over. */
+export function awaitEnforced(outcome: Written, { api, subject, timeoutSeconds }: Waiting): Promise<Enforcement> {
+  return waitFor(api, waitedRevision(outcome, api, subject), timeoutSeconds)
+}
+
 /** Where there was nothing to do, what was asked for came about by the last write of the object. */
-function waitedRevision(
-  outcome: Exclude<Outcome<unknown>, { readonly kind: 'preview' }>,
-  { world }: Api,
-  subject: Subject | null,
-): number {
+function waitedRevision(outcome: Written, { world }: Api, subject: Subject | null): number {
   if (outcome.kind === 'replayed' || outcome.changed || subject === null) return outcome.revision
   return world.revisionOf(subject.kind, subject.id) || outcome.revision
 }

@@ -2,10 +2,24 @@
 import { ApiError, type NamedKind, notFound } from '../errors.ts'
 import type { TokenScope } from '../model/documents.ts'
 import type { NotedPrincipal } from '../model/note.ts'
+import type { Grants } from '../ram/evaluate.ts'
 import type { World } from '../state/world.ts'
 
 export interface Principal extends NotedPrincipal {
+  /** The accounts that can be reached at all. */
   readonly scopes: readonly TokenScope[]
+  /** Judged by policies within those accounts; left out for operators' tokens, of whom the scopes say all. */
+  readonly ram?: RamIdentity
+}
+
+/** An account, a RAM user, or a session of a role. */
+export interface RamIdentity {
+  readonly type: 'Account' | 'RAMUser' | 'AssumedRoleUser'
+  readonly accountId: string
+  /** `acs:ram::<account>:user/<name>`, `…:assumed-role/<role>/<session>`, `…:root`. */
+  readonly arn: string
+  readonly displayName: string
+  readonly grants: Grants
 }
 
 /** Of what belongs to no account (accounts, agents, tokens, settings, audit, backup), and of every account. */

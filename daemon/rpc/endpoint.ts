@@ -1,0 +1,267 @@
+/**
+ * The route of the RPC API: `GET` and `POST /`, whatever the action. A request is read, its signature verified, its
+ * caller asked for; only then is anything done. Every answer has the published shape, errors before there is an action too.
+ */
+import { createHash } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import Type, { type Static, type TObject } from 'typebox'
+import { ApiError } from '../errors.ts'
+import { asApiError } from '../http/problem.ts'
+import type { RefusedWrite } from '../model/note.ts'
+import { type Api, awaitEnforced, enforcementAnswer, sourceAddressOf } from '../routes/route.ts'
+import { requireAccess } from '../services/access.ts'
+import type { Call, Idempotency } from '../services/executor.ts'
+import type { Principal } from '../services/principal.ts'
+import { type Product, type ReadAction, type RpcAction, type RpcCall, versions, type WriteAction } from './action.ts'
+import { answerOf, errorOf, rpcContentType, unknownAction } from './envelope.ts'
+import { Nonces } from './nonces.ts'
+import { growTree, type Pair, readPairs } from './pairs.ts'
+import { coded, readParameters } from './read-parameters.ts'
+import { type Claim, isSignedWith, readClaim } from './signature.ts'
+
+/** What an access key opens. */
+export interface FoundKey {
+  readonly secret: string
+  readonly principal: Principal
+  /** Whose objects are meant where a request names none. */
+  readonly accountId: string
+}
+
+export interface EndpointOptions {
+  readonly api: Api
+  readonly actions: readonly RpcAction[]
+  /** The region that answers tell where a request names none. */
+  readonly regionId: string
+  /**
+   * @throws {ApiError} 400 `InvalidAccessKeyId.NotFound`, `.Inactive`, `InvalidSecurityToken.…`
+   */
+  readonly findKey: (accessKeyId: string, securityToken: string | null) => FoundKey
+  /** Told of good signatures, for "last used". */
+  readonly onUsed: (accessKeyId: string, sourceAddress: string) => void
+  readonly onRefused: (refused: RefusedWrite) => void
+  readonly onFault: (error: unknown, requestId: string) => void
+  /** @throws {ApiError} 429 where the key, or who has none that is good, asks too much */
+  readonly limit: (request: FastifyRequest, key: string | null) => Promise<void>
+}
+
+const maxBodyBytes = 1024 * 1024
+
+/** Parameters that every action knows. */
+const commonSchema = Type.Object({
+  RegionId: Type.Optional(Type.String({ maxLength: 64, pattern: '^[\\w-]+$' })),
+  ClientToken: Type.Optional(coded('InvalidParameter', Type.String({ maxLength: 64, pattern: '^[!-~]*$' }))),
+  DryRun: Type.Optional(Type.Boolean()),
+  RingwallWait: Type.Optional(Type.Enum(['enforced'])),
+  RingwallWaitTimeout: Type.Optional(Type.Integer({ minimum: 1, maximum: 300, default: 10 })),
+})
+type Common = Static<typeof commonSchema>
+
+/** A request that is somebody's. */
+interface Authentic {
+  readonly request: FastifyRequest
+  readonly claim: Claim
+  readonly found: FoundKey
+  readonly common: Common
+}
+
+export async function addRpcEndpoint(app: FastifyInstance, options: EndpointOptions): Promise<void> {
+  const byName = new Map(options.actions.map(action => [`${versions[action.product]} ${action.name}`, action]))
+  const nonces = new Nonces(options.api.now())
+  await app.register(async rpc => {
+    rpc.removeAllContentTypeParsers()
+    // Signatures are about the bytes, so nothing may parse them before.
+    rpc.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: maxBodyBytes },
+      async (_: FastifyRequest, body: Buffer) => body,
+    )
+    rpc.setErrorHandler((error, request, reply) => sendRpcError(error, request, reply, options))
+    rpc.route({
+      method: ['GET', 'POST'],
+      url: '/',
+      config: { isOpen: true, isRpc: true },
+      schema: { hide: true },
+      handler: async (request, reply) => {
+        const authentic = await authenticate(request, nonces, options)
+        const { claim } = authentic
+        const action = byName.get(`${claim.version} ${claim.action}`)
+        if (action === undefined) throw unknownAction(claim.version, claim.action)
+        const answer = await carryOut(action, authentic, options)
+        return sendRpc(reply, 200, answerOf(answer, request.id))
+      },
+    })
+  })
+}
+
+/** Of any request to the endpoint's path, also where no route took it. */
+export function sendRpcError(
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { onFault, onRefused }: Pick<EndpointOptions, 'onFault' | 'onRefused'>,
+) {
+  const error = asApiError(thrown)
+  if (error.status >= 500) onFault(thrown, request.id)
+  const { rpcNote } = request
+  if (rpcNote !== undefined) {
+    const { status, code, message } = error
+    onRefused({ note: rpcNote, method: request.method, url: '/', status, code, message })
+  }
+  const { status, body } = errorOf(error, { requestId: request.id, host: request.headers.host ?? '' })
+  return sendRpc(reply, status, body)
+}
+
+function sendRpc(reply: FastifyReply, status: number, body: object) {
+  return reply
+    .code(status)
+    .header('content-type', rpcContentType)
+    .serializer((value: unknown) => JSON.stringify(value))
+    .send(body)
+}
+
+async function authenticate(request: FastifyRequest, nonces: Nonces, options: EndpointOptions): Promise<Authentic> {
+  const { api, findKey, onUsed, limit } = options
+  let found: FoundKey
+  let claim: Claim
+  try {
+    const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const question = request.url.indexOf('?')
+    claim = readClaim({
+      method: request.method,
+      headers: request.headers,
+      query: question < 0 ? [] : readPairs(request.url.slice(question + 1)),
+      form: formOf(request, rawBody),
+      rawBody,
+    })
+    found = findKey(claim.accessKeyId, claim.securityToken)
+    if (!isSignedWith(claim, found.secret)) throw wrongSignature(claim)
+    const nowMs = api.now()
+    nonces.forget(nowMs)
+    nonces.take(claim.accessKeyId, claim.nonce, claim.signedAtMs, nowMs)
+  } catch (error) {
+    await limit(request, null)
+    throw error
+  }
+  await limit(request, claim.accessKeyId)
+  onUsed(claim.accessKeyId, sourceAddressOf(request))
+  return { request, claim, found, common: readParameters(commonSchema, growTree(commonPairs(claim.parameters))) }
+}
+
+/** Parameters of an action are its own to read, and to complain of. */
+function commonPairs(pairs: readonly Pair[]): readonly Pair[] {
+  return pairs.filter(([name]) => Object.hasOwn(commonSchema.properties, name))
+}
+
+function formOf({ headers }: FastifyRequest, rawBody: Buffer): readonly Pair[] {
+  const type = headers['content-type'] ?? ''
+  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(type) ? readPairs(rawBody.toString('utf8')) : []
+}
+
+/** The client's own library compares this text with what it signed, so it must end so. */
+function wrongSignature({ stringToSign }: Claim): ApiError {
+  const message = `Specified signature is not matched with our calculation. server string to sign is:${stringToSign}`
+  return new ApiError(400, 'SignatureDoesNotMatch', message)
+}
+
+async function carryOut(action: RpcAction, authentic: Authentic, options: EndpointOptions): Promise<object> {
+  if ('missing' in action) {
+    throw new ApiError(400, 'UnsupportedOperation', `Cannot carry out ${action.name} yet: ${action.missing}`)
+  }
+  const { request, claim, found, common } = authentic
+  const { api } = options
+  const nowMs = api.now()
+  const isWrite = 'plan' in action
+  if (isWrite) request.rpcNote = noteOf(auditName(action), authentic)
+  const call: RpcCall<TObject> = {
+    principal: found.principal,
+    accountId: found.accountId,
+    parameters: readParameters(action.parameters as TObject, growTree(claim.parameters)),
+    regionId: common.RegionId ?? options.regionId,
+    nowMs,
+    api,
+  }
+  const need = action.access?.(api.world, call)
+  if (need !== undefined) {
+    if (isWrite) request.rpcNote = noteOf(need.action, authentic)
+    requireAccess(found.principal, need, {
+      sourceAddress: sourceAddressOf(request),
+      isSecure: isSecure(request),
+      nowMs,
+    })
+  }
+  if (!isWrite) {
+    if (common.DryRun === true) throw dryRun()
+    return (action as ReadAction).read(api.world, call)
+  }
+  return write(action, { call, authentic, action: need?.action ?? auditName(action) })
+}
+
+interface WriteParts {
+  readonly call: RpcCall<TObject>
+  readonly authentic: Authentic
+  /** As it is audited. */
+  readonly action: string
+}
+
+async function write(rpcAction: WriteAction, { call, authentic, action }: WriteParts): Promise<object> {
+  const { request, claim, common } = authentic
+  const { api, principal } = call
+  const subject = rpcAction.subject?.(call) ?? null
+  const executed: Call = {
+    principal,
+    action,
+    requestId: request.id,
+    sourceAddress: sourceAddressOf(request),
+    dryRun: common.DryRun === true,
+    ifMatch: null,
+    idempotency: rpcAction.isSecret === true ? null : idempotencyOf(claim, common),
+  }
+  const outcome = await api.executor.execute(executed, { subject, status: 200 }, world => rpcAction.plan(world, call))
+  if (outcome.kind === 'preview') throw dryRun()
+  const body = outcome.body as object
+  if (common.RingwallWait === undefined) return body
+  const enforcement = await awaitEnforced(outcome, { api, subject, timeoutSeconds: common.RingwallWaitTimeout ?? 10 })
+  return { ...body, RingwallEnforcement: enforcementAnswer(enforcement) }
+}
+
+/** Of one action, and of all that the request says but who asks and when. */
+function idempotencyOf({ action, parameters }: Claim, { ClientToken: token }: Common): Idempotency | null {
+  if (token === undefined || token === '') return null
+  const said = parameters.filter(([name]) => !name.startsWith('RingwallWait')).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    key: `rpc ${action} ${token}`,
+    fingerprint: createHash('sha256').update(JSON.stringify(said)).digest('hex'),
+  }
+}
+
+/** The published service tells success of a dry run by an error. */
+function dryRun(): ApiError {
+  return new ApiError(400, 'DryRunOperation', 'Request validation has been passed with DryRun flag set.')
+}
+
+function noteOf(action: string, { request, found }: Authentic): RefusedWrite['note'] {
+  const { kind, id, name } = found.principal
+  return { action, principal: { kind, id, name }, sourceAddress: sourceAddressOf(request), requestId: request.id }
+}
+
+/** Services are called otherwise in policies than in versions. */
+const serviceCodes: Readonly<Partial<Record<Product, string>>> = { 'antiddos-public': 'yundun-ddos' }
+
+function auditName({ product, name }: { readonly product: Product; readonly name: string }): string {
+  return `${serviceCodes[product] ?? product}:${name}`
+}
+
+function isSecure({ protocol }: FastifyRequest): boolean {
+  return protocol === 'https'
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What a refusal is audited as; set for writes of the RPC API as soon as it is known whose they are. */
+    rpcNote?: RefusedWrite['note']
+  }
+  interface FastifyContextConfig {
+    /** Errors are told in the shape of the RPC API. */
+    readonly isRpc?: boolean
+  }
+}
