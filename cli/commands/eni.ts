@@ -3,7 +3,7 @@
 import { parseAddress } from '../../rules-compiler/address/cidr.ts'
 import { UsageError } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
-import { descriptionFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
+import { descriptionFlag, modeFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
 import { enis, groupWord } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
@@ -20,6 +20,7 @@ import {
   said,
   showVerb,
 } from '../operate/objects.ts'
+import { modeVerbs } from '../operate/observed.ts'
 import { pathOf, resources } from '../operate/resources.ts'
 import { type Verb, verb } from '../operate/verb.ts'
 
@@ -29,6 +30,7 @@ const bindingFlags = {
   address: { takes: 'list', value: 'ADDRESS', help: 'a private address, IPv4 or IPv6; may be repeated' },
   group: { takes: 'list', value: 'GROUP', names: 'group', help: 'a security group; may be repeated' },
   'nic-type': { takes: 'choice', choices: ['internet', 'intranet'], help: 'classic networks: which rules it obeys' },
+  mode: modeFlag,
 } as const
 
 const modifyFlags = {
@@ -50,6 +52,7 @@ const names = {
   device: 'device',
   mac: 'macAddress',
   'nic-type': 'nicType',
+  mode: 'mode',
   placement: 'placement',
 } as const
 
@@ -127,6 +130,7 @@ export const command = nounCommand({
     deleteVerb(enis, { summary: 'forget a network interface' }),
     membershipVerb('attach', 'put a network interface into a security group', 'join', 'is in'),
     membershipVerb('detach', 'take a network interface out of a security group', 'leave', 'is out of'),
+    ...modeVerbs(enis),
   ],
 })
 

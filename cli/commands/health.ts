@@ -5,6 +5,7 @@ import { accountFlag } from '../operate/flags.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { verb } from '../operate/verb.ts'
 import { findingsText } from '../output/findings.ts'
+import { count, listText } from '../output/values.ts'
 
 const summary = 'report risky and pointless rules of the fleet'
 
@@ -36,14 +37,14 @@ export const command = nounCommand({
           maxResults: flags.limit,
         }
         const answer = await daemon.client.get<Report>('/v1/health-report', query)
-        const { findings, totalCount } = answer
+        const { findings, totalCount, observed } = answer
         const more =
           findings.length < totalCount
             ? [`These are the first ${findings.length} of ${totalCount}; --limit shows more.`]
             : []
         return {
           answer,
-          text: () => [...findingsText(findings).trimEnd().split('\n'), ...more],
+          text: () => [...findingsText(findings).trimEnd().split('\n'), ...more, ...observedLines(observed)],
           exitCode: failsOn(answer, flags['fail-on']) ? exitFailed : 0,
         }
       },
@@ -57,7 +58,24 @@ interface Report {
   readonly totalCount: number
   /** How many there are of each, also those that are not shown. */
   readonly severities: Readonly<Record<Finding['severity'], number>>
+  /** Left out by daemons from before there was something to observe. */
+  readonly observed?: {
+    readonly networkInterfaceCount: number
+    readonly networkInterfaceIds: readonly string[]
+    readonly securityGroupIds: readonly string[]
+  }
 }
+
+function observedLines(observed: Report['observed']): string[] {
+  const { networkInterfaceCount = 0, networkInterfaceIds = [], securityGroupIds = [] } = observed ?? {}
+  if (networkInterfaceCount === 0) return []
+  const more = networkInterfaceCount - Math.min(networkInterfaceIds.length, mostNamed)
+  const named = `${listText(networkInterfaceIds.slice(0, mostNamed))}${more > 0 ? ` and ${more} more` : ''}`
+  const by = securityGroupIds.length === 0 ? '' : `; groups: ${listText(securityGroupIds)}`
+  return [`Nothing is dropped at ${count(networkInterfaceCount, 'network interface')}, only observed: ${named}${by}`]
+}
+
+const mostNamed = 12
 
 function failsOn({ severities: counts }: Report, severity: Finding['severity'] | undefined): boolean {
   return severity !== undefined && severities.slice(0, severities.indexOf(severity) + 1).some(each => counts[each] > 0)

@@ -1,7 +1,7 @@
 /** `ringwall settings`: what holds for the whole fleet. */
 
 import { parseCidr } from '../../rules-compiler/address/cidr.ts'
-import { type Bounds, scrubbingBounds } from '../../rules-compiler/model/policy.ts'
+import { type Bounds, type Logging, loggingBounds, scrubbingBounds } from '../../rules-compiler/model/policy.ts'
 import { UsageError } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
 import { nounCommand } from '../operate/noun-command.ts'
@@ -59,6 +59,24 @@ const setFlags = {
   'most-black-hole-time': { takes: 'duration', value: 'TIME', help: 'the longest that it becomes in this way' },
   allow: { takes: 'list', value: 'CIDR', help: 'sources that are never cleaned nor black-holed; may be repeated' },
   disallow: { takes: 'list', value: 'CIDR', help: 'take such sources away again; may be repeated' },
+  'log-drops': {
+    takes: 'choice',
+    choices: ['yes', 'no'],
+    help: 'whether packets that are dropped, or would be where only observed, are logged',
+  },
+  'log-sessions': { takes: 'choice', choices: ['yes', 'no'], help: 'whether each accepted session is logged, once' },
+  'log-per-second': {
+    takes: 'number',
+    value: 'N',
+    range: rangeOf(loggingBounds.perSecond),
+    help: 'packets a second that are logged at most, for each interface and direction',
+  },
+  'log-group': {
+    takes: 'number',
+    value: 'N',
+    range: rangeOf(loggingBounds.nflogGroup),
+    help: "the kernel's NFLOG group they go to",
+  },
   'keep-events': { takes: 'number', value: 'N', range: [1, 1000], help: 'how many attacks are kept of each instance' },
   'keep-events-days': { takes: 'number', value: 'DAYS', range: [1, 3650], help: 'for how many days' },
 } as const satisfies Flags
@@ -93,12 +111,19 @@ export const command = nounCommand({
       async run({ daemon, flags }) {
         const { ifRevision, ...scrubbing } = await scrubbingOf(daemon, flags)
         const ddosEvents = given({ keptPerInstance: flags['keep-events'], keptDays: flags['keep-events-days'] })
+        const logging = given({
+          drops: flags['log-drops'] && flags['log-drops'] === 'yes',
+          sessions: flags['log-sessions'] && flags['log-sessions'] === 'yes',
+          perSecond: flags['log-per-second'],
+          nflogGroup: flags['log-group'],
+        })
         const body = given({
           sessionTimeout: flags['session-timeout'],
           revocation: flags.revocation,
           limits: flags.limit && readLimits(flags.limit),
           trafficScope: flags['traffic-scope'],
           scrubbing: Object.keys(scrubbing).length > 0 ? scrubbing : undefined,
+          logging: Object.keys(logging).length > 0 ? logging : undefined,
           ddosEvents: Object.keys(ddosEvents).length > 0 ? ddosEvents : undefined,
         })
         requireChange(body, setFlags)
@@ -109,7 +134,7 @@ export const command = nounCommand({
 })
 
 function fieldsOf(settings: Shown): readonly (readonly [string, string])[] {
-  const { sessionTimeout, revocation, limits, trafficScope, scrubbing, ddosEvents, revision } = settings
+  const { sessionTimeout, revocation, limits, trafficScope, scrubbing, logging, ddosEvents, revision } = settings
   return [
     ['session timeout', `${valueText(sessionTimeout)} s`],
     ['revocation', valueText(revocation)],
@@ -121,6 +146,7 @@ function fieldsOf(settings: Shown): readonly (readonly [string, string])[] {
       trafficScope === 'internet' ? 'internet: sources beyond private ranges' : valueText(trafficScope),
     ],
     ...scrubbingFields((scrubbing ?? {}) as Scrubbing),
+    ...loggingFields((logging ?? {}) as Partial<Logging>),
     ...retentionFields((ddosEvents ?? {}) as Retention),
     ['revision', valueText(revision)],
   ]
@@ -155,6 +181,16 @@ function scrubbingFields(scrubbing: Scrubbing): readonly (readonly [string, stri
     ['black hole time', `${durationText(first)} the first of a day, up to ${durationText(most)}`],
     ['never cleaned', listText(scrubbing.allowList)],
   ]
+}
+
+function loggingFields({ drops, sessions, perSecond, nflogGroup }: Partial<Logging>) {
+  // A daemon from before it says nothing of it.
+  if (perSecond === undefined) return []
+  const logged = [...(drops === true ? ['drops'] : []), ...(sessions === true ? ['accepted sessions'] : [])]
+  return [
+    ['logged', logged.length === 0 ? 'nothing' : listText(logged)],
+    ['logged at most', `${perSecond} a second for each interface and direction, to NFLOG group ${nflogGroup}`],
+  ] as const
 }
 
 function retentionFields({ keptPerInstance, keptDays }: Retention): readonly (readonly [string, string])[] {

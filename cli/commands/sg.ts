@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
 import { InputError, type Io, UsageError } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
-import { accountFlag, descriptionFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
+import { accountFlag, descriptionFlag, modeFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
 import { groups, groupWord, ruleColumns } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
@@ -21,6 +21,7 @@ import {
   said,
   showVerb,
 } from '../operate/objects.ts'
+import { modeVerbs } from '../operate/observed.ts'
 import { pathOf, resources, type Shown } from '../operate/resources.ts'
 import type { Permission } from '../operate/rule-words.ts'
 import { type Verb, verb, type Word } from '../operate/verb.ts'
@@ -46,6 +47,7 @@ const modifyFlags = {
   name: nameFlag,
   description: descriptionFlag,
   'inner-access': innerFlag,
+  mode: modeFlag,
   tag: tagFlag,
   untag: untagFlag,
 } as const
@@ -77,6 +79,7 @@ export const command = nounCommand({
         type: typeFlag,
         ...networkFlags,
         'inner-access': innerFlag,
+        mode: modeFlag,
         template: {
           takes: 'choice',
           choices: ['web-server-linux', 'web-server-windows', 'custom'],
@@ -98,6 +101,7 @@ export const command = nounCommand({
             network: 'networkType',
             vpc: 'vpcId',
             'inner-access': 'innerAccessPolicy',
+            mode: 'mode',
             template: 'template',
           }),
           ...(tags !== undefined && { tags }),
@@ -114,7 +118,12 @@ export const command = nounCommand({
       async run({ daemon, words: [text = ''], flags }) {
         const id = await daemon.idOf('group', text)
         const { ifRevision, ...tags } = await changedTags(daemon, 'group', id, flags)
-        const names = { name: 'securityGroupName', description: 'description', 'inner-access': 'innerAccessPolicy' }
+        const names = {
+          name: 'securityGroupName',
+          description: 'description',
+          'inner-access': 'innerAccessPolicy',
+          mode: 'mode',
+        }
         const body = { ...bodyOf(flags, names), ...tags }
         requireChange(body, modifyFlags)
         return changed(
@@ -131,7 +140,7 @@ export const command = nounCommand({
       effect: 'makes',
       words: [groupWord, { ...newGroupWord, name: 'NEW' }],
       flags: { name: nameFlag, type: typeFlag, ...networkFlags, account: accountFlag },
-      details: 'What is left out is as in the original; its members are not taken over.',
+      details: 'What is left out is as in the original; its members are not taken over, and it is enforced.',
       async run({ daemon, words: [text = '', newText], flags }) {
         const id = await daemon.idOf('group', text)
         const accountId = flags.account === undefined ? undefined : await daemon.accountId(flags.account)
@@ -256,6 +265,7 @@ export const command = nounCommand({
     }),
     membershipVerb('join', 'let instances and interfaces join a security group', 'joined'),
     membershipVerb('leave', 'take instances and interfaces out of a security group', 'left'),
+    ...modeVerbs(groups),
     verb({
       name: 'default',
       summary: "show the account's default group of a network; it is made if there is none",

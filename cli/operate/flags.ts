@@ -82,6 +82,12 @@ export const nameFlag = {
   help: 'name for people; an empty text takes it away',
 } as const satisfies Flag
 
+export const modeFlag = {
+  takes: 'choice',
+  choices: ['enforce', 'observe'],
+  help: 'observe: what would be dropped passes, and is counted',
+} as const satisfies Flag
+
 export const tagFlag = {
   takes: 'list',
   value: 'KEY=VALUE',

@@ -2,6 +2,7 @@
 import type { Column } from '../output/table.ts'
 import { listText, tagsText, timeText, valueText } from '../output/values.ts'
 import type { Kind } from './objects.ts'
+import { enforcementText } from './observed.ts'
 import type { Shown } from './resources.ts'
 import { localOfPermission, nicText, type Permission, peerOfPermission, portsText, serviceText } from './rule-words.ts'
 import type { Flag, Word } from './verb.ts'
@@ -43,7 +44,7 @@ function groupType({ securityGroupType }: Shown): string {
 
 export const groupWord: Word = { name: 'GROUP', names: 'group', help: 'id or name of the security group' }
 
-export const groups: Kind = {
+export const groups = {
   kind: 'group',
   plural: 'security groups',
   word: groupWord,
@@ -56,6 +57,7 @@ export const groups: Kind = {
     { heading: 'TYPE', cell: groupType },
     { heading: 'NETWORK', cell: item => (item.networkType === 'classic' ? 'classic' : valueText(item.vpcId) || 'vpc') },
     { heading: 'INNER', cell: text('innerAccessPolicy') },
+    { heading: 'MODE', isOptional: true, cell: ({ mode }) => (mode === 'observe' ? 'observe' : '') },
     { heading: 'RULES', cell: text('ruleCount') },
     { heading: 'ENIS', cell: text('networkInterfaceCount') },
     { heading: 'TAGS', isOptional: true, cell: tags },
@@ -70,9 +72,14 @@ export const groups: Kind = {
     ['network', text('networkType')],
     ['VPC', text('vpcId')],
     ['inner access', text('innerAccessPolicy')],
+    ['mode', text('mode')],
     ['default group', text('isDefault')],
     ['rules', text('ruleCount')],
-    ['interfaces', text('networkInterfaceCount')],
+    [
+      'interfaces',
+      ({ networkInterfaceCount: all, observedCount: observed }) =>
+        observed === undefined || observed === 0 ? valueText(all) : `${all}, of which ${observed} observed`,
+    ],
     ['instances', text('ecsCount')],
     ['tags', tags],
     ['made', time('createTime')],
@@ -86,6 +93,7 @@ export const groups: Kind = {
       choices: ['vpc', 'classic'],
       help: 'only those of this kind of network',
     }),
+    mode: filter('mode', { takes: 'choice', choices: ['enforce', 'observe'], help: 'only those of this mode' }),
     type: filter('securityGroupType', {
       takes: 'choice',
       choices: ['basic', 'advanced'],
@@ -93,7 +101,7 @@ export const groups: Kind = {
     }),
   },
   sortFields: ['securityGroupName', 'createTime'],
-}
+} as const satisfies Kind
 
 export const ruleColumns: readonly Column<Permission>[] = [
   { heading: 'RULE', isWhole: true, cell: rule => rule.securityGroupRuleId ?? '' },
@@ -194,7 +202,7 @@ export const instances: Kind = {
   sortFields: ['instanceName', 'createTime'],
 }
 
-export const enis: Kind = {
+export const enis = {
   kind: 'eni',
   plural: 'network interfaces',
   word: { name: 'ENI', names: 'eni', help: 'id of the network interface, or one of its addresses' },
@@ -208,6 +216,11 @@ export const enis: Kind = {
     { heading: 'PLACEMENT', cell: text('placement') },
     { heading: 'ADDRESSES', cell: list('privateIpAddresses', 'ipv6Addresses') },
     { heading: 'GROUPS', cell: list('securityGroupIds') },
+    {
+      heading: 'ENFORCEMENT',
+      isOptional: true,
+      cell: item => (item.enforcement === 'observed' ? enforcementText(item) : ''),
+    },
     { heading: 'NIC', isOptional: true, cell: item => (item.networkType === 'classic' ? valueText(item.nicType) : '') },
     { heading: 'TAGS', isOptional: true, cell: tags },
     { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
@@ -225,6 +238,8 @@ export const enis: Kind = {
     ['placement', text('placement')],
     ['addresses', list('privateIpAddresses', 'ipv6Addresses')],
     ['groups', list('securityGroupIds')],
+    ['mode', text('mode')],
+    ['enforcement', enforcementText],
     ['NIC type', text('nicType')],
     ['tags', tags],
     ['made', time('createTime')],
@@ -245,11 +260,16 @@ export const enis: Kind = {
     }),
     agent: filter('agentId', { takes: 'text', value: 'AGENT', names: 'agent', help: 'only those this agent serves' }),
     vpc: filter('vpcId', { takes: 'text', value: 'VPC', help: 'only those of this VPC' }),
+    enforcement: filter('enforcement', {
+      takes: 'choice',
+      choices: ['enforced', 'observed', 'none'],
+      help: 'only those that are enforced, observed, or in no group',
+    }),
     address: filter('address', { takes: 'text', value: 'ADDRESS', help: 'only the one with this address' }),
     mac: filter('macAddress', { takes: 'text', value: 'MAC', help: 'only those with this MAC address' }),
   },
   sortFields: ['createTime'],
-}
+} as const satisfies Kind
 
 export const accounts: Kind = {
   kind: 'account',
@@ -304,6 +324,7 @@ export const agents: Kind = {
     { heading: 'ENFORCED', cell: text('enforcedRevision') },
     { heading: 'RELEVANT', cell: text('relevantRevision') },
     { heading: 'INSTANCES', cell: list('instanceIds') },
+    { heading: 'OBSERVED', isOptional: true, cell: list('observedNetworkInterfaceIds') },
     { heading: 'ERROR', isOptional: true, cell: text('lastError') },
   ],
   fields: fields(
@@ -317,6 +338,7 @@ export const agents: Kind = {
     ['enforced revision', text('enforcedRevision')],
     ['relevant revision', text('relevantRevision')],
     ['instances', list('instanceIds')],
+    ['observed', list('observedNetworkInterfaceIds')],
     ['certificate until', time('certificateExpireTime')],
     ['agent version', text('agentVersion')],
     ['kernel', text('kernel')],

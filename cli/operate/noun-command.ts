@@ -128,7 +128,7 @@ function tell({ answer, text, exitCode = 0 }: Result, flags: CommonValues, io: I
     io.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
   } else {
     const width = widthOf(io.stdout)
-    const lines = dryRun === true ? previewLines(answer as Shown) : text(width)
+    const lines = dryRun === true ? previewLines(answer as Shown, width) : text(width)
     for (const line of [...lines, ...(waited === null ? [] : enforcementLines(waited, width))])
       io.stdout.write(`${line}\n`)
   }

@@ -1,5 +1,6 @@
 /** What --dry-run says: the changes, the agents that would hear of them, and the rules that would act otherwise. */
 import { count, valueText } from '../output/values.ts'
+import { wouldDropLines } from './observed.ts'
 import type { Shown } from './resources.ts'
 import { type Permission, ruleWords } from './rule-words.ts'
 
@@ -15,7 +16,8 @@ interface TouchedRule {
   readonly effect: string
 }
 
-export function previewLines(answer: Shown): string[] {
+/** @param width  columns there are */
+export function previewLines(answer: Shown, width: number): string[] {
   const changes = (answer.changes ?? []) as readonly Change[]
   const agents = (answer.agents ?? []) as readonly string[]
   const rules = (answer.rules ?? []) as readonly TouchedRule[]
@@ -30,6 +32,7 @@ export function previewLines(answer: Shown): string[] {
     ...rules.map(({ securityGroupId, securityGroupRuleId, effect }) => {
       return `  ${securityGroupRuleId} of ${securityGroupId}: ${effects[effect] ?? effect}`
     }),
+    ...wouldDropLines(answer, width),
   ]
 }
 

@@ -1,6 +1,6 @@
 /** Whether ENIs are enforced or only observed: by themselves, or by one of their groups. */
 import type { EnforcementMode } from '../../rules-compiler/model/policy.ts'
-import type { EniDoc } from '../model/documents.ts'
+import type { EniDoc, GroupDoc } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 
 export type Mode = EnforcementMode
@@ -23,6 +23,11 @@ export function observersOf(world: Pick<World, 'get'>, eni: EniDoc): string[] {
   if (!isObserved(world, eni)) return []
   const groupIds = eni.securityGroupIds.filter(id => world.get('group', id)?.mode === 'observe')
   return [...(eni.mode === 'observe' ? [eni.id] : []), ...groupIds]
+}
+
+/** The world as it will be when the group is written. */
+export function worldWith(world: Pick<World, 'get'>, group: GroupDoc): Pick<World, 'get'> {
+  return { get: (kind, id) => (kind === 'group' && id === group.id ? (group as never) : world.get(kind, id)) }
 }
 
 /** Every ENI that is observed, by itself or by a group, in no particular order; costs as much as there are of them. */

@@ -10,7 +10,7 @@ import { ensureDefaultGroup } from './default-group.ts'
 import type { Plan } from './executor.ts'
 import { firstOf } from './held-by.ts'
 import { newId } from './ids.ts'
-import { isObserved, type Mode, withMode } from './modes.ts'
+import { isObserved, type Mode, withMode, worldWith } from './modes.ts'
 import { type Asked, type AskedRule, askFor, itemOf, showPermission } from './permissions.ts'
 import { accountFor, mayRead, type Principal } from './principal.ts'
 import { checkRules } from './rule-check.ts'
@@ -19,7 +19,7 @@ import { type TemplateName, templates } from './templates.ts'
 
 export function showGroup(world: World, group: GroupDoc, revision: number): ShownGroup {
   const eniIds = [...world.enisOfGroup(group.id)]
-  const observed = (id: string) => group.mode === 'observe' || isObserved(world, world.get('eni', id)!)
+  const observed = (id: string) => isObserved(worldWith(world, group), world.get('eni', id)!)
   return {
     securityGroupId: group.id,
     accountId: group.accountId,

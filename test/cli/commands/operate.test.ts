@@ -359,7 +359,7 @@ suite('what is refused says what to do', () => {
     [
       ['sg', 'modify', 'web'],
       2,
-      'ringwall sg modify: nothing to change, expected one of --name, --description, --inner-access, --tag, --untag',
+      'ringwall sg modify: nothing to change, expected one of --name, --description, --inner-access, --mode, --tag, --untag',
       'See "ringwall sg modify --help".',
     ],
     [

@@ -34,6 +34,18 @@ describe('the mode', () => {
     assert.equal(await standingOf(api, 'eni-6'), 'enforce enforced')
   })
 
+  test('of a group is counted in the answer that sets it', async () => {
+    await using api = await startApi()
+    await makeFleet(api)
+    await setMode(api, `${enis}/eni-6`, 'observe')
+    const counted = async (mode: 'enforce' | 'observe') => {
+      const { securityGroup } = await setMode(api, `${groups}/sg-2`, mode)
+      return [securityGroup.mode, securityGroup.observedCount, securityGroup.networkInterfaceCount]
+    }
+    assert.deepEqual(await counted('observe'), ['observe', 2, 2])
+    assert.deepEqual(await counted('enforce'), ['enforce', 1, 2])
+  })
+
   test('of an ENI without group says nothing yet', async () => {
     await using api = await startApi()
     await makeFleet(api)
