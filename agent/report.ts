@@ -60,6 +60,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
     enforced = policy
     bindings = bound
     refusal = null
+    if (policy === accepted) heldBack = null
     metrics.inForce.set(policy === accepted ? 1 : 0)
     const states = eniStates()
     for (const state of allEniStates) {

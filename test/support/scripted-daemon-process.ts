@@ -23,6 +23,10 @@ export interface DaemonProcess extends AsyncDisposable {
   next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
   /** To the agent connected last; to the first, where none is connected yet. */
   send(message: ToAgent): void
+  /** Resolves when what was given to `send` has left the process, for an agent that is connected. */
+  isSent(): Promise<void>
+  /** Its connections stay, and nothing is answered any more. */
+  hang(): void
   /** SIGKILL, and waits for its end. */
   kill(): Promise<void>
 }
@@ -42,10 +46,11 @@ export async function startDaemonProcess(
   })
   const lines = createInterface({ input: child.stdout! })
   const inbox = new Inbox<ToDaemon>('message')
+  const onSent: (() => void)[] = []
   const begun = await new Promise<Begun>(resolve => {
     lines.once('line', first => {
       // At once: what an agent says may come in the same chunk.
-      lines.on('line', line => inbox.put(JSON.parse(line)))
+      lines.on('line', line => (line === '"sent"' ? onSent.shift()?.() : inbox.put(JSON.parse(line))))
       resolve(JSON.parse(first) as Begun)
     })
   })
@@ -53,6 +58,13 @@ export async function startDaemonProcess(
     ...begun,
     next: async type => (await inbox.take(message => message.type === type)) as never,
     send: message => void child.stdin!.write(`${JSON.stringify(message)}\n`),
+    async isSent() {
+      const answered = Promise.withResolvers<void>()
+      onSent.push(answered.resolve)
+      child.stdin!.write('"sent?"\n')
+      await answered.promise
+    },
+    hang: () => void child.kill('SIGSTOP'),
     kill: () => kill(child),
     [Symbol.asyncDispose]: () => kill(child),
   }
@@ -73,7 +85,12 @@ async function main(options: ScriptedDaemonOptions): Promise<void> {
   const early: string[] = []
   print({ url: daemon.url, token: daemon.token() } satisfies Begun)
   createInterface({ input: process.stdin })
-    .on('line', line => (connection === null ? void early.push(line) : connection.send(line)))
+    .on('line', line => {
+      // Asked in the order of what is sent, and written by the kernel at once: an agent reads it or not.
+      if (line === '"sent?"') setImmediate(() => print('sent'))
+      else if (connection === null) early.push(line)
+      else connection.send(line)
+    })
     .on('close', () => process.exit())
   for (;;) {
     connection = await daemon.connection({ waitMs: null })

@@ -1,0 +1,52 @@
+/** What drills of the lockout guard share: an administrator's session to a host, and the lines of the agent's log. */
+import assert from 'node:assert/strict'
+import type { Conversation } from '../../lab/conversation.ts'
+import type { LogLine } from './agent.ts'
+import { addresses, type HostNetwork, portsAccepted } from './host-network.ts'
+import { arrives, converse, eventually } from './sessions.ts'
+
+/** Long enough for a busy machine to confirm within, and short enough to wait for. */
+export const trialSeconds = 3
+/** The first stands for SSH. */
+export const drillPorts = [7000, 7001] as const
+export const guardFlags = ['--guard-seconds', String(trialSeconds), '--rescue-port', String(drillPorts[0])] as const
+
+export type Shell = Awaited<ReturnType<typeof openShell>>
+
+const shells: Shell[] = []
+
+/** An administrator's session from outside, that has carried something both ways. */
+export async function openShell(
+  { peers }: HostNetwork,
+  port: number = drillPorts[0],
+  listeningPort: number = port,
+): Promise<{ readonly client: Conversation; readonly server: Conversation }> {
+  const ends = { client: peers.outside, server: peers.host, address: addresses.host.ip, port, listeningPort }
+  const shell = await converse('tcp', ends)
+  shells.push(shell)
+  return shell
+}
+
+/** After each drill: the next has administrators of its own. */
+export async function closeShells(): Promise<void> {
+  for (const { client, server } of shells.splice(0)) await Promise.all([client.close(), server.close()])
+}
+
+/** Both ways, by what is said now or was said before and is sent again. */
+export async function works({ client, server }: Shell): Promise<boolean> {
+  const goes = (from: Conversation, to: Conversation) => arrives(from, to, 2_000)
+  return (await goes(client, server)) && (await goes(server, client))
+}
+
+/** On a busy machine what is accepted may once seem not to be. */
+export async function accepts(network: HostNetwork, expected: readonly number[]): Promise<void> {
+  await eventually(async () => assert.deepEqual(await portsAccepted(network, drillPorts), expected))
+}
+
+export const isTrial = (line: LogLine) => line.msg.endsWith('it is put in force on trial')
+export const isTakenBack = (line: LogLine) => line.msg.startsWith('the policy on trial is taken back')
+export const isConfirmed = (line: LogLine) => line.msg === 'the policy on trial is confirmed'
+export const isOrdered = (line: LogLine) => line.msg === 'the policy of the daemon cuts sessions of administrators'
+export const isRefused = (line: LogLine) => line.msg.startsWith('the policy is refused')
+export const notReached = `the daemon was not reached through it within ${trialSeconds} s`
+export const notConfirmed = `nobody confirmed it, and no packet of the session came within ${trialSeconds} s`
