@@ -45,10 +45,10 @@ const settings = {
   guardSeconds: setting(
     Type.Integer({
       description:
-        'How long a policy that may lock out the agent or an administrator is on trial before it is taken back; 0 for no trials.',
+        'How long the first policy of a host, and one that may lock out the agent or an administrator, is on trial before it is taken back; 0 for no trials.',
       minimum: 0,
       maximum: 3600,
-      default: 0,
+      default: 60,
     }),
     { argument: 'SECONDS' },
   ),
