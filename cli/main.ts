@@ -3,6 +3,7 @@ import { version } from '../common/version.ts'
 import { nearestWord } from '../rules-compiler/validate/nearest-word.ts'
 import type { Io } from './command.ts'
 import { commandGroups, listedCommands } from './command-list.ts'
+import { runProcess } from './process.ts'
 
 const exitBadCommandLine = 2
 
@@ -23,21 +24,7 @@ Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad in
 everywhere in time; 4 the daemon refused; 5 the daemon cannot be reached.
 `
 
-for (const output of [process.stdout, process.stderr]) {
-  output.on('error', (error: NodeJS.ErrnoException) => {
-    // Nobody reads any more: `ringwall show | head`, a terminal that is gone. The command still goes to its end, because
-    // a trial that is not confirmed must be rolled back.
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
-  })
-}
-
-try {
-  process.exitCode = await main(process.argv.slice(2), process)
-} catch (error) {
-  process.stderr.write(`ringwall: ${(error as Error).message}\n`)
-  if (process.env.RINGWALL_DEBUG === '1') process.stderr.write(`${(error as Error).stack}\n`)
-  process.exitCode = 1
-}
+await runProcess(main)
 
 async function main([name, ...args]: readonly string[], io: Io): Promise<number> {
   switch (name) {

@@ -6,6 +6,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Namespace } from './netns.ts'
 
@@ -104,7 +105,8 @@ export interface Answer {
 }
 
 const defaultTimeoutMs = 1000
-const peerFile = `${import.meta.dirname}/peer.ts`
+/** Of the same kind as this file: packages hold bundles. */
+const peerFile = `${import.meta.dirname}/peer${extname(import.meta.url)}`
 
 /** A peer process in the namespace, ready for requests; it ends when disposed of, and with the namespace. */
 export async function startPeer(namespace: Namespace): Promise<Peer> {

@@ -1,9 +1,10 @@
 /** `ringwall lab`: hosts, agents and real traffic on this one machine; and the way into a running lab. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname } from 'node:path'
 import { mostFurtherHosts } from '../../lab/fleet.ts'
 import { runLab } from '../../lab/lab.ts'
+import { launcher } from '../../lab/launcher.ts'
 import { table } from '../../lab/report.ts'
 import { type LabState, runningLabs } from '../../lab/state.ts'
 import { numberFlag, parseArguments } from '../arguments.ts'
@@ -30,7 +31,6 @@ exit code 0 if all was as expected, 1 otherwise.
 `
 
 const options = { once: { type: 'boolean' }, hosts: { type: 'string', default: '0' }, lab: { type: 'string' } } as const
-const projectFolder = join(import.meta.dirname, '..', '..')
 
 export const command: Command = {
   name: 'lab',
@@ -108,7 +108,7 @@ async function runIn(lab: LabState, host: string | undefined, words: readonly st
     stdio: 'inherit',
     env: {
       ...process.env,
-      PATH: `${projectFolder}${delimiter}${process.env.PATH}`,
+      PATH: `${dirname(launcher)}${delimiter}${process.env.PATH}`,
       PS1: `[${host}] \\w # `,
       RINGWALL_LAB_ONLY: '1',
     },

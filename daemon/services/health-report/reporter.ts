@@ -1,4 +1,5 @@
 /** Makes health reports, one after the other, each in a thread that ends with it. */
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { ApiError } from '../../errors.ts'
 import type { HealthReport } from '../../schemas/health-report.ts'
@@ -48,7 +49,7 @@ export class HealthReporter {
 
   async #make({ groups, enis, ...rest }: Survey, maxResults: number): Promise<HealthReport> {
     if (this.#closed) throw busy('the daemon is stopping')
-    const worker = new Worker(new URL('worker.ts', import.meta.url), {
+    const worker = new Worker(new URL(`worker${extname(import.meta.url)}`, import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: memoryLimitMb },
     })
     this.#worker = worker

@@ -1,0 +1,20 @@
+/** A `ringwall` process around what it does: what becomes of its output, and of a fault nobody expected. */
+import type { Io } from './command.ts'
+
+/** @param main  what it does with the words after the name of the program; its result is the exit code */
+export async function runProcess(main: (args: readonly string[], io: Io) => Promise<number>): Promise<void> {
+  for (const output of [process.stdout, process.stderr]) {
+    output.on('error', (error: NodeJS.ErrnoException) => {
+      // Nobody reads any more: `ringwall show | head`, a terminal that is gone. The command still goes to its end, because
+      // a trial that is not confirmed must be rolled back.
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+    })
+  }
+  try {
+    process.exitCode = await main(process.argv.slice(2), process)
+  } catch (error) {
+    process.stderr.write(`ringwall: ${(error as Error).message}\n`)
+    if (process.env.RINGWALL_DEBUG === '1') process.stderr.write(`${(error as Error).stack}\n`)
+    process.exitCode = 1
+  }
+}
