@@ -2,7 +2,7 @@
 import { type Command, exitBadInput, UsageError } from '../command.ts'
 import { candidatesFor } from '../operate/complete.ts'
 
-const usage = `usage: ringwall completion bash|zsh
+const usage = `usage: ringwall completion bash|zsh|fish
 
 Prints a script that makes the shell complete commands, flags, ids and names. The daemon is asked for ids and
 names, for half a second at most; where it does not answer, the rest is completed all the same.
@@ -10,6 +10,7 @@ names, for half a second at most; where it does not answer, the rest is complete
 Examples:
   source <(ringwall completion bash)     in ~/.bashrc
   source <(ringwall completion zsh)      in ~/.zshrc, after compinit
+  ringwall completion fish | source      in ~/.config/fish/config.fish
 `
 
 const scripts: Readonly<Record<string, string>> = {
@@ -28,7 +29,22 @@ complete -F _ringwall ringwall
 }
 compdef _ringwall ringwall
 `,
+  fish: `function __fish_ringwall
+  set -l words (commandline -opc)
+  set -l typed (commandline -ct)
+  set -l candidates (ringwall completion words -- $words[2..-1] "$typed" 2>/dev/null)
+  if test (count $candidates) -gt 0
+    printf '%s\\n' $candidates
+  else
+    __fish_complete_path "$typed"
+  end
+end
+complete -c ringwall -f -a '(__fish_ringwall)'
+`,
 }
+
+/** For files that a shell loads by itself, when somebody first completes the command. */
+export const completionScripts = scripts
 
 export const command: Command = {
   name: 'completion',
@@ -42,7 +58,8 @@ export const command: Command = {
       return candidates === null ? exitBadInput : 0
     }
     const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined
-    if (script === undefined) throw new UsageError(`expected bash or zsh${shell === '' ? '' : `, not "${shell}"`}`)
+    if (script === undefined)
+      throw new UsageError(`expected bash, zsh or fish${shell === '' ? '' : `, not "${shell}"`}`)
     if (words.length > 0) throw new UsageError(`unexpected argument "${words[0]}"`)
     io.stdout.write(script)
     return 0

@@ -30,7 +30,7 @@ async function continuations(before: readonly string[], typed: string, env: Envi
   const [name, ...rest] = before
   if (name === undefined) return ['help', ...listedCommands.keys()]
   if (name === 'help') return rest.length === 0 ? [...listedCommands.keys()] : []
-  if (name === 'completion') return rest.length === 0 ? ['bash', 'zsh'] : []
+  if (name === 'completion') return rest.length === 0 ? ['bash', 'zsh', 'fish'] : []
   const noun = await nounOf(name)
   return noun === null ? [] : ofNoun(noun, rest, typed, env)
 }

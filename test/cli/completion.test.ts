@@ -47,7 +47,7 @@ suite('what can stand at the cursor', () => {
     ['context use p', ['prod']],
     ['instance show ', ['i-web1']],
     ['health --group w', ['web']],
-    ['completion ', ['bash', 'zsh']],
+    ['completion ', ['bash', 'zsh', 'fish']],
     ['to', ['top', 'token']],
     ['ddos ', ['status', 'events', 'show', 'threshold', 'cancel', 'resume', 'blackhole', 'lift']],
     ['ddos status --l', ['--local']],
@@ -131,15 +131,20 @@ complete_line ringwall rul
     assert.equal(printed, 'sg-web\ningress\negress\nrule\n')
   })
 
+  const fish = spawnSync('fish', ['--version']).status === 0
+  test('fish reads it', { skip: fish ? false : 'needs fish' }, async () => {
+    execFileSync('fish', ['-n'], { input: (await runRingwall(['completion', 'fish'])).stdout })
+  })
+
   const zsh = spawnSync('zsh', ['--version']).status === 0
   test('zsh reads it', { skip: zsh ? false : 'needs zsh' }, async () => {
     execFileSync('zsh', ['-n'], { input: (await runRingwall(['completion', 'zsh'])).stdout })
   })
 
   for (const [args, message] of [
-    [[], 'ringwall completion: expected bash or zsh\n'],
-    [['fish'], 'ringwall completion: expected bash or zsh, not "fish"\n'],
-    [['constructor'], 'ringwall completion: expected bash or zsh, not "constructor"\n'],
+    [[], 'ringwall completion: expected bash, zsh or fish\n'],
+    [['tcsh'], 'ringwall completion: expected bash, zsh or fish, not "tcsh"\n'],
+    [['constructor'], 'ringwall completion: expected bash, zsh or fish, not "constructor"\n'],
     [['bash', 'x'], 'ringwall completion: unexpected argument "x"\n'],
   ] as const) {
     test(`ringwall completion ${args.join(' ')}`, async () => {
