@@ -12,7 +12,7 @@ export interface ChangedFields {
 type Fields = Readonly<Record<string, unknown>>
 
 /** Hashes of secrets and private keys: whoever reads the log needs neither. */
-const secretFields: ReadonlySet<string> = new Set(['secretSha256', 'privateKey'])
+const secretFields: ReadonlySet<string> = new Set(['secretSha256', 'privateKey', 'sealedSecret'])
 
 export function differenceOf({ key, before, value }: Change): ChangedFields {
   const [old, now] = [before as Fields | null, value as Fields | null]

@@ -16,6 +16,7 @@ import type { FileRule } from '../../rules-compiler/validate/schema.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
 import type { HostReport } from '../../wire/messages.ts'
 import type { ViewScrubbing } from '../../wire/view.ts'
+import type { AccessKeyDoc, RamGroupDoc, RamPolicyDoc, RamRoleDoc, RamUserDoc } from './ram.ts'
 
 export type Tags = Readonly<Record<string, string>>
 
@@ -232,6 +233,11 @@ export interface Documents {
   readonly authority: AuthorityDoc
   readonly idempotency: IdempotencyDoc
   readonly ddosEvent: DdosEventDoc
+  readonly ramUser: RamUserDoc
+  readonly ramGroup: RamGroupDoc
+  readonly ramPolicy: RamPolicyDoc
+  readonly ramRole: RamRoleDoc
+  readonly accessKey: AccessKeyDoc
 }
 
 export type Kind = keyof Documents
@@ -249,6 +255,11 @@ export const kinds = [
   'authority',
   'idempotency',
   'ddosEvent',
+  'ramUser',
+  'ramGroup',
+  'ramPolicy',
+  'ramRole',
+  'accessKey',
 ] as const satisfies readonly Kind[]
 
 export const settingsId = 'fleet'

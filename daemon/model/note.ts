@@ -9,8 +9,10 @@ export interface Note {
   readonly requestId: string
 }
 
+export const principalKinds = ['token', 'account', 'user', 'session', 'agent', 'enrolment', 'system'] as const
+
 export interface NotedPrincipal {
-  readonly kind: 'token' | 'agent' | 'enrolment' | 'system'
+  readonly kind: (typeof principalKinds)[number]
   readonly id: string
   readonly name: string
 }

@@ -1,9 +1,11 @@
 /** Commits, as the API shows them. */
+
 import Type from 'typebox'
+import { principalKinds } from '../model/note.ts'
 import { nullable, timeField } from './fields.ts'
 
 export const principalSchema = Type.Object({
-  kind: Type.Enum(['token', 'agent', 'enrolment', 'system']),
+  kind: Type.Enum([...principalKinds]),
   id: Type.String(),
   name: Type.String(),
 })
