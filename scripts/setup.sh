@@ -74,6 +74,16 @@ unpack_debian_packages() {
     || say 'the tests that need it, or what would have come next, will be skipped'
 }
 
+# Other versions of nft, for the short tests with them; the long ones fetch more (test-nft.sh).
+unpack_other_nft() {
+  [ "$purpose" = test ] && [ "$(id -u)" = 0 ] || return 0
+  for suite in trixie bullseye; do
+    sh scripts/nft-version.sh "$suite" cached >/dev/null && continue
+    say "fetching the nft of Debian $suite for tests; it is not installed"
+    sh scripts/nft-version.sh "$suite" >/dev/null || { say 'the tests with it will be skipped'; return 0; }
+  done
+}
+
 unpack() {
   [ -d "node_modules/.cache/debian/$1" ] && return
   say "fetching Debian package $1 for tests; it is not installed"
@@ -103,4 +113,5 @@ esac
 install_node_packages
 install_debian_packages
 unpack_debian_packages
+unpack_other_nft
 check_kernel

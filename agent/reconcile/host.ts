@@ -1,7 +1,8 @@
 /** The loop's parts as they are on a real host. */
 import { usedMarks } from '../conntrack/marks.ts'
+import { NftError } from '../nft/errors.ts'
 import type { Nft } from '../nft/nft.ts'
-import { type Capabilities, probe } from '../nft/probe.ts'
+import { type Capabilities, neededFeatures, probe } from '../nft/probe.ts'
 import { listLinks } from '../watch/links.ts'
 import type { LoopParts } from './loop.ts'
 
@@ -18,9 +19,15 @@ export function hostParts(nft: Nft): HostParts {
   }
 }
 
-/** Asks the host's nft what it can do. @throws {NftError} if it cannot be used at all */
+/**
+ * Asks the host's nft what it can do.
+ * @throws {NftError} if it cannot be used at all, or lacks what every ruleset needs: nft 0.9.8 takes the ruleset, and
+ *                    drops a part of it without a word
+ */
 export async function probeHost(nft: Nft): Promise<{ readonly capabilities: Capabilities; readonly parts: HostParts }> {
   const capabilities = await probe(nft)
+  const lacking = [...neededFeatures].filter(feature => capabilities.features[feature] === 'missing')
+  if (lacking.length > 0) throw new NftError('unsupported', 'probe', capabilities.messages.join('; '))
   const jsonCtTimeout = capabilities.features['ct timeout policy'] === 'json'
   const canLog = capabilities.features.NFLOG === 'json'
   return { capabilities, parts: { ...hostParts(nft), jsonCtTimeout, canLog } }

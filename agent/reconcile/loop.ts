@@ -63,6 +63,8 @@ export const causes = ['drift', 'policy', 'device', 'retry', 'check'] as const
 export type Cause = (typeof causes)[number]
 
 const retryDelayMs = { first: 250, most: 30_000 } as const
+/** One is usual; others who write into the table at the same time make it a few. */
+const mostIncomplete = 5
 
 export class ReconcileLoop {
   readonly #parts: LoopParts
@@ -83,6 +85,8 @@ export class ReconcileLoop {
   #running: Promise<void> | null = null
   #retryTimer: NodeJS.Timeout | undefined
   #failures = 0
+  /** Runs in a row that left something for the next. */
+  #incomplete = 0
   /** Spent in nft by the run under way. */
   #nftMs = 0
   /** How often the table was to be read again. */
@@ -212,11 +216,23 @@ export class ReconcileLoop {
     await this.#inNft(commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout))
     if (complete && !isHeardOf()) this.#standing = afterPlan(standing, plan, desired)
     if (complete) this.#leave(plan, desired)
-    else this.#pending.add('check')
+    else this.#goOn()
     return { kind: 'applied', plan, summary, drifted, ...reached() }
   }
 
+  /** A table made anew takes a second run. @throws {Error} where that never ends */
+  #goOn(): void {
+    this.#incomplete += 1
+    if (this.#incomplete >= mostIncomplete) {
+      throw new Error(
+        `Cannot read back what nft has loaded: after ${this.#incomplete} times the table in the kernel still differs from the ruleset; expected the same as was loaded`,
+      )
+    }
+    this.#pending.add('check')
+  }
+
   #leave(plan: Plan, policy: PolicyIr): void {
+    this.#incomplete = 0
     this.#left = plan.ruleset
     this.#leftPolicy = policy
   }
