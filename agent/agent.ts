@@ -26,13 +26,15 @@ import { DaemonSource } from './link/daemon-source.ts'
 import { createFileSource } from './link/file-source.ts'
 import type { NftFacts } from './link/host-report.ts'
 import { acquireLock } from './lock.ts'
+import { createLogMetrics } from './logs/metrics.ts'
+import { TrafficLog } from './logs/traffic-log.ts'
 import { createMetrics } from './metrics.ts'
 import { createNft } from './nft/exec.ts'
 import { openNftSession } from './nft/session.ts'
-import { probeHost } from './reconcile/host.ts'
-import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
 import { KeptBook } from './observe/kept-book.ts'
 import { Observer } from './observe/observer.ts'
+import { probeHost } from './reconcile/host.ts'
+import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
 import { type AgentHealth, createReporter } from './report.ts'
 import { DaemonFeed } from './scrub/daemon-feed.ts'
 import { KeptState, readBootId } from './scrub/kept-state.ts'
@@ -66,10 +68,10 @@ export interface AgentOptions {
   /** Who is told of attacks on instances of this host. */
   readonly notify: NotifySettings
   readonly guard: GuardOptions
-  readonly log: Logger
-}
   /** The file that records of packets are appended to; null for none. */
   readonly trafficLog: string | null
+  readonly log: Logger
+}
 
 export interface Agent {
   /** Somebody on the host wants the policy that is on trial. */
@@ -112,9 +114,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let guarding: Guard | null = null
   let panicking: PanicSwitch | null = null
   let scrubbing: Scrubbing | null = null
+  let logging: Logging | null = null
   const inForce = Promise.withResolvers<void>()
   const handler = createRoutes()
-  let logging: Logging | null = null
   const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
   const stops: (() => Promise<void> | void)[] = [() => session.close(), () => lock.release()]
 
@@ -137,10 +139,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     )
     for (const message of capabilities.messages) log.warn(message)
 
-    let readBack: NodeJS.Timeout | undefined
-    const isOwnPid = (pid: number) => nft.isOwnPid(pid) || scrubNft.isOwnPid(pid)
     const logs = await startLogging()
     logging = logs
+    let readBack: NodeJS.Timeout | undefined
+    const isOwnPid = (pid: number) => nft.isOwnPid(pid) || scrubNft.isOwnPid(pid)
     const drift = new DriftWatch({ table: watched.policy, isOwnPid, look: () => loop.resync('drift') })
     const scrub = await startScrubbing()
     scrubbing = scrub
@@ -180,9 +182,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       onListing(listing) {
         policies.noteLinks(listing)
         scrub.scrubber.noteLinks(listing)
+        logs.trafficLog.noteLinks(listing)
       },
       onDown: reason => log.warn({ reason }, 'device monitor ended and is started again'),
-        logs.trafficLog.noteLinks(listing)
     })
     stops.unshift(() => links.close())
     await hearing()
@@ -214,9 +216,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         }),
       async check() {
         log.info('everything is read again, as asked')
+        logs.trafficLog.reopenFile()
         await panic.look()
         loop.resync('check')
-        logs.trafficLog.reopenFile()
         await loop.settled()
       },
       async stop() {
@@ -236,16 +238,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
         reporter.report(outcome, outcome.kind !== 'refused' && outcome.cause === 'drift' ? drift.suspect : '')
         if (guarding?.noteOutcome(outcome) ?? true) source?.noteOutcome(outcome)
+        noteEnforced()
         if (reporter.enforced() !== null) inForce.resolve()
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
-        noteEnforced()
       } catch (error) {
         log.error({ error }, 'cannot report; what is in force stays, and the agent goes on')
       }
     }
 
-    function lookAtTables(): void {
-      drift.noteGap()
     /** What judges packets now is what records and counters are read by. */
     function noteEnforced(): void {
       const policy = reporter.enforced()
@@ -253,6 +253,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       logging?.observer.setPolicy(policy)
     }
 
+    function lookAtTables(): void {
+      drift.noteGap()
       scrubDrift.noteGap()
     }
 
@@ -262,8 +264,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       scrubDrift.noteReading(performance.now() - startedAtMs)
     }
 
-    async function startScrubbing(): Promise<Scrubbing> {
-      const { stateDir } = options.source
     async function startLogging(): Promise<Logging> {
       const { stateDir } = options.source
       const observer = await Observer.open({
@@ -292,6 +292,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return { trafficLog, observer }
     }
 
+    async function startScrubbing(): Promise<Scrubbing> {
+      const { stateDir } = options.source
       const clock = realScrubClock
       const now = () => clock.monotonicMs()
       const outbox = await Outbox.open({ folder: stateDir, log, now })
@@ -451,15 +453,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
             : jsonReply(200, { instanceId, samples })
         },
         '/ddos/live': query => scrubbing?.live.lines(query.get('instanceId')) ?? jsonReply(503, starting),
-        '/guard': () =>
-          guarding === null
         '/logs': query => {
           if (logging === null) return jsonReply(503, starting)
           const { trafficLog } = logging
-          return query.has('follow') ? trafficLog.follow() : jsonReply(200, trafficLog.recent())
+          return query.has('follow') ? trafficLog.follow(query.has('recent')) : jsonReply(200, trafficLog.recent())
         },
         '/observed': async () =>
           logging === null ? jsonReply(503, starting) : jsonReply(200, { enis: await logging.observer.report() }),
+        '/guard': () =>
+          guarding === null
             ? jsonReply(503, starting)
             : jsonReply(200, { ...guarding.status(), panic: panicking?.status() ?? null }),
         '/show': async () => {
@@ -504,12 +506,12 @@ interface Scrubbing {
   readonly feed: DaemonFeed
 }
 
-/** What others are told of it who want the network namespace. */
-function toldOf(source: AgentSource) {
 interface Logging {
   readonly trafficLog: TrafficLog
   readonly observer: Observer
 }
 
+/** What others are told of it who want the network namespace. */
+function toldOf(source: AgentSource) {
   return source.kind === 'file' ? { policyPath: source.policyPath } : { daemonUrl: source.credentials.daemonUrl }
 }

@@ -76,6 +76,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'keep what "apply --confirm" or the agent has put in force on trial',
         load: () => import('./commands/confirm.ts'),
       },
+      logs: {
+        summary: 'packets that are dropped, would be, or are accepted here',
+        load: () => import('./commands/logs.ts'),
+      },
       doctor: { summary: 'say whether this host suits Ringwall', load: () => import('./commands/doctor.ts') },
       panic: { summary: 'open this host at once, and keep it open', load: () => import('./commands/panic.ts') },
       flush: { summary: "remove all that is Ringwall's from the kernel", load: () => import('./commands/flush.ts') },

@@ -3,6 +3,7 @@
  * ENIs would have dropped. The kernel is listened to while one of them does.
  */
 import type { Logger } from '../../common/log.ts'
+import type { Logging } from '../../rules-compiler/model/policy.ts'
 import { parseLogPrefix } from '../../rules-compiler/nft/log-prefix.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { LineStream } from '../http.ts'
@@ -29,6 +30,8 @@ export interface RecentRecords {
   /** Since when records have been kept without a break in between; null where nobody has been reading. */
   readonly readingSince: string | null
   readonly file: { readonly path: string; readonly problem: string | null } | null
+  /** What the policy in force has logged; null where there is none. */
+  readonly logging: Logging | null
   /** Oldest first: the last thousand. */
   readonly records: readonly LogRecord[]
 }
@@ -85,7 +88,14 @@ export class TrafficLog {
 
   recent(): RecentRecords {
     const file = this.#file === null ? null : { path: this.#file.path, problem: this.#file.problem }
-    return { reader: this.#reader.state, readingSince: this.#readingSince, file, records: this.#ring.slice(-mostKept) }
+    const logging = this.#policy?.logging ?? null
+    return {
+      logging,
+      reader: this.#reader.state,
+      readingSince: this.#readingSince,
+      file,
+      records: this.#ring.slice(-mostKept),
+    }
   }
 
   /** Pid of the program that reads; undefined where none does. */
@@ -97,12 +107,16 @@ export class TrafficLog {
     this.#file?.reopen()
   }
 
-  /** Every record from now on, and notices, one JSON value a line. Who is too slow loses records and is told how many. */
-  follow(): LineStream {
+  /**
+   * Every record from now on, and notices, one JSON value a line. Who is too slow loses records and is told how many.
+   * @param hasRecent  whether those that are kept come first
+   */
+  follow(hasRecent = false): LineStream {
     return {
       contentType: 'application/x-ndjson; charset=utf-8',
       mostWaitingBytes,
       start: write => {
+        if (hasRecent) for (const record of this.recent().records) write(JSON.stringify(record))
         let lost = 0
         const listener: Listener = (line, isNotice) => {
           if (lost > 0 && write(noticeText({ lost, where: 'reader' }))) lost = 0

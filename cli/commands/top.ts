@@ -1,5 +1,4 @@
 /** `ringwall top`: inbound traffic of instances beside their thresholds, once a second. */
-import type { EventEmitter } from 'node:events'
 import { placeText } from '../client/connection.ts'
 import type { Io } from '../command.ts'
 import { daemonFeed, type Feed } from '../ddos/feed.ts'
@@ -13,6 +12,7 @@ import type { CommonValues } from '../operate/flags.ts'
 import { instances } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { type LocalCall, type Result, verb } from '../operate/verb.ts'
+import { Ending } from '../output/ending.ts'
 import { canDraw, hasColors, type Key, Screen } from '../output/screen.ts'
 
 const summary = 'watch inbound traffic and floods, once a second'
@@ -86,35 +86,4 @@ async function draw(feed: Feed, { io, env }: TopCall, ending: Ending): Promise<v
   }
   screen.open()
   await ending.orEnd(watch(feed, viewer, ending))
-}
-
-const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/** When it is to stop: a key, a signal, or nobody who reads it any more. */
-class Ending implements Disposable {
-  readonly #controller = new AbortController()
-  readonly #stdout: Partial<EventEmitter>
-  readonly end = () => this.#controller.abort()
-
-  constructor({ stdout }: Io) {
-    this.#stdout = stdout as Partial<EventEmitter>
-    for (const signal of endSignals) process.on(signal, this.end)
-    this.#stdout.on?.('error', this.end)
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  /** At once, whatever an answer is waited for. */
-  async orEnd(work: Promise<void>): Promise<void> {
-    const ended = new Promise<void>(resolve => this.signal.addEventListener('abort', () => resolve(), { once: true }))
-    await Promise.race([work, ended])
-  }
-
-  [Symbol.dispose](): void {
-    this.end()
-    for (const signal of endSignals) process.off(signal, this.end)
-    this.#stdout.off?.('error', this.end)
-  }
 }
