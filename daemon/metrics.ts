@@ -76,6 +76,17 @@ export function createMetrics(world: () => World | null) {
     },
   })
   new Gauge({
+    name: 'ringwall_daemon_open_hosts',
+    help: 'Hosts that their administrators have opened ("ringwall panic"), as their agents said last: nothing is enforced there. A rise means an emergency; one that stays, that nobody has undone it.',
+    registers,
+    collect() {
+      const agents = world()?.all('agent') ?? []
+      this.set(
+        [...agents].filter(({ status, report }) => status === 'active' && report?.openSince !== undefined).length,
+      )
+    },
+  })
+  new Gauge({
     name: 'ringwall_daemon_observed_network_interfaces',
     help: 'Network interfaces that are only observed, by themselves or by a group: nothing is dropped there. A rise means that somebody tries a policy; one that stays, that nobody has enforced it since.',
     registers,

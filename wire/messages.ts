@@ -26,6 +26,11 @@ export interface HostReport {
   /** Feature to how it is done on this host, as the agent's probe names them. */
   readonly capabilities: Readonly<Record<string, string>>
   readonly devices: readonly ReportedDevice[]
+  /**
+   * Since when its administrator has it open (`ringwall panic`), so that nothing is enforced: ISO 8601, or null where that
+   * is not known. Left out where it is not open.
+   */
+  readonly openSince?: string | null
 }
 
 export interface ReportedDevice {

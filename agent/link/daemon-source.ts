@@ -124,7 +124,7 @@ export class DaemonSource implements Source {
     this.#memory = await readLinkMemory(folder)
     this.#links = await listLinks()
     await this.#fallBack()
-    this.#report = await makeHostReport(this.#options.nft)
+    this.#report = await makeHostReport(this.#options.nft, folder)
     const link = new DaemonLink({
       identity: this.#identity,
       log,
@@ -146,6 +146,7 @@ export class DaemonSource implements Source {
 
   noteOutcome(outcome: Outcome): void {
     if (outcome.kind === 'planned') return
+    if (isPanic(outcome) || this.#report?.openSince !== undefined) this.#reportSoon()
     this.#endStopgap()
     if (outcome.kind === 'refused') {
       // The loop's own trouble, with a policy from before the one that has faults: that was answered already.
@@ -485,7 +486,7 @@ export class DaemonSource implements Source {
 
   async #reportNow(): Promise<void> {
     try {
-      const report = await makeHostReport(this.#options.nft)
+      const report = await makeHostReport(this.#options.nft, this.#options.folder)
       if (JSON.stringify(report) === JSON.stringify(this.#report)) return
       this.#report = report
       this.#link?.send({ type: 'report', report })
@@ -496,6 +497,11 @@ export class DaemonSource implements Source {
       )
     }
   }
+}
+
+/** The host is open, or was asked for something while it is. */
+function isPanic(outcome: Outcome): boolean {
+  return outcome.kind === 'refused' && outcome.error instanceof LockoutError && outcome.error.kind === 'panic'
 }
 
 function isEmpty({ set, remove, members }: ViewDelta): boolean {

@@ -2,6 +2,7 @@
 import { hostname, release } from 'node:os'
 import { version } from '../../common/version.ts'
 import type { HostReport } from '../../wire/messages.ts'
+import { readPanic } from '../guard/panic.ts'
 import { listAddresses } from '../watch/addresses.ts'
 
 export interface NftFacts {
@@ -14,9 +15,16 @@ export interface NftFacts {
 const mostDevices = 2_000
 const mostAddresses = 64
 
-/** @throws {Error} if the devices cannot be listed */
-export async function makeHostReport({ nftVersion, capabilities }: NftFacts): Promise<HostReport> {
+/**
+ * @param stateDir  where the host's panic is kept; null where it is not asked about
+ * @throws {Error} if the devices cannot be listed
+ */
+export async function makeHostReport(
+  { nftVersion, capabilities }: NftFacts,
+  stateDir: string | null = null,
+): Promise<HostReport> {
   const devices = await listAddresses()
+  const panic = stateDir === null ? null : await readPanic(stateDir)
   return {
     hostName: hostname(),
     kernel: release(),
@@ -28,7 +36,14 @@ export async function makeHostReport({ nftVersion, capabilities }: NftFacts): Pr
       name: printable(device.name),
       addresses: device.addresses.slice(0, mostAddresses),
     })),
+    ...(panic !== null && { openSince: asTime(panic.since) }),
   }
+}
+
+/** Null where it is no time: the file may be somebody's own. */
+function asTime(since: string): string | null {
+  const timeMs = Date.parse(since)
+  return Number.isNaN(timeMs) ? null : new Date(timeMs).toISOString()
 }
 
 /** `ct timeout policy` is `ct-timeout-policy` on the wire, where keys are words. */

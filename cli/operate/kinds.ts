@@ -312,6 +312,11 @@ export const tokens: Kind = {
   fields: fields(['token', text('tokenId')], ['name', text('name')], ['may', scopesText]),
 }
 
+/** Opened by `ringwall panic`; '' where it is not. */
+function openText({ isOpen, openSince }: Shown): string {
+  return isOpen === true ? timeText(openSince as string | null) || 'unknown' : ''
+}
+
 export const agents: Kind = {
   kind: 'agent',
   plural: 'agents',
@@ -324,6 +329,7 @@ export const agents: Kind = {
     { heading: 'ENFORCED', cell: text('enforcedRevision') },
     { heading: 'RELEVANT', cell: text('relevantRevision') },
     { heading: 'INSTANCES', cell: list('instanceIds') },
+    { heading: 'OPEN SINCE', isOptional: true, isWhole: true, cell: openText },
     { heading: 'OBSERVED', isOptional: true, cell: list('observedNetworkInterfaceIds') },
     { heading: 'ERROR', isOptional: true, cell: text('lastError') },
   ],
@@ -332,6 +338,7 @@ export const agents: Kind = {
     ['host', text('hostName')],
     ['state', text('state')],
     ['since', time('since')],
+    ['open since', openText],
     ['last error', text('lastError')],
     ['on trial until', ({ trial }) => time('until')((trial ?? {}) as Shown)],
     ['would cut', ({ trial }) => list('cuts')((trial ?? {}) as Shown)],

@@ -5,7 +5,7 @@
 import Type, { type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { HostReport, ToDaemon } from '../../wire/messages.ts'
-import { ddosSchemas } from './ddos-messages.ts'
+import { canonicalTime, ddosSchemas } from './ddos-messages.ts'
 import { knownFieldsOf } from './known-fields.ts'
 import { observedSchema } from './observed-message.ts'
 import { printableText as text } from './text.ts'
@@ -34,6 +34,7 @@ export const hostReportSchema = Type.Object({
     maxProperties: 64,
   }),
   devices: Type.Array(device, { maxItems: 4096 }),
+  openSince: Type.Optional(Type.Union([Type.Null(), canonicalTime])),
 })
 
 const position = { storeId: text(64), revision }
@@ -148,6 +149,7 @@ export function knownReport({
   nftVersion,
   capabilities,
   devices,
+  openSince,
 }: HostReport): HostReport {
   return {
     hostName,
@@ -156,6 +158,7 @@ export function knownReport({
     nftVersion,
     capabilities: { ...capabilities },
     devices: devices.map(({ name, macAddress, kind, up, addresses }) => ({ name, macAddress, kind, up, addresses })),
+    ...(openSince !== undefined && { openSince }),
   }
 }
 

@@ -28,6 +28,11 @@ export const agentSchema = Type.Object({
   relevantRevision: Type.Integer({ description: 'The last revision that changed something for it.' }),
   lastError: nullable(Type.String({ description: 'Why it refused.' })),
   trial: nullable(trialSchema),
+  isOpen: Type.Boolean({
+    description:
+      'Its administrator has opened the host (`ringwall panic`), as it said last: nothing is enforced there.',
+  }),
+  openSince: nullable(timeField('Since when; null where it is not open, or that is not known.')),
   certificateExpireTime: nullable(timeField('When it must have renewed its certificate.')),
   instanceIds: Type.Array(Type.String()),
   kernel: nullable(Type.String()),

@@ -66,6 +66,8 @@ export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding
     relevantRevision: standing?.relevantRevision ?? world.revision,
     lastError: standing?.lastError?.message ?? null,
     trial: showTrial(standing?.trial ?? null),
+    isOpen: report?.openSince !== undefined,
+    openSince: report?.openSince ?? null,
     certificateExpireTime: certificates.length === 0 ? null : isoTime(endsAtMs),
     instanceIds: [...world.instancesOfAgent(id)].sort(),
     kernel: report?.kernel ?? null,

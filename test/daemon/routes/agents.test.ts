@@ -5,7 +5,7 @@ import { ApiError } from '../../../daemon/errors.ts'
 import type { AgentStanding } from '../../../daemon/services/fleet.ts'
 import { parseEnrolmentToken } from '../../../wire/enrolment.ts'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
-import { addAgent, makeFleet, post } from '../../support/fleet-state.ts'
+import { addAgent, hostReport, makeFleet, post } from '../../support/fleet-state.ts'
 
 const standing: AgentStanding = {
   state: 'refusing',
@@ -41,6 +41,24 @@ describe('agents', () => {
     await makeFleet(api)
   })
   after(() => api[Symbol.asyncDispose]())
+
+  test('show since when their host is open, as they said last', async () => {
+    const openOf = async (id: string) => {
+      const { isOpen, openSince } = (await api.request('GET', `/v1/agents/${id}`)).body.agent
+      return [isOpen, openSince]
+    }
+    const report = hostReport([])
+    await addAgent(api, 'agent-open', { report: { ...report, openSince: '2026-02-03T00:00:00.000Z' } })
+    await addAgent(api, 'agent-opened', { report: { ...report, openSince: null } })
+    assert.deepEqual(await openOf('agent-1'), [false, null])
+    assert.deepEqual(await openOf('agent-silent'), [false, null])
+    assert.deepEqual(await openOf('agent-open'), [true, '2026-02-03T00:00:00.000Z'])
+    assert.deepEqual(await openOf('agent-opened'), [true, null])
+    assert.match((await api.request('GET', '/metrics')).body, /^ringwall_daemon_open_hosts 2$/m)
+    for (const id of ['agent-open', 'agent-opened']) {
+      await api.store.commit({ writes: [{ key: `agent/${id}`, value: null }] })
+    }
+  })
 
   test('show what they said and how they stand', async () => {
     const { agent } = (await api.request('GET', '/v1/agents/agent-1')).body
