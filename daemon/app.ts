@@ -35,7 +35,10 @@ import { addScrubbingRoutes } from './routes/scrubbing.ts'
 import { addSecurityGroupRoutes } from './routes/security-groups.ts'
 import { addSettingsRoutes } from './routes/settings.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
+import { rpcActions } from './rpc/actions.ts'
+import { addRpcEndpoint, sendRpcError } from './rpc/endpoint.ts'
 import { everyAccount, mayRead } from './services/principal.ts'
+import { findCredential } from './services/ram/identity.ts'
 
 export interface AppOptions {
   readonly api: Api
@@ -75,7 +78,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     // Called for what fails before there is a route, or a request at all.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
-      sendProblem(reply, asApiError(error), request),
+      isRpc(request)
+        ? sendRpcError(error, request, reply, rpcReports(options))
+        : sendProblem(reply, asApiError(error), request),
     clientErrorHandler: (error: Error, socket: Socket) => unreadable.refuse(error, socket),
   } as never) as unknown as FastifyInstance
   const unreadable = new UnreadableRequests(app.server)
@@ -111,6 +116,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addDdosSampleRoute(routes, api)
   })
   addOpenRoutes(app, options)
+  await addRpc(app, options)
   return app
 }
 
@@ -129,7 +135,8 @@ function readBodies(app: FastifyInstance): void {
   app.addContentTypeParser('text/csv', { parseAs: 'string' }, async (_request: FastifyRequest, text: string) => text)
 }
 
-function answerFaults(app: FastifyInstance, { log, onRefused }: AppOptions): void {
+function answerFaults(app: FastifyInstance, options: AppOptions): void {
+  const { log, onRefused } = options
   app.setErrorHandler((thrown, request, reply) => {
     const error = asApiError(thrown)
     if (error.status >= 500) {
@@ -138,17 +145,11 @@ function answerFaults(app: FastifyInstance, { log, onRefused }: AppOptions): voi
     noteRefused(request, error, onRefused)
     return sendProblem(reply, error, request)
   })
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      reply,
-      new ApiError(
-        404,
-        'NotFound',
-        `Cannot find ${request.method} ${request.url.split('?')[0]}: see /docs for what there is`,
-      ),
-      request,
-    ),
-  )
+  app.setNotFoundHandler((request, reply) => {
+    if (isRpc(request)) return sendRpcError(wrongMethod(request), request, reply, rpcReports(options))
+    const message = `Cannot find ${request.method} ${request.url.split('?')[0]}: see /docs for what there is`
+    return sendProblem(reply, new ApiError(404, 'NotFound', message), request)
+  })
 }
 
 function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
@@ -204,7 +205,62 @@ async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: A
     errorResponseBuilder: (_request, { after }) =>
       new ApiError(429, 'Throttling', `Cannot answer so many requests: try again in ${after}`),
   })
-  app.addHook('onRequest', app.rateLimit())
+  const limit = app.rateLimit()
+  app.addHook('onRequest', async function (request, reply) {
+    // Whose they are is known when their signature was verified.
+    if (request.routeOptions.config.isRpc !== true) await limit.call(this, request, reply)
+  })
+}
+
+/** The RPC API, on the same listener. */
+async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> {
+  const { api, requestsPerMinute } = options
+  const { world, sealer, keyUsage, now } = api
+  const keys = new WeakMap<FastifyRequest, string>()
+  const ofKey = app.createRateLimit({
+    timeWindow: 60_000,
+    max: requestsPerMinute,
+    keyGenerator: request => `access key ${keys.get(request)}`,
+  })
+  const ofAddress = app.createRateLimit({
+    timeWindow: 60_000,
+    max: Math.ceil(requestsPerMinute / 10),
+    keyGenerator: request => `unsigned ${sourceAddressOf(request)}`,
+  })
+  await addRpcEndpoint(app, {
+    api,
+    actions: rpcActions,
+    findKey: (accessKeyId, securityToken) =>
+      findCredential(world, sealer, { accessKeyId, securityToken, nowMs: now() }),
+    onUsed(accessKeyId, sourceAddress) {
+      // Sessions are no keys that are kept.
+      if (world.get('accessKey', accessKeyId) !== undefined) keyUsage.note(accessKeyId, { atMs: now(), sourceAddress })
+    },
+    ...rpcReports(options),
+    async limit(request, accessKeyId) {
+      if (accessKeyId !== null) keys.set(request, accessKeyId)
+      const limited = await (accessKeyId === null ? ofAddress(request) : ofKey(request))
+      if (limited.isAllowed || !limited.isExceeded) return
+      const message = `Cannot answer so many requests: try again in ${limited.ttlInSeconds} s`
+      throw new ApiError(429, 'Throttling.User', message)
+    },
+  })
+}
+
+function rpcReports({ log, onRefused }: AppOptions) {
+  return {
+    onRefused,
+    onFault: (error: unknown, requestId: string) => log.error({ error, requestId }, 'cannot answer'),
+  }
+}
+
+/** Whoever asks there speaks the RPC API, also where the request is none that it has. */
+function isRpc({ url }: FastifyRequest): boolean {
+  return url === '/' || url.startsWith('/?')
+}
+
+function wrongMethod({ method }: FastifyRequest): ApiError {
+  return new ApiError(405, 'InvalidHttpMethod', `Cannot answer ${method} here: expected GET or POST`)
 }
 
 /** Of a good one: whoever knows no more than its id must not use up the requests of who has it. */

@@ -16,10 +16,12 @@ import { startHousekeeping } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
 import { openAuthority } from './pki/authority.ts'
 import { Push } from './push/push.ts'
+import { openSealer } from './ram/seal.ts'
 import { openTransferFolder } from './services/backups.ts'
 import { sweepEvents, sweepLostEvents } from './services/ddos-events.ts'
 import { Executor } from './services/executor.ts'
 import { sweepIdempotency } from './services/idempotency.ts'
+import { KeyUsage } from './services/ram/key-usage.ts'
 import { World } from './state/world.ts'
 import { statusLine } from './status-line.ts'
 import { readBackup } from './store/backup.ts'
@@ -42,6 +44,8 @@ export interface DaemonOptions {
   readonly agentUrl: string | null
   readonly hostName: string
   readonly requestsPerMinute: number
+  /** As it stands in names of resources; `local` where left out. */
+  readonly regionId?: string
   /** Who is told of attacks on any instance; nobody where left out. */
   readonly notify?: NotifySettings
   readonly log: Logger
@@ -59,6 +63,7 @@ export interface Daemon {
   stop(): Promise<void>
 }
 
+export const defaultRegionId = 'local'
 /** What a start reads of the history again, a quarter of a second of it; agents from before get a snapshot. */
 const historyReadBytes = 16 * 1024 * 1024
 
@@ -132,6 +137,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     })
     stops.unshift(() => housekeeping.close())
 
+    const sealer = await openSealer(join(dataDir, 'secrets.key'))
+    const keyUsage = await KeyUsage.open(join(dataDir, 'access-key-usage.json'), log)
+    stops.unshift(() => keyUsage.close())
+
     const transferFolder = join(dataDir, 'transfer')
     await openTransferFolder(transferFolder)
     const tokenFile = join(dataDir, 'first-token')
@@ -153,6 +162,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         store,
         audit,
         backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },
+        sealer,
+        keyUsage,
+        regionId: options.regionId ?? defaultRegionId,
         now,
       },
       log,

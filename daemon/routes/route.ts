@@ -9,6 +9,7 @@ import type { AuditLog } from '../audit/audit-log.ts'
 import type { NamedKind } from '../errors.ts'
 import { ApiError } from '../errors.ts'
 import { type EniDoc, parseKey } from '../model/documents.ts'
+import type { Sealer } from '../ram/seal.ts'
 import { maxListed } from '../schemas/observed.ts'
 import type { Backups } from '../services/backups.ts'
 import type { History } from '../services/changes.ts'
@@ -20,6 +21,7 @@ import { enforcedBy, reportObserved } from '../services/observed.ts'
 import type { ObservedBoard } from '../services/observed-board.ts'
 import { rulesTouchedBy } from '../services/preview.ts'
 import { mayRead, type Principal } from '../services/principal.ts'
+import type { KeyUsage } from '../services/ram/key-usage.ts'
 import type { World } from '../state/world.ts'
 import { type Change, CompactedError } from '../store/store.ts'
 
@@ -51,6 +53,11 @@ export interface Api {
   readonly store: History
   readonly audit: Pick<AuditLog, 'search' | 'acted'>
   readonly backups: Backups
+  /** Of the secrets of access keys. */
+  readonly sealer: Sealer
+  readonly keyUsage: KeyUsage
+  /** The one region there is, as it stands in names of resources. */
+  readonly regionId: string
   /** Milliseconds since 1970. */
   readonly now: () => number
 }

@@ -1,7 +1,7 @@
 /** What an action of the RPC API is: its parameters, what a caller must be allowed, and what is read or written. */
 import type { Static, TObject } from 'typebox'
 import type { Api } from '../routes/route.ts'
-import type { AccessNeed } from '../services/access.ts'
+import type { AccessNeed, RequestFacts } from '../services/access.ts'
 import type { Plan, Subject } from '../services/executor.ts'
 import type { Principal } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
@@ -25,6 +25,8 @@ export interface RpcCall<P extends TObject> {
   /** As the request says it, else the daemon's own. */
   readonly regionId: string
   readonly nowMs: number
+  /** What conditions can be about. */
+  readonly facts: RequestFacts
   readonly api: Api
 }
 

@@ -11,7 +11,7 @@ import type { RefusedWrite } from '../model/note.ts'
 import { type Api, awaitEnforced, enforcementAnswer, sourceAddressOf } from '../routes/route.ts'
 import { requireAccess } from '../services/access.ts'
 import type { Call, Idempotency } from '../services/executor.ts'
-import type { Principal } from '../services/principal.ts'
+import type { FoundCredential } from '../services/ram/identity.ts'
 import { type Product, type ReadAction, type RpcAction, type RpcCall, versions, type WriteAction } from './action.ts'
 import { answerOf, errorOf, rpcContentType, unknownAction } from './envelope.ts'
 import { Nonces } from './nonces.ts'
@@ -19,29 +19,22 @@ import { growTree, type Pair, readPairs } from './pairs.ts'
 import { coded, readParameters } from './read-parameters.ts'
 import { type Claim, isSignedWith, readClaim } from './signature.ts'
 
-/** What an access key opens. */
-export interface FoundKey {
-  readonly secret: string
-  readonly principal: Principal
-  /** Whose objects are meant where a request names none. */
-  readonly accountId: string
-}
-
 export interface EndpointOptions {
   readonly api: Api
   readonly actions: readonly RpcAction[]
-  /** The region that answers tell where a request names none. */
-  readonly regionId: string
   /**
    * @throws {ApiError} 400 `InvalidAccessKeyId.NotFound`, `.Inactive`, `InvalidSecurityToken.…`
    */
-  readonly findKey: (accessKeyId: string, securityToken: string | null) => FoundKey
+  readonly findKey: (accessKeyId: string, securityToken: string | null) => FoundCredential
   /** Told of good signatures, for "last used". */
   readonly onUsed: (accessKeyId: string, sourceAddress: string) => void
   readonly onRefused: (refused: RefusedWrite) => void
   readonly onFault: (error: unknown, requestId: string) => void
-  /** @throws {ApiError} 429 where the key, or who has none that is good, asks too much */
-  readonly limit: (request: FastifyRequest, key: string | null) => Promise<void>
+  /**
+   * Counts a request by its key, or where that is null, not good, by its address.
+   * @throws {ApiError} 429 where there were too many
+   */
+  readonly limit: (request: FastifyRequest, accessKeyId: string | null) => Promise<void>
 }
 
 const maxBodyBytes = 1024 * 1024
@@ -60,7 +53,7 @@ type Common = Static<typeof commonSchema>
 interface Authentic {
   readonly request: FastifyRequest
   readonly claim: Claim
-  readonly found: FoundKey
+  readonly found: FoundCredential
   readonly common: Common
 }
 
@@ -121,7 +114,7 @@ function sendRpc(reply: FastifyReply, status: number, body: object) {
 
 async function authenticate(request: FastifyRequest, nonces: Nonces, options: EndpointOptions): Promise<Authentic> {
   const { api, findKey, onUsed, limit } = options
-  let found: FoundKey
+  let found: FoundCredential
   let claim: Claim
   try {
     const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
@@ -176,18 +169,15 @@ async function carryOut(action: RpcAction, authentic: Authentic, options: Endpoi
     principal: found.principal,
     accountId: found.accountId,
     parameters: readParameters(action.parameters as TObject, growTree(claim.parameters)),
-    regionId: common.RegionId ?? options.regionId,
+    regionId: common.RegionId ?? api.regionId,
     nowMs,
+    facts: { sourceAddress: sourceAddressOf(request), isSecure: isSecure(request), nowMs },
     api,
   }
   const need = action.access?.(api.world, call)
   if (need !== undefined) {
     if (isWrite) request.rpcNote = noteOf(need.action, authentic)
-    requireAccess(found.principal, need, {
-      sourceAddress: sourceAddressOf(request),
-      isSecure: isSecure(request),
-      nowMs,
-    })
+    requireAccess(found.principal, need, call.facts)
   }
   if (!isWrite) {
     if (common.DryRun === true) throw dryRun()

@@ -12,12 +12,14 @@ import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../daemon/model/note.ts'
+import { createSealer, type Sealer } from '../../daemon/ram/seal.ts'
 import { openTransferFolder } from '../../daemon/services/backups.ts'
 import type { DdosBoard } from '../../daemon/services/ddos-board.ts'
 import type { EnforcementBoard } from '../../daemon/services/enforcement.ts'
 import { Executor } from '../../daemon/services/executor.ts'
 import type { Fleet } from '../../daemon/services/fleet.ts'
 import type { ObservedBoard } from '../../daemon/services/observed-board.ts'
+import { KeyUsage } from '../../daemon/services/ram/key-usage.ts'
 import { World } from '../../daemon/state/world.ts'
 import { readBackup } from '../../daemon/store/backup.ts'
 import { openSqliteStore, type SqliteStore } from '../../daemon/store/sqlite.ts'
@@ -79,6 +81,9 @@ const noDdos: DdosBoard = {
   },
 }
 
+/** The same for every API of a test. */
+export const sealer: Sealer = createSealer(new Uint8Array(32))
+
 export interface TestApiOptions {
   /** Accounts there are from the beginning; the two of this module where left out. */
   readonly accounts?: readonly string[]
@@ -114,6 +119,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const transferFolder = join(folder, 'transfer')
   await openTransferFolder(transferFolder)
   const refused: RefusedWrite[] = []
+  const keyUsage = await KeyUsage.open(null, log)
   const app = await createApp({
     api: {
       world,
@@ -125,6 +131,9 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       store,
       audit,
       backups: { folder: transferFolder, write: path => store.backup(path), read: readBackup },
+      sealer,
+      keyUsage,
+      regionId: 'local',
       now,
     },
     log,

@@ -1,0 +1,6 @@
+/** Every action of the RPC API. */
+import type { RpcAction } from './action.ts'
+import { regionActions } from './actions/regions.ts'
+import { stsActions } from './actions/sts.ts'
+
+export const rpcActions: readonly RpcAction[] = [...regionActions, ...stsActions]
