@@ -1,6 +1,5 @@
-/** `ringwall daemon` as packages start it. */
-import { runCommand } from './command.ts'
+/** `ringwall daemon` as packages start it: nothing is loaded that is not the daemon's. */
 import { command } from './commands/daemon.ts'
-import { runProcess } from './process.ts'
+import { runService } from './run-service.ts'
 
-void runProcess(([, ...args], io) => runCommand(command, args, io))
+runService(command)

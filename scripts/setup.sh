@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes this machine able to run Ringwall: npm packages, Debian packages, and a look at what the kernel can do.
-# Usage: setup.sh [run|test]. Prints nothing and takes well under a second where nothing is missing.
+# Usage: setup.sh [run|test|package]. Prints nothing and takes well under a second where nothing is missing.
 #   run   (default) what `ringwall lab` and the agent need; a kernel or user that cannot run them is an error
+#   package  what packages are made with: npm packages alone
 #   test  also what the tests call; a kernel or user that cannot run the kernel tests is a notice, they are skipped
 set -u
 PATH=$PATH:/usr/sbin:/sbin
@@ -106,11 +107,12 @@ check_kernel() {
 }
 
 case $purpose in
-  run | test) ;;
-  *) fail "unknown purpose \"$purpose\": expected run or test" ;;
+  run | test | package) ;;
+  *) fail "unknown purpose \"$purpose\": expected run, test or package" ;;
 esac
 [ "$(uname -s)" = Linux ] || fail "Ringwall runs on Linux only; this is $(uname -s)"
 install_node_packages
+[ "$purpose" != package ] || exit 0
 install_debian_packages
 unpack_debian_packages
 unpack_other_nft

@@ -1,0 +1,16 @@
+/** The process of a service that is bundled by itself. */
+import { flushCompileCache } from 'node:module'
+import { type Command, runCommand } from './command.ts'
+import { runProcess } from './process.ts'
+
+/** By then a service has done each thing that it goes on doing. */
+const settledMs = 30_000
+
+/**
+ * Runs the command, whose name comes first in the words of the process. What Node has compiled of it is kept for the next
+ * start, where its unit says a folder for that (NODE_COMPILE_CACHE).
+ */
+export function runService(command: Command): void {
+  setTimeout(flushCompileCache, settledMs).unref()
+  void runProcess(([, ...args], io) => runCommand(command, args, io))
+}

@@ -1,0 +1,95 @@
+/**
+ * The program as packages hold it, in one folder:
+ *
+ *   package.json               the version
+ *   lib/ringwall.js            the command line; each command is a file of its own and loaded when it is asked for
+ *   lib/agent.cjs, daemon.cjs  the services, each one file: nothing of the one is loaded by the other
+ *   lib/worker.cjs, peer.js    what they start beside them
+ *   lib/nflog.pl, migrations,
+ *   static                     what they read; the page of the REST API looks for its files in two places
+ */
+import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BuildOptions, build, type Metafile } from 'esbuild'
+
+/** One file that is compiled at once, without modules to be looked for, takes the least memory. */
+const service = {
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  banner: { js: 'const moduleUrl = require("node:url").pathToFileURL(__filename).href' },
+  define: { 'import.meta.url': 'moduleUrl', 'import.meta.dirname': '__dirname' },
+} as const
+
+/** Packages of npm that are CommonJS ask for Node's modules by `require`. */
+const commandLine = {
+  format: 'esm',
+  splitting: true,
+  banner: { js: "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)" },
+} as const
+
+const uiFiles = [
+  'favicon-16x16.png',
+  'favicon-32x32.png',
+  'index.css',
+  'logo.svg',
+  'oauth2-redirect.html',
+  'oauth2-redirect.js',
+  'swagger-ui-bundle.js',
+  'swagger-ui-standalone-preset.js',
+  'swagger-ui.css',
+]
+
+/**
+ * @param project  folder of the sources
+ * @param folder   exists, and is empty
+ * @returns the packages of npm that are in it, sorted
+ */
+export async function bundle(project: string, folder: string, version: string): Promise<readonly string[]> {
+  const lib = join(folder, 'lib')
+  const common: BuildOptions & { metafile: true } = {
+    absWorkingDir: project,
+    outdir: lib,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    minify: true,
+    metafile: true,
+    // They are in the file of copyrights.
+    legalComments: 'none',
+    logLevel: 'warning',
+  }
+  const built = await Promise.all([
+    build({ ...common, ...commandLine, entryPoints: { ringwall: 'cli/main.ts', peer: 'lab/peer.ts' } }),
+    build({ ...common, ...service, entryPoints: { agent: 'cli/agent-main.ts' } }),
+    build({
+      ...common,
+      ...service,
+      entryPoints: { daemon: 'cli/daemon-main.ts', worker: 'daemon/services/health-report/worker.ts' },
+    }),
+  ])
+  await cp(join(project, 'daemon/store/migrations'), join(lib, 'migrations'), { recursive: true })
+  await copyFile(join(project, 'agent/logs/nflog.pl'), join(lib, 'nflog.pl'))
+  await copyFile(join(project, 'agent/logs/nflog.pl'), join(lib, 'nflog.pl'))
+  const ui = join(project, 'node_modules/@fastify/swagger-ui/static')
+  await Promise.all([mkdir(join(folder, 'static')), mkdir(join(lib, 'static'))])
+  for (const file of uiFiles) await copyFile(join(ui, file), join(folder, 'static', file))
+  await copyFile(join(ui, 'logo.svg'), join(lib, 'static/logo.svg'))
+  // What is beside it makes .js files modules, and is read for the version.
+  await writeFile(
+    join(folder, 'package.json'),
+    `${JSON.stringify({ name: 'ringwall', version, type: 'module', private: true }, null, 2)}\n`,
+  )
+  return packagesIn(built.map(({ metafile }) => metafile))
+}
+
+function packagesIn(metafiles: readonly Metafile[]): readonly string[] {
+  const names = metafiles.flatMap(({ outputs }) =>
+    Object.values(outputs).flatMap(({ inputs }) =>
+      Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => {
+        const [, name] = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules\/)/.exec(file) ?? []
+        return name === undefined || bytesInOutput === 0 ? [] : [name]
+      }),
+    ),
+  )
+  return [...new Set([...names, '@fastify/swagger-ui', 'swagger-ui'])].sort()
+}
