@@ -33,6 +33,9 @@ const verdict = Type.Enum(['accept', 'drop'])
 export const explanationSchema = Type.Object({
   revision: Type.Integer({ description: 'Of the state that was asked.' }),
   verdict,
+  isObserved: Type.Boolean({
+    description: 'The verdict is drop, and the packet passes: the network interface is in observe mode.',
+  }),
   reason: Type.Object({
     kind: Type.Enum(['rule', 'inner-access', 'default', 'exception', 'smtp', 'source-guard', 'invalid', 'no-policy'], {
       description: 'no-policy: the network interface has no security group, so its device is left alone.',

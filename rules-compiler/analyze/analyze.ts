@@ -3,6 +3,7 @@ import type { Policy } from '../model/policy.ts'
 import { makeContexts } from './contexts.ts'
 import { type Finding, findingKinds, severities } from './finding.ts'
 import { analyzeGroups } from './group-findings.ts'
+import { analyzeModes } from './mode-findings.ts'
 import { analyzeRules } from './rule-findings.ts'
 
 /**
@@ -23,7 +24,7 @@ export function analyze(policy: Policy): readonly Finding[] {
       }
     }
   }
-  return [...mergeFindings(findings, places), ...analyzeGroups(policy)].sort(compareFindings)
+  return [...mergeFindings(findings, places), ...analyzeGroups(policy), ...analyzeModes(policy)].sort(compareFindings)
 }
 
 /** One finding for what was found of one rule at several sets of groups; ENIs are named where it is not all of them. */

@@ -18,6 +18,8 @@ export const findingKinds = [
   'redundant',
   /** Matches no packet at all, or none while a group has no member. */
   'never-matches',
+  /** Nothing is dropped: the group, or an ENI that has it, is in observe mode. */
+  'observed',
   /** A group without member addresses that something names. */
   'empty-group',
   /** An attached group without rules. */

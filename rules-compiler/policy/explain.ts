@@ -8,6 +8,8 @@ import { packetText, ruleName, ruleText } from './rule-text.ts'
 /** Field names are a promise to scripts: they are added to, never renamed. */
 export interface Explanation {
   readonly verdict: RuleVerdict
+  /** The verdict is a drop, and the packet passes: the ENI is in observe mode. */
+  readonly isObserved: boolean
   /** `name` says which exception; null for every other kind. */
   readonly reason: { readonly kind: Reason['kind']; readonly name: string | null }
   /** The deciding rule; null where no rule decided. */
@@ -26,9 +28,10 @@ export interface Explanation {
 }
 
 export function explainJson(decision: Decision, packet: Packet): Explanation {
-  const { verdict, reason, matching } = decision
+  const { verdict, isObserved, reason, matching } = decision
   return {
     verdict,
+    isObserved,
     reason: { kind: reason.kind, name: reason.kind === 'exception' ? reason.name : null },
     ruleId: reason.kind === 'rule' ? reason.rule.id : null,
     groupId: reason.kind === 'rule' ? reason.rule.groupId : reason.kind === 'inner-access' ? reason.groupId : null,
@@ -46,7 +49,7 @@ export function explainJson(decision: Decision, packet: Packet): Explanation {
 /** Several lines, ending in a newline: verdict, what decided, what else matched and why it lost. */
 export function explainText(decision: Decision, packet: Packet, ir: PolicyIr): string {
   const lines = [
-    `${decision.verdict}: ${packetText(packet)}`,
+    `${decision.verdict}${decision.isObserved ? ', observed only: it passes' : ''}: ${packetText(packet)}`,
     `decided by ${reasonText(decision, packet, ir)}`,
     ...loserLines(decision),
   ]

@@ -5,6 +5,9 @@
  * More accept rules and fewer drop rules never refuse a packet that was accepted: at each priority the verdict can only
  * turn from drop to accept. So a direction is narrowed exactly where an accept rule goes, a drop rule comes, or their
  * peers change likewise. A moved priority counts as one rule gone and another come: judging once too often is harmless.
+ *
+ * The mode of an ENI takes nothing away here. A session that was only let through carries no stamp, so it is judged at
+ * its next packet whatever this says; one that the rules accept is accepted in either mode.
  */
 import { portRangeText } from '../address/port-range.ts'
 import type { Direction } from '../model/policy.ts'

@@ -18,7 +18,7 @@ import { injectionOf } from '../support/injections.ts'
 import { linearRuleset } from '../support/linear.ts'
 import { makeRandom } from '../support/random.ts'
 import { makePackets } from '../support/random-packets.ts'
-import { makePolicyDocument, type PolicyDocument } from '../support/random-policy.ts'
+import { makePolicyDocument, observed, type PolicyDocument } from '../support/random-policy.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { applyPolicy, flushPolicy } from '../support/ringwall.ts'
 
@@ -82,6 +82,12 @@ for (let seed = firstSeed; seed < firstSeed + rounds; seed += 1) {
         const disagreement = await compare(judge, document, packets, placement)
         if (disagreement !== null) assert.fail(await describe(judge, document, disagreement, seed, placement))
       }
+      const onTrial = observed(random, document)
+      await compiled.load(onTrial)
+      const passed = await send(packets, placement)
+      await compiled.unload()
+      const dropped = packets.filter((_, number) => !passed.has(number))
+      assert.deepEqual(dropped, [], `observed, nothing is dropped (RINGWALL_SEED=${seed}, ${placement} placement)`)
     })
   }
 }

@@ -17,7 +17,7 @@ import { injectionOf, sideOf } from '../support/injections.ts'
 import { makeWireAnswer } from '../support/packets/frames.ts'
 import { makeRandom, type Random } from '../support/random.ts'
 import { makePackets } from '../support/random-packets.ts'
-import { makePolicyDocument, type PolicyDocument, varyPolicyDocument } from '../support/random-policy.ts'
+import { makePolicyDocument, observed, type PolicyDocument, varyPolicyDocument } from '../support/random-policy.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { applyPolicy, flushPolicy, startAgent } from '../support/ringwall.ts'
 
@@ -104,15 +104,21 @@ async function change(operator: Operator, seed: number, placement: Placement): P
 
   for (const [number, packet] of packets.entries()) {
     const index = number + 1
-    const decisions = { earlier: evaluate(earlierIr, packet).verdict, later: evaluate(laterIr, packet).verdict }
-    const goesOn = decisions.later === 'accept' || (revocation === 'drain' && decisions.earlier === 'accept')
+    const decisions = { earlier: decide(earlierIr, packet), later: decide(laterIr, packet) }
+    // What was only let through has not been accepted, so there is nothing to drain.
+    const drains = revocation === 'drain' && decisions.earlier.verdict === 'accept'
     assert.deepEqual(
       { begun: begun.has(index), goesOn: passed.has(index) },
-      { begun: decisions.earlier === 'accept', goesOn },
+      { begun: decisions.earlier.passes, goesOn: decisions.later.passes || drains },
       `RINGWALL_SEED=${seed}, ${placement} placement, revocation ${revocation}, sent ${second[number]!.kind}: ` +
         `${JSON.stringify(packet)}, ${JSON.stringify(decisions)}`,
     )
   }
+}
+
+function decide(ir: PolicyIr, packet: Packet) {
+  const { verdict, isObserved } = evaluate(ir, packet)
+  return { verdict, passes: verdict === 'accept' || isObserved }
 }
 
 function makeDocuments(
@@ -124,9 +130,10 @@ function makeDocuments(
   const other = random.chance(0.2) ? makePolicyDocument(random, placement) : varyPolicyDocument(random, document)
   // Which sessions were accepted is kept under the mask, so draining over a change of the mask has nothing to go by.
   const settings = revocation === 'drain' ? document.settings : other.settings
+  const onTrial = (each: PolicyDocument) => (random.chance(0.25) ? observed(random, each) : each)
   const pair = [
-    { ...document, settings: { ...document.settings, revocation } },
-    { ...other, settings: { ...settings, revocation } },
+    onTrial({ ...document, settings: { ...document.settings, revocation } }),
+    onTrial({ ...other, settings: { ...settings, revocation } }),
   ] as const
   return random.chance(0.5) ? pair : [pair[1], pair[0]]
 }
@@ -146,7 +153,9 @@ function goOn(
   { placement, addresses }: EniIr,
 ): { readonly kind: 'answer' | 'again'; readonly injection: Injection } {
   // A guest that answers from an address not its own is stopped, whatever it answers.
-  const isGuarded = placement === 'guest' && packet.direction === 'ingress' && !addresses.includes(packet.destination)
+  // Nor can it go on sending from one, whatever comes back.
+  const own = packet.direction === 'ingress' ? packet.destination : packet.source
+  const isGuarded = placement === 'guest' && !addresses.includes(own)
   const answer = begun && !isGuarded && random.chance(0.5) ? makeWireAnswer(packet, index) : null
   if (answer === null) return { kind: 'again', injection: injectionOf(packet, placement, index) }
   const side = sideOf(packet.direction, placement) === 'left' ? 'right' : 'left'

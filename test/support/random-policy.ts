@@ -12,7 +12,7 @@ import {
   parseCidr,
 } from '../../rules-compiler/address/cidr.ts'
 import { protocolInFamily, type RuleProtocol, ruleProtocols } from '../../rules-compiler/address/protocol.ts'
-import type { Direction, Placement } from '../../rules-compiler/model/policy.ts'
+import type { Direction, EnforcementMode, Placement } from '../../rules-compiler/model/policy.ts'
 import type { Random } from './random.ts'
 
 /** A policy file, to be read by `readPolicy`. */
@@ -30,6 +30,7 @@ export interface PolicyDocument {
     readonly placement: Placement
     readonly addresses: readonly string[]
     readonly securityGroupIds: readonly string[]
+    readonly mode?: EnforcementMode
   }[]
   readonly securityGroups: readonly GroupDocument[]
   readonly prefixLists: readonly { readonly id: string; readonly entries: readonly string[] }[]
@@ -40,6 +41,7 @@ export interface GroupDocument {
   readonly id: string
   readonly type: 'basic' | 'advanced'
   readonly innerAccessPolicy: 'accept' | 'drop'
+  readonly mode?: EnforcementMode
   readonly members: readonly string[]
   readonly rules: readonly RuleDocument[]
 }
@@ -112,8 +114,25 @@ export function makePolicyDocument(random: Random, placement: Placement): Policy
       controlConnections: [{ address: '203.0.113.99', port: 8443 }],
       ctMarkMask: random.pick(['0xffffff00', '0x0000ffff', '0x00000ff0']),
       ...makeScrubSettings(random, pool),
+      logging: {
+        drops: random.chance(0.7),
+        sessions: random.chance(0.3),
+        perSecond: random.pick([1, 100, 10_000]),
+        nflogGroup: random.integer(1, 65_535),
+      },
     },
   }
+}
+
+/** The same policy on trial, by the word of its ENIs or that of one of their groups. */
+export function observed(random: Random, document: PolicyDocument): PolicyDocument {
+  const mode = 'observe'
+  if (random.chance(0.5)) {
+    return { ...document, interfaces: document.interfaces.map(eni => ({ ...eni, mode })) }
+  }
+  const names = document.interfaces.map(({ securityGroupIds }) => random.pick(securityGroupIds))
+  const securityGroups = document.securityGroups.map(group => (names.includes(group.id) ? { ...group, mode } : group))
+  return { ...document, securityGroups } as PolicyDocument
 }
 
 /** What the ruleset has nothing to do with. */

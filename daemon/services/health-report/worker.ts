@@ -58,7 +58,7 @@ function makeReport({ rest, maxResults }: Extract<Part, { kind: 'end' }>): Healt
 /** Port 25 and addresses of ENIs play no part in the analysis, so one instance has all of them. */
 const instance = { ...defaultInstance, id: 'i', smtpUnblocked: true }
 
-/** What is stored was checked when it was written, and is not checked again. */
+/** What is stored was checked when it was written, and is not checked again. Modes are reported beside the findings. */
 function policyOf({ prefixLists }: Omit<Survey, 'groups' | 'enis'>): Policy {
   return {
     instances: [instance],

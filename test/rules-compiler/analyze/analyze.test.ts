@@ -237,6 +237,19 @@ securityGroups:
     text: `${oneEni}securityGroups: [{ id: sg-1 }]\n`,
     expected: ['low no-rules sg-1'],
   },
+  {
+    name: 'observe mode of a group that is attached, and of an ENI that has a group',
+    text: `${head}interfaces:
+  - { id: eni-1, device: eth0, addresses: [198.18.0.2], securityGroupIds: [sg-1], mode: observe }
+  - { id: eni-2, device: eth1, addresses: [198.18.0.3], securityGroupIds: [sg-2, sg-1] }
+  - { id: eni-3, device: eth2, securityGroupIds: [], mode: observe }
+securityGroups:
+  - { id: sg-1, rules: [{ ${accept}, ipProtocol: tcp, portRange: 443/443, sourceCidrIp: 0.0.0.0/0 }] }
+  - { id: sg-2, mode: observe, rules: [{ ${accept}, ipProtocol: tcp, portRange: 80/80, sourceCidrIp: 0.0.0.0/0 }] }
+  - { id: sg-3, mode: observe }
+`,
+    expected: ['low observed sg-1 at eni-1', 'low observed sg-2', 'low unused-group sg-3'],
+  },
 ]
 
 suite('findings', () => {

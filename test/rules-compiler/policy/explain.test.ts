@@ -127,6 +127,7 @@ test('fields for machines: a rule', () => {
   const packet = makePacket()
   assert.deepEqual(explainJson(evaluate(ir, packet), packet), {
     verdict: 'drop',
+    isObserved: false,
     reason: { kind: 'rule', name: null },
     ruleId: 'sgr-block',
     groupId: 'sg-1',
@@ -139,6 +140,19 @@ test('fields for machines: a rule', () => {
     ],
     packet,
   })
+})
+
+test('an ENI in observe mode: the verdict of the rules, and that the packet passes', () => {
+  const observed = makeIr(makeEni(rules, { isObserved: true }))
+  const refused = evaluate(observed, makePacket())
+  const [first] = explainText(refused, makePacket(), observed).split('\n')
+  assert.equal(first, 'drop, observed only: it passes: tcp 203.0.113.9:40000 -> 198.18.0.2:22 (ingress at eni-1)')
+  const { verdict, isObserved } = explainJson(refused, makePacket())
+  assert.deepEqual({ verdict, isObserved }, { verdict: 'drop', isObserved: true })
+  const packet = makePacket({ source: '198.51.100.9' })
+  const accepted = evaluate(observed, packet)
+  assert.equal(explainJson(accepted, packet).isObserved, false)
+  assert.match(explainText(accepted, packet, observed), /^accept: /)
 })
 
 test('fields for machines: an exception has no rule', () => {
