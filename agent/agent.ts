@@ -32,6 +32,7 @@ import { createMetrics } from './metrics.ts'
 import { createNft } from './nft/exec.ts'
 import { openNftSession } from './nft/session.ts'
 import { KeptBook } from './observe/kept-book.ts'
+import { countLiveSessions } from './observe/live-sessions.ts'
 import { Observer } from './observe/observer.ts'
 import { probeHost } from './reconcile/host.ts'
 import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
@@ -273,6 +274,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           const actual = await readTable(nft)
           return actual === null ? null : readTraffic(actual, policy)
         },
+        countSessions: countLiveSessions,
         send: message => source?.send(message),
         connection() {
           const status = source?.status()

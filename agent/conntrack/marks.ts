@@ -18,14 +18,25 @@ export async function usedMarks(
   { prefix = [] }: { readonly prefix?: CommandPrefix } = {},
 ): Promise<ReadonlySet<number>> {
   const marks = new Set<number>()
-  // Older versions list IPv4 only where no family is given.
-  for (const family of ['ipv4', 'ipv6']) {
-    await readEntries([...prefix, 'conntrack', '-L', '-f', family], entry => {
-      const mark = (Number(markField.exec(entry)?.[1] ?? 0) & mask) >>> 0
-      if (mark !== 0) marks.add(mark)
-    })
+  const note = (entry: string) => {
+    const mark = (Number(markField.exec(entry)?.[1] ?? 0) & mask) >>> 0
+    if (mark !== 0) marks.add(mark)
   }
+  await listSessions(note, { prefix })
   return marks
+}
+
+/**
+ * Every session of the namespace, both families.
+ * @param onEntry  given each as conntrack prints it
+ * @throws {Error} if conntrack is missing, refuses or takes too long
+ */
+export async function listSessions(
+  onEntry: (entry: string) => void,
+  { prefix = [] }: { readonly prefix?: CommandPrefix } = {},
+): Promise<void> {
+  // Older versions list IPv4 only where no family is given.
+  for (const family of ['ipv4', 'ipv6']) await readEntries([...prefix, 'conntrack', '-L', '-f', family], onEntry)
 }
 
 async function readEntries(command: readonly string[], onLine: (entry: string) => void): Promise<void> {

@@ -43,6 +43,7 @@ const leastFlowsOfEni = 50
 export class ObservedBook {
   #enis = new Map<string, EniBook>()
   #observed: ReadonlySet<string> = new Set()
+  #sessions: ReadonlyMap<string, number> | null = null
 
   /** Whether any ENI is observed now. */
   get isEmpty(): boolean {
@@ -106,6 +107,11 @@ export class ObservedBook {
     }
   }
 
+  /** @param sessions  that are only let through, by ENI; null where that is not known */
+  noteSessions(sessions: ReadonlyMap<string, number> | null): void {
+    this.#sessions = sessions
+  }
+
   noteRecord(record: LogRecord): void {
     const { action, eniId, cause } = record
     const book = this.#enis.get(eniId)
@@ -139,7 +145,7 @@ export class ObservedBook {
         counts: byPackets(counts.values()),
         flows: told.slice(0, most),
         flowsLeftOut: flowsLeftOut + Math.max(0, told.length - most),
-        liveSessions: null,
+        liveSessions: this.#sessions?.get(eniId) ?? null,
       }
     })
   }

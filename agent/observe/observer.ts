@@ -17,12 +17,14 @@ export interface ObserverOptions {
   readonly kept: KeptBook | null
   /** Every counter of the policy; null where the kernel has none of ours. */
   readonly readCounters: (policy: PolicyIr) => Promise<readonly KernelReading[] | null>
+  /** Sessions that are only let through, by ENI. Throws where they cannot be counted. */
+  readonly countSessions: (policy: PolicyIr) => Promise<ReadonlyMap<string, number>>
   readonly send: (message: ToDaemon) => void
   /** What tells connections to the daemon apart; null while there is none. */
   readonly connection: () => string | null
 }
 
-/** Counters are in a listing of the table, which takes time in proportion to it: a small part of all. */
+/** Counters are in a listing of the table, sessions in one of all there are, which takes time: a small part of all. */
 const readingShare = 20
 const keepIntervalMs = 30_000
 
@@ -105,6 +107,8 @@ export class Observer {
     } catch (error) {
       this.#options.log.warn({ error }, 'cannot read the counters of the kernel')
     }
+    // A host without conntrack(8) is one where that is not known.
+    this.#book.noteSessions(await this.#options.countSessions(policy).catch(() => null))
     this.#readAgainAtMs = startedAtMs + (performance.now() - startedAtMs) * readingShare
   }
 }

@@ -22,6 +22,7 @@ interface Report {
   readonly reportedCount: number
   readonly isComplete: boolean
   readonly packets: number
+  readonly liveSessions: number | null
   readonly reasons: readonly {
     readonly direction: string
     readonly cause: string
@@ -175,11 +176,14 @@ describe('an interface that is only observed', { skip: needsKernel, timeout: 300
 
   test('shows before it is enforced which rule would drop what', async () => {
     const path = '/v1/network-interfaces/eni-web?dryRun=true'
-    const { observed, agents } = await fleet.control.call<{ observed: Report; agents: readonly string[] }>(
-      'PATCH',
-      path,
-      { mode: 'enforce' },
-    )
+    const { observed, agents } = await eventually(async () => {
+      const answer = await fleet.control.call<{ observed: Report; agents: readonly string[] }>('PATCH', path, {
+        mode: 'enforce',
+      })
+      // Two of the rule, two of the default; neither the accepted one nor the agent's own.
+      assert.equal(answer.observed.liveSessions, 4)
+      return answer
+    }, toldMs)
     assert.equal(agents.length, 1)
     assert.ok(packetsIn(observed).has(`rule ${ruleId} sg-web`), JSON.stringify(observed))
     assert.ok(observed.flows.some(flow => flow.port === refusedByRule && flow.securityGroupRuleId === ruleId))
