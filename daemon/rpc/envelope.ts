@@ -1,5 +1,6 @@
 /** Answers of the RPC API: JSON with a `RequestId`, and errors in the published shape, whatever went wrong. */
 import { ApiError } from '../errors.ts'
+import type { Plan } from '../services/executor.ts'
 
 /** Header of every answer; clients look at it. */
 export const rpcContentType = 'application/json;charset=utf-8'
@@ -68,3 +69,8 @@ export function unknownAction(version: string, action: string): ApiError {
 }
 
 const shorten = (text: string) => (text.length > 64 ? `${text.slice(0, 64)}…` : text)
+
+/** A plan whose answer is told in the words of the RPC API. */
+export function renamed<Body>(plan: Plan<Body>, tell: (body: Body) => object): Plan<object> {
+  return { writes: plan.writes, body: revisionOf => tell(plan.body(revisionOf)) }
+}

@@ -7,6 +7,7 @@ import { roleArn } from '../../services/ram/roles.ts'
 import { assumeRole } from '../../services/ram/sessions.ts'
 import { type RpcCall, readAction } from '../action.ts'
 import { coded } from '../read-parameters.ts'
+import { isoSeconds } from '../shapes.ts'
 
 const assumeRoleParameters = Type.Object({
   RoleArn: coded('InvalidParameter.RoleArn', Type.String({ maxLength: 256 })),
@@ -76,9 +77,4 @@ function identityOf({ principal }: Pick<RpcCall<never>, 'principal'>): RamIdenti
   if (principal.ram === undefined)
     throw new ApiError(403, 'NoPermission', 'Cannot tell: an operator’s token is no identity of RAM')
   return principal.ram
-}
-
-/** As the published services write times. */
-function isoSeconds(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }

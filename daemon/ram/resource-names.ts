@@ -1,0 +1,39 @@
+/** Names of resources in policies: `acs:ecs:<region>:<account>:securitygroup/sg-1`. */
+import type { ConditionContext } from './conditions.ts'
+import type { AskedResource } from './evaluate.ts'
+
+export interface Owner {
+  readonly regionId: string
+  readonly accountId: string
+}
+
+export type EcsType = 'securitygroup' | 'instance' | 'eni' | 'prefixlist' | 'portrangelist' | 'keypair'
+
+/** @param id  `*` for a list, or for one that is to be made */
+export function ecsResource(
+  { regionId, accountId }: Owner,
+  type: EcsType,
+  id: string,
+  tags: Readonly<Record<string, string>> = {},
+): AskedResource {
+  return { name: `acs:ecs:${regionId}:${accountId}:${type}/${id}`, context: tagContext(tags) }
+}
+
+/** RAM has no regions. @param relative  `user/alice` */
+export function ramResource(accountId: string, relative: string): AskedResource {
+  return { name: `acs:ram::${accountId}:${relative}` }
+}
+
+/** Traffic scrubbing knows no single resources. */
+export function ddosResource({ regionId, accountId }: Owner): AskedResource {
+  return { name: `acs:yundun-ddos:${regionId}:${accountId}:*` }
+}
+
+/** What Ringwall has and ECS has not: agents, tokens, settings. */
+export function ringwallResource({ regionId, accountId }: Owner, relative: string): AskedResource {
+  return { name: `acs:ringwall:${regionId}:${accountId}:${relative}` }
+}
+
+function tagContext(tags: Readonly<Record<string, string>>): ConditionContext {
+  return new Map(Object.entries(tags).map(([key, value]) => [`ecs:tag/${key}`.toLowerCase(), [value]]))
+}
