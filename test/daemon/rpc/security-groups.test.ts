@@ -136,9 +136,8 @@ describe('policies', () => {
       PolicyType: 'AccountLevelIdentityBasedPolicy',
       EncodedDiagnosticMessage: '',
     })
-    const { items } = (await api.request('GET', '/v1/audit?outcome=refused')).body
-    const event = items.find(({ principal }: { principal: { name: string } }) => principal.name === 'alice')
-    assert.deepEqual([event?.action, event?.code], ['ecs:DeleteSecurityGroup', 'Forbidden.RAM'])
+    const { note, code } = api.refused.at(-1)!
+    assert.deepEqual([note.action, note.principal.name, code], ['ecs:DeleteSecurityGroup', 'alice', 'Forbidden.RAM'])
   })
 
   test('speak of single groups, and of their tags', async () => {
