@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../common/log.ts'
 import { createNotifier, type NotifySettings } from '../common/notify/notifier.ts'
+import type { Rescue } from '../rules-compiler/model/policy.ts'
 import { deleteTable } from '../rules-compiler/nft/commands.ts'
 import { tableFamily, tableName } from '../rules-compiler/nft/ruleset.ts'
 import { scrubTableName } from '../rules-compiler/scrub/names.ts'
@@ -69,6 +70,8 @@ export interface AgentOptions {
   /** Who is told of attacks on instances of this host. */
   readonly notify: NotifySettings
   readonly guard: GuardOptions
+  /** By whom and where this host is administered; added to what the policy says of it. */
+  readonly rescue: readonly Rescue[]
   /** The file that records of packets are appended to; null for none. */
   readonly trafficLog: string | null
   readonly log: Logger
@@ -344,7 +347,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
             () => true,
           ),
       }
-      const common = { log, reporter, sink }
+      const common = { log, reporter, sink, rescue: options.rescue }
       if (options.source.kind === 'file') {
         const { policyPath, stateDir } = options.source
         return createFileSource({
@@ -363,6 +366,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       const { stateDir: folder } = options.source
       return new Guard({
         ...options.guard,
+        rescue: options.rescue,
         log,
         metrics: guardMetrics,
         reporter,

@@ -4,6 +4,7 @@ import type { Endpoint } from '../common/config/formats.ts'
 import { checkNotify, notifySettings } from '../common/config/notify.ts'
 import { type ConfigDefinition, formatted, optionalSetting, setting, type ValuesOf } from '../common/config/setting.ts'
 import { logLevels } from '../common/log.ts'
+import { mostRescues, type Rescue } from '../rules-compiler/model/policy.ts'
 import { notificationKinds, usualNotificationKinds } from '../wire/notification.ts'
 
 /** Where the policy is looked for when neither `policy` nor credentials say where it comes from. */
@@ -60,6 +61,23 @@ const settings = {
       }),
     ),
     { argument: 'PORT,…' },
+  ),
+  rescue: setting(
+    Type.Unsafe<readonly Rescue[]>(
+      Type.Array(
+        formatted('rescue', {
+          description:
+            'An address or block that administrators come from, and the port of this host that they come to.',
+        }),
+        {
+          description:
+            'From where this host is administered, and by which of its TCP ports: what comes from there is accepted whatever the rules say.',
+          maxItems: mostRescues,
+          default: [],
+        },
+      ),
+    ),
+    { argument: 'ADDRESS[/PREFIX]:PORT,…' },
   ),
   logLevel: setting(Type.Enum([...logLevels], { description: 'The least of what is logged.', default: 'info' }), {
     argument: 'LEVEL',

@@ -1,5 +1,6 @@
 /** The last policy that stood in the kernel, on its way to the disk and back. */
 import type { Logger } from '../common/log.ts'
+import type { Policy, Rescue } from '../rules-compiler/model/policy.ts'
 import { compile } from '../rules-compiler/nft/compile.ts'
 import { printRuleset } from '../rules-compiler/nft/print.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
@@ -20,6 +21,8 @@ export interface LastGoodOptions {
   readonly log: Logger
   /** Null keeps nothing. */
   readonly stateDir: StateDir | null
+  /** Of this host, whatever the text says. */
+  readonly rescue: readonly Rescue[]
   /**
    * How long after one writing the next may begin, by what the last one took; none where left out. Of what comes
    * meanwhile the newest is written.
@@ -47,7 +50,7 @@ export class LastGood {
 
   /** The policy of such a text; null, and a warning, where it is none. */
   readIr(text: string): PolicyIr | null {
-    const { ir, faults } = readIr(text)
+    const { ir, faults } = readIr(text, this.#options.rescue)
     if (ir === null) this.#options.log.warn({ faults }, 'the last policy that was in force cannot be read any more')
     return ir
   }
@@ -105,14 +108,22 @@ export type ReadIr =
   | { readonly ir: PolicyIr; readonly faults: readonly [] }
   | { readonly ir: null; readonly faults: readonly string[] }
 
-/** Never throws: a text that trips the reader up is one more that is no policy. */
-export function readIr(text: string): ReadIr {
+/**
+ * Never throws: a text that trips the reader up is one more that is no policy.
+ * @param rescue  by whom and where the host is administered, besides those that the text names
+ */
+export function readIr(text: string, rescue: readonly Rescue[] = []): ReadIr {
   try {
     const { policy, problems } = readPolicy(text)
     return policy === null
       ? { ir: null, faults: problems.map(formatProblem) }
-      : { ir: resolvePolicy(policy), faults: [] }
+      : { ir: resolvePolicy(withRescue(policy, rescue)), faults: [] }
   } catch (error) {
     return { ir: null, faults: [`Cannot read the policy, by a fault of Ringwall's own: ${(error as Error).message}`] }
   }
+}
+
+function withRescue(policy: Policy, rescue: readonly Rescue[]): Policy {
+  const { settings } = policy
+  return { ...policy, settings: { ...settings, rescue: [...settings.rescue, ...rescue] } }
 }

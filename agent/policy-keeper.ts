@@ -4,6 +4,7 @@
  */
 
 import type { Logger } from '../common/log.ts'
+import type { Rescue } from '../rules-compiler/model/policy.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
 import { type Kept, LastGood, readIr } from './last-good.ts'
 import type { FileProblem, FileText } from './link/file.ts'
@@ -15,13 +16,15 @@ export interface PolicyKeeperOptions {
   readonly reporter: Reporter
   /** Null keeps nothing. */
   readonly stateDir: StateDir | null
+  /** By whom and where the host is administered, besides those that the file names. */
+  readonly rescue: readonly Rescue[]
   readonly setPolicy: (ir: PolicyIr) => void
 }
 
 export type PolicyKeeper = ReturnType<typeof createPolicyKeeper>
 
-export function createPolicyKeeper({ log, reporter, stateDir, setPolicy }: PolicyKeeperOptions) {
-  const lastGood = new LastGood({ log, stateDir })
+export function createPolicyKeeper({ log, reporter, stateDir, rescue, setPolicy }: PolicyKeeperOptions) {
+  const lastGood = new LastGood({ log, stateDir, rescue })
   /** What the file said, for each policy made of it. */
   const read = new WeakMap<PolicyIr, Kept>()
   let isFileGood = false
@@ -40,7 +43,7 @@ export function createPolicyKeeper({ log, reporter, stateDir, setPolicy }: Polic
 
   return {
     take({ text, noticedAtMs }: Pick<FileText, 'text' | 'noticedAtMs'>): void {
-      const { ir, faults } = readIr(text)
+      const { ir, faults } = readIr(text, rescue)
       if (ir === null) {
         reporter.policyRefused(faults)
         fallingBack = fallingBack.then(fallBack)

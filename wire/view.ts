@@ -112,6 +112,8 @@ export interface PolicyDocumentOptions {
   readonly deviceOf: (eni: ViewEni) => string | null
   /** The agent's own way to its daemon, never judged. */
   readonly controlConnections?: readonly { readonly address: string; readonly port: number }[]
+  /** By whom and where the host is administered: accepted whatever the rules say. */
+  readonly rescue?: readonly { readonly source: string; readonly port: number }[]
 }
 
 /** The policy file that says the same as a view, for `checkPolicy`: sorted by id, whatever the order of the objects. */
@@ -137,6 +139,7 @@ export function policyDocument(objects: Iterable<ViewObject>, options: PolicyDoc
       ...(scrubbing !== undefined && { scrubbing: fileScrubbing(scrubbing) }),
       ...(logging !== undefined && { logging: fileLogging(logging) }),
       controlConnections: options.controlConnections ?? [],
+      rescue: options.rescue ?? [],
     },
   }
 }

@@ -1,4 +1,6 @@
 /** What stood before a policy on trial, to be put back. */
+
+import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import { deleteTable } from '../../rules-compiler/nft/commands.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import { readIr } from '../last-good.ts'
@@ -20,11 +22,13 @@ export interface BeforeParts {
   readonly jsonCtTimeout: boolean
   /** Null keeps nothing. */
   readonly stateDir: StateDir | null
+  /** By whom and where the host is administered, besides those that the policy on disk names. */
+  readonly rescue: readonly Rescue[]
 }
 
 /** Where the policy in the kernel is not known: that of an earlier life, though a boot may have taken it away. */
-export async function findBefore({ nft, jsonCtTimeout, stateDir }: BeforeParts): Promise<Before> {
-  const kept = await keptPolicy(stateDir)
+export async function findBefore({ nft, jsonCtTimeout, stateDir, rescue }: BeforeParts): Promise<Before> {
+  const kept = await keptPolicy(stateDir, rescue)
   if (kept !== null) return kept
   const { existed, restore } = await takeSnapshot(nft, jsonCtTimeout)
   return existed ? { kind: 'table', restore } : { kind: 'nothing' }
@@ -52,8 +56,8 @@ export function judgedBy(before: Before): PolicyIr | 'nothing' | 'unknown' {
   return before.kind === 'nothing' ? 'nothing' : 'unknown'
 }
 
-async function keptPolicy(stateDir: StateDir | null): Promise<Before | null> {
+async function keptPolicy(stateDir: StateDir | null, rescue: readonly Rescue[]): Promise<Before | null> {
   const text = await stateDir?.readPolicyText()
-  const ir = text == null ? null : readIr(text).ir
+  const ir = text == null ? null : readIr(text, rescue).ir
   return ir && { kind: 'policy', ir }
 }

@@ -6,6 +6,7 @@
  * What is taken back because it would lock somebody out is refused to the source, and not tried again until it changes.
  */
 import type { Logger } from '../../common/log.ts'
+import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { Outcome, ReconcileLoop } from '../reconcile/loop.ts'
@@ -34,6 +35,8 @@ export interface GuardParts extends GuardOptions {
   readonly loop: Pick<ReconcileLoop, 'setPolicy' | 'forget' | 'settled' | 'resync'>
   readonly nft: Nft
   readonly jsonCtTimeout: boolean
+  /** By whom and where the host is administered, besides those that policies name. */
+  readonly rescue: readonly Rescue[]
   /** Null keeps nothing over a restart. */
   readonly kept: { readonly folder: string; readonly stateDir: StateDir } | null
   /** Null where no daemon leads. */
@@ -79,8 +82,8 @@ export class Guard {
 
   constructor(parts: GuardParts) {
     this.#parts = parts
-    const { loop, nft, jsonCtTimeout, kept } = parts
-    this.#beforeParts = { loop, nft, jsonCtTimeout, stateDir: kept?.stateDir ?? null }
+    const { loop, nft, jsonCtTimeout, kept, rescue } = parts
+    this.#beforeParts = { loop, nft, jsonCtTimeout, stateDir: kept?.stateDir ?? null, rescue }
   }
 
   /** Takes the ruleset away, and a trial with it, until the next policy. */

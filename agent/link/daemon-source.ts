@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../../common/log.ts'
+import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { HostReport, Position, ToDaemon, TrialTold } from '../../wire/messages.ts'
 import { LockoutError, type TrialNotice } from '../guard/error.ts'
@@ -41,6 +42,8 @@ export interface DaemonSourceOptions {
   readonly reporter: Reporter
   readonly registry: Registry
   readonly nft: NftFacts
+  /** By whom and where the host is administered. */
+  readonly rescue: readonly Rescue[]
   readonly sink: PolicySink
   /** Told of what concerns traffic scrubbing. */
   readonly ddos?: DdosListener
@@ -112,11 +115,11 @@ export class DaemonSource implements Source {
   /** @throws {Error} if the credentials are none */
   constructor(options: DaemonSourceOptions) {
     this.#options = options
-    const { credentials, folder, log, stateDir, registry } = options
+    const { credentials, folder, log, stateDir, rescue, registry } = options
     this.#port = parseDaemonUrl(credentials.daemonUrl).port
     this.#identity = new Identity(folder, credentials)
     this.#metrics = createLinkMetrics(registry, () => this.#identity.expiresAtMs)
-    this.#lastGood = new LastGood({ log, stateDir, spacingMs: bootFilesSpacingMs })
+    this.#lastGood = new LastGood({ log, stateDir, rescue, spacingMs: bootFilesSpacingMs })
   }
 
   async start(): Promise<void> {
@@ -318,6 +321,7 @@ export class DaemonSource implements Source {
     const surroundings: Surroundings = {
       devices: bindings.devices,
       controlConnections: daemonAddresses.map(address => ({ address, port: this.#port })),
+      rescue: this.#options.rescue.map(({ source, port }) => ({ source: source.text, port })),
     }
     const policy = this.#view.makePolicy(surroundings)
     if (policy === this.#current) return false

@@ -1,5 +1,6 @@
 /** Policies from a file. */
 import type { Logger } from '../../common/log.ts'
+import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import { createPolicyKeeper } from '../policy-keeper.ts'
 import type { Reporter } from '../report.ts'
 import type { PolicySink, Source } from '../source.ts'
@@ -13,11 +14,13 @@ export interface FileSourceOptions {
   readonly reporter: Reporter
   /** Null keeps nothing. */
   readonly stateDir: StateDir | null
+  /** By whom and where the host is administered, besides those that the file names. */
+  readonly rescue: readonly Rescue[]
   readonly sink: PolicySink
 }
 
-export function createFileSource({ path, log, reporter, stateDir, sink }: FileSourceOptions): Source {
-  const keeper = createPolicyKeeper({ log, reporter, stateDir, setPolicy: sink.setPolicy })
+export function createFileSource({ path, log, reporter, stateDir, rescue, sink }: FileSourceOptions): Source {
+  const keeper = createPolicyKeeper({ log, reporter, stateDir, rescue, setPolicy: sink.setPolicy })
   let file: FileWatch | null = null
   return {
     async start() {

@@ -28,6 +28,7 @@ export interface Surroundings {
   /** The device each ENI is, by ENI id; an ENI without one is left out of the policy. */
   readonly devices: ReadonlyMap<string, string>
   readonly controlConnections: NonNullable<PolicyDocumentOptions['controlConnections']>
+  readonly rescue: NonNullable<PolicyDocumentOptions['rescue']>
 }
 
 export type MadePolicy =
@@ -103,7 +104,8 @@ export class View {
    * as the last time. Never throws: a view that trips the checks up is one that makes no policy.
    */
   makePolicy(surroundings: Surroundings): MadePolicy {
-    const text = JSON.stringify([[...surroundings.devices], surroundings.controlConnections])
+    const { devices, controlConnections, rescue } = surroundings
+    const text = JSON.stringify([[...devices], controlConnections, rescue])
     if (this.#made?.surroundings === text) return this.#made.policy
     const policy = this.#make(surroundings, text)
     this.#made = { surroundings: text, policy }
@@ -209,8 +211,8 @@ function whole(object: Held): ViewObject {
 }
 
 /** The policy file that says the same, as a value. */
-export function documentOf(objects: Iterable<ViewObject>, { devices, controlConnections }: Surroundings) {
-  return policyDocument(objects, { deviceOf: eni => devices.get(eni.id) ?? null, controlConnections })
+export function documentOf(objects: Iterable<ViewObject>, { devices, controlConnections, rescue }: Surroundings) {
+  return policyDocument(objects, { deviceOf: eni => devices.get(eni.id) ?? null, controlConnections, rescue })
 }
 
 function check(objects: readonly ViewObject[], surroundings: Surroundings): MadePolicy {

@@ -4,7 +4,7 @@ import type { SourceStatus } from '../source.ts'
 import type { DirectionView, EniView, View } from './view.ts'
 
 const reasonText: Readonly<Record<string, string>> = {
-  exception: 'accept: DHCP, control connection',
+  exception: 'accept: DHCP, control connection, rescue',
   smtp: 'drop: port 25 outside private ranges',
   'inner-access': 'accept: members of the same group',
   'source-guard': "drop: source address is not the guest's",
@@ -40,6 +40,7 @@ function printEni(eni: EniView): readonly string[] {
   return [
     `ENI ${eni.id} on ${eni.device}, ${eni.placement}, groups ${eni.securityGroupIds.join(', ')}${state}`,
     `  addresses ${eni.addresses.join(', ') || 'none'}`,
+    ...(eni.rescue.length === 0 ? [] : [`  rescue ${eni.rescue.join(', ')}: accepted whatever the rules say`]),
     ...eni.directions.flatMap(printDirection),
     '',
   ]

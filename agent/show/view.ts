@@ -24,6 +24,8 @@ export interface EniView {
   readonly placement: Placement
   readonly addresses: readonly string[]
   readonly securityGroupIds: readonly string[]
+  /** By whom and where the host is administered: `198.18.0.0/15 to port 22`. */
+  readonly rescue: readonly string[]
   /** Whether the kernel holds rules for it. */
   readonly inForce: boolean
   readonly directions: readonly DirectionView[]
@@ -59,6 +61,7 @@ export function makeView(ir: PolicyIr, actual: ActualRuleset | null): View {
       placement: eni.placement,
       addresses: eni.addresses,
       securityGroupIds: eni.securityGroupIds,
+      rescue: eni.rescue.map(({ source, port }) => `${source.text} to port ${port}`),
       inForce: actual?.chains.has(hookChain(eni.id, 'prerouting')) ?? false,
       directions: (['ingress', 'egress'] as const).map(direction =>
         directionView(

@@ -125,7 +125,16 @@ async function run(args: readonly string[]): Promise<number> {
   // From before the start on: unhandled, the signal would end the agent.
   process.on(confirmSignal, () => agent?.confirm())
   const trafficLog = values.trafficLog ?? null
-  agent = await startAgent({ source, metrics, onStop: values.onStop, notify, guard, trafficLog, log })
+  agent = await startAgent({
+    source,
+    metrics,
+    onStop: values.onStop,
+    notify,
+    guard,
+    rescue: values.rescue,
+    trafficLog,
+    log,
+  })
   // Who waits for us at boot waits for the policy; but where there is none to be had, for that no longer than this.
   await Promise.race([agent.inForce, stopSignal, sleep(readyWithoutPolicyMs, undefined, { ref: false })])
   await manager.ready()

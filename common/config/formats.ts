@@ -1,6 +1,8 @@
 /** Values of settings that are more than their JSON type says, and how each is read. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import { parseCidr } from '../../rules-compiler/address/cidr.ts'
+import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import type { Format } from '../../rules-compiler/validate/formats.ts'
 import { isLoopback } from '../loopback.ts'
 import { parseCommand } from '../notify/command.ts'
@@ -26,6 +28,11 @@ export function formatsAt(folder: string) {
       'address',
       'a loopback address and a port such as 127.0.0.1:9469 or [::1]:9469, or none',
       text => (text === 'none' ? text : parseLoopback(text)),
+    ),
+    rescue: textFormat(
+      'address',
+      'ADDRESS:PORT or ADDRESS/PREFIX:PORT such as 198.18.0.0/24:22, IPv6 in brackets: [2001:db8::/64]:22',
+      parseRescue,
     ),
     listen: textFormat('address', 'ADDRESS:PORT such as 127.0.0.1:9480, IPv6 in brackets, or unix:PATH', text =>
       parseListen(text, folder),
@@ -56,6 +63,14 @@ function parseEndpoint(text: string): Endpoint | null {
   const port = Number(digits)
   const family = inBrackets === undefined ? 4 : 6
   return isIP(address) === family && port <= 65_535 ? { address, port } : null
+}
+
+function parseRescue(text: string): Rescue | null {
+  const [, inBrackets, plain, digits = ''] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const source = parseCidr(inBrackets ?? plain ?? '')
+  const port = Number(digits)
+  const family = inBrackets === undefined ? 'ip' : 'ip6'
+  return source?.family === family && port >= 1 && port <= 65_535 ? { source, port } : null
 }
 
 function parseLoopback(text: string): Endpoint | null {

@@ -123,6 +123,8 @@ export interface Settings {
   readonly ctMarkMask: number
   /** Where the agent's control daemon listens: outbound TCP there is never judged. */
   readonly controlConnections: readonly ControlConnection[]
+  /** By whom and where the host is administered: inbound TCP from there is accepted whatever the rules say. */
+  readonly rescue: readonly Rescue[]
   /** Whose traffic counts and is cleaned: `internet`, sources beyond private ranges; `all`, every one. */
   readonly trafficScope: 'internet' | 'all'
   readonly scrubbing: Scrubbing
@@ -132,6 +134,12 @@ export interface Settings {
 
 export interface ControlConnection {
   readonly address: string
+  readonly port: number
+}
+
+export interface Rescue {
+  readonly source: Cidr
+  /** Of the host. */
   readonly port: number
 }
 
@@ -212,6 +220,9 @@ export const scrubbingBounds = {
 
 export const mostAllowListBlocks = 500
 
+/** Each is a rule of its own, and asked before all others. */
+export const mostRescues = 64
+
 /** Of a threshold that is set, where the instance type does not say less. */
 export const ddosThresholdBounds = {
   bps: { minimum: 1, maximum: mostMbit },
@@ -231,6 +242,7 @@ export const defaultSettings: Settings = {
   revocation: 'immediate',
   ctMarkMask: 0xffff_ff00,
   controlConnections: [],
+  rescue: [],
   trafficScope: 'internet',
   scrubbing: defaultScrubbing,
   logging: defaultLogging,

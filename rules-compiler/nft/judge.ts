@@ -1,5 +1,5 @@
 /**
- * The chains that judge the sessions of one ENI in one direction: control connection, port 25, what accepts (a leading
+ * The chains that judge the sessions of one ENI in one direction: control connection or rescue, port 25, what accepts (a leading
  * layer, inner access, DHCP), the other layers, default. They are entered for packets without a current stamp only.
  */
 import { type Family, families, familyOf, makeCidr } from '../address/cidr.ts'
@@ -79,7 +79,7 @@ export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, outcom
   const others = layers.slice(leading.length)
   const needsAccepting = others.length > 0 || part.defaultVerdict === 'drop'
   const rules: NftRule[] = [
-    ...controlRules(context, counted),
+    ...(direction === 'egress' ? controlRules(context, counted) : rescueRules(context, counted)),
     ...smtpRules(context, counted),
     ...leading.flatMap(layer => layer.rules),
     ...(needsAccepting ? [...innerAccessRules(context, counted), ...dhcpRules(context, counted)] : []),
@@ -109,12 +109,23 @@ function decide(
 
 /** The agent's own way to its control daemon. */
 function controlRules(context: Context, counted: Counted): readonly NftRule[] {
-  const { eni, direction, keys } = context
-  if (direction === 'ingress') return []
+  const { eni, keys } = context
   return eni.controlConnections.map(({ address, port }) => {
     const family = familyOf(address)
     const there = [equals(keys.destination(family), address), equals(keys.destinationPort, port)]
     return { statements: [...sessionIs(family, 'tcp'), ...there, ...decide(context, 'accept', 'exception', counted)] }
+  })
+}
+
+/** Administrators of the host. */
+function rescueRules(context: Context, counted: Counted): readonly NftRule[] {
+  const { eni, keys } = context
+  return eni.rescue.map(({ source, port }) => {
+    // A block of all addresses says nothing, and nft lists no such match.
+    const from = source.prefixLength === 0 ? [] : [equals(keys.source(source.family), cidrOperand(source))]
+    const there = [...from, equals(keys.destinationPort, port)]
+    const accepted = decide(context, 'accept', 'exception', counted)
+    return { statements: [...sessionIs(source.family, 'tcp'), ...there, ...accepted] }
   })
 }
 

@@ -41,7 +41,7 @@ export type Reason =
   /** The ENI has no group yet, so its device is left alone. */
   | { readonly kind: 'no-policy' }
 
-export type ExceptionName = 'dhcp' | 'dhcpv6' | 'neighbor-discovery' | 'mld' | 'control-connection'
+export type ExceptionName = 'dhcp' | 'dhcpv6' | 'neighbor-discovery' | 'mld' | 'control-connection' | 'rescue'
 
 /**
  * The verdict on a packet that begins a session, and what decided it: the steps of the front page’s drawing.
@@ -80,6 +80,7 @@ function judge(ir: PolicyIr, eni: EniIr, packet: Packet): Judgement {
   }
   if (!guestMaySendFrom(eni, packet, [])) return drop({ kind: 'source-guard' }, matching)
   if (isControlConnection(eni, packet)) return accept({ kind: 'exception', name: 'control-connection' }, matching)
+  if (isRescue(eni, packet)) return accept({ kind: 'exception', name: 'rescue' }, matching)
   if (eni.smtpBlocked && isOutboundSmtp(packet)) return drop({ kind: 'smtp' }, matching)
 
   const peer = peerAddress(packet)
@@ -189,6 +190,14 @@ function isControlConnection(eni: EniIr, packet: Packet): boolean {
     eni.controlConnections.some(
       ({ address, port }) => address === packet.destination && port === packet.destinationPort,
     )
+  )
+}
+
+function isRescue(eni: EniIr, packet: Packet): boolean {
+  return (
+    packet.direction === 'ingress' &&
+    packet.protocol === protocolNumbers.tcp &&
+    eni.rescue.some(({ source, port }) => port === packet.destinationPort && containsAddress(source, packet.source))
   )
 }
 

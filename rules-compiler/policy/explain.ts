@@ -89,6 +89,7 @@ const exceptionTexts = {
   'neighbor-discovery': 'IPv6 neighbour and router discovery from the link',
   mld: 'IPv6 multicast listener discovery from the link',
   'control-connection': "the agent's own connection to its control daemon",
+  rescue: 'an administrator of the host, from a rescue address to its port',
 } as const
 
 function loserLines({ reason, matching }: Decision): readonly string[] {

@@ -5,7 +5,7 @@
 import type { Cidr } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
 import type { RuleProtocol } from '../address/protocol.ts'
-import type { ControlConnection, Direction, Logging, Placement, RuleVerdict } from '../model/policy.ts'
+import type { ControlConnection, Direction, Logging, Placement, Rescue, RuleVerdict } from '../model/policy.ts'
 import type { ScrubIr } from '../scrub/ir.ts'
 
 export interface PolicyIr {
@@ -45,6 +45,8 @@ export interface EniIr {
   readonly innerGroupIds: readonly string[]
   /** Host placement only. */
   readonly controlConnections: readonly ControlConnection[]
+  /** Host placement only; each once, ordered by block and port. */
+  readonly rescue: readonly Rescue[]
   readonly ingress: DirectionIr
   readonly egress: DirectionIr
 }

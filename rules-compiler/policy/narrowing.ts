@@ -40,7 +40,7 @@ type MemberChanges = (groupId: string) => MemberChange
 function isNarrowed(old: EniIr, next: EniIr, direction: Direction, members: MemberChanges): boolean {
   return (
     (old[direction].defaultVerdict === 'accept' && next[direction].defaultVerdict === 'drop') ||
-    (direction === 'egress' && losesWayOut(old, next)) ||
+    (direction === 'egress' ? losesWayOut(old, next) : losesRescue(old, next)) ||
     old.innerGroupIds.some(groupId => !next.innerGroupIds.includes(groupId) || members(groupId).removed) ||
     rulesNarrowed(old[direction].rules, next[direction].rules, members)
   )
@@ -52,6 +52,15 @@ function losesWayOut(old: EniIr, next: EniIr): boolean {
     (!old.smtpBlocked && next.smtpBlocked) ||
     old.controlConnections.some(({ address, port }) => !kept.has(`${address} ${port}`))
   )
+}
+
+function losesRescue(old: EniIr, next: EniIr): boolean {
+  const kept = new Set(next.rescue.map(rescueText))
+  return old.rescue.some(rescue => !kept.has(rescueText(rescue)))
+}
+
+function rescueText({ source, port }: EniIr['rescue'][number]): string {
+  return `${source.text} ${port}`
 }
 
 function rulesNarrowed(old: readonly RuleIr[], next: readonly RuleIr[], members: MemberChanges): boolean {

@@ -1,7 +1,7 @@
 /** Policy to policy IR: every reference followed, everything in one order whatever the order of the file. */
 import { familyOf } from '../address/cidr.ts'
 import { type InstanceTypeThresholds, thresholdsOfType } from '../model/instance-types.ts'
-import type { Direction, Eni, GroupRule, Instance, Peer, Policy, SecurityGroup } from '../model/policy.ts'
+import type { Direction, Eni, GroupRule, Instance, Peer, Policy, Rescue, SecurityGroup } from '../model/policy.ts'
 import type { ScrubInstance, ScrubIr, ScrubThresholds } from '../scrub/ir.ts'
 import type { DirectionIr, EniIr, GroupMembers, PeerIr, PolicyIr, RuleIr } from './ir.ts'
 
@@ -60,9 +60,15 @@ function resolveEni(eni: Eni, world: World): EniIr {
       .filter(group => group.type === 'basic' && group.innerAccessPolicy === 'accept')
       .map(group => group.id),
     controlConnections: eni.placement === 'host' ? world.policy.settings.controlConnections : [],
+    rescue: eni.placement === 'host' ? sortRescues(world.policy.settings.rescue) : [],
     ingress: resolveDirection('ingress', eni, groups, world),
     egress: resolveDirection('egress', eni, groups, world),
   }
+}
+
+function sortRescues(rescues: readonly Rescue[]): readonly Rescue[] {
+  const byText = new Map(rescues.map(rescue => [`${rescue.source.text} ${rescue.port}`, rescue]))
+  return [...byText].sort(([a], [b]) => compareText(a, b)).map(([, rescue]) => rescue)
 }
 
 function resolveDirection(direction: Direction, eni: Eni, groups: readonly SecurityGroup[], world: World): DirectionIr {

@@ -75,13 +75,14 @@ function buildGroup({ item, members, rules }: PlacedGroup): SecurityGroup {
 }
 
 function buildSettings(file: PolicyFile, context: CheckContext): Settings {
-  const { sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, logging } =
+  const { sessionTimeout, revocation, ctMarkMask, controlConnections, rescue, trafficScope, scrubbing, logging } =
     file.settings ?? {}
   return {
     sessionTimeoutSeconds: sessionTimeout ?? defaultSettings.sessionTimeoutSeconds,
     revocation: revocation ?? defaultSettings.revocation,
     ctMarkMask: ctMarkMask ?? defaultSettings.ctMarkMask,
     controlConnections: controlConnections ?? defaultSettings.controlConnections,
+    rescue: rescue ?? defaultSettings.rescue,
     trafficScope: trafficScope ?? defaultSettings.trafficScope,
     scrubbing: buildScrubbing(scrubbing ?? {}),
     logging: { ...defaultLogging, ...logging },

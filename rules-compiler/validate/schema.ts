@@ -15,6 +15,7 @@ import {
   type Limits,
   loggingBounds,
   mostAllowListBlocks,
+  mostRescues,
   orderedHoldBounds,
   scrubbingBounds,
 } from '../model/policy.ts'
@@ -358,6 +359,26 @@ const settings = Type.Object(
           { ...exact, description: 'One address and port.' },
         ),
         { description: 'Where the agent’s control daemon listens: outbound TCP there is never judged.' },
+      ),
+    ),
+    rescue: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            source: cidr('cidr', 'Where administrators come from.'),
+            port: Type.Integer({
+              description: 'The TCP port of the host that they come to.',
+              minimum: 1,
+              maximum: 65_535,
+            }),
+          },
+          { ...exact, description: 'One block and port.' },
+        ),
+        {
+          description:
+            'By whom and where the host itself is administered: inbound TCP from there is accepted whatever the rules say.',
+          maxItems: mostRescues,
+        },
       ),
     ),
     trafficScope: Type.Optional(

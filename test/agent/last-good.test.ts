@@ -12,6 +12,7 @@ function lastGood(options: { readonly spacingMs?: number; readonly write?: (text
   const lines: string[] = []
   const store = new LastGood({
     log: createLogger('test', 'info', { write: line => lines.push(JSON.parse(line).msg) }),
+    rescue: [],
     stateDir: {
       readPolicyText: async () => null,
       async write(text) {
@@ -86,6 +87,7 @@ describe('what stands in the kernel', () => {
     const took: number[] = []
     const store = new LastGood({
       log: createLogger('test', 'info', { write() {} }),
+      rescue: [],
       stateDir: {
         readPolicyText: async () => null,
         async write() {

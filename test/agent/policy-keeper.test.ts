@@ -28,6 +28,7 @@ function keeperOver(lastGood: string | null, write: (policyText: string) => Prom
   const keeper: PolicyKeeper = createPolicyKeeper({
     log,
     reporter,
+    rescue: [],
     stateDir: {
       readPolicyText: async () => lastGood,
       async write(policyText, rulesetText) {

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { commit } from '../../agent/reconcile/commit.ts'
+import { parseCidr } from '../../rules-compiler/address/cidr.ts'
 import { type CompileOptions, compile } from '../../rules-compiler/nft/compile.ts'
 import { diff, replaceAll } from '../../rules-compiler/nft/diff.ts'
 import { printRuleset } from '../../rules-compiler/nft/print.ts'
@@ -57,6 +58,7 @@ const odd: { name: string; ir: PolicyIr; options?: CompileOptions }[] = [
     { name: `a guest with the address ${address}`, ir: guestOf([address]) },
     { name: `a guest with the address ${address} among others`, ir: guestOf([address, '2001:db8::2']) },
     { name: `a control connection to ${address}`, ir: hostWith({ controlConnections: [{ address, port: 1 }] }) },
+    { name: `rescue from ${address}`, ir: hostWith({ rescue: [{ source: parseCidr(address)!, port: 22 }] }) },
     { name: `rules for ${address}`, ir: makeIr(makeEni([makeRule({ peer: `${address}/112`, local: address })])) },
     {
       name: `a group with the member ${address}`,
@@ -73,6 +75,15 @@ const odd: { name: string; ir: PolicyIr; options?: CompileOptions }[] = [
   {
     name: 'control connections to odd addresses',
     ir: hostWith({ controlConnections: oddAddresses.map(address => ({ address, port: 65_535 })) }),
+  },
+  {
+    name: 'rescue from blocks of every kind',
+    ir: hostWith({
+      rescue: ['0.0.0.0/0', '128.0.0.0/1', '198.18.0.2/32', '::/0', '8000::/1', '::1/128'].map(text => ({
+        source: parseCidr(text)!,
+        port: 65_535,
+      })),
+    }),
   },
   { name: 'a device that is called like a keyword', ir: hostWith({ device: 'drop' }) },
   { name: 'a device that is called like a number', ir: hostWith({ device: '12' }) },

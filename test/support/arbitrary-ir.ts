@@ -140,6 +140,9 @@ const basicRules: fc.Arbitrary<readonly RuleSketch[]> = fc.oneof(
 
 const controlConnection = fc.record({ address: addressIn(peerAddresses), port: fc.constantFrom(443, 8000) })
 
+/** Disordered and repeated as an IR is not: what judges must not depend on that. */
+const rescue = fc.record({ source: blockAround(peerAddresses, prefixLengths), port: fc.constantFrom(22, 80, 443) })
+
 const eniSketch = fc.boolean().chain(advanced =>
   fc.record({
     placement: fc.constantFrom('host' as const, 'guest' as const),
@@ -148,6 +151,7 @@ const eniSketch = fc.boolean().chain(advanced =>
     isObserved: fc.boolean(),
     innerGroupIds: advanced ? fc.constant([]) : fc.subarray(groupIds, { maxLength: 3 }),
     controlConnections: fc.array(controlConnection, { maxLength: 2 }),
+    rescue: fc.array(rescue, { maxLength: 2 }),
     rules: advanced ? fc.array(ruleSketch('advanced'), { maxLength: 10 }) : basicRules,
     advanced: fc.constant(advanced),
   }),
@@ -166,6 +170,7 @@ function makeEniIr({ rules: sketches, advanced, ...facts }: EniSketch, index: nu
     securityGroupIds: ['sg-own-0', 'sg-own-1', 'sg-own-2'],
     ...facts,
     controlConnections: facts.placement === 'host' ? facts.controlConnections : [],
+    rescue: facts.placement === 'host' ? facts.rescue : [],
     ingress: { rules: rules.filter(rule => rule.direction === 'ingress'), defaultVerdict: 'drop' },
     egress: { rules: rules.filter(rule => rule.direction === 'egress'), defaultVerdict: advanced ? 'drop' : 'accept' },
   }

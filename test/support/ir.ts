@@ -61,6 +61,7 @@ export function makeEni(rules: readonly RuleIr[], facts: Partial<EniIr> = {}): E
     smtpBlocked: true,
     innerGroupIds: [],
     controlConnections: [],
+    rescue: [],
     ingress: { rules: sorted.filter(rule => rule.direction === 'ingress'), defaultVerdict: 'drop' },
     egress: { rules: sorted.filter(rule => rule.direction === 'egress'), defaultVerdict: 'accept' },
     ...facts,

@@ -54,7 +54,7 @@ function chain(name: string, eni: EniIr, direction: Direction): readonly string[
     'ct state { established, related } accept',
     ...(direction === 'ingress' ? dhcpAnswers : dhcpQuestions(guarded ? own(eni, 'ip', ['0.0.0.0']) : nfproto.ip)),
     ...(guarded ? sourceGuard(eni) : []),
-    ...(direction === 'egress' ? outbound(eni) : []),
+    ...(direction === 'egress' ? outbound(eni) : rescueLines(eni)),
     ...inner,
     ...rules.flatMap(ruleLines),
     defaultVerdict,
@@ -98,6 +98,10 @@ function outbound(eni: EniIr): readonly string[] {
   )
   const mail = families.map(family => `tcp dport 25 ${family} daddr != { ${privateRanges[family]} } drop`)
   return [...control, ...(eni.smtpBlocked ? mail : [])]
+}
+
+function rescueLines({ rescue }: EniIr): readonly string[] {
+  return rescue.map(({ source, port }) => `${blockMatch(source.family, 'saddr', source.text)} tcp dport ${port} accept`)
 }
 
 /** A line for each family and block the rule can match; none where its parts contradict each other. */

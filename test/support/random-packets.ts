@@ -55,6 +55,12 @@ function makePacket(random: Random, ir: PolicyIr, eni: EniIr): Packet | null {
   if (random.chance(0.01) && direction === 'egress' && family === 'ip') {
     return { ...packet, destination: '203.0.113.99', destinationPort: random.pick([8443, 8442]), sourcePort: 1 }
   }
+  const rescue = direction === 'ingress' ? eni.rescue.find(({ source }) => source.family === family) : undefined
+  if (rescue !== undefined && random.chance(0.1)) {
+    const { source, port } = rescue
+    const end = addressText(family, random.pick([source.first, source.last]))
+    return { ...packet, source: near(random, end), destinationPort: random.pick([port, port + 1]), sourcePort: 40_000 }
+  }
   return {
     ...packet,
     destinationPort: random.chance(0.05) ? 25 : pickPort(random, rule?.ports ?? null),

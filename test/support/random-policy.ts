@@ -112,6 +112,7 @@ export function makePolicyDocument(random: Random, placement: Placement): Policy
     prefixLists,
     settings: {
       controlConnections: [{ address: '203.0.113.99', port: 8443 }],
+      rescue: makeRescues(random, pool),
       ctMarkMask: random.pick(['0xffffff00', '0x0000ffff', '0x00000ff0']),
       ...makeScrubSettings(random, pool),
       logging: {
@@ -133,6 +134,12 @@ export function observed(random: Random, document: PolicyDocument): PolicyDocume
   const names = document.interfaces.map(({ securityGroupIds }) => random.pick(securityGroupIds))
   const securityGroups = document.securityGroups.map(group => (names.includes(group.id) ? { ...group, mode } : group))
   return { ...document, securityGroups } as PolicyDocument
+}
+
+function makeRescues(random: Random, { blocks, portEdges }: Pool): readonly Readonly<Record<string, unknown>>[] {
+  return random
+    .sample([...blocks.ip, ...blocks.ip6], random.pick([0, 0, 1, 3]))
+    .map(({ text }) => ({ source: text, port: random.pick(portEdges) }))
 }
 
 /** What the ruleset has nothing to do with. */

@@ -49,9 +49,11 @@ describe('the policy file of a view', () => {
     assert.ok(interfaces.every(eni => !Object.hasOwn(eni, 'macAddress')))
   })
 
-  test('has the way to the daemon', () => {
+  test('has the way to the daemon, and administrators of the host', () => {
     const controlConnections = [{ address: '198.18.0.9', port: 8444 }]
-    assert.deepEqual(policyDocument([], { ...onEth0, controlConnections }).settings, { controlConnections })
+    const rescue = [{ source: '198.18.0.0/24', port: 22 }]
+    const { settings } = policyDocument([], { ...onEth0, controlConnections, rescue })
+    assert.deepEqual(settings, { controlConnections, rescue })
   })
 
   describe('brings numbers of traffic scrubbing within the bounds of a policy file', () => {

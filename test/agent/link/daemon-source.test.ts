@@ -15,6 +15,8 @@ import type { Outcome } from '../../../agent/reconcile/loop.ts'
 import { createReporter } from '../../../agent/report.ts'
 import { openStateDir } from '../../../agent/state-dir.ts'
 import { createLogger } from '../../../common/log.ts'
+import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
+import type { Rescue } from '../../../rules-compiler/model/policy.ts'
 import { compile } from '../../../rules-compiler/nft/compile.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import type { ToAgent, ToDaemon } from '../../../wire/messages.ts'
@@ -46,6 +48,7 @@ interface SourceTestOptions {
   /** At the moment at which a policy is handed on. */
   readonly onPolicy?: () => void
   readonly onConfirm?: () => void
+  readonly rescue?: readonly Rescue[]
 }
 
 /** A source at work, and the policies it asked for. */
@@ -65,6 +68,7 @@ async function startSource(options: SourceTestOptions = {}) {
     },
     folder,
     stateDir: openStateDir(folder),
+    rescue: options.rescue ?? [],
     log,
     reporter,
     registry: metrics.registry,
@@ -486,6 +490,25 @@ describe('after a restart', () => {
     await log?.file.close()
     assert.deepEqual([view.position?.revision, log !== null], [8, true])
   })
+})
+
+test('administrators of the host are in the policy, and in what is kept of it for a boot', async () => {
+  const rescue = [{ source: parseCidr('203.0.113.0/24')!, port: 22 }]
+  await using agent = await startSource({ rescue })
+  const connection = await daemon.connection()
+  connection.send(snapshot(5))
+  const ir = await agent.nextPolicy()
+  assert.deepEqual(
+    ir.enis[0]?.rescue.map(({ source, port }) => `${source.text} ${port}`),
+    ['203.0.113.0/24 22'],
+  )
+  agent.enforce(ir)
+  await connection.next('enforced')
+  await agent.source.settled()
+  assert.match(
+    readFileSync(join(folder, 'ruleset.nft'), 'utf8'),
+    /ip saddr 203\.0\.113\.0\/24 ct original proto-dst 22 /,
+  )
 })
 
 test('a trial is told with the time that is left, again on a new connection, and confirmed for its own revision alone', async () => {

@@ -20,7 +20,7 @@ import {
   smallView,
 } from '../../support/view-objects.ts'
 
-const onEth0: Surroundings = { devices: new Map([['eni-1', 'eth0']]), controlConnections: [] }
+const onEth0: Surroundings = { devices: new Map([['eni-1', 'eth0']]), controlConnections: [], rescue: [] }
 
 interface Changes {
   readonly storeId?: string
@@ -341,6 +341,7 @@ test('whatever led to a view, its policy is that of the same view checked anew',
       ['eni-2', 'eth1'],
     ]),
     controlConnections: [],
+    rescue: [],
   }
   let policies = 0
   let faulty = 0

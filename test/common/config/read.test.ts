@@ -120,6 +120,8 @@ describe('which file', () => {
 
 const levels = '"debug" or "info" or "warn" or "error"'
 const loopback = 'a loopback address and a port such as 127.0.0.1:9469 or [::1]:9469, or none'
+const rescueFault = (text: string) =>
+  `--rescue holds "${text}", expected ADDRESS:PORT or ADDRESS/PREFIX:PORT such as 198.18.0.0/24:22, IPv6 in brackets: [2001:db8::/64]:22`
 const port = 'a whole number from 1 to 65535'
 
 describe('faults of the agent', () => {
@@ -150,6 +152,9 @@ describe('faults of the agent', () => {
           { flags: { metricsAddress: text } },
           [`--metrics-address is "${text}", expected ${loopback}`],
         ] as const,
+    ),
+    ...['198.18.0.9', '198.18.0.9:0', '198.18.0.9/33:22', '2001:db8::/64:22', '[198.18.0.9]:22', 'bastion:22'].map(
+      text => [`no rescue address: "${text}"`, { flags: { rescue: text } }, [rescueFault(text)]] as const,
     ),
     [
       'a number as text in the file, and one out of bounds',

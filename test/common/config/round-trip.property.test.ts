@@ -21,6 +21,7 @@ const path = join(folder, 'any.yaml')
 const words = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter(text => !/\p{Cc}/u.test(text))
 const absolutePath = words.map(text => `/${text}`)
 const port = fc.integer({ min: 0, max: 65_535 })
+const rescuePort = fc.integer({ min: 1, max: 65_535 })
 const ipv6 = fc.ipV6().filter(address => !/\d\.\d/.test(address))
 const endpoint = fc.oneof(
   fc.tuple(fc.ipV4(), port).map(([address, number]) => `${address}:${number}`),
@@ -34,6 +35,10 @@ const byFormat: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     fc.constant('none'),
     fc.tuple(fc.integer({ min: 0, max: 255 }), port).map(([last, number]) => `127.0.0.${last}:${number}`),
     port.map(number => `[::1]:${number}`),
+  ),
+  rescue: fc.oneof(
+    fc.tuple(fc.ipV4(), fc.constantFrom('', '/0', '/24'), rescuePort).map(([at, length, to]) => `${at}${length}:${to}`),
+    fc.tuple(ipv6, fc.constantFrom('', '/64', '/128'), rescuePort).map(([at, length, to]) => `[${at}${length}]:${to}`),
   ),
   listen: fc.oneof(
     fc.tuple(fc.constantFrom('127.0.0.1', '127.9.9.9', '[::1]'), port).map(([at, number]) => `${at}:${number}`),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { evaluate } from '../../../rules-compiler/policy/evaluate.ts'
 import { explainText } from '../../../rules-compiler/policy/explain.ts'
 import type { EniIr, PolicyIr } from '../../../rules-compiler/policy/ir.ts'
@@ -21,6 +22,7 @@ const withMembers = (groupId: string, ip: readonly string[], ip6: readonly strin
   ...open,
   groups: new Map([...open.groups, [groupId, { ip, ip6 }]]),
 })
+const rescueFrom = (text: string) => ({ rescue: [{ source: parseCidr(text)!, port: 22 }] })
 const egressOf = (defaultVerdict: 'accept' | 'drop') => ({ egress: { rules: [], defaultVerdict } })
 
 const cases: { name: string; from?: PolicyIr; to: PolicyIr; expected: string[] }[] = [
@@ -111,6 +113,14 @@ const cases: { name: string; from?: PolicyIr; to: PolicyIr; expected: string[] }
     from: withEni({ controlConnections: [{ address: '203.0.113.5', port: 443 }] }),
     to: open,
     expected: ['egress'],
+  },
+  { name: 'a rescue address comes', to: withEni(rescueFrom('203.0.113.0/24')), expected: [] },
+  { name: 'a rescue address goes', from: withEni(rescueFrom('203.0.113.0/24')), to: open, expected: ['ingress'] },
+  {
+    name: 'a rescue address is another',
+    from: withEni(rescueFrom('203.0.113.0/24')),
+    to: withEni(rescueFrom('203.0.113.0/25')),
+    expected: ['ingress'],
   },
   { name: 'the placement changes', to: withEni({ placement: 'guest' }), expected: ['ingress', 'egress'] },
   { name: 'the ENI is observed', to: withEni({ isObserved: true }), expected: [] },

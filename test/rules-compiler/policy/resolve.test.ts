@@ -119,6 +119,20 @@ test('control connections are the host’s, not its guests’', () => {
   assert.deepEqual(eniIn([''], 'placement: guest', settings).controlConnections, [])
 })
 
+test('rescue is the host’s, not its guests’; each once, in one order', () => {
+  const entries = [
+    '198.18.9.0/24, port: 22',
+    '"2001:db8::9", port: 22',
+    '198.18.9.7/24, port: 22',
+    '198.18.9.0/24, port: 2',
+  ]
+  const settings = `rescue: [${entries.map(entry => `{ source: ${entry} }`).join(', ')}]`
+  const textsIn = (placement: string) =>
+    eniIn([''], `placement: ${placement}`, settings).rescue.map(({ source, port }) => `${source.text} ${port}`)
+  assert.deepEqual(textsIn('host'), ['198.18.9.0/24 2', '198.18.9.0/24 22', '2001:db8::9/128 22'])
+  assert.deepEqual(textsIn('guest'), [])
+})
+
 test('a prefix list becomes its blocks, of both families, whatever their order in the file', () => {
   const rule = 'direction: egress, policy: accept, ipProtocol: all, destPrefixListId: pl-1'
   const { peer } = eniIn([`rules: [{ ${rule} }]`]).egress.rules[0]!

@@ -185,6 +185,7 @@ test('the least file', () => {
       revocation: 'immediate',
       ctMarkMask: 0xffffff00,
       controlConnections: [],
+      rescue: [],
       trafficScope: 'internet',
       scrubbing: {
         secondsOver: 1,
@@ -263,6 +264,7 @@ securityGroups:
       ownerAccount: "0000000000000001", innerAccessPolicy: accept, mode: observe, members: [198.18.0.9, "2001:db8:0::2", 198.18.0.9] }
 prefixLists: [{ id: pl-1, name: mine, entries: [10.1.2.3/8] }]
 settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlConnections: [{ address: "2001:DB8::1", port: 443 }],
+  rescue: [{ source: 198.18.9.9/24, port: 22 }],
   logging: { drops: false, sessions: true, perSecond: 10000, nflogGroup: 1 } }`)
   assert.deepEqual(policy.instances, [
     { ...defaultInstance, id: 'i-1', instanceType: 'not.published', smtpUnblocked: true },
@@ -290,12 +292,18 @@ settings: { sessionTimeout: 1, revocation: drain, ctMarkMask: "0xFF0", controlCo
     [['pl-1', 'mine', '10.0.0.0/8']],
   )
   assert.deepEqual(
-    { ...policy.settings, scrubbing: null, limits: null },
+    {
+      ...policy.settings,
+      rescue: policy.settings.rescue.map(({ source, port }) => [source.text, port]),
+      scrubbing: null,
+      limits: null,
+    },
     {
       sessionTimeoutSeconds: 1,
       revocation: 'drain',
       ctMarkMask: 0xff0,
       controlConnections: [{ address: '2001:db8::1', port: 443 }],
+      rescue: [['198.18.9.0/24', 22]],
       trafficScope: 'internet',
       scrubbing: null,
       logging: { drops: false, sessions: true, perSecond: 10_000, nflogGroup: 1 },

@@ -1022,6 +1022,16 @@ const settingsRows: readonly Row[] = [
     'settings.controlConnections[0].address: Cannot read address "control.example": expected one IPv4 or IPv6 address, without prefix length',
   ],
   [
+    'a rescue address that is a name',
+    settings({ rescue: [{ source: 'bastion.example', port: 22 }] }),
+    'settings.rescue[0].source: Cannot read CIDR block "bastion.example": expected an IPv4 or IPv6 address or CIDR block',
+  ],
+  [
+    'a rescue address without port',
+    settings({ rescue: [{ source: '198.18.0.0/24' }] }),
+    'settings.rescue[0].port: Cannot do without port: expected a whole number from 1 to 65535',
+  ],
+  [
     'a control connection to port 65536',
     settings({ controlConnections: [{ address: '198.18.0.1', port: 65536 }] }),
     'settings.controlConnections[0].port: Cannot read "65536": expected a whole number from 1 to 65535',
@@ -1217,7 +1227,7 @@ const scrubbingRows: readonly Row[] = [
   [
     'a setting that is one of settings',
     settings({ holdTime: 60 }),
-    'settings.holdTime: Cannot read field "holdTime": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, logging, limits',
+    'settings.holdTime: Cannot read field "holdTime": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, rescue, trafficScope, scrubbing, logging, limits',
   ],
 ]
 

@@ -107,6 +107,7 @@ const everyField = {
     revocation: 'drain',
     ctMarkMask: '0xffff0000',
     controlConnections: [{ address: '198.18.0.1', port: 443 }],
+    rescue: [{ source: '198.18.0.0/24', port: 22 }],
     trafficScope: 'all',
     scrubbing: {
       secondsOver: 60,

@@ -91,7 +91,7 @@ const rows: readonly [name: string, text: string, line: string][] = [
   [
     'a merge key',
     'apiVersion: ringwall/v1\nsettings: { <<: { revocation: drain } }',
-    'settings["<<"]: Cannot read field "<<": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, trafficScope, scrubbing, logging, limits',
+    'settings["<<"]: Cannot read field "<<": expected one of the fields sessionTimeout, revocation, ctMarkMask, controlConnections, rescue, trafficScope, scrubbing, logging, limits',
   ],
 ]
 
