@@ -10,6 +10,7 @@ import { measureApi } from './api.ts'
 import { measureCompile } from './compile.ts'
 import { measureFloods } from './floods.ts'
 import { measureLoad } from './load.ts'
+import { measureLogs } from './logs.ts'
 import { describeMachine } from './machine.ts'
 import { measurePackets } from './packets.ts'
 import { measurePush } from './push.ts'
@@ -20,6 +21,7 @@ import { type Depth, printSection, type Section } from './table.ts'
 
 const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Section[]>>> = {
   packets: measurePackets,
+  logs: measureLogs,
   compile: measureCompile,
   load: measureLoad,
   agent: measureAgent,
