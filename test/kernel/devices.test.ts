@@ -16,6 +16,7 @@ import { type DeviceEni, deviceDocument, ipBatch, metricValue, needsDevice } fro
 import { acceptPort, closedGroup, type Rule } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { arrives, converse, eventually } from '../support/sessions.ts'
+import { slowness } from '../support/slowness.ts'
 
 /** An outside and a host joined at eth0, with a peer process in each. */
 interface Wire extends AsyncDisposable {
@@ -58,7 +59,7 @@ async function accepted(peer: Peer, address: string, asked = ports, localAddress
   const answers = await Promise.all(
     asked.map(async port => {
       try {
-        const options = { timeoutMs: 400, ...(localAddress !== undefined && { localAddress }) }
+        const options = { timeoutMs: 400 * slowness, ...(localAddress !== undefined && { localAddress }) }
         const conversation = await peer.connectTcp(address, port, options)
         await conversation.close()
         return [port]
@@ -423,7 +424,7 @@ for (const { name, limits } of [
       const line = 'x'.repeat(transferBytes / lines)
       for (let number = 0; number < lines; number += 1) {
         await session.client.send(`${number}${line}`)
-        assert.ok(await session.server.expect(`${number}${line}`, 20_000))
+        assert.ok(await session.server.expect(`${number}${line}`, 20_000 * slowness))
       }
       const read = async () => (await host.httpGet('127.0.0.1', 9469, '/metrics')).body
       const series = (what: string, rest: string) => `ringwall_agent_${what}{${rest}}`

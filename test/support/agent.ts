@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Namespace } from '../../lab/netns.ts'
 import { ringwallCommand } from './ringwall.ts'
+import { slowness } from './slowness.ts'
 
 export interface AgentOptions {
   readonly namespace: Namespace
@@ -91,7 +92,7 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
   const ended = once(child, 'close') as Promise<[number | null]>
 
   const line: TestAgent['line'] = (matches, { from = 0, timeoutMs = waitMs } = {}) =>
-    reader.find(matches, from, timeoutMs)
+    reader.find(matches, from, timeoutMs * slowness)
 
   const writePolicy = async (next: unknown) => {
     await writeFile(`${policyPath}.new`, textOf(next))

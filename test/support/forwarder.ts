@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import { type Dissected, dissect } from './packets/dissect.ts'
 import { readPcap, writePcap } from './packets/pcap.ts'
+import { slowness } from './slowness.ts'
 
 export type Side = 'left' | 'right'
 
@@ -64,7 +65,7 @@ const sentinelEtherType = 0x88b5
 /** Bytes kept of each captured frame: every header a test looks at. */
 const snapLength = 192
 const captureBufferKib = 16_384
-const sentinelTimeoutMs = 20_000
+const sentinelTimeoutMs = 20_000 * slowness
 
 export async function makeForwarder(): Promise<Forwarder> {
   await using made = new AsyncDisposableStack()

@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import type { Conversation, Peer } from '../../lab/conversation.ts'
+import { slowness } from './slowness.ts'
 
 export interface Session {
   readonly name: string
@@ -35,7 +36,7 @@ export const sessionKinds = [
 export type SessionKind = (typeof sessionKinds)[number]
 
 /** Longer than a message takes on a busy machine; what has not come by then is taken for dropped. */
-const silenceMs = 250
+const silenceMs = 250 * slowness
 const streamPaceMs = 10
 let lastLocalPort = 20_000
 let lastMessage = 0
@@ -79,7 +80,7 @@ export async function converse(
     : client.openUdp(address, port, options))
   await near.send('hello')
   const far = await eventually(() => server.accepted({ protocol, port: listeningPort, remotePort: near.localPort }))
-  if (!(await arrives(near, far, 2000)) || !(await arrives(far, near, 2000))) {
+  if (!(await arrives(near, far, 2000 * slowness)) || !(await arrives(far, near, 2000 * slowness))) {
     throw new Error(`The ${protocol} session to ${address} port ${port} does not work to begin with`)
   }
   return { client: near, server: far }
@@ -136,9 +137,9 @@ function countReplies(ping: ChildProcess): { count: number } {
   return replies
 }
 
-/** Tries again until it does not throw. @throws what the last attempt threw, after 5 s */
+/** Tries again until it does not throw. @throws what the last attempt threw, after 5 s, or longer on a slow machine */
 export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 5000): Promise<T> {
-  const deadline = performance.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs * slowness
   for (;;) {
     try {
       return await attempt()
