@@ -134,6 +134,9 @@ function incompleteLines(
   ]
 }
 
+/** More than fits a screen is asked for. */
+const usualFlows = 20
+
 /** In a preview: what was seen that would be dropped. */
 export function wouldDropLines(answer: Shown, width: number): string[] {
   const report = answer.observed as (ObservedReport & StillObserved) | undefined
@@ -148,9 +151,14 @@ export function wouldDropLines(answer: Shown, width: number): string[] {
           '',
           `${count(networkInterfaceCount, 'network interface')} would be enforced that ${networkInterfaceCount === 1 ? 'is' : 'are'} observed now.`,
         ]),
-    ...(networkInterfaceCount === 0 ? [] : observedLines(report, width)),
+    ...(networkInterfaceCount === 0 ? [] : observedLines(withUsualFlows(report), width)),
     ...(stillObservedCount === 0 ? [] : ['', `Still observed, by themselves or another group: ${still}`]),
   ]
+}
+
+function withUsualFlows(report: ObservedReport): ObservedReport {
+  const flows = report.flows.slice(0, usualFlows)
+  return { ...report, flows, flowsLeftOut: report.flowsLeftOut + report.flows.length - flows.length }
 }
 
 interface StillObserved {
@@ -211,12 +219,17 @@ export function modeVerbs(kind: Kind & { readonly kind: 'eni' | 'group' }): read
       effect: 'looks',
       words: [kind.word],
       flags: {
-        flows: { takes: 'number', value: 'N', range: [0, 1000], help: 'how many flows at most; 20 if left out' },
+        flows: {
+          takes: 'number',
+          value: 'N',
+          range: [0, 1000],
+          help: `how many flows at most; ${usualFlows} if left out`,
+        },
       },
       async run({ daemon, words: [text = ''], flags }) {
         const id = await daemon.idOf(kind.kind, text)
         const answer = await daemon.client.get<{ observed: ObservedReport }>(pathOf(resource, id, 'observed'), {
-          maxFlows: flags.flows ?? 20,
+          maxFlows: flags.flows ?? usualFlows,
         })
         const { observed } = answer
         return {

@@ -20,9 +20,9 @@ export function addObservedRoutes(app: FastifyInstance, api: Api): void {
     params: Type.Object({ networkInterfaceId: idParam('The network interface.') }),
     query: observedQuery,
     answer: Type.Object({ observed: Type.Object({ networkInterfaceId: Type.String(), ...observedFields }) }),
-    read(world, { principal, params: { networkInterfaceId }, query }) {
+    async read(world, { principal, params: { networkInterfaceId }, query }) {
       const eni = visible(world, principal, 'eni', networkInterfaceId)
-      return { observed: { networkInterfaceId, ...reportObserved(api, [eni], query.maxFlows) } }
+      return { observed: { networkInterfaceId, ...(await reportObserved(api, [eni], query.maxFlows)) } }
     },
   })
 
@@ -34,12 +34,12 @@ export function addObservedRoutes(app: FastifyInstance, api: Api): void {
     params: groupParams,
     query: observedQuery,
     answer: Type.Object({ observed: Type.Object({ securityGroupId: Type.String(), ...observedFields }) }),
-    read(world, { principal, params: { securityGroupId }, query }) {
+    async read(world, { principal, params: { securityGroupId }, query }) {
       const group = visible(world, principal, 'group', securityGroupId)
       const enis = [...world.enisOfGroup(group.id)]
         .map(id => world.get('eni', id)!)
         .filter(({ accountId }) => mayRead(principal, accountId))
-      return { observed: { securityGroupId, ...reportObserved(api, enis, query.maxFlows) } }
+      return { observed: { securityGroupId, ...(await reportObserved(api, enis, query.maxFlows)) } }
     },
   })
 }

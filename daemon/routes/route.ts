@@ -340,7 +340,9 @@ async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, sta
   const { wait, timeout = 10 } = request.query as WriteFlags
   if (outcome.kind === 'preview') {
     const { changes, body } = outcome
-    return reply.code(200).send({ dryRun: true, ...(body as object), ...previewOf(changes, api, request.principal) })
+    return reply
+      .code(200)
+      .send({ dryRun: true, ...(body as object), ...(await previewOf(changes, api, request.principal)) })
   }
   const { body, revision } = outcome
   if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
@@ -385,7 +387,7 @@ async function waitFor({ board, world }: Api, revision: number, timeoutSeconds: 
   }
 }
 
-function previewOf(changes: readonly Change[], api: Api, principal: Principal) {
+async function previewOf(changes: readonly Change[], api: Api, principal: Principal) {
   return {
     changes: changes
       .filter(change => isShown(change, principal))
@@ -395,19 +397,19 @@ function previewOf(changes: readonly Change[], api: Api, principal: Principal) {
       const { accountId = null } = api.world.get('group', securityGroupId) ?? {}
       return accountId === null || mayRead(principal, accountId)
     }),
-    ...previewOfDrops(changes, api, principal),
+    ...(await previewOfDrops(changes, api, principal)),
   }
 }
 
 /** What was seen that would be dropped from then on, where the write ends that something is only observed. */
-function previewOfDrops(changes: readonly Change[], api: Api, principal: Principal) {
+async function previewOfDrops(changes: readonly Change[], api: Api, principal: Principal) {
   const isReadable = ({ accountId }: EniDoc) => mayRead(principal, accountId)
   const { enforced, stillObserved } = enforcedBy(api.world, changes)
   if (enforced.length + stillObserved.length === 0) return {}
   const still = stillObserved.filter(isReadable).map(({ id }) => id)
   return {
     observed: {
-      ...reportObserved(api, enforced.filter(isReadable)),
+      ...(await reportObserved(api, enforced.filter(isReadable))),
       stillObservedIds: still.slice(0, maxListed),
       stillObservedCount: still.length,
     },

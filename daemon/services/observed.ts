@@ -1,5 +1,6 @@
 /** What rules of observed ENIs would have dropped: of one, of a group fleet-wide, and of what a write would enforce. */
-import type { ObservedFlow, ObservedReason } from '../../wire/observed.ts'
+import { setImmediate } from 'node:timers/promises'
+import type { ObservedCount, ObservedFlow, ObservedReason } from '../../wire/observed.ts'
 import { type EniDoc, type GroupDoc, keyOf, parseKey } from '../model/documents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import { defaultFlows, maxListed, maxReasons, type ObservedReport } from '../schemas/observed.ts'
@@ -15,38 +16,129 @@ export interface ObservedSources {
   readonly fleet: Pick<Fleet, 'statusOf'>
 }
 
+/** Some five milliseconds of them; between two such parts the daemon serves everyone else. */
+const enisAtOnce = 500
+
 /** @param enis  those that the reader may see, observed or not */
-export function reportObserved(
+export async function reportObserved(
   sources: ObservedSources,
   enis: readonly EniDoc[],
   maxFlows: number = defaultFlows,
-): ObservedReport {
-  const observed = enis.filter(eni => isObserved(sources.world, eni))
-  const standings = observed.flatMap(({ id }) => sources.observed.observedOf(id) ?? [])
-  const missing = observed.flatMap(eni => missingOf(sources, eni) ?? [])
-  const flows = standings.flatMap(({ eni }) => eni.flows.map(flow => ({ eniId: eni.eniId, flow })))
-  flows.sort((a, b) => b.flow.packets - a.flow.packets || compare(a.eniId, b.eniId))
-  const reasons = sumReasons(standings)
-  const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0)
-  const sessions = standings.flatMap(({ eni }) => eni.liveSessions ?? [])
-  const heard = standings.map(({ heardAtMs }) => heardAtMs)
-  return {
-    networkInterfaceCount: enis.length,
-    observedCount: observed.length,
-    reportedCount: standings.length,
-    isComplete: missing.length === 0,
-    since: standings.map(({ eni }) => eni.since).reduce<string | null>(earlier, null),
-    oldestReportTime: heard.length === 0 ? null : isoTime(heard.reduce((a, b) => Math.min(a, b))),
-    newestReportTime: heard.length === 0 ? null : isoTime(heard.reduce((a, b) => Math.max(a, b))),
-    packets: sum(reasons.map(({ packets }) => packets)),
-    reasons: reasons.slice(0, maxReasons),
-    flows: flows.slice(0, maxFlows).map(({ eniId, flow }) => showFlow(eniId, flow)),
-    flowsLeftOut: sum(standings.map(({ eni }) => eni.flowsLeftOut)) + Math.max(0, flows.length - maxFlows),
-    liveSessions: sessions.length === 0 ? null : sum(sessions),
-    missing: missing.slice(0, maxListed),
-    missingCount: missing.length,
+): Promise<ObservedReport> {
+  const sum = new Sum(sources, maxFlows)
+  for (let from = 0; from < enis.length; from += enisAtOnce) {
+    if (from > 0) await setImmediate()
+    for (const eni of enis.slice(from, from + enisAtOnce)) sum.add(eni)
+  }
+  return { networkInterfaceCount: enis.length, ...sum.report() }
+}
+
+interface ReasonSum {
+  readonly reason: ObservedReason
+  packets: number
+  eniCount: number
+  /** Counted last: an ENI that tells a reason twice is one. */
+  lastEniId: string
+}
+
+/** A group may have fifty thousand ENIs, with twenty reasons and some flows each. */
+class Sum {
+  readonly #sources: ObservedSources
+  readonly #maxFlows: number
+  readonly #reasons = new Map<string, ReasonSum>()
+  #flows: { readonly eniId: string; readonly flow: ObservedFlow }[] = []
+  #flowCount = 0
+  #observedCount = 0
+  #reportedCount = 0
+  #packets = 0
+  #flowsLeftOut = 0
+  #liveSessions: number | null = null
+  #since: string | null = null
+  #oldestAtMs = Number.POSITIVE_INFINITY
+  #newestAtMs = 0
+  #missing: ObservedReport['missing'] = []
+  #missingCount = 0
+
+  constructor(sources: ObservedSources, maxFlows: number) {
+    this.#sources = sources
+    this.#maxFlows = maxFlows
+  }
+
+  add(eni: EniDoc): void {
+    const { world, observed } = this.#sources
+    if (!isObserved(world, eni)) return
+    this.#observedCount += 1
+    const missing = missingOf(this.#sources, eni)
+    if (missing !== null) {
+      this.#missingCount += 1
+      if (this.#missing.length < maxListed) this.#missing.push(missing)
+    }
+    const standing = observed.observedOf(eni.id)
+    if (standing !== undefined) this.#addStanding(standing)
+  }
+
+  report(): Omit<ObservedReport, 'networkInterfaceCount'> {
+    const isHeard = this.#reportedCount > 0
+    this.#keepMost()
+    return {
+      observedCount: this.#observedCount,
+      reportedCount: this.#reportedCount,
+      isComplete: this.#missingCount === 0,
+      since: this.#since,
+      oldestReportTime: isHeard ? isoTime(this.#oldestAtMs) : null,
+      newestReportTime: isHeard ? isoTime(this.#newestAtMs) : null,
+      packets: this.#packets,
+      reasons: this.#mostReasons(),
+      flows: this.#flows.map(({ eniId, flow }) => showFlow(eniId, flow)),
+      flowsLeftOut: this.#flowsLeftOut + this.#flowCount - this.#flows.length,
+      liveSessions: this.#liveSessions,
+      missing: this.#missing,
+      missingCount: this.#missingCount,
+    }
+  }
+
+  #addStanding({ eni, heardAtMs }: ObservedStanding): void {
+    this.#reportedCount += 1
+    this.#oldestAtMs = Math.min(this.#oldestAtMs, heardAtMs)
+    this.#newestAtMs = Math.max(this.#newestAtMs, heardAtMs)
+    if (this.#since === null || eni.since < this.#since) this.#since = eni.since
+    if (eni.liveSessions !== null) this.#liveSessions = (this.#liveSessions ?? 0) + eni.liveSessions
+    this.#flowsLeftOut += eni.flowsLeftOut
+    for (const count of eni.counts) this.#addCount(eni.eniId, count)
+    this.#flowCount += eni.flows.length
+    for (const flow of eni.flows) this.#flows.push({ eniId: eni.eniId, flow })
+    if (this.#flows.length > 2 * this.#maxFlows + mostFlowsHeld) this.#keepMost()
+  }
+
+  #addCount(eniId: string, count: ObservedCount): void {
+    const { direction, cause, ruleId = '', securityGroupId = '', packets } = count
+    const key = `${direction} ${cause} ${ruleId} ${securityGroupId}`
+    const sum = this.#reasons.get(key)
+    this.#packets += packets
+    if (sum === undefined) {
+      this.#reasons.set(key, { reason: count, packets, eniCount: 1, lastEniId: eniId })
+      return
+    }
+    sum.packets += packets
+    if (sum.lastEniId !== eniId) sum.eniCount += 1
+    sum.lastEniId = eniId
+  }
+
+  #keepMost(): void {
+    this.#flows.sort((a, b) => b.flow.packets - a.flow.packets || compare(a.eniId, b.eniId))
+    this.#flows = this.#flows.slice(0, this.#maxFlows)
+  }
+
+  #mostReasons(): ObservedReport['reasons'] {
+    return [...this.#reasons]
+      .sort(([a, { packets: ofA }], [b, { packets: ofB }]) => ofB - ofA || compare(a, b))
+      .slice(0, maxReasons)
+      .map(([, { reason, packets, eniCount }]) => ({ ...showReason(reason), packets, networkInterfaceCount: eniCount }))
   }
 }
+
+/** Of the flows, before those that are least are let go of. */
+const mostFlowsHeld = 5000
 
 /** Whose drops begin with a write, and whose do not, though a mode that observed them goes. */
 export interface Enforced {
@@ -108,26 +200,6 @@ function missingOf({ world, observed, fleet }: ObservedSources, eni: EniDoc): Ob
   return { networkInterfaceId: eni.id, instanceId: eni.instanceId, agentId, reason, lastReportTime }
 }
 
-function sumReasons(standings: readonly ObservedStanding[]): ObservedReport['reasons'] {
-  const sums = new Map<string, { readonly reason: ObservedReason; packets: number; readonly eniIds: Set<string> }>()
-  for (const { eni } of standings) {
-    for (const { packets, ...reason } of eni.counts) {
-      const key = JSON.stringify(showReason(reason))
-      const sum = sums.get(key) ?? { reason, packets: 0, eniIds: new Set<string>() }
-      sum.packets += packets
-      sum.eniIds.add(eni.eniId)
-      sums.set(key, sum)
-    }
-  }
-  return [...sums]
-    .sort(([a, { packets: ofA }], [b, { packets: ofB }]) => ofB - ofA || compare(a, b))
-    .map(([, { reason, packets, eniIds }]) => ({
-      ...showReason(reason),
-      packets,
-      networkInterfaceCount: eniIds.size,
-    }))
-}
-
 function showReason(reason: ObservedReason) {
   const { direction, cause, ruleId = null, securityGroupId = null } = reason
   return { direction, cause, securityGroupRuleId: ruleId, securityGroupId }
@@ -147,10 +219,6 @@ function showFlow(eniId: string, flow: ObservedFlow): ObservedReport['flows'][nu
     firstTime,
     lastTime,
   }
-}
-
-function earlier(a: string | null, b: string): string {
-  return a === null || b < a ? b : a
 }
 
 function compare(a: string, b: string): number {
