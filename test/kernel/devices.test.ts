@@ -285,6 +285,17 @@ for (const { name, skip, device, carriedBy, make } of layerings) {
     assert.deepEqual(await accepted(outside, above.host), [openPort])
 
     const session = await converse('tcp', { client: outside, server: host, address: above.host, port: openPort })
+    if (carriedBy === undefined) {
+      // What is above passes the device below first, and is measured at both.
+      for (const each of ['eth0', device]) {
+        await eventually(async () => {
+          const counter = ['inet', 'ringwall-scrub', `eni-${each}/offered/tcp`]
+          const { stdout } = await wire.host.run('nft', ['list', 'counter', ...counter])
+          assert.match(stdout, /packets [1-9]/, each)
+          await arrives(session.client, session.server)
+        })
+      }
+    }
     await agent.replacePolicy(deviceDocument([below, eniOf(device, 'sg-shut')], [carrier, shut]))
     assert.equal(await arrives(session.client, session.server), false, 'the session is cut')
     assert.equal(await arrives(session.server, session.client), false, 'the session is cut')
