@@ -47,7 +47,11 @@ export function logConfig(log: Logger, outline: ConfigOutline, config: Config<Se
   for (const variable of config.unknownVariables) log.warn(variable, 'a variable of the environment is no setting')
 }
 
-export function shownSetting({ settings }: ConfigOutline, key: string, { given, value }: ReadSetting): string {
+export function shownSetting(
+  { settings }: Pick<ConfigOutline, 'settings'>,
+  key: string,
+  { given, value }: ReadSetting,
+): string {
   return shownText(settings[key]!, given, value)
 }
 

@@ -1,5 +1,5 @@
 /** Files that are never seen torn, and the folders they are in. */
-import { type FileHandle, lchown, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, type FileHandle, lchown, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** On disk whole before it takes the name, so a torn file is never read. For the eyes of the folder's owner alone. */
@@ -60,4 +60,34 @@ async function isFolder(path: string): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+/**
+ * Whether something can be written in a folder, or where it is missing, in the nearest above it that would have to take
+ * it. Nothing is written.
+ * @returns the folder that was looked at, and why it cannot; null where it can
+ */
+export async function findWritable(path: string): Promise<{ readonly there: string; readonly fault: string | null }> {
+  const there = await nearestFolder(path)
+  try {
+    await access(there, constants.W_OK | constants.X_OK)
+    return { there, fault: (await isFolder(there)) ? null : 'it is no directory' }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return { there, fault: writeFaults[code ?? ''] ?? message }
+  }
+}
+
+const writeFaults: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  )
+  const parent = dirname(path)
+  return isThere || parent === path ? path : nearestFolder(parent)
 }

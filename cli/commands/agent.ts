@@ -79,6 +79,8 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
   switch (word) {
     case 'run':
       return run(rest)
+    case 'check':
+      return check(rest, io)
     case 'join':
       return join(rest, io)
     case 'leave':
@@ -160,6 +162,11 @@ async function findStateDir(flags: { readonly 'state-dir'?: string; readonly con
   })
   const { values } = await loadServiceConfig(agentConfig, given)
   return values.stateDir ?? defaultStateDir
+}
+
+async function check(args: readonly string[], io: Io): Promise<number> {
+  const { checkAgent } = await import('../check/agent.ts')
+  return checkAgent(args, io)
 }
 
 async function join(args: readonly string[], io: Io): Promise<number> {

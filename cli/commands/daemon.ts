@@ -8,8 +8,9 @@ import { createLogger } from '../../common/log.ts'
 import { openServiceManager } from '../../common/sd-notify.ts'
 import { daemonConfig } from '../../daemon/config.ts'
 import { type Daemon, startDaemon } from '../../daemon/daemon.ts'
-import { type Command, InputError } from '../command.ts'
+import { type Command, InputError, type Io } from '../command.ts'
 import { faultsOf, loadServiceConfig, logConfig, reloadConfig } from '../service-config.ts'
+import { assertPair } from '../tls-pair.ts'
 
 const usage = `usage: ringwall daemon [run] [flags]
        ringwall daemon check [flags]    what holds, and whether it would start; changes nothing
@@ -32,8 +33,10 @@ export const command: Command = {
   run: dispatch,
 }
 
-async function dispatch(args: readonly string[]): Promise<number> {
-  return run(args[0] === 'run' ? args.slice(1) : args)
+async function dispatch(args: readonly string[], io: Io): Promise<number> {
+  if (args[0] !== 'check') return run(args[0] === 'run' ? args.slice(1) : args)
+  const { checkDaemon } = await import('../check/daemon.ts')
+  return checkDaemon(args.slice(1), io)
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -93,6 +96,11 @@ async function run(args: readonly string[]): Promise<number> {
 async function readTls(certificateFile: string | null, keyFile: string | null) {
   if (certificateFile === null || keyFile === null) return null
   const [certificate, key] = await Promise.all([readPem(certificateFile), readPem(keyFile)])
+  try {
+    assertPair(certificate, key)
+  } catch (error) {
+    throw new InputError([`Cannot serve with "${certificateFile}" and "${keyFile}": ${(error as Error).message}`])
+  }
   return { certificate, key }
 }
 

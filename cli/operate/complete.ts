@@ -52,7 +52,7 @@ async function ofNoun(
   if (only?.name === '') return ofVerb(only, rest, typed, env)
   const [name, ...words] = rest
   if (name === undefined)
-    return [...noun.verbs.map(verb => verb.name), ...(noun.name === 'agent' ? ['join', 'leave', 'run'] : [])]
+    return [...noun.verbs.map(verb => verb.name), ...(noun.name === 'agent' ? ['check', 'join', 'leave', 'run'] : [])]
   const verb = noun.verbs.find(each => each.name === name)
   return verb === undefined ? [] : ofVerb(verb, words, typed, env)
 }

@@ -1,8 +1,7 @@
 /** Values of settings that are more than their JSON type says, and how each is read. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { parseCidr } from '../../rules-compiler/address/cidr.ts'
-import type { Rescue } from '../../rules-compiler/model/policy.ts'
+import { type Cidr, parseCidr } from '../../rules-compiler/address/cidr.ts'
 import type { Format } from '../../rules-compiler/validate/formats.ts'
 import { isLoopback } from '../loopback.ts'
 import { parseCommand } from '../notify/command.ts'
@@ -65,7 +64,7 @@ function parseEndpoint(text: string): Endpoint | null {
   return isIP(address) === family && port <= 65_535 ? { address, port } : null
 }
 
-function parseRescue(text: string): Rescue | null {
+function parseRescue(text: string): { readonly source: Cidr; readonly port: number } | null {
   const [, inBrackets, plain, digits = ''] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
   const source = parseCidr(inBrackets ?? plain ?? '')
   const port = Number(digits)

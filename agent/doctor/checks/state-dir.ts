@@ -1,5 +1,5 @@
-import { access, constants, stat, statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { statfs } from 'node:fs/promises'
+import { findWritable } from '../../../common/files.ts'
 import { defineCheck } from '../check.ts'
 
 type Code = 'state-dir-not-writable' | 'disk-full' | 'disk-filling' | 'state-dir-missing' | 'state-dir'
@@ -44,11 +44,7 @@ export const stateDir = defineCheck<StateDirFacts, Code>({
     'state-dir': { severity: 'ok', means: 'It can be written, and there is room.', advice: '' },
   },
   async gather({ stateDir: path }) {
-    const there = await nearestFolder(path)
-    const fault = await access(there, constants.W_OK | constants.X_OK).then(
-      () => null,
-      (error: NodeJS.ErrnoException) => faults[error.code ?? ''] ?? error.message,
-    )
+    const { there, fault } = await findWritable(path)
     const { bavail, bsize, files, ffree } = await statfs(there)
     return { path, exists: there === path, fault, freeBytes: bavail * bsize, freeFiles: files === 0 ? null : ffree }
   },
@@ -62,18 +58,3 @@ export const stateDir = defineCheck<StateDirFacts, Code>({
     return [{ code: exists ? 'state-dir' : 'state-dir-missing', found: `${path}: ${room}` }]
   },
 })
-
-const faults: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EROFS: 'the file system is read-only',
-}
-
-/** The folder itself, or the one above it that would have to take it. */
-async function nearestFolder(path: string): Promise<string> {
-  const isThere = await stat(path).then(
-    () => true,
-    () => false,
-  )
-  const parent = dirname(path)
-  return isThere || parent === path ? path : nearestFolder(parent)
-}
