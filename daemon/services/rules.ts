@@ -140,7 +140,7 @@ export function revoke(
     })
   }
   const going = new Set(
-    permissions === undefined ? rulesById(group, securityGroupRuleIds ?? []) : rulesByContent(call, permissions),
+    permissions === undefined ? rulesById(group, securityGroupRuleIds ?? []) : rulesMeantBy(call, permissions),
   )
   return {
     writes: [writeGroup({ ...group, rules: group.rules.filter(rule => !going.has(rule)) })],
@@ -159,7 +159,8 @@ function rulesById(group: GroupDoc, ids: readonly string[]): readonly RuleDoc[] 
   return ids.map(id => byId.get(id)!)
 }
 
-function rulesByContent(call: GroupCall, permissions: readonly AskedPermission[]): readonly RuleDoc[] {
+/** Those of the group that say what is asked for, whatever their description. */
+export function rulesMeantBy(call: GroupCall, permissions: readonly AskedPermission[]): readonly RuleDoc[] {
   const wanted = readRules(call.group, askForAll(call, permissions))
   const byContent = new Map(call.group.rules.map(rule => [contentOf(rule), rule]))
   return wanted.flatMap(content => byContent.get(content) ?? [])

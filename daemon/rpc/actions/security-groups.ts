@@ -13,7 +13,7 @@ import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes
 
 const pages = { usual: 10, most: 100 }
 
-const groupId = coded('InvalidSecurityGroupId.Malformed', Type.String({ maxLength: 64 }))
+export const groupId = coded('InvalidSecurityGroupId.Malformed', Type.String({ maxLength: 64 }))
 export const groupName = coded(
   'InvalidSecurityGroupName.Malformed',
   Type.String({ pattern: '^\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' }),
