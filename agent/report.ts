@@ -14,6 +14,15 @@ export interface AgentHealth extends Health {
   /** Whether the kernel holds the policy last accepted. */
   readonly inForce: boolean
   readonly enis: readonly ReportedEni[]
+  /** When somebody else's change of our table was put right last, and who it was; null where none has been. */
+  readonly lastDrift: Drift | null
+}
+
+export interface Drift {
+  /** ISO 8601. */
+  readonly time: string
+  /** `nft (pid 4711)`; `unknown` where nobody can be named. */
+  readonly changedBy: string
 }
 
 export interface ReportedEni {
@@ -43,6 +52,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
   let heldBack: string | null = null
   /** The ENIs and directions that had to do without a stamp after the last run. */
   let unstampedBefore = ''
+  let lastDrift: Drift | null = null
   /** When the change was noticed that is not in force yet. */
   let pendingSinceMs: number | null = null
 
@@ -174,10 +184,9 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       const told = { cause, change: summary, seconds, nftSeconds, judgedAgain: plan.raised }
       if (drifted) {
         metrics.driftHealed.inc()
-        log.warn(
-          { ...told, changedBy: suspect || 'unknown' },
-          'somebody changed our table; it is as it should be again',
-        )
+        const changedBy = suspect || 'unknown'
+        lastDrift = { time: new Date().toISOString(), changedBy }
+        log.warn({ ...told, changedBy }, 'somebody changed our table; it is as it should be again')
       } else if (isSamePolicy && (cause === 'check' || cause === 'drift')) {
         log.info(told, 'kept in force')
       } else {
@@ -195,6 +204,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
         inForce,
         problems: [...reasons, ...(waiting ? [waitsFor] : [])],
         enis: eniStates(),
+        lastDrift,
       }
     },
   }

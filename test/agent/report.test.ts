@@ -48,6 +48,7 @@ interface Row {
   readonly problems?: readonly string[]
   /** `id state` of each ENI. */
   readonly enis?: readonly string[]
+  readonly changedBy?: string
   /** Samples without their prefix. */
   readonly metrics?: readonly string[]
   /** The last log line: its level and message. */
@@ -170,6 +171,7 @@ const rows: readonly Row[] = [
     healthy: true,
     inForce: true,
     enis: enforced,
+    changedBy: 'iptables-nft-re (pid 7)',
     metrics: ['drift_healed_total 1', 'resyncs_total{cause="drift"} 1'],
     log: 'warn somebody changed our table; it is as it should be again',
   },
@@ -193,7 +195,7 @@ const rows: readonly Row[] = [
 ]
 
 describe('the agent says after', () => {
-  for (const { name, steps, healthy, inForce, problems = [], enis = [], metrics = [], log } of rows) {
+  for (const { name, steps, healthy, inForce, problems = [], enis = [], changedBy, metrics = [], log } of rows) {
     test(name, async () => {
       const lines: { level: string; msg: string }[] = []
       const registry = createMetrics()
@@ -202,7 +204,8 @@ describe('the agent says after', () => {
         registry,
       )
       for (const step of steps) step(reporter)
-      const health = reporter.health()
+      const { lastDrift, ...health } = reporter.health()
+      assert.equal(lastDrift?.changedBy, changedBy)
       assert.deepEqual(
         { ...health, enis: health.enis.map(({ id, state }) => `${id} ${state}`) },
         { healthy, inForce, problems, enis },

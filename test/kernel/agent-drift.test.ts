@@ -1,5 +1,6 @@
 /** Whatever somebody else does to Ringwall's table, a running agent puts right within a second and says who it was. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { createNamespace, type Namespace } from '../../lab/netns.ts'
@@ -106,6 +107,35 @@ for (const { name, text, unnamed = false } of deeds) {
     assert.ok(tookMs < 1000, `put right ${Math.round(tookMs)} ms after`)
     assert.match(healed.changedBy!, unnamed ? /^(unknown|nft \(pid \d+\))$/ : /^nft \(pid \d+\)$/)
   })
+}
+
+/** Whoever changes rules by nft's library, as firewalld does, is a process of its own name. */
+const libraryUser = `
+import ctypes, sys
+nft = ctypes.CDLL('libnftables.so.1')
+nft.nft_ctx_new.restype = ctypes.c_void_p
+sys.exit(nft.nft_run_cmd_from_buffer(ctypes.c_void_p(nft.nft_ctx_new(0)), sys.argv[1].encode()))
+`
+
+test('a program that changes rules by the library is named by its own name', {
+  skip: needsKernel || needsLibrary(),
+}, async () => {
+  const before = await listTable(namespace, { stamps: false })
+  const from = agent.log.length
+  const deed = 'add rule inet ringwall eni-1/ingress accept'
+  const { stdout } = await namespace.run('python3', [
+    '-c',
+    `import os; print(os.getpid(), flush=True)\n${libraryUser}`,
+    deed,
+  ])
+  const healed = await agent.line(isHealed, { from })
+  assert.match(healed.changedBy!, new RegExp(`^python3?[.\\d]* \\(pid ${stdout.trim()}\\)$`))
+  await eventually(async () => assert.deepEqual(await listTable(namespace, { stamps: false }), before))
+})
+
+function needsLibrary(): string | false {
+  const { status } = spawnSync('python3', ['-c', "import ctypes; ctypes.CDLL('libnftables.so.1')"])
+  return status === 0 ? false : 'needs python3 and libnftables'
 }
 
 test('a table that is deleted again and again is back within a second each time', { skip: needsKernel }, async () => {
