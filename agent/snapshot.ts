@@ -3,21 +3,27 @@ import { deleteTable } from '../rules-compiler/nft/commands.ts'
 import { diff, type Transactions } from '../rules-compiler/nft/diff.ts'
 import { type ActualRuleset, readRuleset } from '../rules-compiler/nft/read-ruleset.ts'
 import { tableFamily, tableName } from '../rules-compiler/nft/ruleset.ts'
-import type { Nft } from './nft/nft.ts'
+import type { Nft, NftObject } from './nft/nft.ts'
 import { commit } from './reconcile/commit.ts'
 import { listLinks } from './watch/links.ts'
 
 export interface Snapshot {
-  readonly existed: boolean
+  /** As nft listed it; null where there was none. */
+  readonly objects: readonly NftObject[] | null
   /** Makes the kernel as it was when the snapshot was taken. */
   readonly restore: () => Promise<void>
 }
 
 export async function takeSnapshot(nft: Nft, jsonCtTimeout: boolean): Promise<Snapshot> {
-  const before = await readTable(nft)
+  return snapshotOf(await nft.list(tableFamily, tableName), nft, jsonCtTimeout)
+}
+
+/** The same of a listing that was kept. */
+export function snapshotOf(objects: Snapshot['objects'], nft: Nft, jsonCtTimeout: boolean): Snapshot {
   return {
-    existed: before !== null,
+    objects,
     async restore() {
+      const before = objects && (await readListing(objects))
       for (let complete = false; !complete; ) {
         const transactions = way(await readTable(nft), before)
         await commit(nft, transactions, jsonCtTimeout)
@@ -29,7 +35,10 @@ export async function takeSnapshot(nft: Nft, jsonCtTimeout: boolean): Promise<Sn
 
 export async function readTable(nft: Nft): Promise<ActualRuleset | null> {
   const objects = await nft.list(tableFamily, tableName)
-  if (objects === null) return null
+  return objects && readListing(objects)
+}
+
+async function readListing(objects: readonly NftObject[]): Promise<ActualRuleset> {
   const links = await listLinks()
   return readRuleset(objects, new Map(links.map(link => [link.name, link.index])))
 }

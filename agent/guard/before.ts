@@ -6,7 +6,7 @@ import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import { readIr } from '../last-good.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { ReconcileLoop } from '../reconcile/loop.ts'
-import { readTable, takeSnapshot } from '../snapshot.ts'
+import { readTable, type Snapshot, snapshotOf, takeSnapshot } from '../snapshot.ts'
 import type { StateDir } from '../state-dir.ts'
 
 export type Before =
@@ -14,7 +14,7 @@ export type Before =
   /** No table stood. */
   | { readonly kind: 'nothing' }
   /** A table stood whose policy is not known. */
-  | { readonly kind: 'table'; readonly restore: () => Promise<void> }
+  | { readonly kind: 'table'; readonly snapshot: Snapshot }
 
 export interface BeforeParts {
   readonly loop: Pick<ReconcileLoop, 'setPolicy' | 'forget' | 'settled'>
@@ -30,13 +30,21 @@ export interface BeforeParts {
 export async function findBefore({ nft, jsonCtTimeout, stateDir, rescue }: BeforeParts): Promise<Before> {
   const kept = await keptPolicy(stateDir, rescue)
   if (kept !== null) return kept
-  const { existed, restore } = await takeSnapshot(nft, jsonCtTimeout)
-  return existed ? { kind: 'table', restore } : { kind: 'nothing' }
+  const snapshot = await takeSnapshot(nft, jsonCtTimeout)
+  return snapshot.objects === null ? { kind: 'nothing' } : { kind: 'table', snapshot }
 }
 
-/** As it was noted when the trial began. */
-export async function recallBefore(kind: 'nothing' | 'policy', parts: BeforeParts): Promise<Before> {
-  return kind === 'nothing' ? { kind } : findBefore(parts)
+/** As it was noted when the trial began. @param table  what `tableOf` gave then */
+export async function recallBefore(kind: Before['kind'], table: string | null, parts: BeforeParts): Promise<Before> {
+  if (kind === 'nothing') return { kind }
+  if (kind === 'policy' || table === null) return findBefore(parts)
+  const { nft, jsonCtTimeout } = parts
+  return { kind, snapshot: snapshotOf(JSON.parse(table), nft, jsonCtTimeout) }
+}
+
+/** What must be kept of it, besides what is on disk anyway; null for nothing. */
+export function tableOf(before: Before): string | null {
+  return before.kind === 'table' ? JSON.stringify(before.snapshot.objects) : null
 }
 
 export async function putBack(before: Before, { loop, nft }: BeforeParts): Promise<void> {
@@ -47,7 +55,7 @@ export async function putBack(before: Before, { loop, nft }: BeforeParts): Promi
   }
   loop.forget()
   await loop.settled()
-  if (before.kind === 'table') await before.restore()
+  if (before.kind === 'table') await before.snapshot.restore()
   else if ((await readTable(nft)) !== null) await nft.apply([deleteTable])
 }
 

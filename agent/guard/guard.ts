@@ -12,7 +12,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { Outcome, ReconcileLoop } from '../reconcile/loop.ts'
 import type { Reporter } from '../report.ts'
 import type { StateDir } from '../state-dir.ts'
-import { type Before, type BeforeParts, findBefore, judgedBy, putBack, recallBefore } from './before.ts'
+import { type Before, type BeforeParts, findBefore, judgedBy, putBack, recallBefore, tableOf } from './before.ts'
 import { LockoutError } from './error.ts'
 import { takesNothing } from './judge.ts'
 import { fingerprintOf, type KeptGuard, readKeptGuard, writeKeptGuard } from './kept-guard.ts'
@@ -112,7 +112,7 @@ export class Guard {
       return
     }
     log.warn({ cuts: trial.cuts }, 'the agent was ended during a trial; the policy on trial is taken back')
-    await putBack(await recallBefore(trial.before, this.#beforeParts), this.#beforeParts)
+    await putBack(await recallBefore(trial.before, trial.table, this.#beforeParts), this.#beforeParts)
     const { fingerprint, cuts } = trial
     const refused = { fingerprint, cuts, reason: 'the agent was ended during the trial', atMs: Date.now() }
     await this.#keep(seconds === 0 ? nothingKept : { trial: null, refused })
@@ -220,7 +220,7 @@ export class Guard {
         before: judgedBy(before),
         sessions,
         isLed: way !== null,
-        isReached: way !== null && (way.connected || this.#kept.trial?.before === 'nothing'),
+        isReached: way !== null && (way.connected || (this.#kept.trial !== null && before.kind !== 'policy')),
       })
       if (this.#isRefusedAgain(policy, demand)) this.#tellRefused(this.#kept.refused!.reason)
       else if (isTrialNeeded(demand))
@@ -237,7 +237,7 @@ export class Guard {
   async #before(): Promise<Before> {
     if (this.#enforced !== null) return { kind: 'policy', ir: this.#enforced }
     const { trial } = this.#kept
-    return trial === null ? findBefore(this.#beforeParts) : recallBefore(trial.before, this.#beforeParts)
+    return trial === null ? findBefore(this.#beforeParts) : recallBefore(trial.before, trial.table, this.#beforeParts)
   }
 
   #isRefusedAgain(policy: PolicyIr, demand: Demand): boolean {
@@ -275,8 +275,8 @@ export class Guard {
     // What stands must be on disk before, and what is on trial not until it is confirmed.
     await onDisk()
     const fingerprint = fingerprintOf(policy)
-    const kind = before.kind === 'nothing' ? 'nothing' : 'policy'
-    const kept = { fingerprint, cuts: textsOf(demand.cuts), before: kind, isRisky: isRisky(demand) } as const
+    const cuts = textsOf(demand.cuts)
+    const kept = { fingerprint, cuts, before: before.kind, table: tableOf(before), isRisky: isRisky(demand) }
     await this.#keep({ trial: kept, refused: null })
     this.#trial = trial
     metrics.onTrial.set(1)

@@ -17,8 +17,10 @@ export interface KeptGuard {
 export interface KeptTrial {
   readonly fingerprint: string
   readonly cuts: readonly string[]
-  /** What stood before: `policy` is the last good one on disk. */
-  readonly before: 'nothing' | 'policy'
+  /** What stood before: `policy` is the last good one on disk, `table` one that is in `table`. */
+  readonly before: 'nothing' | 'policy' | 'table'
+  /** As nft listed it, JSON. */
+  readonly table: string | null
   /** It may well fail: then it does not outlive the agent. */
   readonly isRisky: boolean
 }
@@ -39,7 +41,8 @@ const read = objectOf<KeptGuard>({
     objectOf<KeptTrial>({
       fingerprint: text,
       cuts: listOf(text),
-      before: oneOf(['nothing', 'policy']),
+      before: oneOf(['nothing', 'policy', 'table']),
+      table: orNull(text),
       isRisky: truth,
     }),
   ),

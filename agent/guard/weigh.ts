@@ -24,11 +24,11 @@ export interface Circumstances {
 /**
  * A file that cuts an administrator off may be a slip of whoever sits in that very session; what a daemon says was
  * asked for by an operator who sits elsewhere, and is undone there as long as the daemon is reached. Only on a host
- * that had no ruleset before nobody can be taken to know yet who works there.
+ * that had no policy before, whatever ruleset of somebody's stands there, nobody can be taken to know yet who works there.
  */
 export function weigh(policy: PolicyIr, { before, sessions, isLed, isReached }: Circumstances): Demand {
   const cuts = findCuts(before, policy, sessions)
-  const isFirst = before === 'nothing'
+  const isFirst = before === 'nothing' || before === 'unknown'
   return {
     cuts,
     needsDaemon: isReached && (isFirst || cuts.length > 0),

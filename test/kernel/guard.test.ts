@@ -155,6 +155,24 @@ test('an agent that is killed during the trial takes the policy back when it sta
   await accepts(network, [7000])
 })
 
+test('so is a table that somebody else had loaded before', { skip: needsKernel }, async () => {
+  const policyPath = join(folder, 'policy.json')
+  await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
+  assert.equal((await ringwall('apply', policyPath)).exitCode, 0)
+  const shell = await openShell(network)
+  await writeFile(policyPath, JSON.stringify(acceptingPorts(7001)))
+  {
+    await using agent = await startLed(null, { policyPath })
+    await agent.line(isTrial)
+    await accepts(network, [7001])
+    await agent.kill()
+  }
+  await using next = await startLed(null, { policyPath, awaitInForce: false })
+  await next.line(isRefused)
+  await accepts(network, [7000])
+  assert.ok(await works(shell))
+})
+
 test('an agent that is stopped during the trial takes the policy back before', { skip: needsKernel }, async () => {
   const agent = await startLed(acceptingPorts(7000))
   const shell = await openShell(network)

@@ -21,13 +21,20 @@ const leaders = {
 } as const
 
 /** Who leads, what stood, the policy; then what it waits for, and whether it outlives the agent. */
-const rows: readonly (readonly [keyof typeof leaders, 'nothing' | 'open', keyof typeof policies, string])[] = [
+const rows: readonly (readonly [
+  keyof typeof leaders,
+  'nothing' | 'unknown' | 'open',
+  keyof typeof policies,
+  string,
+])[] = [
   ['a file', 'nothing', 'open', 'nothing'],
   ['a file', 'nothing', 'without SSH', 'a person, risky'],
   ['a file', 'open', 'open', 'nothing'],
   ['a file', 'open', 'without SSH', 'a person, risky'],
   ['a daemon', 'nothing', 'open', 'the daemon'],
   ['a daemon', 'nothing', 'without SSH', 'the daemon, a person, risky'],
+  ['a daemon', 'unknown', 'open', 'the daemon'],
+  ['a daemon', 'unknown', 'without SSH', 'the daemon, a person, risky'],
   ['a daemon', 'open', 'open', 'nothing'],
   ['a daemon', 'open', 'without SSH', 'the daemon'],
   ['a daemon', 'open', 'without a way out', 'the daemon, risky'],
