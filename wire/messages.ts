@@ -87,7 +87,8 @@ export type ToDaemon =
   | { readonly type: 'ddos-samples'; readonly samples: readonly DdosSample[] }
   /**
    * What its observed ENIs would have dropped; those that are left out are not observed. Whole each time, at most every
-   * `observedReportMs`, and once more without ENIs when none is observed any more.
+   * `observedReportMs`, and once more without ENIs when none is observed any more. Daemons from before it refuse it, and
+   * have none observed: it is sent only where one is or was.
    */
   | { readonly type: 'observed'; readonly enis: readonly ObservedEni[] }
   /** Asks for a certificate for a new key. */

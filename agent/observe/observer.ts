@@ -1,6 +1,6 @@
 /**
  * Keeps the book of observed ENIs: has the counters read now and then, writes it to disk, and tells the daemon. While no
- * ENI is observed it does nothing but tell a daemon so, once for each connection.
+ * ENI is observed it does nothing, and tells a daemon so once, where that has heard of one.
  */
 import type { Logger } from '../../common/log.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
@@ -36,8 +36,8 @@ export class Observer {
   #reading: Promise<void> | null = null
   #readAgainAtMs = Number.NEGATIVE_INFINITY
   #keptAtMs = performance.now()
-  /** To which connection nothing has to be said, because no ENI is observed and it knows. */
-  #toldNone: string | null = null
+  /** Which connection was told of an observed ENI, and not yet that there is none any more. */
+  #told: string | null = null
 
   private constructor(options: ObserverOptions) {
     this.#options = options
@@ -85,8 +85,9 @@ export class Observer {
     }
     const to = connection()
     if (to === null || this.#policy === null) return
-    if (this.#book.isEmpty && this.#toldNone === to) return
-    this.#toldNone = this.#book.isEmpty ? to : null
+    // A daemon from before there was something to observe takes no such message: only one that has ENIs observed gets it.
+    if (this.#book.isEmpty && this.#told !== to) return
+    this.#told = this.#book.isEmpty ? null : to
     send({ type: 'observed', enis: withinObservedLimits(this.#book.report()) })
   }
 
