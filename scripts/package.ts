@@ -67,7 +67,7 @@ if (values.only !== 'npm') {
     })),
   )
 }
-if (values.only !== 'debian') made.push(await buildNpmPackage({ project, folder, version, app, copyright }))
+if (values.only !== 'debian') made.push(await buildNpmPackage({ project, folder, version, epoch, app, copyright }))
 for (const file of made) {
   const mebibytes = ((await stat(file)).size / 1024 / 1024).toFixed(1)
   console.log(`${mebibytes.padStart(6)} MiB  ${relative(process.cwd(), file)}`)

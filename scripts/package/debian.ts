@@ -1,11 +1,12 @@
 /** Debian packages: what is in them, laid out as on a host, and packed. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmod, cp, lutimes, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import type { ManPage } from './man-pages.ts'
+import { settle } from './settle.ts'
 
 const run = promisify(execFile)
 
@@ -179,7 +180,7 @@ class Tree {
       const script = await readIfThere(from(each))
       if (script !== null) await this.write(`DEBIAN/${each}`, script, 0o755)
     }
-    await this.#settle(this.#root)
+    await settle(this.#root, epoch)
 
     const file = join(folder, `${name}_${version}_${this.#architecture}.deb`)
     await run('dpkg-deb', ['--root-owner-group', '-Zxz', `-z${compression}`, '--build', this.#root, file], {
@@ -194,21 +195,6 @@ class Tree {
     const entries = await readdir(this.#root, { recursive: true, withFileTypes: true })
     const files = entries.filter(entry => entry.isFile())
     return files.map(({ parentPath, name }) => join(parentPath, name).slice(this.#root.length + 1)).sort()
-  }
-
-  /** Whoever builds, and whenever: the same modes and times. */
-  async #settle(path: string): Promise<void> {
-    const { epoch } = this.#options
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      const inner = join(path, entry.name)
-      if (entry.isDirectory()) await this.#settle(inner)
-      else {
-        if (entry.isFile()) await chmod(inner, ((await stat(inner)).mode & 0o100) === 0 ? 0o644 : 0o755)
-        await lutimes(inner, epoch, epoch)
-      }
-    }
-    await chmod(path, 0o755)
-    await lutimes(path, epoch, epoch)
   }
 }
 

@@ -3,11 +3,14 @@ import { execFile } from 'node:child_process'
 import { chmod, copyFile, cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { settle } from './settle.ts'
 
 export interface NpmOptions {
   readonly project: string
   readonly folder: string
   readonly version: string
+  /** Seconds since 1970. */
+  readonly epoch: number
   readonly app: string
   readonly copyright: string
 }
@@ -36,7 +39,8 @@ fi
 `
 
 /** @returns the path of the package */
-export async function buildNpmPackage({ project, folder, version, app, copyright }: NpmOptions): Promise<string> {
+export async function buildNpmPackage(options: NpmOptions): Promise<string> {
+  const { project, folder, version, epoch, app, copyright } = options
   const root = join(folder, 'npm')
   await cp(app, root, { recursive: true })
   const own = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'))
@@ -55,6 +59,7 @@ export async function buildNpmPackage({ project, folder, version, app, copyright
     ...['README.md', 'LICENSE', 'CHANGELOG.md'].map(file => copyFile(join(project, file), join(root, file))),
   ])
   await chmod(join(root, 'ringwall'), 0o755)
+  await settle(root, epoch)
   const { stdout } = await promisify(execFile)('npm', ['pack', '--silent', '--pack-destination', folder, root])
   return join(folder, stdout.trim())
 }
