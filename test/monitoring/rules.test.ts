@@ -392,6 +392,24 @@ const rows: readonly Row[] = [
     fires: ['RingwallAgentsBehind'],
   },
   {
+    name: 'hosts that are open',
+    at: 5,
+    series: { [`ringwall_daemon_open_hosts{${daemon}}`]: '0x2 1x20' },
+    fires: ['RingwallHostsOpen'],
+  },
+  {
+    name: 'interfaces that are observed for days',
+    at: 4330,
+    series: { [`ringwall_daemon_observed_network_interfaces{${daemon}}`]: '0x2 5x4400' },
+    fires: ['RingwallObservedForLong'],
+  },
+  {
+    name: 'interfaces that are tried for a day',
+    at: 4330,
+    series: { [`ringwall_daemon_observed_network_interfaces{${daemon}}`]: '5x1440 0x4400' },
+    fires: [],
+  },
+  {
     name: 'an agent that was away for too long',
     at: 30,
     series: { [`ringwall_daemon_connections_refused_total{${daemon},reason="expired"}`]: '0x5 0+1x40' },
