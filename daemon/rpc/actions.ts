@@ -1,5 +1,6 @@
 /** Every action of the RPC API. */
 import type { RpcAction } from './action.ts'
+import { ramActions } from './actions/ram.ts'
 import { regionActions } from './actions/regions.ts'
 import { ruleActions } from './actions/rules.ts'
 import { securityGroupActions } from './actions/security-groups.ts'
@@ -9,5 +10,6 @@ export const rpcActions: readonly RpcAction[] = [
   ...regionActions,
   ...securityGroupActions,
   ...ruleActions,
+  ...ramActions,
   ...stsActions,
 ]
