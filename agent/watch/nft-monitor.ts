@@ -1,8 +1,11 @@
 /**
- * Tells of every change of the network namespace's nftables rules, ours and others'. The text monitor prints one
- * generation line a transaction, with the process that made it; it leaves out elements of concatenated interval sets
- * and the JSON monitor has no such line, so the line is taken as the sign to look, and what changed is found by reading.
+ * Tells of every change of the network namespace's nftables rules, ours and others': one line a transaction, with the
+ * process that made it, and one for each table that it touches. What changed is found by reading.
+ *
+ * A program of our own prints them (nft-generations.pl says why) where perl is installed, otherwise `nft monitor`, which
+ * leaves out elements of concatenated interval sets.
  */
+import { join } from 'node:path'
 import type { CommandPrefix } from '../../common/exec.ts'
 import { type Watch, watchLines } from './line-watch.ts'
 
@@ -20,8 +23,8 @@ export interface Generation {
 export interface GenerationWatchOptions {
   readonly prefix?: CommandPrefix
   /**
-   * `inet t`: generations tell which of them they have something to do with. Elements of concatenated interval sets are
-   * left out by the monitor: a table that has some may be changed without being told of.
+   * `inet t`: generations tell which of them they have something to do with. Without perl, elements of concatenated interval
+   * sets are left out: a table that has some may be changed without being told of.
    */
   readonly watchedTables?: readonly string[]
   readonly onGeneration: (generation: Generation) => void
@@ -33,6 +36,9 @@ export interface GenerationWatchOptions {
 
 /** NETLINK_NETFILTER and NFNLGRP_NFTABLES. */
 const netlink = { protocol: 12, group: 7 } as const
+const program = join(import.meta.dirname, 'nft-generations.pl')
+/** The shell becomes the one or the other, so that its pid is the listener's. */
+const listener = ['sh', '-c', 'command -v perl >/dev/null && exec perl "$0"; exec nft monitor', program]
 const generationLine = /^# new generation (\d+) by process (\d+) \((.*)\)$/
 /** The kernel's buffer for the monitor overran (ENOBUFS); the monitor goes on by itself. */
 const lossLine = /^# ERROR: We lost some netlink events/
@@ -48,7 +54,7 @@ export function watchGenerations({
   const touched = new Set<string>()
   const names = (line: string, table: string) => line.includes(`${table} `) || line.endsWith(table)
   return watchLines({
-    command: [...prefix, 'nft', 'monitor'],
+    command: [...prefix, ...listener],
     netlink,
     onLine(line) {
       // Every element added is a line too: the first character sorts those out.

@@ -5,11 +5,11 @@
  *   lib/ringwall.js            the command line; each command is a file of its own and loaded when it is asked for
  *   lib/agent.cjs, daemon.cjs  the services, each one file: nothing of the one is loaded by the other
  *   lib/worker.cjs, peer.js    what they start beside them
- *   lib/nflog.pl, migrations,
+ *   lib/*.pl, migrations,
  *   static                     what they read; the page of the REST API looks for its files in two places
  */
 import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type BuildOptions, build, type Metafile } from 'esbuild'
 
 /** One file that is compiled at once, without modules to be looked for, takes the least memory. */
@@ -68,8 +68,9 @@ export async function bundle(project: string, folder: string, version: string): 
     }),
   ])
   await cp(join(project, 'daemon/store/migrations'), join(lib, 'migrations'), { recursive: true })
-  await copyFile(join(project, 'agent/logs/nflog.pl'), join(lib, 'nflog.pl'))
-  await copyFile(join(project, 'agent/logs/nflog.pl'), join(lib, 'nflog.pl'))
+  for (const program of ['logs/nflog.pl', 'watch/nft-generations.pl']) {
+    await copyFile(join(project, 'agent', program), join(lib, basename(program)))
+  }
   const ui = join(project, 'node_modules/@fastify/swagger-ui/static')
   await Promise.all([mkdir(join(folder, 'static')), mkdir(join(lib, 'static'))])
   for (const file of uiFiles) await copyFile(join(ui, file), join(folder, 'static', file))
