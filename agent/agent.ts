@@ -173,7 +173,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (generation.touched?.includes(watched.scrubbing)) scrubDrift.noteGeneration(generation)
       },
       onGap: lookAtTables,
-      onDown: reason => log.warn({ reason }, 'nft monitor ended and is started again'),
+      onDown(reason) {
+        log.warn({ reason }, 'nft monitor ended and is started again')
+        // nft 1.0.6 crashes when the whole table goes: not a moment is to be lost until it hears again.
+        lookAtTables()
+      },
     })
     stops.unshift(() => generations.close())
     const links = watchLinks({
