@@ -18,7 +18,7 @@ const roots = join(cache, 'systemd-root')
 const nspawn = join(cache, 'debian/systemd-container/usr/bin/systemd-nspawn')
 
 /** What the program needs of the project, at the place where packages put it. */
-const program = ['agent', 'cli', 'common', 'daemon', 'data', 'rules-compiler', 'wire', 'lab', 'scripts', 'systemd']
+const sources = ['agent', 'cli', 'common', 'daemon', 'data', 'rules-compiler', 'wire', 'lab', 'scripts', 'systemd']
 const programFiles = ['ringwall', 'package.json', 'package-lock.json']
 /** Large, and for developers. */
 const leftOut = [
@@ -53,9 +53,14 @@ interface Machine {
 export interface ContainerOptions {
   /** One of those that scripts/systemd-root.sh makes. */
   readonly root: RootName
+  /** What is installed beforehand: the sources, where packages put the program; they, if left out. */
+  readonly program?: 'sources' | 'none'
 }
 
 export type RootName = 'bookworm' | 'bookworm-firewalls'
+
+/** Of commands inside: nothing of this machine's. */
+const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8']
 
 const namePrefix = 'ringwall'
 let serial = 0
@@ -97,12 +102,12 @@ function reasonAgainstRoot(root: RootName): string | false {
 export async function startContainer(
   namespace: Namespace,
   prepare: (root: string) => void,
-  { root }: ContainerOptions = { root: 'bookworm' },
+  { root, program = 'sources' }: ContainerOptions = { root: 'bookworm' },
 ): Promise<Container> {
   const layer = await makeLayer(namespace, root)
   let machine: Machine
   try {
-    install(layer.view)
+    if (program === 'sources') install(layer.view)
     prepare(layer.view)
     machine = await boot()
   } catch (error) {
@@ -147,7 +152,13 @@ export async function startContainer(
       machine = await boot()
     },
     async [Symbol.asyncDispose]() {
-      await off()
+      // Nothing in it is kept. Its first process ends with systemd-nspawn, and all others with that one.
+      const { child } = machine
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = once(child, 'exit')
+        child.kill('SIGKILL')
+        await gone
+      }
       await layer[Symbol.asyncDispose]()
     },
   }
@@ -155,7 +166,7 @@ export async function startContainer(
   function inside(leader: number, command: string, args: readonly string[], options?: RunOptions) {
     return namespace.run(
       'nsenter',
-      ['-t', String(leader), '-m', '-u', '-i', '-p', '-C', '-r', '-w', command, ...args],
+      ['-t', String(leader), '-m', '-u', '-i', '-p', '-C', '-r', '-w', 'env', '-i', ...environment, command, ...args],
       options,
     )
   }
@@ -202,7 +213,11 @@ async function makeLayer(namespace: Namespace, root: RootName): Promise<Layer> {
     },
     async [Symbol.asyncDispose]() {
       await keeper.close()
-      for (const group of groups) removeFolders(group)
+      // The kernel takes a moment to end all that was in them.
+      for (let attempt = 0; attempt < 20 && groups.some(existsSync); attempt += 1) {
+        if (attempt > 0) await sleep(50)
+        for (const group of groups) removeFolders(group)
+      }
       rmdirSync(layers)
     },
   }
@@ -249,7 +264,7 @@ function install(view: string): void {
     execFileSync('cp', ['-R', '--no-dereference', ...from, to])
   }
   copy(
-    [...program, ...programFiles].map(each => join(project, each)),
+    [...sources, ...programFiles].map(each => join(project, each)),
     target,
   )
   const modules = readdirSync(join(project, 'node_modules')).filter(each => !leftOut.includes(each))

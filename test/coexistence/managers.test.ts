@@ -1,0 +1,191 @@
+/**
+ * The firewall managers of Debian beside an agent that runs as a service: each started, reloaded, restarted and stopped,
+ * with somebody outside who knocks all the time. docs/coexistence.md says what comes of it.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { needsFirewalls, writeIn } from '../support/container.ts'
+import { type FirewallHost, type Gap, ports, secondAddress, startFirewallHost } from '../support/firewall-host.ts'
+import { addresses } from '../support/host-network.ts'
+import { converse, eventually } from '../support/sessions.ts'
+
+/** Bans by nftables, as Debian sets it up, and finds nothing by itself. */
+const jail = `
+[DEFAULT]
+backend = polling
+[sshd]
+enabled = false
+[knock]
+enabled = true
+filter = knock
+logpath = /var/log/knock.log
+port = ${ports.open}
+banaction = nftables-multiport
+`
+
+let host: FirewallHost
+/** Begun before any of them has come. */
+let session: Awaited<ReturnType<typeof converse>>
+
+before(async () => {
+  if (needsFirewalls !== false) return
+  host = await startFirewallHost(root => {
+    writeIn(root, 'etc/fail2ban/jail.local', jail)
+    writeIn(root, 'etc/fail2ban/filter.d/knock.conf', '[Definition]\nfailregex = ^knock <HOST>$\n')
+    writeIn(root, 'var/log/knock.log', '')
+  })
+  session = await converse('tcp', {
+    client: host.outside,
+    server: host.host,
+    address: addresses.host.ip,
+    port: ports.open,
+  })
+})
+
+after(() => host?.[Symbol.asyncDispose]())
+
+function sessionLives(): Promise<boolean> {
+  return session.client.ask(`still there ${performance.now()}`, 3000)
+}
+
+/** Nothing of ours is made anew, nothing forbidden is answered, and sessions go on. */
+async function leavesOursAlone(deed: string): Promise<void> {
+  const before = await host.ownTable()
+  const gap = await host.watchGap(() => host.sh(deed))
+  assert.equal(await host.ownTable(), before, deed)
+  assert.equal(gap.answers, 0, deed)
+  assert.equal(await host.knock(ports.closed), 'ETIMEDOUT', deed)
+  assert.ok(await sessionLives(), deed)
+}
+
+/** The whole of ours goes and comes back. */
+async function isPutBackAfter(t: TestContext, deed: string, change: () => Promise<unknown>): Promise<void> {
+  const told = (await host.agentLog()).length
+  const gap = await host.watchGap(change)
+  t.diagnostic(tellGap(deed, gap))
+  await eventually(async () => {
+    const lines = (await host.agentLog()).slice(told)
+    const healed = lines.find(({ msg }) => msg === 'somebody changed our table; it is as it should be again')
+    assert.match(healed?.changedBy ?? 'no such line', /^(unknown|nft \(pid \d+\)( or .*)?)$/)
+  }, 10_000)
+  assert.equal(await host.knock(ports.open), 'accepted')
+  assert.equal(await host.knock(ports.closed), 'ETIMEDOUT')
+  assert.ok(await sessionLives())
+}
+
+const tellGap = (deed: string, { answers, ms }: Gap) =>
+  `${deed}: ${answers} forbidden packets answered, within ${ms} ms`
+
+describe('beside', { skip: needsFirewalls }, () => {
+  test('firewalld: its reject is final, its accept opens nothing, and it leaves our table alone', async () => {
+    await leavesOursAlone('systemctl start firewalld')
+    assert.equal(await host.knock(ports.open), 'EHOSTUNREACH')
+    await host.sh(`firewall-cmd --permanent --add-port=${ports.open}/tcp --add-port=${ports.closed}/tcp`)
+    await leavesOursAlone('firewall-cmd --reload')
+    assert.equal(await host.knock(ports.open), 'accepted')
+    await leavesOursAlone('firewall-cmd --complete-reload')
+    await leavesOursAlone('systemctl restart firewalld')
+    const findings = await host.doctor()
+    assert.match(findings.get('found-firewalld') ?? '', /firewalld/)
+    assert.match(findings.get('foreign-chains') ?? '', /firewalld/)
+    await leavesOursAlone('systemctl stop firewalld')
+    assert.equal(await host.knock(ports.open), 'accepted')
+  })
+
+  test('firewalld and the agent, restarted at once again and again', async () => {
+    const both = 'systemctl restart firewalld & systemctl restart ringwall-agent & wait'
+    const gap = await host.watchGap(async () => {
+      for (let count = 0; count < 3; count += 1) await host.sh(both)
+    })
+    assert.equal(gap.answers, 0)
+    assert.equal(await host.container.property('ringwall-agent.service', 'ActiveState'), 'active')
+    assert.equal(await host.container.property('firewalld.service', 'ActiveState'), 'active')
+    assert.equal(await host.knock(ports.open), 'accepted')
+    assert.equal(await host.knock(ports.closed), 'ETIMEDOUT')
+    assert.ok(await sessionLives())
+    await host.sh('systemctl stop firewalld')
+  })
+
+  test('ufw: its drop is final, its allow opens nothing, and it leaves our table alone', async () => {
+    await leavesOursAlone('ufw --force enable')
+    assert.equal(await host.knock(ports.open), 'ETIMEDOUT')
+    await host.sh(`ufw allow ${ports.open}/tcp && ufw allow ${ports.closed}/tcp`)
+    assert.equal(await host.knock(ports.open), 'accepted')
+    await leavesOursAlone('ufw reload')
+    const findings = await host.doctor()
+    assert.match(findings.get('found-ufw') ?? '', /ufw/)
+    assert.match(findings.get('foreign-drop-policy') ?? '', /ip filter INPUT/)
+    await leavesOursAlone('ufw disable')
+    assert.equal(await host.knock(ports.open), 'accepted')
+  })
+
+  test('iptables of nftables: flushed, and restored from nothing', async () => {
+    await leavesOursAlone('iptables -F; iptables -X; iptables -t nat -F; iptables -P INPUT ACCEPT; ip6tables -F')
+    await leavesOursAlone('printf "*filter\\nCOMMIT\\n" | iptables-restore')
+  })
+
+  test('iptables of old: what nft cannot see drops all the same', async () => {
+    await leavesOursAlone(`iptables-legacy -I INPUT -p tcp --dport ${ports.open} -m state --state NEW -j DROP`)
+    await host.sh(`iptables-legacy -I INPUT -p tcp --dport ${ports.closed} -j ACCEPT`)
+    assert.equal(await host.knock(ports.open), 'ETIMEDOUT')
+    assert.equal(await host.knock(ports.closed), 'ETIMEDOUT')
+    const findings = await host.doctor()
+    assert.ok(findings.has('legacy-iptables'), [...findings.keys()].join())
+    await leavesOursAlone('iptables-legacy -F')
+    assert.equal(await host.knock(ports.open), 'accepted')
+  })
+
+  test('fail2ban: who is banned stays out, others come in, and it leaves our table alone', async () => {
+    await leavesOursAlone('systemctl start fail2ban')
+    await eventually(() => host.sh('fail2ban-client status knock'), 20_000)
+    await host.sh(`fail2ban-client set knock banip ${addresses.outside.ip}`)
+    await eventually(async () => assert.equal(await host.knock(ports.open), 'ECONNREFUSED'))
+    assert.equal(await host.knock(ports.open, secondAddress), 'accepted')
+    assert.equal(await host.knock(ports.closed), 'ETIMEDOUT')
+    assert.match((await host.doctor()).get('found-fail2ban') ?? '', /f(ail)?2b/)
+    assert.ok(!(await sessionLives()), 'sessions of who is banned are cut')
+    await host.sh(`fail2ban-client set knock unbanip ${addresses.outside.ip}`)
+    await leavesOursAlone('fail2ban-client reload')
+    await leavesOursAlone('systemctl stop fail2ban')
+    assert.equal(await host.knock(ports.open), 'accepted')
+  })
+
+  test('a program that rewrites its own rules while another one changes ours: who did it is named', async () => {
+    const busy = 'for i in 1 2 3 4 5 6 7 8 9 10; do iptables -F; sleep 0.05; done'
+    const told = (await host.agentLog()).length
+    await host.sh(`(${busy}) & sleep 0.2; nft flush chain inet ringwall eni-host/ingress; wait`)
+    await eventually(async () => {
+      const lines = (await host.agentLog()).slice(told)
+      const healed = lines.find(({ msg }) => msg === 'somebody changed our table; it is as it should be again')
+      assert.match(healed?.changedBy ?? 'no such line', /^nft \(pid \d+\)$/)
+    })
+  })
+
+  test('nftables.service: it flushes the rules of everybody, and ours are back', async t => {
+    const restart = () => host.sh('systemctl restart nftables')
+    await isPutBackAfter(t, 'nftables.service restarted', restart)
+    assert.ok((await host.doctor()).has('flush-ruleset'))
+  })
+
+  test('nftables.service, which firewalld stops when it starts: it flushes then too', async t => {
+    assert.equal(await host.container.property('nftables.service', 'ActiveState'), 'active')
+    await isPutBackAfter(t, 'firewalld started beside nftables.service', () => host.sh('systemctl start firewalld'))
+    assert.equal(await host.container.property('nftables.service', 'ActiveState'), 'inactive')
+    await host.sh('systemctl stop firewalld')
+  })
+
+  test('a program that flushes the rules of everybody in a loop', async t => {
+    const flushes = 10
+    const gap = await host.watchGap(async () => {
+      for (let count = 0; count < flushes; count += 1) {
+        await host.sh('nft flush ruleset')
+        // It is put back each time, not only when the other has come to rest.
+        await eventually(() => host.sh('nft list table inet ringwall'), 10_000)
+      }
+    })
+    t.diagnostic(tellGap(`${flushes} times "flush ruleset"`, gap))
+    assert.equal(await host.knock(ports.open), 'accepted')
+    assert.equal(await host.knock(ports.closed), 'ETIMEDOUT')
+    assert.ok(await sessionLives())
+  })
+})
