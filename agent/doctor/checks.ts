@@ -21,6 +21,7 @@ import { legacyIptables } from './checks/legacy-iptables.ts'
 import { nft } from './checks/nft.ts'
 import { offloads } from './checks/offloads.ts'
 import { panic } from './checks/panic.ts'
+import { perl } from './checks/perl.ts'
 import { privileges } from './checks/privileges.ts'
 import { programsCheck } from './checks/programs.ts'
 import { rpFilter } from './checks/rp-filter.ts'
@@ -39,6 +40,7 @@ export const checks: readonly Check[] = [
   features,
   scrubFeatures,
   elementUpdate,
+  perl,
   baseChains,
   programsCheck,
   flowtables,

@@ -20,6 +20,7 @@ import { kernel } from '../../../agent/doctor/checks/kernel.ts'
 import { legacyIptables } from '../../../agent/doctor/checks/legacy-iptables.ts'
 import { nft } from '../../../agent/doctor/checks/nft.ts'
 import { offloads } from '../../../agent/doctor/checks/offloads.ts'
+import { perl } from '../../../agent/doctor/checks/perl.ts'
 import { privileges } from '../../../agent/doctor/checks/privileges.ts'
 import { programsCheck } from '../../../agent/doctor/checks/programs.ts'
 import { rpFilter } from '../../../agent/doctor/checks/rp-filter.ts'
@@ -255,6 +256,11 @@ test('how full the table of sessions is', () => {
   // The kernel takes 0 for no limit.
   assert.deepEqual(codes(conntrackTable.judge({ count: 10, most: 0 })), ['conntrack-table'])
   assert.deepEqual(codes(conntrackTable.judge(null)), ['conntrack-unreadable'])
+})
+
+test('perl, or none', () => {
+  assert.deepEqual(said(perl.judge('5.36.0')), ['perl: perl 5.36.0'])
+  assert.deepEqual(codes(perl.judge(null)), ['perl-missing'])
 })
 
 test('conntrack(8), or none', () => {
