@@ -39,6 +39,7 @@ before(async () => {
   container = await startContainer(host, root => {
     writeIn(root, 'etc/systemd/network/eth0.network', network)
     writeIn(root, 'etc/ringwall/policy.yaml', JSON.stringify(policy))
+    writeIn(root, 'etc/ringwall/agent.yaml', 'trafficLog: /var/log/ringwall/traffic.log\n')
   })
 })
 
@@ -96,6 +97,23 @@ describe('services', { skip: needsSystemd }, () => {
     assert.ok((await journal(agent)).includes('in force'))
     const { stdout: complaints } = await container.run('journalctl', ['-u', agent, '-o', 'cat', '--no-pager'])
     assert.doesNotMatch(complaints, /"level":"(warn|error|fatal)"/)
+  })
+
+  test('within its unit it reads the log of packets, and ships what is dropped', async () => {
+    await eventually(async () => {
+      await hostAnswers()
+      const { stdout } = await container.run('cat', ['/var/log/ringwall/traffic.log'])
+      assert.match(
+        stdout,
+        /"action":"drop","eniId":"eni-host".*"cause":"default","protocol":"icmp","source":"198\.18\.0\.9"/,
+      )
+    })
+    assert.equal(await container.property(agent, 'NRestarts'), '0')
+    const { stdout } = await container.run('/usr/bin/ringwall', ['logs', '--drops', '--peer', addresses.outside.ip])
+    assert.match(
+      stdout,
+      / drop +eni-host ingress +icmp type 8 code 0 198\.18\.0\.9 -> 198\.18\.0\.2 {2}no rule matches\n/,
+    )
   })
 
   test('the ruleset for the next boot stands where the boot unit reads it', async () => {
