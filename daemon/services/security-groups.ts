@@ -19,7 +19,8 @@ import { type TemplateName, templates } from './templates.ts'
 
 export function showGroup(world: World, group: GroupDoc, revision: number): ShownGroup {
   const eniIds = [...world.enisOfGroup(group.id)]
-  const observed = (id: string) => isObserved(worldWith(world, group), world.get('eni', id)!)
+  const written = worldWith(world, group)
+  const observed = (id: string) => isObserved(written, world.get('eni', id)!)
   return {
     securityGroupId: group.id,
     accountId: group.accountId,
