@@ -45,7 +45,8 @@ export const ctProtocol: Expression = { ct: { key: 'protocol' } }
 
 export const equals = (left: Expression, right: Operand): Statement => ({ match: { op: '==', left, right } })
 export const differs = (left: Expression, right: Operand): Statement => ({ match: { op: '!=', left, right } })
-/** Whether a bit, by its name, is not set. */
+/** Whether a bit, by its name, is set. */
+export const isSet = (left: Expression, bit: string): Statement => ({ match: { op: 'in', left, right: bit } })
 export const isNotSet = (left: Expression, bit: string): Statement => ({ match: { op: '!', left, right: bit } })
 export const isIn = (left: Expression, setName: string): Statement => equals(left, `@${setName}`)
 export const field = (protocol: string, name: string): Expression => ({ payload: { protocol, field: name } })

@@ -31,9 +31,11 @@ export const refuseChain = (eniId: string, direction: Direction) => `${eniId}/${
 /** Logs what is accepted or refused for one cause. */
 export const logChain = (eniId: string, direction: Direction, verdict: RuleVerdict, cause: LogCause) =>
   `${eniId}/${direction}/${verdict}/${cause}`
+/** What one limit of logging is for; `going-on`: packets of sessions that are only let through, but the first. */
+export type Limited = RuleVerdict | 'going-on'
 /** A limit's rate cannot be changed in place, so another rate is another name. */
-export const logLimit = (eniId: string, direction: Direction, verdict: RuleVerdict, perSecond: number) =>
-  `${eniId}/${direction}/${verdict}/${perSecond}`
+export const logLimit = (eniId: string, direction: Direction, limited: Limited, perSecond: number) =>
+  `${eniId}/${direction}/${limited}/${perSecond}`
 
 const layerName = (eniId: string, direction: Direction, layer: number) => `${eniId}/${direction}/${layer}`
 /** Ports of the rules that name one group in one layer. */

@@ -9,7 +9,18 @@
  */
 import type { Direction, RuleVerdict } from '../model/policy.ts'
 import type { EniIr, PolicyIr } from '../policy/ir.ts'
-import { accept, ctDirection, ctMark, ctStatus, drop, equals, goto, isNotSet, protocolIs } from './expressions.ts'
+import {
+  accept,
+  ctDirection,
+  ctMark,
+  ctStatus,
+  drop,
+  equals,
+  goto,
+  isNotSet,
+  isSet,
+  protocolIs,
+} from './expressions.ts'
 import { type LogAction, type LogCause, makeLogPrefix } from './log-prefix.ts'
 import * as names from './names.ts'
 import type { Chain, Expression, Jump, NftRule, Statement } from './ruleset.ts'
@@ -37,12 +48,14 @@ export function makeOutcomes(ir: PolicyIr, eni: EniIr, direction: Direction, sta
   return {
     goTo(verdict, cause) {
       if (!isLogged[verdict]) return goto(ends[verdict])
-      const limit = names.logLimit(eni.id, direction, verdict, perSecond)
       const name = names.logChain(eni.id, direction, verdict, cause)
       const action = verdict === 'drop' && eni.isObserved ? 'observe' : verdict
       const log = logStatement(ir, eni, direction, action, cause)
-      const rules = [{ statements: [...worthLogging(verdict, cause), { limit }, log] }]
-      limits.set(limit, perSecond)
+      const rules = worthLogging(action, cause).map(({ which, limited }): NftRule => {
+        const limit = names.logLimit(eni.id, direction, limited, perSecond)
+        limits.set(limit, perSecond)
+        return { statements: [...which, { limit }, log] }
+      })
       logs.set(name, { name, rules: [...rules, { statements: [goto(ends[verdict])] }] })
       return goto(name)
     },
@@ -71,14 +84,28 @@ function logStatement(
   return { log: { prefix, group: logging.nflogGroup, snaplen: loggedBytes, 'queue-threshold': 1 } }
 }
 
+interface WorthLogging {
+  readonly which: readonly Statement[]
+  readonly limited: names.Limited
+}
+
+const begins = isNotSet(ctStatus, 'confirmed')
+
 /**
  * Of a session that is accepted, the first packet, whose entry conntrack has yet to confirm: later ones come here when
  * the session is judged again. Of what is refused, what goes the way its session began: direction and rule are the
  * session's, and an answer's addresses would not fit them. What has no session, or a guest's wrong address, is as it is.
+ * Sessions that are only let through go on, and one of them could use up any limit: what begins has a limit of its own.
  */
-function worthLogging(verdict: RuleVerdict, cause: LogCause): readonly Statement[] {
-  if (verdict === 'accept') return [isNotSet(ctStatus, 'confirmed')]
-  return cause === 'invalid' || cause === 'source-guard' ? [] : [equals(ctDirection, 'original')]
+function worthLogging(action: LogAction, cause: LogCause): readonly WorthLogging[] {
+  if (action === 'accept') return [{ which: [begins], limited: 'accept' }]
+  if (cause === 'invalid' || cause === 'source-guard') return [{ which: [], limited: 'drop' }]
+  const original = equals(ctDirection, 'original')
+  if (action === 'drop') return [{ which: [original], limited: 'drop' }]
+  return [
+    { which: [begins], limited: 'drop' },
+    { which: [isSet(ctStatus, 'confirmed'), original], limited: 'going-on' },
+  ]
 }
 
 function acceptRules(ir: PolicyIr, side: Side, stamp: number | null): readonly NftRule[] {

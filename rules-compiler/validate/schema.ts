@@ -308,7 +308,8 @@ const logging = Type.Object(
     ),
     perSecond: Type.Optional(
       Type.Integer({
-        description: 'Packets a second that are logged at most, for each ENI and direction.',
+        description:
+          'Packets a second that are logged at most, for each ENI and direction: of what is dropped, of what is accepted, and of what goes on though only let through.',
         ...loggingBounds.perSecond,
         default: defaultLogging.perSecond,
       }),

@@ -254,6 +254,28 @@ for (const placement of ['host', 'guest'] as const) {
       await forwarder.host.run('nft', ['delete table inet strange'])
     })
 
+    test('observed, a busy session that is let through does not hide what begins beside it', async () => {
+      const perSecond = 50
+      await applyPolicy(forwarder.host, documentOf(placement, 'observe', { perSecond }))
+      await forwarder.flushSessions()
+      const refused = (port: number): Row => ({
+        direction: 'ingress',
+        packet: `udp 203.0.113.9:${port} -> 198.18.0.2:444`,
+        verdict: 'drop',
+        cause: 'default',
+      })
+      const begun = Array.from({ length: perSecond - 1 }, (_, number) => 2000 + number)
+      const busy = Array.from({ length: 3000 }, () => refused(1024))
+      await using capture = await captureNflog(forwarder.host, 77)
+      assert.deepEqual(await send([...busy, ...begun.map(refused)], placement), numbers(busy.length + begun.length))
+      const ports = (await capture.take(2 * perSecond)).map(({ payload }) => payload.readUInt16BE(20))
+      assert.deepEqual(
+        begun.filter(port => !ports.includes(port)),
+        [],
+      )
+      assert.ok(ports.filter(port => port === 1024).length < busy.length / 2)
+    })
+
     test('a flood of what is refused logs so many a second, and what is accepted beside it loses nothing', async () => {
       const perSecond = 50
       await applyPolicy(forwarder.host, documentOf(placement, 'enforce', { perSecond }))

@@ -165,12 +165,17 @@ describe('diff', () => {
 
     test('an ENI is observed, and enforced again: what writes its log and what is done with what is refused changes', () => {
       const trial = diff(asActual(at(standing)), at(observed))
-      assert.deepEqual(showCommands(trial.prepare), [])
+      const limits = ['eni-1/ingress/going-on/100', 'eni-1/egress/going-on/100']
+      assert.deepEqual(
+        showCommands(trial.prepare),
+        limits.map(name => `add limit ${name}`),
+      )
       const passes = ['_host/pass/entered', '_host/pass/left']
       const chains = [...logs.map(name => `eni-1/${name}`), ...ends, ...passes]
       assert.deepEqual(rewritten(showCommands(trial.change)).sort(), chains.map(name => `write ${name}`).sort())
       const back = diff(asActual(at(observed)), at(standing))
-      const gone = passes.map(name => `delete chain ${name}`)
+      assert.deepEqual(showCommands(back.prepare), [])
+      const gone = [...passes.map(name => `delete chain ${name}`), ...limits.map(name => `delete limit ${name}`)]
       assert.deepEqual(
         rewritten(showCommands(back.change)).sort(),
         [...chains.map(name => `write ${name}`), ...gone].sort(),
