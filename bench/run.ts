@@ -12,6 +12,7 @@ import { measureFloods } from './floods.ts'
 import { measureLoad } from './load.ts'
 import { measureLogs } from './logs.ts'
 import { describeMachine } from './machine.ts'
+import { measurePackage } from './package.ts'
 import { measurePackets } from './packets.ts'
 import { measurePush } from './push.ts'
 import { measureScrubAgent } from './scrub-agent.ts'
@@ -25,6 +26,7 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   compile: measureCompile,
   load: measureLoad,
   agent: measureAgent,
+  package: measurePackage,
   'scrub-agent': measureScrubAgent,
   store: measureStore,
   api: measureApi,

@@ -14,6 +14,10 @@ const ticksPerSecond = 100
 export interface Rest {
   readonly residentMib: number
   readonly residentMibWithChildren: number
+  /** What is shared with other processes counts in part. */
+  readonly proportionalMib: number
+  /** What is no file's: it cannot be shared, nor dropped and read again. */
+  readonly anonymousMib: number
   readonly cpuMsPerSecond: number
   /** Of processes it has started and that have ended. */
   readonly childrenCpuMsPerSecond: number
@@ -23,9 +27,11 @@ export class RunningAgent implements AsyncDisposable {
   readonly #process: ChildProcess
   readonly #waiting: ((atMs: number) => void)[] = []
 
-  constructor(namespace: Namespace, policyPath: string) {
-    const args = ['agent', '--config', 'none', '--policy', policyPath, '--metrics-address', 'none']
-    this.#process = namespace.spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  /** @param start  what runs `ringwall`: env(1) with variables before it, for one */
+  constructor(namespace: Namespace, policyPath: string, start: readonly [string, ...string[]] = [command]) {
+    const [program, ...words] = start
+    const args = [...words, 'agent', '--config', 'none', '--policy', policyPath, '--metrics-address', 'none']
+    this.#process = namespace.spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     createInterface({ input: this.#process.stdout! }).on('line', line => {
       if (line.includes('"msg":"in force"')) this.#waiting.shift()?.(performance.now())
     })
@@ -56,9 +62,13 @@ export class RunningAgent implements AsyncDisposable {
     const after = await cpuTicks(pid)
     const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean)
     const own = await residentMib(pid)
+    const memory = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
+    const mebibytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(memory)?.[1]) / 1024
     const theirs = await Promise.all(children.map(child => residentMib(Number(child))))
     return {
       residentMib: own,
+      proportionalMib: mebibytes('Pss'),
+      anonymousMib: mebibytes('Anonymous'),
       residentMibWithChildren: theirs.reduce((sum, value) => sum + value, own),
       cpuMsPerSecond: ((after.own - before.own) * 1000) / ticksPerSecond / seconds,
       childrenCpuMsPerSecond: ((after.children - before.children) * 1000) / ticksPerSecond / seconds,
