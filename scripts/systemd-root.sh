@@ -65,8 +65,8 @@ for name; do
   if reason=$(make_root "$name"); then
     rm -f "$roots/$name.reason"
   else
-    echo "$reason" >"$roots/$name.reason"
     echo "systemd-root: cannot make $name: $reason" >&2
+    echo "$reason" | tail -n 1 >"$roots/$name.reason"
     missing=1
   fi
 done

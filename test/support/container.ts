@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -152,11 +152,11 @@ export async function startContainer(
       machine = await boot()
     },
     async [Symbol.asyncDispose]() {
-      // Nothing in it is kept. Its first process ends with systemd-nspawn, and all others with that one.
-      const { child } = machine
+      // Nothing in it is kept. All its processes end with the first, and systemd-nspawn when they have.
+      const { child, leader } = machine
       if (child.exitCode === null && child.signalCode === null) {
         const gone = once(child, 'exit')
-        child.kill('SIGKILL')
+        killIfThere(leader)
         await gone
       }
       await layer[Symbol.asyncDispose]()
@@ -176,7 +176,7 @@ export async function startContainer(
 interface Layer extends AsyncDisposable {
   /** The folder as this process sees it. */
   readonly view: string
-  /** systemd-nspawn, which ends with this process at the latest. */
+  /** systemd-nspawn, which ends with this process at the latest; what it starts may live on until `removeStale`. */
   start(args: readonly string[], errors: 'pipe' | 'ignore'): ChildProcess
 }
 
@@ -303,13 +303,37 @@ function hierarchies(): readonly string[] {
   return mixed.length > 0 ? mixed : ['/sys/fs/cgroup']
 }
 
-/** What makers left that were killed. Their containers ended with them. */
+/** What makers left that were killed: systemd-nspawn ended with them, what it had started did not. */
 function removeStale(): void {
   for (const folder of [...hierarchies(), join(cache, 'systemd-layers')].filter(path => existsSync(path))) {
     for (const name of readdirSync(folder)) {
       const match = new RegExp(`^${namePrefix}-(\\d+)-(\\d+)-\\d+$`).exec(name)
-      if (match !== null && startTime(Number(match[1])) !== match[2]) removeFolders(join(folder, name))
+      if (match === null || startTime(Number(match[1])) === match[2]) continue
+      for (const pid of processesIn(join(folder, name))) killIfThere(pid)
+      removeFolders(join(folder, name))
     }
+  }
+}
+
+/** Pids in a control group and in those below it. */
+function processesIn(group: string): readonly number[] {
+  const files = globSync('**/cgroup.procs', { cwd: group })
+  return files.flatMap(file => readIfThere(join(group, file)).split('\n').filter(Boolean).map(Number))
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
   }
 }
 
