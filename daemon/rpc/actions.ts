@@ -1,15 +1,23 @@
 /** Every action of the RPC API. */
 import type { RpcAction } from './action.ts'
+import { membershipActions } from './actions/membership.ts'
+import { missingActions } from './actions/not-yet.ts'
+import { prefixListActions } from './actions/prefix-lists.ts'
 import { ramActions } from './actions/ram.ts'
 import { regionActions } from './actions/regions.ts'
 import { ruleActions } from './actions/rules.ts'
 import { securityGroupActions } from './actions/security-groups.ts'
 import { stsActions } from './actions/sts.ts'
+import { tagActions } from './actions/tags.ts'
 
 export const rpcActions: readonly RpcAction[] = [
   ...regionActions,
   ...securityGroupActions,
   ...ruleActions,
+  ...membershipActions,
+  ...prefixListActions,
+  ...tagActions,
   ...ramActions,
   ...stsActions,
+  ...missingActions,
 ]

@@ -9,6 +9,7 @@ import { type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { anyCase, coded, jsonList } from '../read-parameters.ts'
+import { coded403, recoded } from '../recode.ts'
 import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
 const pages = { usual: 10, most: 100 }
@@ -99,7 +100,9 @@ export const securityGroupActions = [
       resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
     }),
     plan: (world, call) =>
-      renamed(deleteGroup(writableGroup(world, call, call.parameters.SecurityGroupId)), () => ({})),
+      recoded({ DependencyViolation: coded403('DependencyViolation') }, () =>
+        renamed(deleteGroup(writableGroup(world, call, call.parameters.SecurityGroupId)), () => ({})),
+      ),
   }),
   writeAction({
     product: 'ecs',
