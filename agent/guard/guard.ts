@@ -75,6 +75,8 @@ export class Guard {
   #setAside: SetAside | null = null
   /** How often in a row a policy was set aside. */
   #setbacks = 0
+  /** The last that the source heard of a trial was that the kernel did not take it. */
+  #isTellingRefusal = false
   #lookingNow: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
   #lookInMs: number = lookMs.first
@@ -131,17 +133,24 @@ export class Guard {
   /** Told of each run of the loop. @returns whether the source is to be told now */
   noteOutcome(outcome: Outcome): boolean {
     const trial = this.#trial
-    // That the kernel does not take it is no matter of what it would cut.
-    if (outcome.kind === 'refused') return trial === null || trial.outcome === null
+    if (outcome.kind === 'refused') return this.#noteRefused(trial)
     if (outcome.kind === 'planned') return trial === null
     if (trial === null || outcome.policy !== trial.policy) {
       this.#enforced = outcome.policy
       return true
     }
+    if (this.#isTellingRefusal) this.#tellTrial(trial)
     trial.noteInForce(outcome)
     if (trial.demand.needsDaemon) this.#parts.probeWay()
     this.#lookSoon('anew')
     return false
+  }
+
+  /** That the kernel does not take it is no matter of what it would cut: the source is told as of any other policy. */
+  #noteRefused(trial: Trial | null): boolean {
+    if (trial !== null && trial.outcome !== null) return false
+    this.#isTellingRefusal = trial !== null && isRisky(trial.demand)
+    return true
   }
 
   /** Somebody is there who wants what is on trial. @returns false where nothing waits for anybody */
@@ -198,6 +207,8 @@ export class Guard {
     await Promise.resolve()
     try {
       while (this.#next !== null && !this.#closed) {
+        // A trial that is being ended is ended first.
+        await this.#lookingNow
         const policy = this.#next
         this.#next = null
         await this.#consider(policy)
@@ -251,15 +262,13 @@ export class Guard {
   }
 
   #trust(policy: PolicyIr, demand: Demand): void {
-    if (this.#trial !== null) {
-      this.#end('superseded')
-      this.#parts.log.info('the policy on trial is replaced by one that locks nobody out')
-    }
+    if (this.#trial !== null) this.#parts.log.info('the policy on trial is replaced by one that locks nobody out')
     this.#tellOrdered(demand)
     this.#letThrough(policy)
   }
 
   #letThrough(policy: PolicyIr): void {
+    if (this.#trial !== null) this.#end('superseded')
     if (this.#kept.refused !== null || this.#kept.trial !== null) void this.#keep(nothingKept)
     this.#parts.loop.setPolicy(policy)
   }
@@ -289,6 +298,7 @@ export class Guard {
   /** Said before the kernel has it: what the policy cuts may be the way to say it. */
   #tellTrial({ demand, msLeft }: Trial): void {
     const { log, onOutcome } = this.#parts
+    this.#isTellingRefusal = false
     const cuts = textsOf(demand.cuts)
     const seconds = Math.ceil(msLeft / 1000)
     log.warn({ cuts, seconds }, 'the policy may lock somebody out: it is put in force on trial')
