@@ -40,6 +40,7 @@ function printEni(eni: EniView): readonly string[] {
   return [
     `ENI ${eni.id} on ${eni.device}, ${eni.placement}, groups ${eni.securityGroupIds.join(', ')}${state}`,
     `  addresses ${eni.addresses.join(', ') || 'none'}`,
+    ...(eni.isObserved ? ['  OBSERVED ONLY: what says drop is let through, and counts at every packet'] : []),
     ...(eni.rescue.length === 0 ? [] : [`  rescue ${eni.rescue.join(', ')}: accepted whatever the rules say`]),
     ...eni.directions.flatMap(printDirection),
     '',

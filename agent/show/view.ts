@@ -24,6 +24,8 @@ export interface EniView {
   readonly placement: Placement
   readonly addresses: readonly string[]
   readonly securityGroupIds: readonly string[]
+  /** What would be dropped is let through: the ENI or one of its groups is in observe mode. */
+  readonly isObserved: boolean
   /** By whom and where the host is administered: `198.18.0.0/15 to port 22`. */
   readonly rescue: readonly string[]
   /** Whether the kernel holds rules for it. */
@@ -61,6 +63,7 @@ export function makeView(ir: PolicyIr, actual: ActualRuleset | null): View {
       placement: eni.placement,
       addresses: eni.addresses,
       securityGroupIds: eni.securityGroupIds,
+      isObserved: eni.isObserved,
       rescue: eni.rescue.map(({ source, port }) => `${source.text} to port ${port}`),
       inForce: actual?.chains.has(hookChain(eni.id, 'prerouting')) ?? false,
       directions: (['ingress', 'egress'] as const).map(direction =>

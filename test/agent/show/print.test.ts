@@ -98,6 +98,20 @@ ${footer}`,
 ${footer}`,
   },
   {
+    name: 'an ENI that is only observed',
+    ir: { ...policy, enis: [makeEni([], { isObserved: true })], unattachedEnis: [], groups: new Map() },
+    packets: { 'eni-1/ingress/default': 9 },
+    expected: `ENI eni-1 on eth0, host, groups sg-1
+  addresses 198.18.0.2, 2001:db8::2
+  OBSERVED ONLY: what says drop is let through, and counts at every packet
+  ingress
+            9 packets     900 B  default: drop
+  egress
+            0 packets       0 B  default: accept
+
+${footer}`,
+  },
+  {
     name: 'no ENI',
     ir: { ...policy, enis: [], unattachedEnis: [], groups: new Map() },
     packets: null,
