@@ -7,7 +7,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import type { ToAgent } from '../../wire/messages.ts'
 import type { ViewObject } from '../../wire/view.ts'
 import { startAgent, type TestAgent } from '../support/agent.ts'
@@ -22,6 +21,7 @@ import {
   isTakenBack,
   notReached,
   openShell,
+  patientSeconds,
   drillPorts as ports,
   trialSeconds,
   works,
@@ -86,9 +86,9 @@ const delta = (revision: number, set: readonly ViewObject[]): ToAgent => ({
 const startDaemon = () =>
   startDaemonProcess(network.namespaces.outside, { address: addresses.outside.ip, port: daemonPort, authority })
 
-async function startLinked(daemon: DaemonProcess): Promise<TestAgent> {
+async function startLinked(daemon: DaemonProcess, seconds = trialSeconds): Promise<TestAgent> {
   await joinDaemon(daemon)
-  const agent = await startJoined()
+  const agent = await startJoined(seconds)
   await daemon.next('hello')
   return agent
 }
@@ -106,11 +106,11 @@ async function joinDaemon(daemon: DaemonProcess): Promise<void> {
   assert.equal(exitCode, 0, stderr)
 }
 
-const startJoined = () =>
+const startJoined = (seconds = trialSeconds) =>
   startAgent({
     namespace: network.namespaces.host,
     linkedIn: folder,
-    flags: [...guardFlags, ...metricsFlags],
+    flags: [...guardFlags(seconds), ...metricsFlags],
     awaitInForce: false,
   })
 
@@ -169,7 +169,7 @@ test('a session that an operator cuts at the daemon stays cut: said, and not rol
   skip: needsKernel,
 }, async () => {
   await using daemon = await startDaemon()
-  await using agent = await startLinked(daemon)
+  await using agent = await startLinked(daemon, patientSeconds)
   daemon.send(snapshot(1, 7000))
   assert.equal((await daemon.next('enforced')).revision, 1)
   const shell = await openShell(network)
@@ -178,7 +178,7 @@ test('a session that an operator cuts at the daemon stays cut: said, and not rol
   assert.equal(await arrives(shell.client, shell.server), false)
   const { cuts } = await agent.line(isOrdered)
   assert.match(String(cuts), /^the session from 198\.18\.0\.9 to 198\.18\.0\.2:7000 /)
-  await setTimeout((trialSeconds + 1) * 1000)
+  assert.equal((await ringwall('confirm')).exitCode, 1, 'nothing waits')
   await accepts(network, [7001])
   assert.equal(agent.log.some(isTakenBack), false)
   assert.equal((await readHealth()).status, 200)
@@ -188,7 +188,7 @@ test('the first policy of a host is confirmed by the daemon alone, where it cuts
   skip: needsKernel,
 }, async () => {
   await using daemon = await startDaemon()
-  await using agent = await startLinked(daemon)
+  await using agent = await startLinked(daemon, patientSeconds)
   daemon.send(snapshot(1, 7000))
   assert.equal((await daemon.next('enforced')).revision, 1)
   assert.equal((await ringwall('confirm')).exitCode, 1)
@@ -200,7 +200,7 @@ test('the first policy of a host that cuts a live session waits for somebody, at
   skip: needsKernel,
 }, async () => {
   await using daemon = await startDaemon()
-  await using agent = await startLinked(daemon)
+  await using agent = await startLinked(daemon, patientSeconds)
   const shell = await openShell(network)
   daemon.send(snapshot(1, 7001))
   const { error, trial } = await daemon.next('refused')

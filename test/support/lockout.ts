@@ -5,11 +5,14 @@ import type { LogLine } from './agent.ts'
 import { addresses, type HostNetwork, portsAccepted } from './host-network.ts'
 import { arrives, converse, eventually } from './sessions.ts'
 
-/** Long enough for a busy machine to confirm within, and short enough to wait for. */
+/** Short enough to wait for. */
 export const trialSeconds = 3
+/** Long enough for a busy machine to confirm within. */
+export const patientSeconds = 120
 /** The first stands for SSH. */
 export const drillPorts = [7000, 7001] as const
-export const guardFlags = ['--guard-seconds', String(trialSeconds), '--rescue-port', String(drillPorts[0])] as const
+export const guardFlags = (seconds: number = trialSeconds) =>
+  ['--guard-seconds', String(seconds), '--rescue-port', String(drillPorts[0])] as const
 
 export type Shell = Awaited<ReturnType<typeof openShell>>
 
