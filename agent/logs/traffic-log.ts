@@ -37,8 +37,8 @@ export interface RecentRecords {
 }
 
 /**
- * Lines of a stream that are no records. `lost`: so many were lost before the next; `reader`: how reading stands, first
- * and whenever that changes.
+ * Lines of a stream that are no records. `lost`: so many were lost before the next; `reader`: how reading stands, first,
+ * whenever that changes, and every other second, so that silence means that the agent is gone.
  */
 export type LogNotice = { readonly lost: number; readonly where: LossPlace } | { readonly reader: ReaderState }
 
@@ -49,6 +49,7 @@ const mostWaitingBytes = 1024 * 1024
 const mostPerSecond = 5_000
 const mostRuleMsPerSecond = 200
 const stateIntervalMs = 1_000
+const aliveIntervalMs = 2_000
 
 type Listener = (line: string, isNotice: boolean) => void
 
@@ -128,9 +129,14 @@ export class TrafficLog {
         this.#listeners.add(listener)
         this.#decide()
         let told = ''
+        let toldAtMs = Number.NEGATIVE_INFINITY
         const tell = () => {
           const state = noticeText({ reader: this.#reader.state })
-          if (state !== told && write(state)) told = state
+          const nowMs = performance.now()
+          if ((state !== told || nowMs - toldAtMs >= aliveIntervalMs) && write(state)) {
+            told = state
+            toldAtMs = nowMs
+          }
           if (lost > 0 && write(noticeText({ lost, where: 'reader' }))) lost = 0
         }
         const timer = setInterval(tell, stateIntervalMs)

@@ -136,16 +136,13 @@ async function followUntil(
   signal: AbortSignal,
 ): Promise<void> {
   const { chunks } = requireAnswer(await openHolder(path, signal))
-  let hasFailed = false
+  const trouble = new Trouble()
   try {
     for await (const line of readLines(chunks)) {
       const value = readJson<LogRecord | LogNotice>(line)
       if ('reader' in value) {
-        const { kind } = value.reader
-        if (kind === 'failed') io.stderr.write(`${printable(readerText(value.reader)!)}\n`)
-        else if (kind === 'off') io.stderr.write('No policy is in force here; waiting for one.\n')
-        else if (kind === 'reading' && hasFailed) io.stderr.write('The kernel’s log is read again.\n')
-        hasFailed = kind === 'failed' || (hasFailed && kind !== 'reading')
+        const text = trouble.news(value.reader)
+        if (text !== null) io.stderr.write(`${printable(text)}\n`)
       } else if ('lost' in value) {
         io.stderr.write(`${count(value.lost, 'record')} lost here: ${lossTexts[value.where] ?? value.where}\n`)
       } else tell(value)
@@ -155,6 +152,24 @@ async function followUntil(
     if (error instanceof OperationError) throw error
   }
   if (!signal.aborted) throw new OperationError(['The agent on this host has ended'], exitFailed)
+}
+
+/** It is told again and again how reading stands: what is news of it. */
+class Trouble {
+  #said: string | null = null
+
+  news(reader: ReaderState): string | null {
+    if (reader.kind === 'starting') return null
+    const before = this.#said
+    this.#said =
+      reader.kind === 'failed'
+        ? readerText(reader)
+        : reader.kind === 'off'
+          ? 'No policy is in force here; waiting for one.'
+          : null
+    if (this.#said === before) return null
+    return this.#said ?? 'The kernel’s log is read again.'
+  }
 }
 
 const lossTexts: Readonly<Record<string, string>> = {

@@ -5,14 +5,15 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { LogRecord } from '../../agent/logs/record.ts'
 import type { RecentRecords } from '../../agent/logs/traffic-log.ts'
 import type { ObservedEni } from '../../wire/observed.ts'
-import { startAgent, type TestAgent } from '../support/agent.ts'
+import { isHealed, startAgent, type TestAgent } from '../support/agent.ts'
 import { addresses, createHostNetwork, type HostNetwork, metricsAddress } from '../support/host-network.ts'
 import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { Printed } from '../support/printed.ts'
@@ -166,7 +167,11 @@ suite('logs of packets', { skip: needsKernel }, () => {
       )
       assert.ok(Math.abs(Date.parse(record.time) - Date.now()) < 60_000)
     }
-    await some.seen.until(/\n/)
+    // It may have begun to follow later than the other.
+    await eventually(async () => {
+      await tryTcp(host.ip6, 7001)
+      assert.match(some.seen.text, /\n/)
+    }, 20_000)
     for (const line of some.seen.text.trimEnd().split('\n')) {
       assert.match(
         line,
@@ -245,6 +250,20 @@ suite('logs of packets', { skip: needsKernel }, () => {
   const flowText = ({ protocol, peer, port, icmpType, ruleId, cause }: ObservedEni['flows'][number]) =>
     `${protocol} ${peer} ${port ?? `type ${icmpType}`}: ${ruleId ?? cause}`
 
+  test('a follower that nothing happens for is not taken for gone', async () => {
+    await using agent = await start(policy())
+    const { seen, said, child, end } = await follow(agent, '--json')
+    // Longer than an agent that does not answer is waited for.
+    await setTimeout(6000)
+    assert.equal(child.exitCode, null)
+    await eventually(async () => {
+      await sendUdp(host.ip, 7002)
+      assert.ok(recordsOf(seen).length > 0)
+    })
+    assert.equal(said.text, '')
+    await end()
+  })
+
   test('sessions that are accepted are logged once where that is asked for', async () => {
     await using agent = await start(policy({ logging: { sessions: true, drops: false } }))
     const { seen, end } = await follow(agent, '--accepted', '--json')
@@ -268,6 +287,76 @@ suite('logs of packets', { skip: needsKernel }, () => {
       (await ringwall('logs', '--drops')).stderr,
       /Packets that are dropped are not logged: settings\.logging\.drops is false\.\n/,
     )
+  })
+
+  test('of guests, in both directions, and where a guest takes an address that is not its own', async () => {
+    const { guest1 } = addresses
+    const everywhere = [{ destCidrIp: '0.0.0.0/0' }, { ipv6DestCidrIp: '::/0' }]
+    const rules = everywhere.map((block, index) => ({
+      id: `sgr-out-${index}`,
+      direction: 'egress',
+      policy: 'drop',
+      ipProtocol: 'udp',
+      portRange: '7003/7003',
+      ...block,
+    }))
+    const document = policyDocument({ guest1: ['sg-1'] }, [closedGroup('sg-1', rules)])
+    await network.namespaces.guest1.run('ip', ['addr', 'replace', '198.18.99.9/32', 'dev', 'lo'])
+    await using agent = await start(document)
+    const { seen, end } = await follow(agent, '--json')
+    const sayFrom = async (peer: 'outside' | 'guest1', address: string, port: number, localAddress?: string) => {
+      const conversation = await network.peers[peer].openUdp(address, port, { ...(localAddress && { localAddress }) })
+      await conversation.send('hello')
+      await conversation.close()
+    }
+    for (const family of ['ip', 'ip6'] as const) {
+      await sayFrom('outside', guest1[family], 7002)
+      await sayFrom('guest1', outside[family], 7003)
+    }
+    await sayFrom('guest1', outside.ip, 7004, '198.18.99.9')
+    const told = ({ eniId, direction, device, source, port, cause, ruleId }: LogRecord) =>
+      `${eniId} ${direction} ${device} ${source} ${port}: ${ruleId ?? cause}`
+    await eventually(async () =>
+      assert.deepEqual(
+        [
+          ...new Set(
+            recordsOf(seen)
+              .filter(({ protocol }) => protocol === 'udp')
+              .map(told),
+          ),
+        ].sort(),
+        [
+          'eni-1 egress tap1 198.18.1.2 7003: sgr-out-0',
+          'eni-1 egress tap1 198.18.99.9 7004: source-guard',
+          'eni-1 egress tap1 2001:db8:1::2 7003: sgr-out-1',
+          'eni-1 ingress tap1 198.18.0.9 7002: default',
+          'eni-1 ingress tap1 2001:db8::9 7002: default',
+        ],
+      ),
+    )
+    await end()
+  })
+
+  test('where perl is missing that is said, and everything else works', async () => {
+    const tools = join(folder, 'tools')
+    await mkdir(tools)
+    for (const name of await readdir('/usr/bin')) {
+      if (!name.startsWith('perl')) await symlink(join('/usr/bin', name), join(tools, name))
+    }
+    await network.namespaces.host.run(ringwallCommand, ['flush'])
+    await using agent = await startAgent({
+      namespace: network.namespaces.host,
+      policy: policy({ mode: 'observe' }),
+      prefix: ['env', `PATH=${tools}`],
+      flags: ['--metrics-address', metricsAddress],
+    })
+    const { reason } = await agent.line(({ msg }) => msg.startsWith('the kernel’s log of packets cannot be read now'))
+    assert.equal(reason, 'perl is not installed (Debian package perl-base)')
+    assert.match((await ringwall('logs')).stderr, /^The kernel’s log cannot be read: perl is not installed /)
+    assert.equal(await tryTcp(host.ip, 7001), true)
+    await eventually(async () => assert.ok(total(await summary()) > 0))
+    await network.namespaces.host.run('nft', ['add', 'rule', 'inet', 'ringwall', 'eni-host/ingress', 'accept'])
+    await agent.line(isHealed)
   })
 
   test('the file for shipping is appended to, and opened again by SIGHUP', async () => {
