@@ -47,6 +47,9 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   try {
     const nft = createNft()
     const { parts } = await probeHost(nft)
+    if (!parts.canLog && (ir.logging.drops || ir.logging.sessions)) {
+      io.stderr.write('This kernel has no NFLOG (nfnetlink_log): the policy is applied, and nothing is logged.\n')
+    }
     if (seconds === null) return report(await reconcileOnce(ir, parts), io)
     return await applyOnTrial(ir, parts, seconds, io)
   } finally {

@@ -1,6 +1,6 @@
 /**
  * An `nft` that is put before the host's own in PATH and does as a file says: nothing special, refuse what changes the
- * ruleset, or take its time with it.
+ * ruleset, take its time with it, or do as on a kernel that was built without NFLOG.
  */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,8 +9,11 @@ import { join } from 'node:path'
 export interface FlakyNft extends AsyncDisposable {
   /** Put before a command that shall use it. */
   readonly prefix: readonly string[]
-  /** `refuse`: every change is refused, reading goes on; `slow`: every change takes a second longer. */
-  behave(how: 'well' | 'refuse' | 'slow'): Promise<void>
+  /**
+   * `refuse`: every change is refused, reading goes on; `slow`: every change takes a second longer; `without-logs`:
+   * every change that logs is refused, as the kernel does where a module is missing.
+   */
+  behave(how: 'well' | 'refuse' | 'slow' | 'without-logs'): Promise<void>
 }
 
 const script = (mode: string) => `#!/bin/sh
@@ -20,6 +23,13 @@ done
 case $(cat ${mode}) in
   refuse) echo "Error: Could not process rule: Device or resource busy" >&2; exit 1 ;;
   slow) sleep 1 ;;
+  without-logs)
+    input=$(cat)
+    case "$* $input" in
+      *'"log"'*|*' log prefix '*) echo "Error: Could not process rule: No such file or directory" >&2; exit 1 ;;
+    esac
+    printf '%s' "$input" | /usr/sbin/nft "$@"
+    exit ;;
 esac
 exec /usr/sbin/nft "$@"
 `
