@@ -22,6 +22,9 @@ setsockopt($kernel, 1, 33, pack('i', $buffer)) or setsockopt($kernel, 1, 8, pack
 bind($kernel, pack('SSLL', 16, 0, 0, 1 << 6)) or die "cannot listen to nftables: $!\n";
 
 $| = 1;
+# In a container pids as the kernel tells them are the machine's: there the port of the sender's socket is taken, which is its
+# pid as the container has it (netlink(7): the first socket of a process). Number of the first pid namespace: proc_ns.h.
+my $ports_are_pids = (readlink('/proc/self/ns/pid') // '') ne 'pid:[4026531836]';
 my %touched;
 while (1) {
   my $messages;
@@ -31,22 +34,24 @@ while (1) {
     next;
   }
   for (my $at = 0; length($messages) - $at >= 20;) {
-    my ($length, $type, $family) = unpack("x$at LSx10C", $messages);
+    my ($length, $type, $port, $family) = unpack("x$at LSx6LC", $messages);
     last if $length < 20 || $length > length($messages) - $at;
-    note($type & 0xff, $families{$family} // $family, attributes(substr $messages, $at + 20, $length - 20)) if $type >> 8 == 10;
+    note($type & 0xff, $port, $families{$family} // $family, attributes(substr $messages, $at + 20, $length - 20))
+      if $type >> 8 == 10;
     $at += ($length + 3) & ~3;
   }
 }
 
 sub note {
-  my ($type, $family, %value) = @_;
+  my ($type, $port, $family, %value) = @_;
   # NFT_MSG_NEWGEN: NFTA_GEN_ID, NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME; of all others attribute 1 is the table.
   if ($type != 15) {
     $touched{"table $family " . text($value{1})} = 1;
     return;
   }
+  my $pid = $ports_are_pids && $port < 1 << 31 ? $port : number($value{2});
   print map("$_\n", sort keys %touched),
-    '# new generation ', number($value{1}), ' by process ', number($value{2}), ' (', text($value{3}), ")\n";
+    '# new generation ', number($value{1}), ' by process ', $pid, ' (', text($value{3}), ")\n";
   %touched = ();
 }
 

@@ -12,7 +12,7 @@ import { type Watch, watchLines } from './line-watch.ts'
 export interface Generation {
   /** Counts the transactions of the network namespace. */
   readonly generation: number
-  /** Of the process that made it. A pid in the machine's first pid namespace, whichever this process is in. */
+  /** Of the process that made it, as this process would name it; in a container, `nft monitor` gives the machine's pid. */
   readonly pid: number
   /** Its name, 15 characters at most: `nft`, `iptables-nft-re`. */
   readonly process: string
