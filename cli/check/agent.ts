@@ -14,17 +14,19 @@ import { checkService, type Known, lookAtFolder, lookAtNotify, lookAtPort, type 
 type Settings = (typeof agentConfig)['settings']
 
 export async function checkAgent(args: readonly string[], io: Io): Promise<number> {
-  const holder = await findHolder()
-  const runningPid = holder?.role === 'agent' ? holder.pid : null
   return checkService(
     {
       definition: agentConfig,
       home: { key: 'stateDir', usual: defaultStateDir },
-      async look(known, notes) {
+      async findRunning() {
+        const holder = await findHolder()
+        return holder?.role === 'agent' ? holder.pid : null
+      },
+      async look(known, notes, running) {
         await lookAtSource(known, notes, io)
         const endpoint = known.get('metricsAddress')
         if (endpoint !== undefined && endpoint !== 'none') {
-          lookAtPort({ name: known.nameOf('metricsAddress'), endpoint, runningPid }, notes)
+          lookAtPort({ name: known.nameOf('metricsAddress'), endpoint, running }, notes)
         }
         const notify = { command: known.get('notifyCommand'), secretFile: known.get('notifySecretFile') }
         await lookAtNotify(notify, key => known.nameOf(key), notes)

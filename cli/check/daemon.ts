@@ -6,6 +6,7 @@ import { daemonConfig } from '../../daemon/config.ts'
 import { findLockHolders } from '../../daemon/store/lock-holders.ts'
 import type { Io } from '../command.ts'
 import { assertPair, leafIn } from '../tls-pair.ts'
+import { findOpener } from './listeners.ts'
 import { checkService, type Known, lookAtFolder, lookAtNotify, lookAtPort, type Notes } from './service.ts'
 
 type Settings = (typeof daemonConfig)['settings']
@@ -19,14 +20,19 @@ export async function checkDaemon(args: readonly string[], io: Io): Promise<numb
     {
       definition: daemonConfig,
       home: { key: 'dataDir', usual: usualDataDir },
-      async look(known, notes) {
-        const runningPid = await lookAtData(known, notes)
+      async findRunning(folder) {
+        const store = join(folder, 'store.db')
+        // On some file systems /proc/locks does not name the file.
+        return findLockHolders(store)[0]?.pid ?? findOpener(store)
+      },
+      async look(known, notes, running) {
+        await lookAtData(known, notes)
         await lookAtCertificate(known, notes)
         const listen = known.get('listen')
-        if (listen?.kind === 'tcp') lookAtPort({ name: known.nameOf('listen'), endpoint: listen, runningPid }, notes)
+        if (listen?.kind === 'tcp') lookAtPort({ name: known.nameOf('listen'), endpoint: listen, running }, notes)
         if (listen?.kind === 'unix') await lookAtSocket(known.nameOf('listen'), listen.path, notes)
         const endpoint = known.get('agentListen')
-        if (endpoint !== undefined) lookAtPort({ name: known.nameOf('agentListen'), endpoint, runningPid }, notes)
+        if (endpoint !== undefined) lookAtPort({ name: known.nameOf('agentListen'), endpoint, running }, notes)
         const notify = { command: known.get('notifyCommand'), secretFile: known.get('notifySecretFile') }
         await lookAtNotify(notify, key => known.nameOf(key), notes)
       },
@@ -36,15 +42,13 @@ export async function checkDaemon(args: readonly string[], io: Io): Promise<numb
   )
 }
 
-/** @returns the process that has the store; null where none has */
-async function lookAtData(known: Known<Settings>, notes: Notes): Promise<number | null> {
+async function lookAtData(known: Known<Settings>, notes: Notes): Promise<void> {
   const dataDir = known.get('dataDir')
-  if (dataDir === undefined) return null
+  if (dataDir === undefined) return
   await lookAtFolder(known.nameOf('dataDir'), dataDir, notes)
   const store = join(dataDir, 'store.db')
   const error = await access(store, constants.R_OK | constants.W_OK).catch((thrown: NodeJS.ErrnoException) => thrown)
   if (error && error.code !== 'ENOENT') notes.faults.push(`${known.nameOf('dataDir')}: ${error.message}`)
-  return findLockHolders(store)[0]?.pid ?? null
 }
 
 async function lookAtSocket(name: string, path: string, notes: Notes): Promise<void> {

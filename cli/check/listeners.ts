@@ -1,5 +1,5 @@
 /** Who listens on a TCP port of this network namespace, as the kernel tells it; nothing is opened for it. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import type { Endpoint } from '../../common/config/formats.ts'
 
@@ -20,12 +20,39 @@ export function findListeners({ address, port }: Endpoint): readonly string[] {
   )
 }
 
-/** Whether the process has one of the sockets; null where that cannot be seen. */
-export function holdsSocket(pid: number, inodes: readonly string[]): boolean | null {
+/** Inodes of all sockets of a process; null where they cannot be seen: of one with capabilities that we have not. */
+export function socketsOf(pid: number): ReadonlySet<string> | null {
   try {
     const folder = `/proc/${pid}/fd`
-    const targets = readdirSync(folder).map(name => readlinkOrEmpty(`${folder}/${name}`))
-    return inodes.some(inode => targets.includes(`socket:[${inode}]`))
+    const targets = readdirSync(folder).map(name => readTarget(`${folder}/${name}`))
+    return new Set(targets.flatMap(target => /^socket:\[(\d+)\]$/.exec(target)?.slice(1) ?? []))
+  } catch {
+    return null
+  }
+}
+
+/** A process that has the file open, of those whose files we may see; null where there is none. */
+export function findOpener(path: string): number | null {
+  const wanted = identityOf(path)
+  if (wanted === null) return null
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name) && name !== String(process.pid))
+  const opener = pids.find(pid => filesOf(pid).some(file => identityOf(file) === wanted))
+  return opener === undefined ? null : Number(opener)
+}
+
+function filesOf(pid: string): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map(name => `/proc/${pid}/fd/${name}`)
+  } catch {
+    return []
+  }
+}
+
+/** Null where there is no such file, or we may not see it. */
+function identityOf(path: string): string | null {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true })
+    return `${dev} ${ino}`
   } catch {
     return null
   }
@@ -48,11 +75,13 @@ function linesOf(table: string): readonly string[] {
   }
 }
 
-function readlinkOrEmpty(path: string): string {
+/** Empty where it was closed meanwhile. */
+function readTarget(path: string): string {
   try {
     return readlinkSync(path)
-  } catch {
-    return ''
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
   }
 }
 

@@ -13,14 +13,22 @@ import { exitBadInput, type Io } from '../command.ts'
 import { tableLines } from '../output/table.ts'
 import { widthOf } from '../output/terminal.ts'
 import { readServiceConfig, shownSetting, sourceOf } from '../service-config.ts'
-import { findListeners, holdsSocket, isOwnAddress } from './listeners.ts'
+import { findListeners, isOwnAddress, socketsOf } from './listeners.ts'
 
 export interface CheckedService<S extends Settings> {
   readonly definition: ConfigDefinition<S>
   /** Which setting names the directory whose owner the service runs as, and where it is if that is left out. */
   readonly home: { readonly key: keyof S & string; readonly usual: string }
+  /** The process of the service that runs already, by that directory; null where none does. */
+  readonly findRunning: (folder: string) => Promise<number | null>
   /** What the settings name. Those that are faulty are left out. */
-  readonly look: (settings: Known<S>, notes: Notes) => Promise<void>
+  readonly look: (settings: Known<S>, notes: Notes, running: Running | null) => Promise<void>
+}
+
+export interface Running {
+  readonly pid: number
+  /** Inodes; null where they cannot be seen. */
+  readonly sockets: ReadonlySet<string> | null
 }
 
 export class Known<S extends Settings> {
@@ -62,17 +70,20 @@ export class Notes {
 }
 
 export async function checkService<S extends Settings>(
-  { definition, home, look }: CheckedService<S>,
+  { definition, home, findRunning, look }: CheckedService<S>,
   args: readonly string[],
   io: Io,
 ): Promise<number> {
   const asWeAre = await readServiceConfig(definition, args)
   const folder = (new Known<S>(asWeAre.settings).get(home.key) ?? home.usual) as string
+  // Root sees what the service's user does not: files of a process in a user namespace of its own.
+  const pid = await findRunning(folder)
+  const running = pid === null ? null : { pid, sockets: socketsOf(pid) }
   const user = await becomeOwner(folder)
   const reading = await readServiceConfig(definition, args)
   const notes = new Notes()
   notes.faults.push(...reading.faults)
-  await look(new Known(reading.settings), notes)
+  await look(new Known(reading.settings), notes, running)
 
   const lines = [...settingLines(definition, reading, widthOf(io.stdout)), '']
   if (user !== null) lines.push(`looked at as ${user}, whose "${folder}" is`)
@@ -142,12 +153,11 @@ export async function lookAtFolder(name: string, folder: string, notes: Notes): 
 export interface Port {
   readonly name: string
   readonly endpoint: Endpoint
-  /** The process of this service that runs already; null where none does. */
-  readonly runningPid: number | null
+  readonly running: Running | null
 }
 
 /** Free, or held by the service itself. */
-export function lookAtPort({ name, endpoint, runningPid }: Port, notes: Notes): void {
+export function lookAtPort({ name, endpoint, running }: Port, notes: Notes): void {
   const { address, port } = endpoint
   const where = `${address.includes(':') ? `[${address}]` : address}:${port}`
   if (!isOwnAddress(address)) {
@@ -155,9 +165,14 @@ export function lookAtPort({ name, endpoint, runningPid }: Port, notes: Notes): 
     return
   }
   const inodes = findListeners(endpoint)
-  if (inodes.length === 0) notes.well.push(`${where} is free`)
-  else if (runningPid !== null && holdsSocket(runningPid, inodes) !== false) {
-    notes.well.push(`${where} is held by the one that runs (pid ${runningPid})`)
+  if (inodes.length === 0) {
+    notes.well.push(`${where} is free`)
+    return
+  }
+  if (running?.sockets === null)
+    notes.well.push(`${where} is taken, by the one that runs (pid ${running.pid}) as it seems`)
+  else if (running !== null && inodes.some(inode => running.sockets?.has(inode))) {
+    notes.well.push(`${where} is held by the one that runs (pid ${running.pid})`)
   } else notes.faults.push(`${name} is "${where}", where another process listens: expected a free port`)
 }
 

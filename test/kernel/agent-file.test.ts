@@ -173,6 +173,21 @@ test('a start with a faulty file takes the last good policy from the state direc
   assert.equal((await readHealth()).status, 200)
 })
 
+test('a check beside a running agent finds its own port taken by itself, and changes nothing', {
+  skip: needsKernel,
+}, async () => {
+  await using agent = await start(acceptingPorts(7000), { flags: ['--metrics-address', metricsAddress] })
+  const before = await listTable(network.namespaces.host)
+  const args = ['agent', 'check', '--policy', agent.policyPath, '--metrics-address', metricsAddress]
+  const check = () => network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+  const { stdout } = await check()
+  assert.ok(stdout.includes(`\n${metricsAddress} is held by the one that runs (pid ${agent.pid})\n`), stdout)
+  assert.match(stdout, /\nno faults\n$/)
+  assert.deepEqual(await listTable(network.namespaces.host), before)
+  await agent.stop()
+  assert.ok((await check()).stdout.includes(`\n${metricsAddress} is free\n`))
+})
+
 test('a second agent, apply and flush are refused while an agent runs', { skip: needsKernel }, async () => {
   await using agent = await start(acceptingPorts(7000))
   const before = await listTable(network.namespaces.host)

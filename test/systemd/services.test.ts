@@ -187,6 +187,34 @@ describe('services', { skip: needsSystemd }, () => {
     await reloaded('cannot take the certificate of the REST API; the one before stays in use')
   })
 
+  test('a configuration with faults keeps a service from starting until it is mended; check says the same', async () => {
+    const config = 'etc/ringwall/agent.yaml'
+    const fault = '/etc/ringwall/agent.yaml:2 guardSeconds is the text "soon", expected a whole number from 0 to 3600'
+    container.write(config, 'policy: policy.yaml\nguardSeconds: soon\n')
+    await systemctl('restart', agent).catch(() => {})
+    await eventually(async () => assert.equal(await container.property(agent, 'ActiveState'), 'failed'), 10_000)
+    assert.equal(await container.property(agent, 'ExecMainStatus'), '2')
+    assert.ok((await journal(agent)).includes(fault))
+    // As somebody who has logged in: what the tests' own environment says is nothing to the host.
+    const check = (program: string) =>
+      container.run('env', ['-i', 'PATH=/usr/sbin:/usr/bin:/bin', 'ringwall', program, 'check'], { allowFailure: true })
+    const refused = await check('agent')
+    assert.deepEqual([refused.exitCode, refused.stderr], [2, `${fault}\n`])
+    assert.match(refused.stdout, /^looked at as user \d+, whose "\/var\/lib\/ringwall" is$/m)
+
+    container.write(config, 'policy: policy.yaml\nlogLevel: debug\n')
+    await systemctl('reset-failed', agent)
+    await systemctl('start', agent)
+    await untilActive(agent)
+    const { stdout } = await check('agent')
+    assert.match(stdout, /^led by the policy file "\/etc\/ringwall\/policy\.yaml", which is sound: 1 ENI$/m)
+    assert.match(stdout, /^127\.0\.0\.1:9469 is held by the one that runs \(pid \d+\)$/m)
+    const { stdout: ofDaemon } = await check('daemon')
+    // The key there is another's, by the test above.
+    assert.match(ofDaemon, /^file: \/etc\/ringwall\/daemon\.yaml$/m)
+    assert.match(ofDaemon, /^0\.0\.0\.0:9480 is held by the one that runs \(pid \d+\)$/m)
+  })
+
   describe('a boot, with somebody at the door', () => {
     /** Switched on again as a machine is: no rules in the kernel, no address and no link. */
     async function rebootAndKnock() {
