@@ -85,7 +85,7 @@ export class ReconcileLoop {
   #running: Promise<void> | null = null
   #retryTimer: NodeJS.Timeout | undefined
   #failures = 0
-  /** Runs in a row that left something for the next. */
+  /** Runs in a row, for one policy, that left something for the next. */
   #incomplete = 0
   /** Spent in nft by the run under way. */
   #nftMs = 0
@@ -100,6 +100,7 @@ export class ReconcileLoop {
   /** Makes this policy the desired one. */
   setPolicy(desired: PolicyIr): void {
     this.#desired = desired
+    this.#incomplete = 0
     this.#trigger('policy')
   }
 
