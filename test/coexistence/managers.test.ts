@@ -7,7 +7,7 @@ import { after, before, describe, type TestContext, test } from 'node:test'
 import { needsFirewalls, writeIn } from '../support/container.ts'
 import { type FirewallHost, type Gap, ports, secondAddress, startFirewallHost } from '../support/firewall-host.ts'
 import { addresses } from '../support/host-network.ts'
-import { converse, eventually } from '../support/sessions.ts'
+import { arrives, converse, eventually } from '../support/sessions.ts'
 
 /** Bans by nftables, as Debian sets it up, and finds nothing by itself. */
 const jail = `
@@ -177,6 +177,21 @@ describe('beside', { skip: needsFirewalls }, () => {
     await isPutBackAfter(t, 'firewalld started beside nftables.service', () => host.sh('systemctl start firewalld'))
     assert.equal(await host.container.property('nftables.service', 'ActiveState'), 'inactive')
     await host.sh('systemctl stop firewalld')
+  })
+
+  test('what begins while the rules are gone does not live on', async () => {
+    const agent = await host.container.property('ringwall-agent.service', 'MainPID')
+    await host.sh(`kill -s STOP ${agent} && nft flush ruleset`)
+    const forbidden = await converse('tcp', {
+      client: host.outside,
+      server: host.host,
+      address: addresses.host.ip,
+      port: ports.closed,
+    })
+    await host.sh(`kill -s CONT ${agent}`)
+    await eventually(async () => assert.equal(await arrives(forbidden.client, forbidden.server), false), 10_000)
+    assert.equal(await arrives(forbidden.server, forbidden.client), false)
+    assert.ok(await sessionLives())
   })
 
   test('a program that flushes the rules of everybody in a loop', async t => {
