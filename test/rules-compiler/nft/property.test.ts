@@ -407,7 +407,8 @@ describe('what nft can take', () => {
           // A group of many in a layer is reached by the addresses it has, which may be none; and so is where it goes.
           // Where every ENI is observed nothing is dropped; the chain stays, because the mask of marks is read from it.
           if (own === undefined && chain.name === '_host/drop' && ir.enis.every(eni => eni.isObserved)) continue
-          if (own === undefined && (ir.enis.length === 0 || /\/(\d+\/sg-\d+|(accept|drop)\/rule)$/.test(chain.name))) continue
+          if (own === undefined && (ir.enis.length === 0 || /\/(\d+\/sg-\d+|(accept|drop)\/rule)$/.test(chain.name)))
+            continue
           assert.ok(own !== undefined && own <= 8, `chain "${chain.name}" has depth ${own}`)
           for (const target of chain.rules.flatMap(rule => rule.statements.flatMap(each => targetsOf(ruleset, each)))) {
             assert.ok(ruleset.chains.has(target), `"${chain.name}" goes to "${target}", which does not exist`)
