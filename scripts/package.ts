@@ -8,8 +8,7 @@
  *
  * The same sources make the same bytes, with the same dpkg-deb; times are that of the last commit, or SOURCE_DATE_EPOCH.
  *
- * Usage: scripts/package.ts [--architecture amd64|arm64] [--version VERSION] [--folder DIR] [--only debian|npm] [--release]
- *   --version   instead of the one in package.json
+ * Usage: scripts/package.ts [--architecture amd64|arm64] [--folder DIR] [--only debian|npm] [--release]
  *   --release   packed as small as xz can, which takes minutes
  */
 import { execFileSync } from 'node:child_process'
@@ -32,7 +31,6 @@ const project = join(import.meta.dirname, '..')
 const { values } = parseArgs({
   options: {
     architecture: { type: 'string', default: process.arch === 'arm64' ? 'arm64' : 'amd64' },
-    version: { type: 'string' },
     folder: { type: 'string', default: join(project, 'dist') },
     only: { type: 'string' },
     release: { type: 'boolean', default: false },
@@ -45,7 +43,7 @@ if (values.only !== undefined && values.only !== 'debian' && values.only !== 'np
   throw new Error(`Cannot build only "${values.only}", expected debian or npm`)
 
 const folder = resolve(values.folder)
-const version = values.version ?? JSON.parse(await readFile(join(project, 'package.json'), 'utf8')).version
+const { version } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as { version: string }
 const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? lastCommit())
 const app = join(folder, 'app')
 await mkdir(folder, { recursive: true })

@@ -19,7 +19,7 @@ export async function copyrightText(
   nodeLicence: string,
 ): Promise<string> {
   const parts = [
-    `Ringwall is Copyright of its authors and under the Apache License, Version 2.0.\n${apache}`,
+    `Ringwall is under the Apache License, Version 2.0.\nCopyright 2026 The Ringwall authors\n${apache}`,
     ...(await Promise.all(packages.map(name => partOf(project, name)))),
     `Node.js (/usr/lib/ringwall/node), as its authors build it:\n\n${withoutApache(nodeLicence)}`,
   ]

@@ -73,7 +73,7 @@ async function agent(tree: Tree, { project, manPages }: DebianOptions): Promise<
   await tree.write('usr/bin/ringwall-agent', '#!/bin/sh\nexec /usr/bin/ringwall agent "$@"\n', 0o755)
   for (const unit of ['ringwall-agent.service', 'ringwall-boot.service'])
     await tree.copy(from(unit), `usr/lib/systemd/system/${unit}`)
-  await tree.copy(from('boot.sh'), `${lib}/systemd/boot.sh`)
+  await tree.write(`${lib}/systemd/boot.sh`, await readFile(from('boot.sh')), 0o755)
   await tree.copyLines(from(''), 'ringwall-agent', /ringwalld|ringwall-daemon/)
   await tree.configuration(from('agent.yaml'), 'etc/ringwall/agent.yaml')
   await tree.configuration(from('debian/boot.env'), 'etc/ringwall/boot.env')
