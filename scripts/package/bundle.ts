@@ -8,7 +8,7 @@
  *   lib/*.pl, migrations,
  *   static                     what they read; the page of the REST API looks for its files in two places
  */
-import { copyFile, cp, glob, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type BuildOptions, build, type Metafile } from 'esbuild'
 
