@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { createNamespace, type Namespace } from '../../lab/netns.ts'
 import { isHealed, startAgent, type TestAgent } from '../support/agent.ts'
 import { listTable } from '../support/kernel-listing.ts'
+import { needsOwnNft } from '../support/other-nft.ts'
 import { acceptGroup, acceptPort, closedGroup } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { eventually } from '../support/sessions.ts'
@@ -117,7 +118,7 @@ sys.exit(nft.nft_run_cmd_from_buffer(ctypes.c_void_p(nft.nft_ctx_new(0)), sys.ar
 `
 
 test('a program that changes rules by the library is named by its own name', {
-  skip: needsKernel || needsLibrary(),
+  skip: needsKernel || needsOwnNft || needsLibrary(),
 }, async () => {
   const before = await listTable(namespace, { stamps: false })
   const from = agent.log.length

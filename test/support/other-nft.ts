@@ -9,6 +9,11 @@ export interface OtherNft {
   readonly skip: string | false
 }
 
+/** False, or the reason to skip what uses the machine's own library: one of 1.0.6 crashes on what nft 1.1.7 wrote. */
+export const needsOwnNft: string | false =
+  process.env.PATH?.includes('/node_modules/.cache/nft/') === true &&
+  "needs the machine's own nft: its library is of another version"
+
 /** @param suite  `trixie` */
 export function otherNft(suite: string): OtherNft {
   try {
