@@ -15,6 +15,7 @@ import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { RefusedWrite } from './model/note.ts'
+import { requireRouteAccess } from './routes/access.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
@@ -272,12 +273,15 @@ function tokenIdOf(request: FastifyRequest, { world, now }: Api): string | null 
   }
 }
 
-function requireTokens(app: FastifyInstance, { world, now }: Api): void {
+function requireTokens(app: FastifyInstance, api: Api): void {
+  const { world, now } = api
   app.addHook('onRequest', async request => {
     const { config } = request.routeOptions
     if (config.isOpen === true || request.is404 || isDocumentation(request)) return
     request.principal = authenticate(world, request.headers.authorization, now())
   })
+  // When it is known what the request says, and before anything is done.
+  app.addHook('preHandler', async request => requireRouteAccess(request, api))
 }
 
 function isDocumentation({ routeOptions: { url = '' } }: FastifyRequest): boolean {

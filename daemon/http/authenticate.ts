@@ -1,7 +1,9 @@
 /** Bearer tokens: `rwt_<id>_<secret>`, of which the store has the secret's SHA-256 alone. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { ApiError } from '../errors.ts'
+import { ramId } from '../model/ram.ts'
 import type { Principal } from '../services/principal.ts'
+import { userPrincipal } from '../services/ram/identity.ts'
 import type { World } from '../state/world.ts'
 
 const form = /^Bearer rwt_(?<id>[a-z0-9-]{1,64})_(?<secret>[\w-]{43})$/
@@ -17,7 +19,11 @@ export function authenticate(world: World, authorization: string | undefined, no
   if (!matches || (token.expiresAtMs !== null && token.expiresAtMs <= nowMs)) {
     throw new ApiError(401, 'Unauthorized', 'Cannot accept the token: expected one that exists and is not over')
   }
-  return { kind: 'token', id: token.id, name: token.name, scopes: token.scopes }
+  const tokenId = token.id
+  if (token.user === undefined) return { kind: 'token', id: tokenId, name: token.name, scopes: token.scopes, tokenId }
+  const user = world.get('ramUser', ramId(token.user.accountId, token.user.name))
+  if (user === undefined) throw new ApiError(401, 'Unauthorized', 'Cannot accept the token: its user is gone')
+  return { ...userPrincipal(world, user), tokenId }
 }
 
 /** 256 random bits and their hash. @returns text for the client, which is shown once, and what the store keeps */

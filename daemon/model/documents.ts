@@ -154,7 +154,10 @@ export interface TokenDoc {
   readonly id: string
   readonly name: string
   readonly secretSha256: string
+  /** Of an operator's token; of a user's they say no more than which account he is of. */
   readonly scopes: readonly TokenScope[]
+  /** The user of RAM whose credential it is: it may what his policies say. Left out: an operator's. */
+  readonly user?: { readonly accountId: string; readonly name: string }
   readonly createdAtMs: number
   readonly expiresAtMs: number | null
 }

@@ -67,7 +67,7 @@ export function addDdosSampleRoute(app: FastifyInstance, api: Api): void {
 function openStream({ world, ddos, now }: Api, { principal }: FastifyRequest, instanceIds: readonly string[]) {
   const stream = new EventStream()
   const isGood = () => {
-    const token = world.get('token', principal.id)
+    const token = world.get('token', principal.tokenId ?? '')
     return token !== undefined && (token.expiresAtMs === null || token.expiresAtMs > now())
   }
   const stop = ddos.watch(instanceIds, {

@@ -16,10 +16,11 @@ export function addTokenRoutes(app: FastifyInstance, api: Api): void {
     summary: 'Say whose token this is and what it may do',
     tag,
     answer: whoamiSchema,
-    read: (_world, { principal: { id, name, scopes } }) => ({
-      tokenId: id,
+    read: (_world, { principal: { id, name, scopes, ram, tokenId = id } }) => ({
+      tokenId,
       name,
       scopes: scopes.map(scope => ({ ...scope })),
+      identity: ram === undefined ? null : { type: ram.type, accountId: ram.accountId, arn: ram.arn },
     }),
   })
 
@@ -41,7 +42,8 @@ export function addTokenRoutes(app: FastifyInstance, api: Api): void {
     method: 'POST',
     url: '/v1/tokens',
     summary: 'Make an API token',
-    description: 'The answer is the only place where `token` is ever shown.',
+    description:
+      'An operator’s, with scopes, or one of a user of RAM, which may what his policies say. The answer is the only place where `token` is ever shown.',
     tag,
     action: 'ringwall:CreateToken',
     query: Type.Object({ dryRun: Type.Optional(Type.Boolean()) }),

@@ -1,6 +1,6 @@
 /** API tokens, as the API shows and takes them. */
 import Type, { type Static } from 'typebox'
-import { exact, nameField, nullable, revisionField, timeField } from './fields.ts'
+import { accountIdField, exact, nameField, nullable, revisionField, timeField } from './fields.ts'
 
 const tenYearsSeconds = 10 * 366 * 24 * 3600
 
@@ -15,10 +15,19 @@ export const scopeSchema = Type.Object(
   exact,
 )
 
+const userSchema = Type.Object(
+  {
+    accountId: accountIdField('The account of the user.'),
+    userName: Type.String({ description: 'A user of RAM.', minLength: 1, maxLength: 64 }),
+  },
+  exact,
+)
+
 export const apiTokenSchema = Type.Object({
   tokenId: Type.String(),
   name: Type.String(),
   scopes: Type.Array(scopeSchema),
+  user: nullable(userSchema),
   createTime: timeField('When it was made.'),
   expireTime: nullable(timeField('When it ends; null: never.')),
   revision: revisionField,
@@ -28,7 +37,14 @@ export type ApiToken = Static<typeof apiTokenSchema>
 export const createTokenSchema = Type.Object(
   {
     name: nameField('Whose it is, or what for: the audit log names it. No other token has it.'),
-    scopes: Type.Array(scopeSchema, { description: 'Each account once.', minItems: 1, maxItems: 100 }),
+    scopes: Type.Optional(
+      Type.Array(scopeSchema, {
+        description: 'Of an operator’s token: each account once.',
+        minItems: 1,
+        maxItems: 100,
+      }),
+    ),
+    user: Type.Optional(userSchema),
     expiresInSeconds: Type.Optional(
       nullable(Type.Integer({ description: 'Never ends where left out.', minimum: 1, maximum: tenYearsSeconds })),
     ),
@@ -40,4 +56,11 @@ export const whoamiSchema = Type.Object({
   tokenId: Type.String(),
   name: Type.String(),
   scopes: Type.Array(scopeSchema),
+  identity: nullable(
+    Type.Object({
+      type: Type.Enum(['Account', 'RAMUser', 'AssumedRoleUser']),
+      accountId: Type.String(),
+      arn: Type.String(),
+    }),
+  ),
 })

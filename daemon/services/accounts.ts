@@ -48,6 +48,7 @@ export function modifyAccount(
 }
 
 const ownedKinds = ['group', 'prefixList', 'instance', 'eni'] as const satisfies readonly Kind[]
+const ramKinds = ['ramUser', 'ramGroup', 'ramPolicy', 'ramRole', 'accessKey'] as const satisfies readonly Kind[]
 
 /** @throws {ApiError} 409 while it owns anything, or a token names it: another account of its id would be that token's */
 export function deleteAccount(world: World, id: string): Plan<{ accountId: string }> {
@@ -58,7 +59,10 @@ export function deleteAccount(world: World, id: string): Plan<{ accountId: strin
   const tokenIds = [...world.all('token')]
     .filter(({ scopes }) => scopes.some(({ accountId }) => accountId === id))
     .map(token => token.id)
-  const count = Object.values(heldBy).reduce((sum, ids) => sum + ids.length, tokenIds.length)
+  const ram = ramKinds.flatMap(kind =>
+    [...world.entries(kind)].filter(([, doc]) => doc.accountId === id).map(([docId]) => keyOf(kind, docId)),
+  )
+  const count = Object.values(heldBy).reduce((sum, ids) => sum + ids.length, tokenIds.length + ram.length)
   if (count > 0) {
     const message = `Cannot delete account "${id}": ${count} objects are its own or tokens for it; delete them first`
     throw new ApiError(409, 'DependencyViolation', message, {
@@ -69,6 +73,7 @@ export function deleteAccount(world: World, id: string): Plan<{ accountId: strin
           instanceIds: heldBy.instance,
           networkInterfaceIds: heldBy.eni,
           tokenIds,
+          ram,
         },
       },
     })

@@ -10,6 +10,8 @@ export interface Principal extends NotedPrincipal {
   readonly scopes: readonly TokenScope[]
   /** Judged by policies within those accounts; left out for operators' tokens, of whom the scopes say all. */
   readonly ram?: RamIdentity
+  /** The API token that it came with. */
+  readonly tokenId?: string
 }
 
 /** An account, a RAM user, or a session of a role. */

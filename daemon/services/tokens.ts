@@ -10,13 +10,16 @@ import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
 import { madeId } from './ids.ts'
 import { everyAccount } from './principal.ts'
+import { findNamed } from './ram/ram-call.ts'
 
 /** Without its secret, of which nobody has anything but the hash. */
-export function showToken({ id, name, scopes, createdAtMs, expiresAtMs }: TokenDoc, revision: number): ApiToken {
+export function showToken(token: TokenDoc, revision: number): ApiToken {
+  const { id, name, scopes, user, createdAtMs, expiresAtMs } = token
   return {
     tokenId: id,
     name,
     scopes: scopes.map(scope => ({ ...scope })),
+    user: user === undefined ? null : { accountId: user.accountId, userName: user.name },
     createTime: isoTime(createdAtMs),
     expireTime: expiresAtMs === null ? null : isoTime(expiresAtMs),
     revision,
@@ -36,17 +39,17 @@ export function createToken(
   world: World,
   { body, nowMs, dryRun }: CreateToken,
 ): Plan<{ apiToken: ApiToken; token: string }> {
-  const { name, scopes, expiresInSeconds = null } = body
+  const { name, expiresInSeconds = null } = body
   const faults = new Faults()
   checkName(world, name, faults)
-  checkScopes(world, scopes, faults)
+  const bearer = readBearer(world, body, faults)
   faults.throwIfAny()
   const { secret, secretSha256 } = makeSecret()
   const token: TokenDoc = {
     id: madeId('token'),
     name,
     secretSha256,
-    scopes,
+    ...bearer,
     createdAtMs: nowMs,
     expiresAtMs: expiresInSeconds === null ? null : nowMs + expiresInSeconds * 1000,
   }
@@ -57,6 +60,33 @@ export function createToken(
       token: dryRun ? notMade : tokenText(token.id, secret),
     }),
   }
+}
+
+const missing = { status: 400, code: 'MissingParameter' }
+
+/** Whose it will be: an operator's, with scopes, or a user's. */
+function readBearer(
+  world: World,
+  { scopes, user }: Pick<CreateToken['body'], 'scopes' | 'user'>,
+  faults: Faults,
+): Pick<TokenDoc, 'scopes' | 'user'> {
+  if ((scopes === undefined) === (user === undefined)) {
+    const message = 'Cannot tell whose token it will be: expected either scopes or user'
+    const isMissing = scopes === undefined
+    faults.add(isMissing ? missing : invalidRequest, {
+      code: isMissing ? 'missing' : 'conflict',
+      field: 'scopes',
+      message,
+    })
+    return { scopes: [] }
+  }
+  if (user === undefined) {
+    checkScopes(world, scopes!, faults)
+    return { scopes: scopes! }
+  }
+  const { accountId, userName } = user
+  const found = faults.attempt('user.userName', () => findNamed({ world, accountId, nowMs: 0 }, 'ramUser', userName))
+  return { scopes: [{ accountId, access: 'write' }], user: { accountId, name: found?.name ?? userName } }
 }
 
 /** @throws {ApiError} 409 for the last one that could make another */

@@ -53,7 +53,12 @@ export function updateUser(call: RamCall, name: string, changes: UserChanges): P
 export function deleteUser(call: RamCall, name: string): Plan<object> {
   const user = findNamed(call, 'ramUser', name)
   const keys = [...call.world.all('accessKey')].filter(key => isOf(user, key)).map(({ id }) => `access key ${id}`)
-  if (keys.length > 0) throw deleteConflict('User.AccessKey', name, keys)
+  const tokens = [...call.world.all('token')]
+    .filter(
+      ({ user: owner }) => owner !== undefined && isOf(user, { accountId: owner.accountId, userName: owner.name }),
+    )
+    .map(token => `API token ${token.name}`)
+  if (keys.length + tokens.length > 0) throw deleteConflict('User.AccessKey', name, [...keys, ...tokens])
   if (user.groups.length > 0) {
     const groups = user.groups.map(group => `membership of ${group.name}`)
     throw deleteConflict('User.Group', name, groups)

@@ -18,7 +18,7 @@ describe('tokens', () => {
     assert.deepEqual(listed.body.items, [apiToken])
     assert.doesNotMatch(JSON.stringify(listed.body), /secret/i)
     const whoami = await api.request('GET', '/v1/whoami', undefined, { token })
-    assert.deepEqual(whoami.body, { tokenId: apiToken.tokenId, name: 'ci', scopes: body.scopes })
+    assert.deepEqual(whoami.body, { tokenId: apiToken.tokenId, name: 'ci', scopes: body.scopes, identity: null })
     const stored = JSON.stringify(await api.store.list('token/'))
     assert.ok(!stored.includes(token.split('_').at(-1)), 'the secret itself is stored')
   })
@@ -78,7 +78,7 @@ describe('tokens', () => {
       '400 InvalidParameter scopes[0].access',
     ],
     ['an end in the past', { name: 'x', scopes: [all], expiresInSeconds: -1 }, '400 InvalidParameter expiresInSeconds'],
-    ['what is missing', {}, '400 MissingParameter name scopes'],
+    ['what is missing', {}, '400 MissingParameter name'],
   ] as const) {
     test(`${name} is refused`, async () => {
       await using api = await startApi()
@@ -191,6 +191,7 @@ describe('accounts', () => {
       instanceIds: ['i-b'],
       networkInterfaceIds: ['eni-b'],
       tokenIds: [],
+      ram: [],
     })
     assert.equal(api.world.count('account'), 2)
   })

@@ -1,0 +1,153 @@
+/**
+ * What policies must allow for each route of `/v1`: an action and what it is done to. In one place, so that none is
+ * forgotten: a route without an entry is closed to everybody whom policies judge.
+ */
+import type { FastifyRequest } from 'fastify'
+import { ApiError } from '../errors.ts'
+import type { AskedResource } from '../ram/evaluate.ts'
+import { ddosResource, type EcsType, ecsResource, type Owner } from '../ram/resource-names.ts'
+import { type AccessNeed, requireAccess } from '../services/access.ts'
+import type { World } from '../state/world.ts'
+import { type Api, actionOf, sourceAddressOf } from './route.ts'
+
+type Kind = 'group' | 'instance' | 'eni' | 'prefixList'
+
+const types: Readonly<Record<Kind, EcsType>> = {
+  group: 'securitygroup',
+  instance: 'instance',
+  eni: 'eni',
+  prefixList: 'prefixlist',
+}
+
+/** Fields of paths and bodies that name objects, one or many. */
+const namingFields: Readonly<Record<string, Kind>> = {
+  securityGroupId: 'group',
+  securityGroupIds: 'group',
+  instanceId: 'instance',
+  instanceIds: 'instance',
+  networkInterfaceId: 'eni',
+  networkInterfaceIds: 'eni',
+  prefixListId: 'prefixList',
+}
+
+interface Rule {
+  /** Of a read; writes say theirs at the route. */
+  readonly action?: string
+  /** What is meant where the path names nothing: all of these. */
+  readonly on?: Kind | 'ddos' | 'nothing'
+  /** Fields of the body that name further objects it is done to. */
+  readonly also?: readonly string[]
+}
+
+/** Needs nothing but to be somebody: what one is, and what is the same for all. */
+const everybody = 'everybody'
+
+const reads: Readonly<Record<string, Rule | typeof everybody>> = {
+  '/v1/whoami': everybody,
+  '/v1/limits': everybody,
+  '/v1/security-group-templates': everybody,
+  '/v1/accounts': { action: 'ringwall:DescribeAccounts', on: 'nothing' },
+  '/v1/accounts/:accountId': { action: 'ringwall:DescribeAccounts', on: 'nothing' },
+  '/v1/changes': { action: 'ringwall:DescribeChanges', on: 'nothing' },
+  '/v1/changes/:revision': { action: 'ringwall:DescribeChanges', on: 'nothing' },
+  '/v1/health-report': { action: 'ringwall:DescribeHealthReport', on: 'group' },
+  '/v1/security-groups': { action: 'ecs:DescribeSecurityGroups', on: 'group' },
+  '/v1/security-groups/:securityGroupId': { action: 'ecs:DescribeSecurityGroupAttribute' },
+  '/v1/security-groups/:securityGroupId/references': { action: 'ecs:DescribeSecurityGroupReferences' },
+  '/v1/security-groups/:securityGroupId/members': { action: 'ecs:DescribeNetworkInterfaces' },
+  '/v1/security-groups/:securityGroupId/rules': { action: 'ecs:DescribeSecurityGroupAttribute' },
+  '/v1/security-groups/:securityGroupId/export': { action: 'ecs:DescribeSecurityGroupAttribute' },
+  '/v1/security-groups/:securityGroupId/observed': { action: 'ecs:DescribeSecurityGroupAttribute' },
+  '/v1/prefix-lists': { action: 'ecs:DescribePrefixLists', on: 'prefixList' },
+  '/v1/prefix-lists/:prefixListId': { action: 'ecs:DescribePrefixListAttributes' },
+  '/v1/prefix-lists/:prefixListId/associations': { action: 'ecs:DescribePrefixListAssociations' },
+  '/v1/network-interfaces': { action: 'ecs:DescribeNetworkInterfaces', on: 'eni' },
+  '/v1/network-interfaces/:networkInterfaceId': { action: 'ecs:DescribeNetworkInterfaces' },
+  '/v1/network-interfaces/:networkInterfaceId/observed': { action: 'ecs:DescribeNetworkInterfaces' },
+  '/v1/instances': { action: 'ecs:DescribeInstances', on: 'instance' },
+  '/v1/instances/:instanceId': { action: 'ecs:DescribeInstances' },
+  '/v1/instances/:instanceId/ddos-threshold': { action: 'yundun-ddos:DescribeDdosThreshold' },
+  '/v1/ddos/instances': { action: 'yundun-ddos:DescribeInstance', on: 'ddos' },
+  '/v1/ddos/instances/:instanceId': { action: 'yundun-ddos:DescribeInstance' },
+  '/v1/ddos/events': { action: 'yundun-ddos:DescribeDdosEventList', on: 'ddos' },
+  '/v1/ddos/events/:eventId': { action: 'yundun-ddos:DescribeDdosEventList', on: 'ddos' },
+  '/v1/ddos/samples': { action: 'yundun-ddos:DescribeInstance', on: 'ddos' },
+}
+
+/** Reads that come by POST. */
+const readsByPost: Readonly<Record<string, Rule>> = {
+  '/v1/explain': { action: 'ecs:DescribeSecurityGroupAttribute', on: 'eni', also: ['networkInterfaceId'] },
+}
+
+/** Writes whose path does not name all that they are done to. */
+const writes: Readonly<Record<string, Rule>> = {
+  'POST /v1/security-groups': { on: 'group' },
+  'POST /v1/security-groups/default': { on: 'group' },
+  'POST /v1/security-groups/:securityGroupId/join': { also: ['instanceIds', 'networkInterfaceIds'] },
+  'POST /v1/security-groups/:securityGroupId/leave': { also: ['instanceIds', 'networkInterfaceIds'] },
+  'POST /v1/prefix-lists': { on: 'prefixList' },
+  'POST /v1/instances': { on: 'instance' },
+  'POST /v1/network-interfaces': { on: 'eni', also: ['instanceId', 'securityGroupIds'] },
+  'PATCH /v1/network-interfaces/:networkInterfaceId': { also: ['securityGroupIds'] },
+}
+
+/** @throws {ApiError} 403 where a policy denies it, or none allows it */
+export function requireRouteAccess(request: FastifyRequest, api: Api): void {
+  const { principal } = request
+  if (principal?.ram === undefined) return
+  const { routeOptions, protocol } = request
+  const need = needOf(request, api, principal.ram.accountId)
+  if (need === everybody) return
+  if (need === null) {
+    const what = `${request.method} ${routeOptions.url}`
+    throw new ApiError(403, 'Forbidden', `Cannot answer ${what} to a user of an account: it is for operators' tokens`)
+  }
+  const facts = { sourceAddress: sourceAddressOf(request), isSecure: protocol === 'https', nowMs: api.now() }
+  requireAccess(principal, need, facts)
+}
+
+/** Null for what is the operator's alone. */
+function needOf(request: FastifyRequest, api: Api, accountId: string): AccessNeed | typeof everybody | null {
+  const { method } = request
+  const url = request.routeOptions.url ?? ''
+  const action = actionOf(request)
+  const rule =
+    method === 'GET'
+      ? reads[url]
+      : (readsByPost[url] ?? writes[`${method} ${url}`] ?? (action === undefined ? undefined : {}))
+  if (rule === undefined) return null
+  if (rule === everybody) return everybody
+  const name = rule.action ?? action
+  const resources = resourcesOf(request, rule, { world: api.world, owner: { regionId: api.regionId, accountId } })
+  return name === undefined || resources.length === 0 ? null : { action: name, resources }
+}
+
+interface Naming {
+  readonly world: World
+  readonly owner: Owner
+}
+
+function resourcesOf(request: FastifyRequest, { on, also = [] }: Rule, naming: Naming): readonly AskedResource[] {
+  const named = Object.entries(request.params as Readonly<Record<string, string>>).flatMap(([field, id]) =>
+    resourcesNamed(field, [id], naming),
+  )
+  const body = (request.body ?? {}) as Readonly<Record<string, unknown>>
+  const further = also.flatMap(field => resourcesNamed(field, [body[field] ?? []].flat().map(String), naming))
+  const meant = on === undefined || (named.length > 0 && on !== 'ddos') ? named : resourceOf(on, naming.owner)
+  return [...meant, ...further]
+}
+
+function resourcesNamed(field: string, ids: readonly string[], { world, owner }: Naming): readonly AskedResource[] {
+  const kind = Object.hasOwn(namingFields, field) ? namingFields[field] : undefined
+  if (kind === undefined) return []
+  return ids.map(id => {
+    const doc = world.get(kind, id)
+    return ecsResource({ ...owner, accountId: doc?.accountId ?? owner.accountId }, types[kind], id, doc?.tags)
+  })
+}
+
+function resourceOf(on: Exclude<Rule['on'], undefined>, owner: Owner): readonly AskedResource[] {
+  if (on === 'ddos') return [ddosResource(owner)]
+  if (on === 'nothing') return [{ name: `acs:ringwall:${owner.regionId}:${owner.accountId}:*` }]
+  return [ecsResource(owner, types[on], '*')]
+}
