@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
-import { startAgent } from '../support/agent.ts'
+import { isInForce, startAgent } from '../support/agent.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
@@ -19,6 +19,8 @@ const open = 7080
 const closed = 7081
 /** Sessions take some 400 bytes each: a machine that may have very many is not filled. */
 const mostSessions = 600_000
+
+const timeoutMs = 30_000
 
 const limit = readLimit()
 const skip =
@@ -56,7 +58,8 @@ test('sessions that live go on, new ones fail closed, and the doctor says why', 
   )
   await using near = await startPeer(host)
   await using far = await startPeer(outside)
-  await using agent = await startAgent({ namespace: host, policy: acceptingPorts(open) })
+  await using agent = await startAgent({ namespace: host, policy: acceptingPorts(open), awaitInForce: false })
+  await agent.line(isInForce, { timeoutMs })
   await Promise.all([near.listenTcp(closed), far.listenTcp(open)])
   const session = await converse('tcp', { client: far, server: await listening(), address: hostIp, port: open })
 
@@ -87,7 +90,9 @@ test('sessions that live go on, new ones fail closed, and the doctor says why', 
   assert.equal(exitCode, 2)
 
   // The agent goes on enforcing: what it changes takes no session.
-  await agent.replacePolicy(acceptingPorts(open, closed))
+  const from = agent.log.length
+  await agent.writePolicy(acceptingPorts(open, closed))
+  await agent.line(isInForce, { from, timeoutMs })
   await host.run('conntrack', ['-F'])
   await eventually(async () => assert.equal(await tries(far, hostIp, closed), 'accepted'))
 
