@@ -1,5 +1,6 @@
 /** Every action of the RPC API. */
 import type { RpcAction } from './action.ts'
+import { ddosActions } from './actions/ddos.ts'
 import { membershipActions } from './actions/membership.ts'
 import { missingActions } from './actions/not-yet.ts'
 import { prefixListActions } from './actions/prefix-lists.ts'
@@ -19,5 +20,6 @@ export const rpcActions: readonly RpcAction[] = [
   ...tagActions,
   ...ramActions,
   ...stsActions,
+  ...ddosActions,
   ...missingActions,
 ]

@@ -1,8 +1,8 @@
-/** Regions and zones: there is one of each. */
+/** Regions and zones: there is one of each. That of anti-DDoS has another shape: see ddos.ts. */
 import Type from 'typebox'
 import { type Product, readAction } from '../action.ts'
 
-const products = ['ecs', 'vpc', 'antiddos-public'] as const satisfies readonly Product[]
+const products = ['ecs', 'vpc'] as const satisfies readonly Product[]
 
 export const regionActions = products.map(product =>
   readAction({
