@@ -13,6 +13,7 @@ import {
 import { logLevels } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
 import { notificationKinds, usualNotificationKinds } from '../wire/notification.ts'
+import { defaultRegionId } from './ram/resource-names.ts'
 
 const settings = {
   dataDir: setting(
@@ -52,6 +53,13 @@ const settings = {
     leftOut: 'https:// with the name of this host and the port of agentListen',
     example: 'https://ringwall.example:9443',
   }),
+  region: setting(
+    formatted('region', {
+      description: 'The region in names of resources, by which policies speak of them, and what the RPC API tells.',
+      default: defaultRegionId,
+    }),
+    { argument: 'NAME' },
+  ),
   requestsPerMinute: setting(
     Type.Integer({
       description: 'How many requests a token may make each minute.',

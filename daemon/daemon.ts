@@ -16,6 +16,7 @@ import { startHousekeeping } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
 import { openAuthority } from './pki/authority.ts'
 import { Push } from './push/push.ts'
+import { defaultRegionId } from './ram/resource-names.ts'
 import { openSealer } from './ram/seal.ts'
 import { openTransferFolder } from './services/backups.ts'
 import { sweepEvents, sweepLostEvents } from './services/ddos-events.ts'
@@ -63,7 +64,6 @@ export interface Daemon {
   stop(): Promise<void>
 }
 
-export const defaultRegionId = 'local'
 /** What a start reads of the history again, a quarter of a second of it; agents from before get a snapshot. */
 const historyReadBytes = 16 * 1024 * 1024
 

@@ -45,7 +45,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { values } = config
   const { notify, faults } = await openNotify(values)
   if (faults.length > 0) throw faultsOf(daemonConfig, faults)
-  const { dataDir, listen, agentListen, agentUrl, requestsPerMinute } = values
+  const { dataDir, listen, agentListen, agentUrl, region, requestsPerMinute } = values
   const readCertificate = () => readTls(values.tlsCertificate, values.tlsKey)
   const tls = await readCertificate()
   const log = createLogger('ringwall-daemon', values.logLevel)
@@ -70,6 +70,7 @@ async function run(args: readonly string[]): Promise<number> {
     agentUrl,
     hostName: hostname(),
     requestsPerMinute,
+    regionId: region,
     notify,
     log,
   })

@@ -36,6 +36,9 @@ export function formatsAt(folder: string) {
     listen: textFormat('address', 'ADDRESS:PORT such as 127.0.0.1:9480, IPv6 in brackets, or unix:PATH', text =>
       parseListen(text, folder),
     ),
+    region: textFormat('region', 'a letter, then up to 63 letters, digits, "-" and "_"', text =>
+      /^[a-z][\w-]{0,63}$/i.test(text) ? text : null,
+    ),
     'https-url': textFormat('URL', 'https://HOST:PORT', parseHttpsUrl),
     'webhook-url': textFormat('URL', 'https://HOST/PATH or http://HOST/PATH, without user and password', text =>
       nullOnError(() => parseWebhookUrl(text)),

@@ -2,6 +2,9 @@
 import type { ConditionContext } from './conditions.ts'
 import type { AskedResource } from './evaluate.ts'
 
+/** Where the daemon is given none. */
+export const defaultRegionId = 'local'
+
 export interface Owner {
   readonly regionId: string
   readonly accountId: string

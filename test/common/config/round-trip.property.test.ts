@@ -44,6 +44,7 @@ const byFormat: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     fc.tuple(fc.constantFrom('127.0.0.1', '127.9.9.9', '[::1]'), port).map(([at, number]) => `${at}:${number}`),
     absolutePath.map(text => `unix:${text}`),
   ),
+  region: fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/),
   'https-url': fc.domain().map(name => `https://${name}:9443`),
   'webhook-url': fc.webUrl({ validSchemes: ['http', 'https'], withQueryParameters: true }),
   command: fc.oneof(
