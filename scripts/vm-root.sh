@@ -29,7 +29,7 @@ packages=nftables,iproute2,conntrack,iputils-ping,procps,libstdc++6,kmod,tcpdump
 mkdir "$new/packages"
 chroot "$new/root" sh -c "cd /tmp && apt-get update && apt-get download \$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: //p')" \
   >"$new/log" 2>&1 || fail "$(tail -n 5 "$new/log")"
-mv "$new"/root/tmp/*.deb "$new/packages"
+mv "$new/root/tmp/"*.deb "$new/packages"
 dpkg-deb -x "$new"/packages/*.deb "$new/kernel"
 version=$(cd "$new/kernel/lib/modules" && echo *)
 from=$new/kernel/lib/modules/$version
