@@ -2,13 +2,13 @@
 import Type, { type TObject, type TProperties } from 'typebox'
 import { ApiError } from '../../errors.ts'
 import type { PolicyType as PolicyKind, RamGroupDoc, RamPolicyDoc, RamRoleDoc, RamUserDoc } from '../../model/ram.ts'
-import { ramResource } from '../../ram/resource-names.ts'
 import { systemPolicies, systemPolicyNamed } from '../../ram/system-policies.ts'
 import type { Plan } from '../../services/executor.ts'
 import * as keys from '../../services/ram/access-keys.ts'
 import * as policies from '../../services/ram/policies.ts'
 import { allNamed, findNamed, notExist, type RamCall } from '../../services/ram/ram-call.ts'
 import * as roles from '../../services/ram/roles.ts'
+import { ramTargetOf } from '../../services/ram/targets.ts'
 import * as users from '../../services/ram/users.ts'
 import type { World } from '../../state/world.ts'
 import { type ReadAction, type RpcAction, type RpcCall, readAction, type WriteAction, writeAction } from '../action.ts'
@@ -45,9 +45,9 @@ interface Text<P extends TProperties> {
 }
 
 function accessOf<P extends TProperties>(name: string, on: Text<P>['on']) {
-  return (_world: World, call: RpcCall<TObject<P>>) => ({
+  return (world: World, call: RpcCall<TObject<P>>) => ({
     action: `ram:${name}`,
-    resources: [on(call.parameters as never, call)].flat().map(relative => ramResource(call.accountId, relative)),
+    resources: [on(call.parameters as never, call)].flat().map(each => ramTargetOf(world, call.accountId, each)),
   })
 }
 

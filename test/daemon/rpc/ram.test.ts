@@ -177,6 +177,27 @@ describe('what is refused', () => {
     })
   }
 
+  test('names in another case lead past no policy', async () => {
+    const key = await newUser('case-keeper')
+    await did('CreateUser', { UserName: 'boss' })
+    const PolicyDocument = JSON.stringify({
+      Version: '1',
+      Statement: [
+        { Effect: 'Allow', Action: 'ram:*', Resource: '*' },
+        { Effect: 'Deny', Action: 'ram:*', Resource: `acs:ram:*:${accountId}:user/boss` },
+      ],
+    })
+    await did('CreatePolicy', { PolicyName: 'not-the-boss', PolicyDocument })
+    const attached = { PolicyType: 'Custom', PolicyName: 'not-the-boss', UserName: 'case-keeper' }
+    await did('AttachPolicyToUser', attached)
+    for (const UserName of ['boss', 'BOSS', 'Boss']) {
+      for (const action of ['GetUser', 'CreateAccessKey', 'DeleteUser']) {
+        assert.equal((await ram(action, { UserName }, key)).Code, 'NoPermission', `${action} ${UserName}`)
+      }
+    }
+    await did('GetUser', { UserName: 'CASE-KEEPER' }, key)
+  })
+
   test('is told of, and no secret ever is', async () => {
     const key = await newUser('grace')
     const text = await eventually(async () => {
