@@ -18,7 +18,7 @@ const testTimeoutMs = 120_000 * slowness
  * loses the last results with it: it does not wait until they have been written.
  */
 const endIdle = `data:text/javascript,${encodeURIComponent(
-  "import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), 2000).unref())",
+  "import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), 20_000).unref())",
 )}`
 
 /** Those that need the kernel mostly wait for it; more of them at once would wait for one another. */

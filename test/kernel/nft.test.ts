@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import type { NftError } from '../../agent/nft/errors.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import type { NftCommand } from '../../agent/nft/nft.ts'
-import { probe } from '../../agent/nft/probe.ts'
+import { probe, slowElementUpdateMs } from '../../agent/nft/probe.ts'
 import { createNamespace, type Namespace } from '../../lab/netns.ts'
 import { testNft } from '../agent/nft/nft.shared.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -190,8 +190,9 @@ test('the probe tells what goes as JSON, and leaves nothing behind', options, as
     'rule comments': 'json',
     NFLOG: 'json',
   })
-  assert.ok(elementUpdateMs > 0 && elementUpdateMs < 500, `${elementUpdateMs} ms`)
-  assert.equal(messages.filter(message => message.includes('interval set')).length, 0, messages.join())
+  // A busy machine is slow without any set of others.
+  const isSlow = elementUpdateMs > slowElementUpdateMs
+  assert.equal(messages.filter(message => message.includes('interval set')).length, isSlow ? 1 : 0, messages.join())
   assert.equal((await namespace.run('nft', ['list', 'ruleset'])).stdout, '')
 })
 
