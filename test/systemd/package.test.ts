@@ -282,6 +282,16 @@ describe('Debian packages', { skip: needsSystemd, timeout }, () => {
     assert.equal(await shell('stat -c "%U %a" /var/lib/ringwall'), 'ringwall-agent 700\n')
     assert.match(await shell('ringwall-agent --help'), /^usage: ringwall agent /)
     assert.match(await shell('ringwalld --help'), /^usage: ringwall daemon /)
+    // A hyphen is \- in these.
+    assert.match(await shell('zcat /usr/share/man/man8/ringwall-agent.8.gz'), /^\.B \\-\\-policy FILE$/m)
+    assert.match(await shell('zcat /usr/share/man/man1/ringwall.1.gz'), /^\.SS ringwall rule add$/m)
+    for (const [page, field] of [
+      ['ringwall-agent.yaml', 'guardSeconds'],
+      ['ringwalld.yaml', 'agentUrl'],
+      ['ringwall-policy.yaml', 'securityGroups[].id'],
+    ]) {
+      assert.ok((await shell(`zcat /usr/share/man/man5/${page}.5.gz`)).includes(`.B ${field}\n`), field)
+    }
     assert.ok(await answers(addresses.host.ip6))
   })
 
