@@ -4,7 +4,7 @@ case ${1-} in
     case ${2-} in
       run | -* | '')
         # It stays, beside what the host is for. A young generation of 1 MB instead of 16, one arena of malloc(3) and two
-        # threads for files and names hold 10 MB less; the JavaScript it runs does not notice (docs/packages.md).
+        # threads for files and names hold 4 MB less (docs/decisions/0011-packages.md).
         export MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=2
         exec "$node" --max-semi-space-size=1 "$lib/agent.cjs" "$@"
         ;;
