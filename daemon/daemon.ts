@@ -144,7 +144,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const transferFolder = join(dataDir, 'transfer')
     await openTransferFolder(transferFolder)
     const tokenFile = join(dataDir, 'first-token')
-    const token = await firstStart(store, world, { tokenFile, nowMs: now() })
+    const keyFile = join(dataDir, 'first-access-key.json')
+    const token = await firstStart(store, world, { tokenFile, keyFile, sealer, nowMs: now() })
     const agentUrl = options.agentUrl ?? `https://${options.hostName}:${push.port}`
     const app = await createApp({
       api: {
@@ -179,7 +180,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log.info({ address: options.agentListen.address, port: push.port, agentUrl }, 'agents are served')
     log.info(whereServed(app, listen, tls !== null), 'the REST API is served')
     if (token !== null) {
-      log.info({ token, tokenFile }, 'first start: this token may do everything; it is not shown again')
+      // The journal is kept, and more may read it than the file.
+      const shown = process.env.JOURNAL_STREAM === undefined ? { token } : {}
+      log.info({ ...shown, tokenFile, keyFile }, 'first start: this token may do everything; it is not shown again')
     }
     return {
       status: () => statusLine(push.countByState(), state.revision),

@@ -1,25 +1,36 @@
-/** What an empty store begins with: one account, and one token that may do everything. */
+/** What an empty store begins with: one account, its access key, and one token that may do everything. */
 import { writeAtomically } from '../common/files.ts'
 import { makeSecret, tokenText } from './http/authenticate.ts'
 import { type AccountDoc, keyOf, type TokenDoc } from './model/documents.ts'
 import type { Note } from './model/note.ts'
+import type { Sealer } from './ram/seal.ts'
 import { madeId } from './services/ids.ts'
 import { everyAccount } from './services/principal.ts'
+import { makeAccessKey } from './services/ram/access-keys.ts'
 import type { World } from './state/world.ts'
 import type { Store } from './store/store.ts'
 
 /** The account of those who need no accounts. */
 const firstAccountId = '1000000000000000'
 
+export interface FirstStart {
+  /** Gets the token's text, for root's eyes. */
+  readonly tokenFile: string
+  /** Gets the account's access key, JSON. */
+  readonly keyFile: string
+  readonly sealer: Sealer
+  readonly nowMs: number
+}
+
 /**
- * Makes the first account and token where there has never been a token.
- * @param tokenFile  gets the token's text, for root's eyes; written before the token counts, so that it is never lost
+ * Makes the first account, its access key and the first token where there has never been a token. Files are written
+ * before anything of it counts, so that nothing is lost.
  * @returns the token's text; null where there is a token already
  */
 export async function firstStart(
   store: Store,
   world: World,
-  { tokenFile, nowMs }: { readonly tokenFile: string; readonly nowMs: number },
+  { tokenFile, keyFile, sealer, nowMs }: FirstStart,
 ): Promise<string | null> {
   if (world.count('token') > 0) return null
   const { secret, secretSha256 } = makeSecret()
@@ -33,11 +44,19 @@ export async function firstStart(
   }
   const account: AccountDoc = { id: firstAccountId, name: 'default', description: null, createdAtMs: nowMs }
   const text = tokenText(token.id, secret)
+  const made = makeAccessKey({ accountId: account.id, nowMs }, null, sealer)
+  const shownKey = { accountId: account.id, accessKeyId: made.key.id, accessKeySecret: made.secret }
   await writeAtomically(tokenFile, `${text}\n`)
+  await writeAtomically(keyFile, `${JSON.stringify(shownKey, null, 2)}\n`)
   const result = await store.commit({
     writes: [
       { key: keyOf('token', token.id), value: token },
-      ...(world.count('account') > 0 ? [] : [{ key: keyOf('account', account.id), value: account }]),
+      ...(world.count('account') > 0
+        ? []
+        : [
+            { key: keyOf('account', account.id), value: account },
+            { key: keyOf('accessKey', made.key.id), value: made.key },
+          ]),
     ],
     preconditions: [{ kind: 'head', revision: world.revision }],
     note: note(),
