@@ -21,7 +21,7 @@ mkdir "$folder/root" "$folder/root/ringwall"
 [ $# -gt 0 ] || set -- $(grep -v '^#' "$scripts/../test/vm/files")
 cat >"$folder/root/run-tests" <<END
 cd /ringwall
-export RINGWALL_TEST_SLOWNESS=10 RINGWALL_DIFF_ROUNDS=${RINGWALL_DIFF_ROUNDS:-1} RINGWALL_ROUNDTRIP_EVERY=${RINGWALL_ROUNDTRIP_EVERY:-12}
+export RINGWALL_TEST_PROGRESS=1 RINGWALL_TEST_SLOWNESS=10 RINGWALL_DIFF_ROUNDS=${RINGWALL_DIFF_ROUNDS:-1} RINGWALL_ROUNDTRIP_EVERY=${RINGWALL_ROUNDTRIP_EVERY:-12}
 ./scripts/node test/run.ts $*
 END
 (cd "$folder/root" && find . -print0 | "$cache/debian/cpio/bin/cpio" --quiet --null -o -H newc) >"$folder/project.cpio"

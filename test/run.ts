@@ -21,6 +21,9 @@ const endIdle = `data:text/javascript,${encodeURIComponent(
   "import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), 20_000).unref())",
 )}`
 
+/** Each test as it ends, for a machine so slow that one would wonder: RINGWALL_TEST_PROGRESS=1. */
+const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
+
 /** Those that need the kernel mostly wait for it; more of them at once would wait for one another. */
 const filesAtOnce = 2
 
@@ -70,6 +73,9 @@ async function runFiles(chosen: readonly string[]): Promise<FileResult[]> {
     execArgv: [`--test-timeout=${testTimeoutMs}`, `--import=${endIdle}`],
   })
   for await (const event of events) {
+    if (showsProgress && (event.type === 'test:pass' || event.type === 'test:fail')) {
+      console.log(`  ${event.type === 'test:pass' ? 'ok' : 'FAILED'}: ${event.data.name}`)
+    }
     if (event.type === 'test:start')
       resultOf(event.data.file).running.splice(event.data.nesting, Infinity, event.data.name)
     else if (event.type === 'test:pass') notePass(resultOf(event.data.file), event.data)
