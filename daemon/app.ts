@@ -62,14 +62,16 @@ export interface TlsPair {
 }
 
 const requestTimeoutMs = 30_000
+/** Clients of the RPC API put a hundred rules with their descriptions into the query of one request. */
+const maxHeaderBytes = 128 * 1024
 const maxConnections = 2000
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { api, metrics } = options
   const app = fastify({
-    ...(options.tls !== null && {
-      https: secureContextOf(options.tls),
-    }),
+    ...(options.tls === null
+      ? { http: { maxHeaderSize: maxHeaderBytes } }
+      : { https: { ...secureContextOf(options.tls), maxHeaderSize: maxHeaderBytes } }),
     bodyLimit: maxBodyBytes,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: 72_000,

@@ -1,8 +1,12 @@
-/** Answers to what is no HTTP request, or one that never becomes whole: the same document as every other refusal. */
+/**
+ * Answers to what is no HTTP request, or one that never becomes whole. Which API it was meant for cannot be known, so the
+ * document is that of every other refusal with the fields of the RPC API beside: some of its clients look at nothing else.
+ */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { ApiError } from '../errors.ts'
+import { errorOf } from '../rpc/envelope.ts'
 import { problemContentType, problemDocument } from './problem.ts'
 
 interface Exchange {
@@ -46,15 +50,20 @@ function refusalOf(code: string | undefined): ApiError {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new ApiError(408, 'InvalidRequest', 'Cannot read the request: it did not become whole in time')
     case 'HPE_HEADER_OVERFLOW':
-      return new ApiError(431, 'RequestTooLarge', 'Cannot read the request: expected at most 16 KiB of headers')
+      return new ApiError(
+        431,
+        'RequestTooLarge',
+        'Cannot read the request: expected at most 128 KiB, and hundreds, of headers',
+      )
     default:
       return new ApiError(400, 'InvalidRequest', 'Cannot read the request: expected HTTP/1.1')
   }
 }
 
 function problemText(error: ApiError): string {
-  const problem = problemDocument(error, randomUUID())
-  const body = JSON.stringify(problem)
+  const requestId = randomUUID()
+  const problem = problemDocument(error, requestId)
+  const body = JSON.stringify({ ...problem, ...errorOf(error, { requestId, host: '' }).body })
   return [
     `HTTP/1.1 ${problem.status} ${problem.title}`,
     `Content-Type: ${problemContentType}`,

@@ -60,9 +60,9 @@ describe('HTTP that is not as it should be', () => {
     ['a NUL in a header', () => post({ 'X-Odd': 'a\0b' }), [400]],
     ['a folded header', () => post({ 'X-Odd': 'a\r\n b' }), [400]],
     ['lines that end with LF alone', () => post().replaceAll('\r\n', '\n'), [400]],
-    ['20 KB of headers', () => post({ 'X-Odd': 'x'.repeat(20_000) }), [431]],
+    ['200 KB of headers', () => post({ 'X-Odd': 'x'.repeat(200_000) }), [431]],
     ['3000 headers', () => post(Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`X-${n}`, '1']))), [431]],
-    ['a path of 20 KB', () => post().replace('/v1/', `/${'x'.repeat(20_000)}/`), [431]],
+    ['a path of 200 KB', () => post().replace('/v1/', `/${'x'.repeat(200_000)}/`), [431]],
     ['a length that is no number', () => post({ 'Content-Length': 'x' }), [400]],
     ['a length below zero', () => post({ 'Content-Length': '-1' }), [400]],
     ['a length with a sign', () => post({ 'Content-Length': `+${body.length}` }), [400]],
@@ -89,6 +89,13 @@ describe('HTTP that is not as it should be', () => {
     const { rest } = await sendRaw(port, post({ Host: null }))
     assert.match(rest, /^HTTP\/1\.1 400 /)
     assert.equal(api.world.revision, revision)
+  })
+
+  test('what cannot be read is an error for clients of the RPC API too, who look for its fields alone', async () => {
+    const { answers } = await sendRaw(port, `GET /?Action=${'x'.repeat(200_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    const { Code, Message, RequestId } = JSON.parse(answers[0]!.text)
+    assert.deepEqual([answers[0]!.status, Code], [431, 'RequestTooLarge'])
+    assert.match(`${Message} ${RequestId}`, /128 KiB.* of headers [0-9A-F-]{36}$/)
   })
 
   test('a body shorter than it says, and no more to come, stores nothing', async () => {
