@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { createLogger } from '../../common/log.ts'
-import { createApp } from '../../daemon/app.ts'
+import { createApp, type TlsPair } from '../../daemon/app.ts'
 import { type AuditLog, openAuditLog } from '../../daemon/audit/audit-log.ts'
 import { ApiError } from '../../daemon/errors.ts'
 import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
@@ -89,6 +89,8 @@ export interface TestApiOptions {
   readonly accounts?: readonly string[]
   readonly now?: () => number
   readonly requestsPerMinute?: number
+  /** Served with where it listens; in the clear where left out. */
+  readonly tls?: TlsPair
   readonly fleet?: Partial<Fleet>
   readonly board?: EnforcementBoard
   readonly ddos?: (world: World) => DdosBoard
@@ -139,7 +141,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     log,
     metrics,
     version: 'test',
-    tls: null,
+    tls: options.tls ?? null,
     requestsPerMinute,
     onRefused(each) {
       refused.push(each)

@@ -5,6 +5,7 @@ import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
+  SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { fingerprintOf, makeKey, parseCertificate } from '../../agent/link/keys.ts'
@@ -18,6 +19,8 @@ export interface TestAuthority {
 export interface IssueOptions {
   readonly usage: 'server' | 'client' | 'none'
   readonly subject?: string
+  /** IP addresses that it stands for. */
+  readonly addresses?: readonly string[]
   /** Milliseconds since 1970; an hour ago and a week from now where left out. */
   readonly fromMs?: number
   readonly untilMs?: number
@@ -62,6 +65,9 @@ export async function certify(authority: TestAuthority, publicKey: string, optio
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       ...(usage.length === 0 ? [] : [new ExtendedKeyUsageExtension(usage, true)]),
+      ...(options.addresses === undefined
+        ? []
+        : [new SubjectAlternativeNameExtension(options.addresses.map(value => ({ type: 'ip', value })))]),
     ],
   })
   return `${made.toString('pem')}\n`
