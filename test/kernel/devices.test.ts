@@ -307,25 +307,23 @@ for (const { name, skip, device, carriedBy, make } of layerings) {
   })
 }
 
-for (const judgedAt of ['eth0', 'blue'] as const) {
-  const title = `a device in a VRF is judged at ${judgedAt === 'eth0' ? 'the device' : 'the VRF'}`
-  test(title, { skip: needsKernel || needsDevice('vrf table 10') }, async () => {
-    await using wire = await makeWire(async made => {
-      await plainWire(made)
-      await ipBatch(made.host, ['link add blue type vrf table 10', 'link set blue up', 'link set eth0 master blue'])
-      await made.host.sysctl({ 'net.ipv4.tcp_l3mdev_accept': 1 })
-    })
-    const { outside, host } = wire.peers
-    await eventually(async () => assert.deepEqual(await accepted(outside, hostAddress), ports))
-    const policy = deviceDocument([eniOf(judgedAt, 'sg-open')], [opened])
-    await using agent = await startAgent({ namespace: wire.host, policy })
-    assert.deepEqual(await accepted(outside, hostAddress), [openPort])
-    const session = await converse('tcp', { client: outside, server: host, address: hostAddress, port: openPort })
-    await agent.replacePolicy(deviceDocument([eniOf(judgedAt, 'sg-shut')], [shut]))
-    assert.equal(await arrives(session.server, session.client), false)
-    assert.deepEqual(await accepted(outside, hostAddress), [])
+// Not at the VRF: the kernel passes what goes out through it untracked (drivers/net/vrf.c), and that is dropped there.
+test('a device in a VRF is judged at the device', { skip: needsKernel || needsDevice('vrf table 10') }, async () => {
+  await using wire = await makeWire(async made => {
+    await plainWire(made)
+    await ipBatch(made.host, ['link add blue type vrf table 10', 'link set blue up', 'link set eth0 master blue'])
+    await made.host.sysctl({ 'net.ipv4.tcp_l3mdev_accept': 1 })
   })
-}
+  const { outside, host } = wire.peers
+  await eventually(async () => assert.deepEqual(await accepted(outside, hostAddress), ports))
+  const policy = deviceDocument([eniOf('eth0', 'sg-open')], [opened])
+  await using agent = await startAgent({ namespace: wire.host, policy })
+  assert.deepEqual(await accepted(outside, hostAddress), [openPort])
+  const session = await converse('tcp', { client: outside, server: host, address: hostAddress, port: openPort })
+  await agent.replacePolicy(deviceDocument([eniOf('eth0', 'sg-shut')], [shut]))
+  assert.equal(await arrives(session.server, session.client), false)
+  assert.deepEqual(await accepted(outside, hostAddress), [])
+})
 
 // ---- several ways in and out
 
