@@ -3,8 +3,8 @@
 import { parseAddress } from '../../rules-compiler/address/cidr.ts'
 import { UsageError } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
-import { descriptionFlag, modeFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
-import { enis, groupWord } from '../operate/kinds.ts'
+import { accountFlag, descriptionFlag, modeFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
+import { enis, groupWord, instances } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
   bodyOf,
@@ -34,6 +34,7 @@ const bindingFlags = {
 } as const
 
 const modifyFlags = {
+  name: nameFlag,
   ...bindingFlags,
   address: { ...bindingFlags.address, help: 'its private addresses from now on; may be repeated' },
   group: { ...bindingFlags.group, help: 'its groups from now on; may be repeated' },
@@ -48,6 +49,7 @@ const modifyFlags = {
 } as const
 
 const names = {
+  name: 'networkInterfaceName',
   description: 'description',
   device: 'device',
   mac: 'macAddress',
@@ -72,24 +74,28 @@ export const command = nounCommand({
           takes: 'text',
           value: 'INSTANCE',
           names: 'instance',
-          help: 'the instance it belongs to, by id or name; needed',
+          help: 'the instance it belongs to, by id or name; if left out, it is bound to one later',
         },
+        name: nameFlag,
         ...bindingFlags,
         guest: { takes: 'nothing', help: "the device is the host's end of a guest's interface" },
         secondary: { takes: 'nothing', help: "not the instance's primary interface" },
         ...networkFlags,
         description: descriptionFlag,
         tag: tagFlag,
+        account: { ...accountFlag, help: 'whose it is, where it is of no instance, by id or name' },
       },
       details: `With --device alone, MAC address and addresses are what the agent has reported of the device. Without
 --group it is in the account's default group.`,
-      examples: ['ringwall eni register --instance i-web1 --device eth0 --group sg-web'],
+      examples: [
+        'ringwall eni register --instance i-web1 --device eth0 --group sg-web',
+        'ringwall eni register eni-spare --group sg-web --address 198.18.0.7',
+      ],
       async run({ daemon, words: [id], flags }) {
-        if (flags.instance === undefined) throw new UsageError('missing --instance')
         const tags = readTags(flags.tag)
         const body = {
           ...newId('eni', id),
-          instanceId: await daemon.idOf('instance', flags.instance),
+          ...(await placeFields(daemon, flags)),
           ...newBodyOf(flags, { ...names, network: 'networkType', vpc: 'vpcId' }),
           ...(flags.guest && { placement: 'guest' }),
           ...(flags.secondary && { type: 'Secondary' }),
@@ -128,6 +134,36 @@ export const command = nounCommand({
       },
     }),
     deleteVerb(enis, { summary: 'forget a network interface' }),
+    verb({
+      name: 'bind',
+      summary: 'give a network interface of no instance to one',
+      effect: 'changes',
+      words: [enis.word, instances.word],
+      flags: { device: bindingFlags.device },
+      details: `With --device, one that has neither MAC address nor addresses gets what the agent has reported of the
+device.`,
+      examples: ['ringwall eni bind eni-spare i-web1 --device eth1'],
+      async run({ daemon, words: [eniText = '', instanceText = ''], flags }) {
+        const eniId = await daemon.idOf('eni', eniText)
+        const instanceId = await daemon.idOf('instance', instanceText)
+        const body = { instanceId, ...(flags.device !== undefined && { device: flags.device }) }
+        const answer = await daemon.write({ method: 'POST', path: pathOf(resources.eni, eniId, 'attach'), body })
+        return said(answer, `${eniId} is of ${instanceId}`)
+      },
+    }),
+    verb({
+      name: 'unbind',
+      summary: 'take a network interface from its instance',
+      effect: 'changes',
+      words: [enis.word],
+      flags: {},
+      details: `It keeps its groups and addresses. Nothing is enforced at its device any more.`,
+      async run({ daemon, words: [eniText = ''] }) {
+        const eniId = await daemon.idOf('eni', eniText)
+        const answer = await daemon.write({ method: 'POST', path: pathOf(resources.eni, eniId, 'detach'), body: {} })
+        return said(answer, `${eniId} is of no instance`)
+      },
+    }),
     membershipVerb('attach', 'put a network interface into a security group', 'join', 'is in'),
     membershipVerb('detach', 'take a network interface out of a security group', 'leave', 'is out of'),
     ...modeVerbs(enis),
@@ -149,6 +185,18 @@ function membershipVerb(name: string, summary: string, route: 'join' | 'leave', 
       return said(answer, `${eniId} ${outcome} ${groupId}`)
     },
   })
+}
+
+interface PlaceFlags {
+  readonly instance?: string | undefined
+  readonly account?: string | undefined
+}
+
+/** Its instance, or else its account, where one is known. */
+async function placeFields(daemon: Daemon, { instance, account }: PlaceFlags) {
+  if (instance !== undefined) return { instanceId: await daemon.idOf('instance', instance) }
+  const accountId = await daemon.accountId(account)
+  return accountId === undefined ? {} : { accountId }
 }
 
 /** Each family in its own field. @throws {UsageError} */

@@ -26,7 +26,7 @@ import { pathOf, resources, type Shown } from '../operate/resources.ts'
 import type { Permission } from '../operate/rule-words.ts'
 import { type Verb, verb, type Word } from '../operate/verb.ts'
 import { tableLines } from '../output/table.ts'
-import { count, listText } from '../output/values.ts'
+import { count, listText, valueText } from '../output/values.ts'
 
 const { path } = resources.group
 const types = ['basic', 'advanced'] as const
@@ -254,7 +254,7 @@ export const command = nounCommand({
               : tableLines(
                   [
                     { heading: 'ENI', isWhole: true, cell: each => String(each.networkInterfaceId) },
-                    { heading: 'INSTANCE', isWhole: true, cell: each => String(each.instanceId) },
+                    { heading: 'INSTANCE', isWhole: true, cell: each => valueText(each.instanceId) },
                     { heading: 'ADDRESSES', cell: each => listText(each.addresses as string[]) },
                   ],
                   page.items,

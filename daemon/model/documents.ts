@@ -100,8 +100,14 @@ export interface EniDoc {
   readonly id: string
   /** That of its instance. */
   readonly accountId: string
-  readonly instanceId: string
+  /** null: it is kept for an instance to come. It has its groups and addresses all the same, but is in no agent's view. */
+  readonly instanceId: string | null
+  /** `Secondary` without instance. */
   readonly type: 'Primary' | 'Secondary'
+  /** Left out: it has none. */
+  readonly name?: string
+  /** Nothing but told again: Ringwall knows no vSwitches. Left out: none was given. */
+  readonly vSwitchId?: string
   readonly description: string | null
   readonly tags: Tags
   readonly networkType: 'vpc' | 'classic'

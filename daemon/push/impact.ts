@@ -148,12 +148,17 @@ class Survey {
     if (agentId !== null) this.#agentIds.add(agentId)
   }
 
-  #agentBefore(instanceId: string | undefined): string | null {
-    return instanceId === undefined ? null : (this.#documentBefore('instance', instanceId)?.agentId ?? null)
+  /** Null where it is of no instance, or that of no agent. */
+  #agentBefore(instanceId: string | null | undefined): string | null {
+    return instanceId === undefined || instanceId === null
+      ? null
+      : (this.#documentBefore('instance', instanceId)?.agentId ?? null)
   }
 
-  #agentAfter(instanceId: string | undefined): string | null {
-    return instanceId === undefined ? null : (this.#documentAfter('instance', instanceId)?.agentId ?? null)
+  #agentAfter(instanceId: string | null | undefined): string | null {
+    return instanceId === undefined || instanceId === null
+      ? null
+      : (this.#documentAfter('instance', instanceId)?.agentId ?? null)
   }
 
   #documentBefore<K extends Kind>(kind: K, id: string): Documents[K] | undefined {

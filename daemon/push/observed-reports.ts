@@ -61,7 +61,7 @@ export class ObservedReports implements ObservedBoard {
     const { world } = this.#parts
     const eni = world.get('eni', eniId)
     if (eni === undefined || !isObserved(world, eni)) return false
-    return world.get('instance', eni.instanceId)?.agentId === agentId
+    return world.agentOfEni(eni) === agentId
   }
 
   #look(eniId: string): void {

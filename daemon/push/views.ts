@@ -19,12 +19,15 @@ export function viewKeysOf(world: World, agentId: string): Set<ViewKey> {
   return keys
 }
 
-/** The part of a view that decides about one ENI, whether or not an agent serves it. */
+/** Stands for the instance of an ENI that has none yet; no instance is called so. */
+const noInstance = 'none'
+
+/** The part of a view that decides about one ENI, whether or not an agent serves it, or it has an instance at all. */
 export function viewKeysOfEni(world: World, eniId: string): Set<ViewKey> {
   const keys = new Set<ViewKey>([settingsKey])
   const eni = world.get('eni', eniId)
   if (eni === undefined) return keys
-  keys.add(viewKey('instance', eni.instanceId))
+  keys.add(viewKey('instance', eni.instanceId ?? noInstance))
   addEni(world, eniId, keys)
   return keys
 }
@@ -80,7 +83,9 @@ export function viewObject(world: World, key: ViewKey): ViewObject | null {
     case 'settings':
       return id === settingsId ? settingsObject(world.settings) : null
     case 'instance':
-      return objectOf(world.get('instance', id), instanceObject)
+      return id === noInstance
+        ? { kind: 'instance', id, value: { id, smtpUnblocked: false } }
+        : objectOf(world.get('instance', id), instanceObject)
     case 'eni':
       return objectOf(world.get('eni', id), eniObject)
     case 'group':
@@ -129,7 +134,16 @@ export function instanceObject(instance: Documents['instance']): ViewObject {
 
 export function eniObject(eni: Documents['eni']): ViewObject {
   const { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType, mode } = eni
-  const bound = { id, instanceId, macAddress, device, placement, addresses, securityGroupIds, nicType }
+  const bound = {
+    id,
+    instanceId: instanceId ?? noInstance,
+    macAddress,
+    device,
+    placement,
+    addresses,
+    securityGroupIds,
+    nicType,
+  }
   const value = { ...bound, ...(mode !== undefined && { mode }) }
   return { kind: 'eni', id, value }
 }

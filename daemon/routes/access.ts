@@ -7,12 +7,15 @@ import { ApiError } from '../errors.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
 import { ddosResource, type EcsType, ecsResource, type Owner } from '../ram/resource-names.ts'
 import { type AccessNeed, requireAccess } from '../services/access.ts'
+import { entityNames, type NamedKind as RamKind } from '../services/ram/ram-call.ts'
+import { ramTarget } from '../services/ram/targets.ts'
 import type { World } from '../state/world.ts'
 import { type Api, actionOf, sourceAddressOf } from './route.ts'
 
-type Kind = 'group' | 'instance' | 'eni' | 'prefixList'
+type EcsKind = 'group' | 'instance' | 'eni' | 'prefixList'
+type Kind = EcsKind | RamKind | 'accessKey'
 
-const types: Readonly<Record<Kind, EcsType>> = {
+const types: Readonly<Record<EcsKind, EcsType>> = {
   group: 'securitygroup',
   instance: 'instance',
   eni: 'eni',
@@ -28,6 +31,11 @@ const namingFields: Readonly<Record<string, Kind>> = {
   networkInterfaceId: 'eni',
   networkInterfaceIds: 'eni',
   prefixListId: 'prefixList',
+  userName: 'ramUser',
+  groupName: 'ramGroup',
+  policyName: 'ramPolicy',
+  roleName: 'ramRole',
+  accessKeyId: 'accessKey',
 }
 
 interface Rule {
@@ -72,6 +80,16 @@ const reads: Readonly<Record<string, Rule | typeof everybody>> = {
   '/v1/ddos/events': { action: 'yundun-ddos:DescribeDdosEventList', on: 'ddos' },
   '/v1/ddos/events/:eventId': { action: 'yundun-ddos:DescribeDdosEventList', on: 'ddos' },
   '/v1/ddos/samples': { action: 'yundun-ddos:DescribeInstance', on: 'ddos' },
+  '/v1/ram/users': { action: 'ram:ListUsers', on: 'ramUser' },
+  '/v1/ram/users/:userName': { action: 'ram:GetUser' },
+  '/v1/ram/users/:userName/simulate': { action: 'ram:SimulateUser' },
+  '/v1/ram/groups': { action: 'ram:ListGroups', on: 'ramGroup' },
+  '/v1/ram/groups/:groupName': { action: 'ram:GetGroup' },
+  '/v1/ram/policies': { action: 'ram:ListPolicies', on: 'ramPolicy' },
+  '/v1/ram/policies/:policyName': { action: 'ram:GetPolicy' },
+  '/v1/ram/roles': { action: 'ram:ListRoles', on: 'ramRole' },
+  '/v1/ram/roles/:roleName': { action: 'ram:GetRole' },
+  '/v1/ram/access-keys': { action: 'ram:ListAccessKeys', on: 'ramUser' },
 }
 
 /** Reads that come by POST. */
@@ -88,7 +106,14 @@ const writes: Readonly<Record<string, Rule>> = {
   'POST /v1/prefix-lists': { on: 'prefixList' },
   'POST /v1/instances': { on: 'instance' },
   'POST /v1/network-interfaces': { on: 'eni', also: ['instanceId', 'securityGroupIds'] },
+  'POST /v1/network-interfaces/:networkInterfaceId/attach': { also: ['instanceId'] },
+  'POST /v1/network-interfaces/:networkInterfaceId/detach': { also: ['instanceId'] },
   'PATCH /v1/network-interfaces/:networkInterfaceId': { also: ['securityGroupIds'] },
+  'POST /v1/ram/users': { on: 'ramUser' },
+  'POST /v1/ram/groups': { on: 'ramGroup' },
+  'POST /v1/ram/policies': { on: 'ramPolicy' },
+  'POST /v1/ram/roles': { on: 'ramRole' },
+  'POST /v1/ram/access-keys': { also: ['userName'] },
 }
 
 /** @throws {ApiError} 403 where a policy denies it, or none allows it */
@@ -133,7 +158,7 @@ function resourcesOf(request: FastifyRequest, { on, also = [] }: Rule, naming: N
   )
   const body = (request.body ?? {}) as Readonly<Record<string, unknown>>
   const further = also.flatMap(field => resourcesNamed(field, [body[field] ?? []].flat().map(String), naming))
-  const meant = on === undefined || (named.length > 0 && on !== 'ddos') ? named : resourceOf(on, naming.owner)
+  const meant = on === undefined || (named.length > 0 && on !== 'ddos') ? named : resourceOf(on, naming)
   return [...meant, ...further]
 }
 
@@ -141,13 +166,26 @@ function resourcesNamed(field: string, ids: readonly string[], { world, owner }:
   const kind = Object.hasOwn(namingFields, field) ? namingFields[field] : undefined
   if (kind === undefined) return []
   return ids.map(id => {
+    if (kind === 'accessKey') return keyResource(world, owner.accountId, id)
+    if (isRamKind(kind)) return ramTarget(world, owner.accountId, kind, id)
     const doc = world.get(kind, id)
     return ecsResource({ ...owner, accountId: doc?.accountId ?? owner.accountId }, types[kind], id, doc?.tags)
   })
 }
 
-function resourceOf(on: Exclude<Rule['on'], undefined>, owner: Owner): readonly AskedResource[] {
+function resourceOf(on: Exclude<Rule['on'], undefined>, { world, owner }: Naming): readonly AskedResource[] {
   if (on === 'ddos') return [ddosResource(owner)]
   if (on === 'nothing') return [{ name: `acs:ringwall:${owner.regionId}:${owner.accountId}:*` }]
+  if (on === 'accessKey') return [ramTarget(world, owner.accountId, 'ramUser', '*')]
+  if (isRamKind(on)) return [ramTarget(world, owner.accountId, on, '*')]
   return [ecsResource(owner, types[on], '*')]
+}
+
+/** Keys are judged by whose they are. */
+function keyResource(world: World, accountId: string, id: string): AskedResource {
+  return ramTarget(world, accountId, 'ramUser', world.get('accessKey', id)?.userName ?? '*')
+}
+
+function isRamKind(kind: Kind): kind is RamKind {
+  return Object.hasOwn(entityNames, kind)
 }

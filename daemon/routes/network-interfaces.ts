@@ -5,11 +5,14 @@ import { parseAddress } from '../../rules-compiler/address/cidr.ts'
 import type { EniDoc } from '../model/documents.ts'
 import { idParam, modeField } from '../schemas/fields.ts'
 import {
+  attachSchema,
   createNetworkInterfaceSchema,
+  detachSchema,
   membershipSchema,
   modifyNetworkInterfaceSchema,
   networkInterfaceSchema,
 } from '../schemas/network-interfaces.ts'
+import { attachNetworkInterface, detachNetworkInterface } from '../services/eni-attachment.ts'
 import { joinGroup, leaveGroup } from '../services/membership.ts'
 import {
   createNetworkInterface,
@@ -62,7 +65,8 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
       ),
       agentId: {
         description: 'Interfaces of instances that this agent serves.',
-        matches: ({ instanceId }, agentId) => api.world.get('instance', instanceId)?.agentId === agentId,
+        matches: ({ instanceId }, agentId) =>
+          instanceId !== null && api.world.get('instance', instanceId)?.agentId === agentId,
       },
     },
     sortFields: ['createTime'],
@@ -128,10 +132,37 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
     answer: Type.Object({ networkInterfaceId: Type.String() }),
     subject,
     plan: (world, { principal, params: { networkInterfaceId } }) =>
-      deleteNetworkInterface(world, principal, networkInterfaceId),
+      deleteNetworkInterface(world, principal, { id: networkInterfaceId }),
   })
 
+  addAttachmentRoutes(app, api)
   addMembershipRoutes(app, api)
+}
+
+function addAttachmentRoutes(app: FastifyInstance, api: Api): void {
+  const eni = { method: 'POST', tag, params, answer, etag: 'networkInterface', subject } as const
+  addWriteRoute(app, api, {
+    ...eni,
+    url: '/v1/network-interfaces/:networkInterfaceId/attach',
+    summary: 'Attach a network interface to an instance',
+    description:
+      'One that is of no instance. With `device`, one with neither MAC address nor addresses gets what the instance’s agent reported of the device.',
+    action: 'ecs:AttachNetworkInterface',
+    body: attachSchema,
+    plan: (world, { principal, params: { networkInterfaceId }, body }) =>
+      attachNetworkInterface(world, principal, { id: networkInterfaceId, body }),
+  })
+  addWriteRoute(app, api, {
+    ...eni,
+    url: '/v1/network-interfaces/:networkInterfaceId/detach',
+    summary: 'Detach a network interface from its instance',
+    description:
+      'It keeps its groups and addresses and is in no agent’s view any more: its device is left alone. The primary one goes last.',
+    action: 'ecs:DetachNetworkInterface',
+    body: detachSchema,
+    plan: (world, { principal, params: { networkInterfaceId }, body }) =>
+      detachNetworkInterface(world, principal, { id: networkInterfaceId, body }),
+  })
 }
 
 /** Of fifty thousand, those that can be meant, before anything is made of them; the filters still decide. */

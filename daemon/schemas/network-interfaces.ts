@@ -1,6 +1,17 @@
 /** Network interfaces (ENIs) and membership in groups, as the API shows and takes them. */
 import Type, { type Static } from 'typebox'
-import { descriptionField, exact, idField, modeField, nullable, revisionField, tagsField, timeField } from './fields.ts'
+import {
+  accountIdField,
+  descriptionField,
+  exact,
+  idField,
+  modeField,
+  nameField,
+  nullable,
+  revisionField,
+  tagsField,
+  timeField,
+} from './fields.ts'
 
 /** More than any instance type has of either family. */
 const maxAddresses = 256
@@ -20,12 +31,16 @@ const nicType = Type.Enum(['internet', 'intranet'], {
 export const networkInterfaceSchema = Type.Object({
   networkInterfaceId: Type.String(),
   accountId: Type.String({ description: 'That of its instance.' }),
-  instanceId: Type.String(),
+  instanceId: nullable(
+    Type.String({ description: 'null: it is of none yet. It is in its groups, and nobody enforces at it.' }),
+  ),
+  networkInterfaceName: nullable(Type.String()),
   type: Type.Enum(['Primary', 'Secondary']),
   description: nullable(Type.String()),
   tags: tagsField,
   networkType,
   vpcId: nullable(Type.String()),
+  vSwitchId: nullable(Type.String({ description: 'As it was given; it stands for nothing here.' })),
   macAddress: nullable(Type.String({ description: 'Lower case, with colons.' })),
   device: nullable(Type.String()),
   placement,
@@ -47,7 +62,15 @@ export const networkInterfaceSchema = Type.Object({
 })
 export type NetworkInterface = Static<typeof networkInterfaceSchema>
 
+const device = nullable(
+  Type.String({
+    description: 'The device by name: where there is no MAC address, or where several devices have it.',
+    maxLength: 64,
+  }),
+)
+
 const settable = {
+  networkInterfaceName: Type.Optional(nullable(nameField('What people call it.'))),
   description: Type.Optional(nullable(descriptionField('network interface'))),
   tags: Type.Optional(tagsField),
   macAddress: Type.Optional(
@@ -58,14 +81,7 @@ const settable = {
       }),
     ),
   ),
-  device: Type.Optional(
-    nullable(
-      Type.String({
-        description: 'The device by name: where there is no MAC address, or where several devices have it.',
-        maxLength: 64,
-      }),
-    ),
-  ),
+  device: Type.Optional(device),
   placement: Type.Optional(placement),
   privateIpAddresses: Type.Optional(
     Type.Array(Type.String({ maxLength: 64 }), {
@@ -87,7 +103,14 @@ const settable = {
 export const createNetworkInterfaceSchema = Type.Object(
   {
     networkInterfaceId: Type.Optional(idField('eni', 'Made where left out.')),
-    instanceId: Type.String({ description: 'The instance it belongs to.', maxLength: 64 }),
+    accountId: Type.Optional(
+      accountIdField(
+        'Who owns it: the owner of its instance, and needed only without one; left out, that of its first group.',
+      ),
+    ),
+    instanceId: Type.Optional(
+      Type.String({ description: 'The instance it belongs to. Left out, it is attached to one later.', maxLength: 64 }),
+    ),
     type: Type.Optional(
       Type.Enum(['Primary', 'Secondary'], {
         description: 'The first one of an instance is the primary one, and the only.',
@@ -105,7 +128,27 @@ export const createNetworkInterfaceSchema = Type.Object(
         pattern: '^[A-Za-z][A-Za-z0-9_.-]{0,63}$',
       }),
     ),
+    vSwitchId: Type.Optional(nameField('Kept and told again.')),
     ...settable,
+  },
+  exact,
+)
+
+export const attachSchema = Type.Object(
+  {
+    instanceId: Type.String({ description: 'The instance it shall belong to.', maxLength: 64 }),
+    device: Type.Optional(device),
+    placement: Type.Optional(placement),
+  },
+  exact,
+)
+
+/** What need not be said: an interface is of one instance. */
+export const detachSchema = Type.Object(
+  {
+    instanceId: Type.Optional(
+      Type.String({ description: 'Refuses where it is of another instance than this.', maxLength: 64 }),
+    ),
   },
   exact,
 )

@@ -125,7 +125,7 @@ export const referencesSchema = Type.Object({
 
 export const memberSchema = Type.Object({
   networkInterfaceId: Type.String(),
-  instanceId: Type.String(),
+  instanceId: nullable(Type.String({ description: 'null: it is of no instance yet.' })),
   addresses: Type.Array(Type.String()),
 })
 

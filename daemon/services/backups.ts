@@ -133,7 +133,7 @@ function firstMissing(world: World): string | null {
     if (agentId !== null && !has('agent', agentId)) return lacks(id, agentId)
   }
   for (const { id, instanceId, securityGroupIds } of world.all('eni')) {
-    if (!has('instance', instanceId)) return lacks(id, instanceId)
+    if (instanceId !== null && !has('instance', instanceId)) return lacks(id, instanceId)
     const groupId = securityGroupIds.find(each => !has('group', each))
     if (groupId !== undefined) return lacks(id, groupId)
   }

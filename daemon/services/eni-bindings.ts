@@ -71,7 +71,7 @@ export function checkHostAddresses(
 }
 
 function* enisOfHost(world: World, agentId: string | null, bound: readonly BoundEni[]): Generator<EniDoc> {
-  const instanceIds = new Set(bound.map(({ eni }) => eni.instanceId))
+  const instanceIds = new Set(bound.flatMap(({ eni }) => eni.instanceId ?? []))
   const all = agentId === null ? instanceIds : instanceIds.union(world.instancesOfAgent(agentId))
   for (const instanceId of all) {
     for (const eniId of world.enisOfInstance(instanceId)) yield world.get('eni', eniId)!

@@ -51,7 +51,8 @@ function checkNetworkAndOwner({ after, at }: EniChange, checks: GroupChecks): vo
         value: id,
       })
     }
-    if (group.accountId !== after.accountId) refuse(`of account ${after.accountId}, which owns ${after.instanceId}`)
+    if (group.accountId !== after.accountId)
+      refuse(`of account ${after.accountId}, which owns ${after.instanceId ?? after.id}`)
     else if (networkKey(group) !== networkKey(after)) {
       refuse(`in ${networkName(after)}, as ${after.id} is, but it is in ${networkName(group)}`)
     }
@@ -62,23 +63,25 @@ function checkNetworkAndOwner({ after, at }: EniChange, checks: GroupChecks): vo
 function checkTogether(changes: readonly EniChange[], checks: GroupChecks): void {
   const { world, faults } = checks
   const changeOf = new Map(changes.map(change => [change.after.id, change]))
-  const instanceIds = [...new Set(changes.map(({ after }) => after.instanceId))]
+  const instanceIds = [...new Set(changes.flatMap(({ after }) => after.instanceId ?? []))]
   const unchanged = instanceIds
     .flatMap(id => [...world.enisOfInstance(id)])
     .filter(id => !changeOf.has(id))
     .map(id => world.get('eni', id)!)
   // Faults are told of the later of two: those that change stand last.
   const enis = [...unchanged, ...changes.map(({ after }) => after)]
+  // Each without instance is one for itself.
+  const hostOf = ({ instanceId }: EniDoc, index: number) => instanceId ?? `none${index}`
   const groupIds = [...new Set(enis.flatMap(eni => eni.securityGroupIds))]
   const { problems } = checkPolicy({
     apiVersion: 'ringwall/v1',
-    instances: instanceIds.map(id => ({ id })),
-    interfaces: enis.map(({ id, instanceId, securityGroupIds }, index) => ({
-      id,
-      instanceId,
+    instances: [...new Set(enis.map(hostOf))].map(id => ({ id })),
+    interfaces: enis.map((eni, index) => ({
+      id: eni.id,
+      instanceId: hostOf(eni, index),
       // Devices have checks of their own, for the whole host.
       device: `d${index}`,
-      securityGroupIds,
+      securityGroupIds: eni.securityGroupIds,
     })),
     securityGroups: groupIds.map(id => {
       const { type, networkType, vpcId } = groupOf(checks, id)
@@ -179,7 +182,9 @@ export function checkAddresses(
     const [otherId] = [...world.enisWithAddress(after, address)].filter(id => id !== after.id)
     if (otherId === undefined) continue
     const other = world.get('eni', otherId)!
-    const who = mayName(other) ? `${otherId} of ${other.instanceId} has it` : 'one of another account has it'
+    const who = mayName(other)
+      ? `${otherId}${other.instanceId === null ? '' : ` of ${other.instanceId}`} has it`
+      : 'one of another account has it'
     const message = `Cannot use address "${address}": expected one that no other ENI in ${networkName(after)} has, but ${who}`
     const field = family === 'ip' ? `privateIpAddresses[${index}]` : `ipv6Addresses[${index}]`
     faults.add(conflict, { code: 'duplicate', field: at(field), message, value: address })

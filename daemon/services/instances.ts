@@ -36,16 +36,22 @@ export function enisOf(world: World, instanceId: string): readonly EniDoc[] {
   return enis.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
 }
 
-export function createInstance(
-  world: World,
-  principal: Principal,
-  { body, nowMs }: { readonly body: Static<typeof createInstanceSchema>; readonly nowMs: number },
-): Plan<{ instance: Instance }> {
+export interface NewInstance {
+  readonly body: Static<typeof createInstanceSchema>
+  readonly nowMs: number
+}
+
+export function createInstance(world: World, principal: Principal, wish: NewInstance): Plan<{ instance: Instance }> {
+  return writeInstance(world, newInstance(world, principal, wish))
+}
+
+/** As it is to be written. */
+export function newInstance(world: World, principal: Principal, { body, nowMs }: NewInstance): InstanceDoc {
   const accountId = accountFor(world, principal, body.accountId)
   const { instanceName = null, description = null, tags = {}, instanceType = null, agentId = null } = body
   if (agentId !== null) requireWrite(principal, everyAccount)
   requireUsableAgent(world, agentId)
-  return writeInstance(world, {
+  return {
     id: newId(world, 'instance', body.instanceId, 'instanceId'),
     accountId,
     name: instanceName,
@@ -55,7 +61,7 @@ export function createInstance(
     agentId,
     smtpUnblocked: false,
     createdAtMs: nowMs,
-  })
+  }
 }
 
 export function modifyInstance(

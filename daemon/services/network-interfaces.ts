@@ -20,7 +20,7 @@ import { conflict, Faults, invalidRequest } from './faults.ts'
 import { newId } from './ids.ts'
 import { enisOf } from './instances.ts'
 import { enforcementOf, withMode } from './modes.ts'
-import { mayRead, type Principal, visible, writable } from './principal.ts'
+import { accountFor, mayRead, type Principal, visible, writable } from './principal.ts'
 
 type CreateBody = Static<typeof createNetworkInterfaceSchema>
 type ModifyBody = Static<typeof modifyNetworkInterfaceSchema>
@@ -31,11 +31,13 @@ export function showNetworkInterface(world: World, eni: EniDoc, revision: number
     networkInterfaceId: eni.id,
     accountId: eni.accountId,
     instanceId: eni.instanceId,
+    networkInterfaceName: eni.name ?? null,
     type: eni.type,
     description: eni.description,
     tags: eni.tags,
     networkType: eni.networkType,
     vpcId: eni.vpcId,
+    vSwitchId: eni.vSwitchId ?? null,
     macAddress: eni.macAddress,
     device: eni.device,
     placement: eni.placement,
@@ -51,28 +53,49 @@ export function showNetworkInterface(world: World, eni: EniDoc, revision: number
   }
 }
 
+export interface NewEni {
+  readonly body: CreateBody
+  readonly nowMs: number
+}
+
 export function createNetworkInterface(
   world: World,
   principal: Principal,
-  { body, nowMs }: { readonly body: CreateBody; readonly nowMs: number },
+  wish: NewEni,
 ): Plan<{ networkInterface: NetworkInterface }> {
-  const instance = writable(world, principal, 'instance', body.instanceId, 'instanceId')
+  const { instanceId } = wish.body
+  const instance = instanceId === undefined ? null : writable(world, principal, 'instance', instanceId, 'instanceId')
+  return makeInterface(world, principal, { ...wish, instance })
+}
+
+/** @param instance  also one that is made by the same commit */
+export function makeInterface(
+  world: World,
+  principal: Principal,
+  { instance, body, nowMs }: NewEni & { readonly instance: InstanceDoc | null },
+): Plan<{ networkInterface: NetworkInterface }> {
   const faults = new Faults()
-  const network = networkFor(world, instance, body, faults)
-  const type = typeFor(world, instance, body.type, faults)
+  const accountId = ownerFor(world, principal, { instance, body }, faults)
+  const siblings = instance === null ? [] : enisOf(world, instance.id)
+  const network = networkFor(world, siblings, body, faults)
+  const type = instance === null ? typeAlone(body.type, faults) : typeFor(siblings, instance, body.type, faults)
   requireNicTypeFits(network, body.nicType, faults)
   checkGroupsVisible(world, principal, body.securityGroupIds ?? [], faults)
-  const hardware = isDeviceAlone(body)
-    ? reportedHardware(world, instance, body, faults)
-    : givenHardware(body, { macAddress: null, device: null, addresses: [] }, faults)
+  requireInstanceForDevice(instance, body.device, faults)
+  const hardware =
+    isDeviceAlone(body) && instance !== null
+      ? reportedHardware(world, instance, body, faults)
+      : givenHardware(body, noHardware, faults)
   const id = newId(world, 'eni', body.networkInterfaceId, 'networkInterfaceId')
   faults.throwIfAny()
-  const { securityGroupIds, writes } = groupsFor(world, { accountId: instance.accountId, network, body, nowMs })
+  const { securityGroupIds, writes } = groupsFor(world, { accountId, network, body, nowMs })
   const made: EniDoc = {
     id,
-    accountId: instance.accountId,
-    instanceId: instance.id,
+    accountId,
+    instanceId: instance?.id ?? null,
     type,
+    ...(body.networkInterfaceName && { name: body.networkInterfaceName }),
+    ...(body.vSwitchId && { vSwitchId: body.vSwitchId }),
     description: body.description ?? null,
     tags: body.tags ?? {},
     ...network,
@@ -97,10 +120,11 @@ export function modifyNetworkInterface(
   requireNicTypeFits(before, body.nicType, faults)
   checkGroupsVisible(world, principal, body.securityGroupIds ?? [], faults)
   if (body.securityGroupIds?.length === 0) refuseLastGroup(before, 'securityGroupIds', faults)
+  requireInstanceForDevice(before.instanceId, body.device, faults)
   const hardware = givenHardware(body, before, faults)
   faults.throwIfAny()
   const eni: EniDoc = {
-    ...withMode(before, body.mode),
+    ...withName(withMode(before, body.mode), body.networkInterfaceName),
     ...(body.description !== undefined && { description: body.description }),
     ...(body.tags !== undefined && { tags: body.tags }),
     ...hardware,
@@ -112,21 +136,40 @@ export function modifyNetworkInterface(
   return writeEni(world, eni, [])
 }
 
-/** @throws {ApiError} 409 for the primary one of an instance that has others */
+/**
+ * @param state  `unattached` where one that is of an instance shall be refused
+ * @throws {ApiError} 409 for the primary one of an instance that has others
+ */
 export function deleteNetworkInterface(
   world: World,
   principal: Principal,
-  id: string,
+  { id, state = 'any' }: { readonly id: string; readonly state?: 'any' | 'unattached' },
 ): Plan<{ networkInterfaceId: string }> {
   const eni = writable(world, principal, 'eni', id)
-  const others = enisOf(world, eni.instanceId).filter(other => other.id !== id)
-  if (eni.type === 'Primary' && others.length > 0) {
-    const message = `Cannot delete network interface "${id}": it is the primary one of ${eni.instanceId}, which has others; delete them first`
-    throw new ApiError(409, 'DependencyViolation', message, {
-      details: { heldBy: { networkInterfaceIds: others.map(other => other.id) } },
-    })
+  if (state === 'unattached' && eni.instanceId !== null) {
+    const message = `Cannot delete network interface "${id}": expected one of no instance, but it is of ${eni.instanceId}; detach it first`
+    throw new ApiError(409, invalidEniState, message)
   }
+  requireNoOthers(world, eni, { action: 'delete', code: 'DependencyViolation' })
   return { writes: [{ key: keyOf('eni', id), value: null }], body: () => ({ networkInterfaceId: id }) }
+}
+
+/** Of an interface that is, or is not, of an instance already. */
+export const invalidEniState = 'InvalidOperation.InvalidEniState'
+
+/** The primary interface of an instance goes last. @throws {ApiError} 409 */
+export function requireNoOthers(
+  world: World,
+  { id, type, instanceId }: EniDoc,
+  { action, code }: { readonly action: string; readonly code: string },
+): void {
+  if (type !== 'Primary' || instanceId === null) return
+  const others = enisOf(world, instanceId).filter(other => other.id !== id)
+  if (others.length === 0) return
+  const message = `Cannot ${action} network interface "${id}": it is the primary one of ${instanceId}, which has others; ${action} them first`
+  throw new ApiError(409, code, message, {
+    details: { heldBy: { networkInterfaceIds: others.map(other => other.id) } },
+  })
 }
 
 /** An ENI that has a policy keeps one: without group its device would be left alone, and so be open. */
@@ -136,15 +179,49 @@ export function refuseLastGroup(eni: EniDoc, field: string, faults: Faults): voi
   faults.add({ status: 409, code: 'InstanceLastSecurityGroup' }, { code: 'conflict', field, message, value: eni.id })
 }
 
+interface Ownership {
+  readonly instance: InstanceDoc | null
+  readonly body: CreateBody
+}
+
+/** @throws {ApiError} where nothing says whose it is */
+function ownerFor(world: World, principal: Principal, { instance, body }: Ownership, faults: Faults): string {
+  const { accountId, securityGroupIds = [] } = body
+  if (instance !== null) {
+    if (accountId !== undefined && accountId !== instance.accountId) {
+      const message = `Cannot use account "${accountId}": expected ${instance.accountId}, which owns ${instance.id}`
+      faults.add(invalidRequest, { code: 'conflict', field: 'accountId', message, value: accountId })
+    }
+    return instance.accountId
+  }
+  const [groupId] = securityGroupIds
+  const group = groupId === undefined ? undefined : world.get('group', groupId)
+  const isSeen = group !== undefined && mayRead(principal, group.accountId)
+  return accountFor(world, principal, accountId ?? (isSeen ? group.accountId : undefined))
+}
+
+function withName(eni: EniDoc, name: string | null | undefined): EniDoc {
+  if (name === undefined) return eni
+  const { name: _, ...rest } = eni
+  return name === null ? rest : { ...rest, name }
+}
+
+/** Devices are of hosts. */
+function requireInstanceForDevice(instance: unknown, device: string | null | undefined, faults: Faults): void {
+  if (instance !== null || device === undefined || device === null) return
+  const message = `Cannot use device "${device}": expected none as long as the network interface is of no instance`
+  faults.add(invalidRequest, { code: 'conflict', field: 'device', message, value: device })
+}
+
 function networkFor(
   world: World,
-  instance: InstanceDoc,
+  siblings: readonly EniDoc[],
   { networkType, vpcId, securityGroupIds }: CreateBody,
   faults: Faults,
 ): Network {
   if (networkType === undefined && vpcId === undefined) {
     const group = world.get('group', securityGroupIds?.[0] ?? '')
-    const { networkType: type = 'vpc', vpcId: id = null } = group ?? enisOf(world, instance.id)[0] ?? {}
+    const { networkType: type = 'vpc', vpcId: id = null } = group ?? siblings[0] ?? {}
     return { networkType: type, vpcId: id }
   }
   if (networkType === 'classic' && vpcId !== undefined) {
@@ -154,15 +231,28 @@ function networkFor(
   return networkType === 'classic' ? { networkType, vpcId: null } : { networkType: 'vpc', vpcId: vpcId ?? null }
 }
 
+function typeAlone(given: EniDoc['type'] | undefined, faults: Faults): EniDoc['type'] {
+  if (given === 'Primary') {
+    const message = 'Cannot make a Primary network interface of no instance: expected Secondary, or instanceId'
+    faults.add(conflict, { code: 'conflict', field: 'type', message, value: given })
+  }
+  return 'Secondary'
+}
+
+/** The first one of an instance is its primary one. */
+export function fittingType(siblings: readonly EniDoc[]): EniDoc['type'] {
+  return siblings.some(({ type }) => type === 'Primary') ? 'Secondary' : 'Primary'
+}
+
 function typeFor(
-  world: World,
+  siblings: readonly EniDoc[],
   instance: InstanceDoc,
   given: EniDoc['type'] | undefined,
   faults: Faults,
 ): EniDoc['type'] {
-  const primary = enisOf(world, instance.id).find(eni => eni.type === 'Primary')
-  const fitting = primary === undefined ? 'Primary' : 'Secondary'
+  const fitting = fittingType(siblings)
   if (given !== undefined && given !== fitting) {
+    const primary = siblings.find(({ type }) => type === 'Primary')
     const reason = primary === undefined ? 'it has no other' : `${primary.id} is its primary one`
     const message = `Cannot make a ${given} network interface of ${instance.id}: expected ${fitting}, since ${reason}`
     faults.add(conflict, { code: 'conflict', field: 'type', message, value: given })
@@ -184,7 +274,7 @@ function checkGroupsVisible(world: World, principal: Principal, ids: readonly st
   }
 }
 
-type Hardware = Pick<EniDoc, 'macAddress' | 'device' | 'addresses'>
+export type Hardware = Pick<EniDoc, 'macAddress' | 'device' | 'addresses'>
 
 function isDeviceAlone({ device, macAddress, privateIpAddresses, ipv6Addresses }: CreateBody): boolean {
   const others = [macAddress, privateIpAddresses, ipv6Addresses]
@@ -208,10 +298,10 @@ function givenHardware(body: ModifyBody, before: Hardware, faults: Faults): Hard
 const noHardware: Hardware = { macAddress: null, device: null, addresses: [] }
 
 /** What the instance's agent said of the device. */
-function reportedHardware(
+export function reportedHardware(
   world: World,
   { agentId }: InstanceDoc,
-  { device: name, placement }: CreateBody,
+  { device: name, placement }: Pick<CreateBody, 'device' | 'placement'>,
   faults: Faults,
 ): Hardware {
   const refuse = (field: string, message: string) => {
@@ -255,7 +345,7 @@ function groupsFor(world: World, { accountId, network, body, nowMs }: GroupChoic
   return { securityGroupIds: [groupId], writes }
 }
 
-interface ChangeParts {
+export interface ChangeParts {
   readonly world: World
   readonly principal: Principal
   /** Of the default group, where it is made with the ENI. */
@@ -263,11 +353,13 @@ interface ChangeParts {
   readonly faults: Faults
 }
 
-function checkChange(change: EniChange, { world, principal, writes, faults }: ChangeParts): void {
+/** @throws {ApiError} with every fault of the ENI as it shall be */
+export function checkChange(change: EniChange, { world, principal, writes, faults }: ChangeParts): void {
   const { before, after, at } = change
   checkAddresses(change, { world, faults, mayName: eni => mayRead(principal, eni.accountId) })
-  const agentId = world.get('instance', after.instanceId)!.agentId
-  if (before?.macAddress !== after.macAddress || before.device !== after.device) {
+  const agentId = world.agentOfEni(after)
+  const isElsewhere = before?.instanceId !== after.instanceId
+  if (isElsewhere || before.macAddress !== after.macAddress || before.device !== after.device) {
     checkBindings(world, agentId, [{ eni: after, at }], faults)
   }
   // Without an agent nobody makes one policy of them yet.
@@ -277,7 +369,11 @@ function checkChange(change: EniChange, { world, principal, writes, faults }: Ch
   faults.throwIfAny()
 }
 
-function writeEni(world: World, eni: EniDoc, writes: readonly Write[]): Plan<{ networkInterface: NetworkInterface }> {
+export function writeEni(
+  world: World,
+  eni: EniDoc,
+  writes: readonly Write[],
+): Plan<{ networkInterface: NetworkInterface }> {
   return {
     writes: [...writes, { key: keyOf('eni', eni.id), value: eni }],
     body: revisionOf => ({ networkInterface: showNetworkInterface(world, eni, revisionOf('eni', eni.id)) }),

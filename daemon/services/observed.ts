@@ -180,10 +180,11 @@ function concernedBy(world: World, changes: readonly Change[]): ReadonlySet<stri
   return ids
 }
 
-/** @returns null where the report of it is whole and its agent there */
+/** @returns null where the report of it is whole and its agent there; through one without instance nothing passes */
 function missingOf({ world, observed, fleet }: ObservedSources, eni: EniDoc): ObservedReport['missing'][number] | null {
+  if (eni.instanceId === null) return null
   const standing = observed.observedOf(eni.id)
-  const agentId = world.get('instance', eni.instanceId)?.agentId ?? null
+  const agentId = world.agentOfEni(eni)
   const state = agentId === null ? null : (fleet.statusOf(agentId)?.state ?? 'away')
   const reason =
     agentId === null

@@ -36,7 +36,7 @@ export function showGroup(world: World, group: GroupDoc, revision: number): Show
     ruleCount: group.rules.length,
     networkInterfaceCount: eniIds.length,
     observedCount: eniIds.filter(observed).length,
-    ecsCount: new Set(eniIds.map(id => world.get('eni', id)?.instanceId)).size,
+    ecsCount: new Set(eniIds.flatMap(id => world.get('eni', id)?.instanceId ?? [])).size,
     createTime: isoTime(group.createdAtMs),
     revision,
   }

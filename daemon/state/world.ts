@@ -86,6 +86,11 @@ export class World {
     return this.#enisOfInstance.get(instanceId)
   }
 
+  /** The agent that enforces at it; null where nobody does. */
+  agentOfEni({ instanceId }: Documents['eni']): string | null {
+    return instanceId === null ? null : (this.get('instance', instanceId)?.agentId ?? null)
+  }
+
   enisOfGroup(groupId: string): ReadonlySet<string> {
     return this.#enisOfGroup.get(groupId)
   }
@@ -159,7 +164,7 @@ export class World {
       }
       case 'eni': {
         const eni = doc as Documents['eni']
-        note(this.#enisOfInstance, eni.instanceId)
+        if (eni.instanceId !== null) note(this.#enisOfInstance, eni.instanceId)
         if (eni.macAddress !== null) note(this.#enisWithMac, eni.macAddress)
         for (const address of eni.addresses) note(this.#enisWithAddress, `${networkKey(eni)} ${address}`)
         for (const groupId of eni.securityGroupIds) {

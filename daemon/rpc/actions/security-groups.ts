@@ -200,7 +200,7 @@ function describeGroup(world: World, group: GroupDoc) {
     SecurityGroupType: typeWord(group),
     CreationTime: isoSeconds(group.createdAtMs),
     ResourceGroupId: '',
-    EcsCount: new Set(eniIds.map(id => world.get('eni', id)?.instanceId)).size,
+    EcsCount: new Set(eniIds.flatMap(id => world.get('eni', id)?.instanceId ?? [])).size,
     AvailableInstanceAmount: Math.max(0, most - world.membersOf(group.id).size),
     RuleCount: group.rules.length,
     GroupToGroupRuleCount: namesGroup.length,

@@ -264,6 +264,20 @@ eni-1  i-web1    eth0    -    host       198.18.0.2, 2001:db8::2  sg-web
     [macAddress, privateIpAddresses, ipv6Addresses, placement, securityGroupIds],
     ['02:00:00:00:00:01', ['198.18.0.3'], [], 'guest', ['sg-web']],
   )
+  await operator.do('eni', 'register', 'eni-spare', '--name', 'spare', '--group', 'web', '--address', '198.18.0.9')
+  assert.match(await operator.do('sg', 'members', 'web'), /^eni-spare +- +198\.18\.0\.9$/m)
+  assert.equal(
+    withoutRevision(await operator.do('eni', 'bind', '198.18.0.9', 'web1', '--device', 'eth1')),
+    'eni-spare is of i-web1 (revision N).\n',
+  )
+  const { networkInterface: bound } = await json('eni', 'show', 'eni-spare')
+  assert.deepEqual([bound.instanceId, bound.device, bound.type], ['i-web1', 'eth1', 'Secondary'])
+  assert.equal(
+    withoutRevision(await operator.do('eni', 'unbind', 'eni-spare')),
+    'eni-spare is of no instance (revision N).\n',
+  )
+  assert.match(await operator.do('eni', 'show', 'eni-spare'), /^name +spare$/m)
+  await operator.do('eni', 'delete', 'eni-spare', '--yes')
   await operator.do('instance', 'modify', 'web1', '--smtp-unblocked', 'yes', '--untag', 'rack')
   assert.match(await operator.do('instance', 'show', 'web1'), /^SMTP unblocked +yes$/m)
   await operator.do('rule', 'add', 'sg-app', 'ingress', 'allow', 'tcp/3306', 'from', 'sg-web')
@@ -345,9 +359,9 @@ suite('what is refused says what to do', () => {
       'See "ringwall token create --help".',
     ],
     [
-      ['eni', 'register', '--device', 'eth0'],
+      ['eni', 'register', '--address', 'eth0'],
       2,
-      'ringwall eni register: missing --instance',
+      'ringwall eni register: --address is "eth0", expected an IPv4 or IPv6 address',
       'See "ringwall eni register --help".',
     ],
     [

@@ -1,10 +1,12 @@
 /** Instances, network interfaces, joining and leaving: what the API makes of them. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { accountId, startApi, type TestApi } from '../../support/api.ts'
+import { accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
 import { macs, makeFleet, post } from '../../support/fleet-state.ts'
 
 const enis = '/v1/network-interfaces'
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers as they come
+type Shown = any
 
 describe('a small fleet', () => {
   let api: TestApi
@@ -191,6 +193,77 @@ describe('a small fleet', () => {
       instanceName: null,
     })
     assert.deepEqual([cleared.body.instance.instanceType, cleared.body.instance.instanceName], [null, null])
+  })
+
+  test('an ENI of no instance is in its groups, and is attached and detached', async () => {
+    const body = { networkInterfaceId: 'eni-free', securityGroupIds: ['sg-1'], privateIpAddresses: ['198.18.0.80'] }
+    const { networkInterface } = await post(api, enis, { ...body, networkInterfaceName: 'free', vSwitchId: 'vsw-1' })
+    const { accountId: owner, instanceId, type, networkInterfaceName, vSwitchId } = networkInterface as Shown
+    assert.deepEqual(
+      { owner, instanceId, type, networkInterfaceName, vSwitchId },
+      { owner: accountId, instanceId: null, type: 'Secondary', networkInterfaceName: 'free', vSwitchId: 'vsw-1' },
+    )
+    assert.ok(api.world.membersOf('sg-1').has('198.18.0.80'))
+    const members = (await api.request('GET', '/v1/security-groups/sg-1/members')).body.items
+    assert.equal(members.find((each: Shown) => each.networkInterfaceId === 'eni-free').instanceId, null)
+    // What its groups say can be asked before it is anywhere.
+    const { verdict } = (
+      await api.request('POST', '/v1/explain', {
+        networkInterfaceId: 'eni-free',
+        direction: 'ingress',
+        protocol: 'tcp',
+        source: '203.0.113.9',
+        destination: '198.18.0.80',
+        port: 22,
+      })
+    ).body
+    assert.equal(verdict, 'drop')
+
+    const attached = await post(api, `${enis}/eni-free/attach`, { instanceId: 'i-1', device: 'tap0' })
+    const { device, privateIpAddress, type: attachedType } = attached.networkInterface as Shown
+    assert.deepEqual([device, privateIpAddress, attachedType], ['tap0', '198.18.0.80', 'Secondary'])
+    const again = await api.request('POST', `${enis}/eni-free/attach`, { instanceId: 'i-2' })
+    assert.deepEqual([again.status, again.body.code], [409, 'InvalidOperation.InvalidEniState'])
+    const elsewhere = await api.request('POST', `${enis}/eni-free/detach`, { instanceId: 'i-2' })
+    assert.deepEqual([elsewhere.status, elsewhere.body.code], [409, 'InvalidOperation.InvalidEniState'])
+    const primary = await api.request('POST', `${enis}/eni-1/detach`, {})
+    assert.deepEqual([primary.status, primary.body.code], [409, 'InvalidOperation.DetachPrimaryEniNotAllowed'])
+    const detached = await post(api, `${enis}/eni-free/detach`, { instanceId: 'i-1' })
+    const { instanceId: none, device: gone, securityGroupIds } = detached.networkInterface as Shown
+    assert.deepEqual([none, gone, securityGroupIds], [null, null, ['sg-1']])
+    assert.equal((await api.request('DELETE', `${enis}/eni-free`)).status, 200)
+    assert.ok(!api.world.membersOf('sg-1').has('198.18.0.80'))
+  })
+
+  test('an ENI of no instance is refused what only an instance gives it', async () => {
+    const group = { securityGroupIds: ['sg-1'] }
+    const rows: readonly [object, string][] = [
+      [{ ...group, device: 'eth0' }, '400 device'],
+      [{ ...group, type: 'Primary' }, '409 type'],
+      // Of two accounts, one must be meant.
+      [{ privateIpAddresses: ['198.18.0.81'] }, '400 accountId'],
+      [{ ...group, instanceId: 'i-1', accountId: otherAccountId }, '400 accountId'],
+      [{ ...group, accountId: otherAccountId }, '400 securityGroupIds[0]'],
+      [{ ...group, privateIpAddresses: ['198.18.0.1'] }, '409 privateIpAddresses[0]'],
+    ]
+    for (const [body, expected] of rows) {
+      const answer = await api.request('POST', enis, body)
+      assert.equal(`${answer.status} ${answer.body.errors?.[0]?.field}`, expected, JSON.stringify(answer.body))
+    }
+    await post(api, enis, { networkInterfaceId: 'eni-lone', securityGroupIds: ['sg-b'] })
+    assert.equal(api.world.get('eni', 'eni-lone')?.accountId, otherAccountId)
+    const named = await api.request('PATCH', `${enis}/eni-lone`, { device: 'eth0' })
+    assert.deepEqual([named.status, named.body.errors[0].field], [400, 'device'])
+    const foreign = await api.request('POST', `${enis}/eni-lone/attach`, { instanceId: 'i-1' })
+    assert.deepEqual([foreign.status, foreign.body.errors[0].field], [400, 'instanceId'])
+    const mixed = { networkInterfaceId: 'eni-adv', securityGroupIds: ['sg-adv'] }
+    await post(api, enis, mixed)
+    const types = await api.request('POST', `${enis}/eni-adv/attach`, { instanceId: 'i-1' })
+    assert.equal(types.status, 400, JSON.stringify(types.body))
+    await post(api, enis, { networkInterfaceId: 'eni-mac', macAddress: macs.eth0, ...group })
+    const sameMac = await api.request('POST', `${enis}/eni-mac/attach`, { instanceId: 'i-1' })
+    assert.equal(sameMac.status, 409, JSON.stringify(sameMac.body))
+    for (const id of ['eni-lone', 'eni-adv', 'eni-mac']) await api.request('DELETE', `${enis}/${id}`)
   })
 
   test('lists are filtered by what is asked for', async () => {
