@@ -1,7 +1,9 @@
 /** Every action of the RPC API. */
 import type { RpcAction } from './action.ts'
 import { ddosActions } from './actions/ddos.ts'
+import { instanceActions } from './actions/instances.ts'
 import { membershipActions } from './actions/membership.ts'
+import { networkInterfaceActions } from './actions/network-interfaces.ts'
 import { missingActions } from './actions/not-yet.ts'
 import { prefixListActions } from './actions/prefix-lists.ts'
 import { ramActions } from './actions/ram.ts'
@@ -15,6 +17,8 @@ export const rpcActions: readonly RpcAction[] = [
   ...regionActions,
   ...securityGroupActions,
   ...ruleActions,
+  ...instanceActions,
+  ...networkInterfaceActions,
   ...membershipActions,
   ...prefixListActions,
   ...tagActions,

@@ -31,11 +31,12 @@ export function parseInstanceTypes(csv: string): ReadonlyMap<string, InstanceTyp
   return types
 }
 
-const published = parseInstanceTypes(instanceTypeTable)
+/** The published table: every type by its name. */
+export const instanceTypes = parseInstanceTypes(instanceTypeTable)
 
 /** @returns null for a type that the published table does not have, and for none */
 export function thresholdsOfType(type: string | null): InstanceTypeThresholds | null {
-  return (type !== null && published.get(type)) || null
+  return (type !== null && instanceTypes.get(type)) || null
 }
 
 function faultAt(lineNumber: number, line: string, expected: string): Error {

@@ -1,0 +1,471 @@
+/** Network interfaces: made without instance, attached to one and detached, given addresses and groups. */
+import Type from 'typebox'
+import { parseAddress } from '../../../rules-compiler/address/cidr.ts'
+import { ApiError } from '../../errors.ts'
+import type { EniDoc } from '../../model/documents.ts'
+import { attachNetworkInterface, detachNetworkInterface } from '../../services/eni-attachment.ts'
+import {
+  createNetworkInterface,
+  deleteNetworkInterface,
+  modifyNetworkInterface,
+} from '../../services/network-interfaces.ts'
+import { visible, writable } from '../../services/principal.ts'
+import type { World } from '../../state/world.ts'
+import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
+import { renamed } from '../envelope.ts'
+import { pageOf, pagingParameters } from '../paging.ts'
+import { coded } from '../read-parameters.ts'
+import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
+import { anyResource, askedResources, resourceOf } from '../resources.ts'
+import { hasTags, readTags, tagParameters } from '../shapes.ts'
+import { describeEni, eniStatus, ipv4Of, ipv6Of } from './interface-shapes.ts'
+
+const pages = { usual: 10, most: 500 }
+const mostGroups = 10
+const mostAddresses = 100
+
+const id = Type.String({ maxLength: 64 })
+const eniId = coded('InvalidParams.EniId', Type.String({ minLength: 1, maxLength: 64 }))
+const interfaceName = Type.String({ pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' })
+const description = Type.String({ maxLength: 255, pattern: '^(?!https?://)' })
+const address = Type.String({ minLength: 1, maxLength: 64 })
+const addresses = Type.Array(address, { maxItems: mostAddresses })
+const groupIds = Type.Array(id, { maxItems: mostGroups })
+const byEni = Type.Object({ NetworkInterfaceId: eniId })
+
+const codes: Recodings = {
+  'InvalidSecurityGroupId.NotFound': coded404('InvalidSecurityGroupId.NotFound'),
+  'InvalidInstanceId.NotFound': coded404('InvalidEcsId.NotFound'),
+  'duplicate privateIpAddresses': coded403('InvalidIp.IpAssigned'),
+  'duplicate ipv6Addresses': coded403('InvalidIp.IpAssigned'),
+  'invalid-value privateIpAddresses': coded403('InvalidVSwitchId.IpInvalid'),
+  'conflict securityGroupIds': coded403('InvalidOperation.VpcMismatch'),
+  'duplicate securityGroupIds': coded400('InvalidParameter'),
+  'limit securityGroupIds': coded403('SecurityGroupInstanceLimitExceed'),
+  'limit instanceId': coded403('SecurityGroupInstanceLimitExceed'),
+  'conflict instanceId': coded403('InvalidOperation.VpcMismatch'),
+  InstanceLastSecurityGroup: coded403('InstanceLastSecurityGroup'),
+}
+
+/** @throws {ApiError} 400 */
+function unsupported(parameter: string, expected: string): never {
+  throw new ApiError(400, 'UnsupportedParameter', `Cannot use ${parameter}: expected ${expected}`)
+}
+
+const noAllocator = 'addresses by name, since Ringwall assigns none itself'
+
+/** Numbers of addresses to be assigned, and prefixes. */
+const counted = {
+  SecondaryPrivateIpAddressCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
+  Ipv6AddressCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
+  Ipv4PrefixCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
+  Ipv6PrefixCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
+  Ipv4Prefix: Type.Optional(Type.Array(id, { maxItems: mostAddresses })),
+  Ipv6Prefix: Type.Optional(Type.Array(id, { maxItems: mostAddresses })),
+}
+const countedNames = Object.keys(counted) as (keyof typeof counted)[]
+
+function refuseCounted(asked: { readonly [Name in keyof typeof counted]?: number | readonly string[] | undefined }) {
+  for (const name of countedNames) {
+    const value = asked[name]
+    if (value !== undefined && value !== 0 && (typeof value === 'number' || value.length > 0)) {
+      unsupported(name, noAllocator)
+    }
+  }
+}
+
+const createParameters = Type.Object({
+  VSwitchId: Type.String({ minLength: 1, maxLength: 64 }),
+  SecurityGroupId: Type.Optional(id),
+  SecurityGroupIds: Type.Optional(groupIds),
+  PrimaryIpAddress: Type.Optional(address),
+  PrivateIpAddress: Type.Optional(addresses),
+  Ipv6Address: Type.Optional(addresses),
+  NetworkInterfaceName: Type.Optional(interfaceName),
+  Description: Type.Optional(description),
+  DeleteOnRelease: Type.Optional(Type.Boolean()),
+  InstanceType: Type.Optional(Type.Enum(['Secondary'])),
+  ...counted,
+  ...tagParameters,
+})
+
+/** @throws {ApiError} 400 for both words, or neither */
+function groupsAsked({ SecurityGroupId, SecurityGroupIds = [] }: RpcCall<typeof createParameters>['parameters']) {
+  if (SecurityGroupId && SecurityGroupIds.length > 0) {
+    const message = 'Cannot take SecurityGroupId and SecurityGroupIds at once: expected one of them'
+    throw new ApiError(400, 'InvalidParameter.Conflict', message)
+  }
+  const asked = SecurityGroupId ? [SecurityGroupId] : SecurityGroupIds
+  if (asked.length > 0) return asked
+  const message = 'Cannot do without SecurityGroupId or SecurityGroupIds'
+  throw new ApiError(400, 'MissingParameter.SecurityGroupId', message)
+}
+
+/** The primary one first. @throws {ApiError} 400 for others without it */
+function ipv4Asked({ PrimaryIpAddress, PrivateIpAddress = [] }: RpcCall<typeof createParameters>['parameters']) {
+  if (PrimaryIpAddress !== undefined) return [PrimaryIpAddress, ...PrivateIpAddress]
+  if (PrivateIpAddress.length === 0) return []
+  const message = `Cannot use PrivateIpAddress without PrimaryIpAddress: expected ${noAllocator}`
+  throw new ApiError(400, 'MissingParameter.PrimaryIpAddress', message)
+}
+
+function requireDeletedWithInstance(deleteOnRelease: boolean | undefined): void {
+  if (deleteOnRelease === false) {
+    unsupported('DeleteOnRelease=false', 'true: interfaces go with their instance; detach first what shall stay')
+  }
+}
+
+const describeParameters = Type.Object({
+  NetworkInterfaceId: Type.Optional(Type.Array(id, { maxItems: 100 })),
+  InstanceId: Type.Optional(id),
+  SecurityGroupId: Type.Optional(id),
+  Type: Type.Optional(id),
+  Status: Type.Optional(id),
+  NetworkInterfaceName: Type.Optional(Type.String({ maxLength: 128 })),
+  PrimaryIpAddress: Type.Optional(Type.String({ maxLength: 64 })),
+  PrivateIpAddress: Type.Optional(addresses),
+  Ipv6Address: Type.Optional(addresses),
+  VSwitchId: Type.Optional(id),
+  VpcId: Type.Optional(id),
+  ...tagParameters,
+  ...pagingParameters(pages),
+})
+type AskedEnis = RpcCall<typeof describeParameters>['parameters']
+
+function isAsked(eni: EniDoc, asked: AskedEnis): boolean {
+  const { NetworkInterfaceId: ids = [], PrivateIpAddress: ipv4 = [], Ipv6Address: ipv6 = [], PrimaryIpAddress } = asked
+  const fields: readonly (readonly [string | undefined, string | null | undefined])[] = [
+    [asked.InstanceId, eni.instanceId],
+    [asked.Type, eni.type],
+    [asked.Status, eniStatus(eni)],
+    [asked.NetworkInterfaceName, eni.name],
+    [asked.VSwitchId, eni.vSwitchId],
+    [asked.VpcId, eni.vpcId],
+    [PrimaryIpAddress && canonical(PrimaryIpAddress), ipv4Of(eni)[0]],
+  ]
+  return (
+    (ids.length === 0 || ids.includes(eni.id)) &&
+    fields.every(([wanted, value]) => !wanted || value === wanted) &&
+    (!asked.SecurityGroupId || eni.securityGroupIds.includes(asked.SecurityGroupId)) &&
+    [ipv4, ipv6].every(some => some.length === 0 || some.some(text => eni.addresses.includes(canonical(text)))) &&
+    hasTags(eni.tags, asked.Tag)
+  )
+}
+
+/** What is no address is none that an interface has. */
+const canonical = (text: string) => parseAddress(text) ?? text
+
+const trackingParameters = Type.Object({
+  TcpEstablishedTimeout: Type.Optional(Type.Integer({ minimum: 30, maximum: 910 })),
+  TcpClosedAndTimeWaitTimeout: Type.Optional(Type.Integer({ minimum: 3, maximum: 15 })),
+  UdpTimeout: Type.Optional(Type.Integer({ minimum: 10, maximum: 100 })),
+})
+
+const modifyParameters = Type.Object({
+  ...byEni.properties,
+  SecurityGroupId: Type.Optional(groupIds),
+  NetworkInterfaceName: Type.Optional(interfaceName),
+  Description: Type.Optional(description),
+  DeleteOnRelease: Type.Optional(Type.Boolean()),
+  ConnectionTrackingConfiguration: Type.Optional(trackingParameters),
+})
+
+/** What holds already may be asked for. @throws {ApiError} 400 */
+function requireTrackingAsItIs(
+  { settings }: World,
+  asked: RpcCall<typeof modifyParameters>['parameters']['ConnectionTrackingConfiguration'],
+): void {
+  const { TcpEstablishedTimeout, ...others } = asked ?? {}
+  const { sessionTimeout } = settings
+  if (TcpEstablishedTimeout !== undefined && TcpEstablishedTimeout !== sessionTimeout) {
+    const what = `ConnectionTrackingConfiguration.TcpEstablishedTimeout "${TcpEstablishedTimeout}"`
+    unsupported(what, `${sessionTimeout}, the sessionTimeout that the settings have for the whole fleet`)
+  }
+  const [name] = Object.keys(others)
+  if (name !== undefined) {
+    unsupported(`ConnectionTrackingConfiguration.${name}`, 'none: that is as long as each host’s kernel has it')
+  }
+}
+
+/** Of the two families, what their actions differ in. */
+const families = {
+  ipv4: { field: 'privateIpAddresses', of: ipv4Of },
+  ipv6: { field: 'ipv6Addresses', of: ipv6Of },
+} as const
+
+interface AddressChange {
+  readonly eni: EniDoc
+  readonly family: keyof typeof families
+  readonly given: readonly string[]
+}
+
+function assigned(world: World, { principal }: Pick<RpcCall<never>, 'principal'>, change: AddressChange) {
+  const { field, of } = families[change.family]
+  const { id, body } = { id: change.eni.id, body: { [field]: [...of(change.eni), ...change.given] } }
+  return recoded(codes, () => modifyNetworkInterface(world, principal, { id, body }))
+}
+
+/** @throws {ApiError} 403 for what it has not; the primary one stays */
+function unassigned(world: World, { principal }: Pick<RpcCall<never>, 'principal'>, change: AddressChange) {
+  const { eni, family, given } = change
+  const { field, of } = families[family]
+  const going = new Set(given.map(canonical))
+  const standing = of(eni)
+  for (const text of going) {
+    if (standing.includes(text)) continue
+    const message = `Cannot take address "${text}" from ${eni.id}: it does not have it`
+    throw new ApiError(403, 'InvalidIp.IpUnassigned', message)
+  }
+  if (family === 'ipv4' && going.has(standing[0]!)) {
+    const message = `Cannot take address "${standing[0]}" from ${eni.id}: expected a secondary one, but it is the primary one`
+    throw new ApiError(400, 'InvalidParameter', message)
+  }
+  const body = { [field]: standing.filter(each => !going.has(each)) }
+  return modifyNetworkInterface(world, principal, { id: eni.id, body })
+}
+
+const ofEni =
+  (action: string) =>
+  (world: World, call: RpcCall<typeof byEni>): { action: string; resources: ReturnType<typeof resourceOf>[] } => ({
+    action: `ecs:${action}`,
+    resources: [resourceOf(world, call, 'eni', call.parameters.NetworkInterfaceId)],
+  })
+const eniSubject = (call: RpcCall<typeof byEni>) => ({ kind: 'eni', id: call.parameters.NetworkInterfaceId }) as const
+
+const attachParameters = Type.Object({
+  ...byEni.properties,
+  InstanceId: Type.String({ minLength: 1, maxLength: 64 }),
+  RingwallDevice: Type.Optional(Type.String({ maxLength: 64 })),
+})
+
+function attachAccess(action: string) {
+  return (world: World, call: RpcCall<typeof attachParameters>) => ({
+    action: `ecs:${action}`,
+    resources: [
+      resourceOf(world, call, 'eni', call.parameters.NetworkInterfaceId),
+      resourceOf(world, call, 'instance', call.parameters.InstanceId),
+    ],
+  })
+}
+
+export const networkInterfaceActions: readonly RpcAction[] = [
+  writeAction({
+    product: 'ecs',
+    name: 'CreateNetworkInterface',
+    summary: 'make an interface of no instance',
+    differs:
+      'any VSwitchId is taken and told again, the VPC is that of the groups; addresses are those that are given, and none where none is, since Ringwall assigns none; numbers of addresses, prefixes and DeleteOnRelease=false are refused',
+    parameters: createParameters,
+    access: (world, call) => ({
+      action: 'ecs:CreateNetworkInterface',
+      resources: [
+        anyResource(call, 'eni'),
+        ...groupsAsked(call.parameters).map(group => resourceOf(world, call, 'group', group)),
+      ],
+    }),
+    plan(world, call) {
+      const { principal, accountId, parameters, nowMs } = call
+      refuseCounted(parameters)
+      requireDeletedWithInstance(parameters.DeleteOnRelease)
+      const body = {
+        accountId,
+        vSwitchId: parameters.VSwitchId,
+        securityGroupIds: [...groupsAsked(parameters)],
+        privateIpAddresses: ipv4Asked(parameters),
+        ipv6Addresses: parameters.Ipv6Address ?? [],
+        networkInterfaceName: parameters.NetworkInterfaceName ?? null,
+        description: parameters.Description || null,
+        tags: readTags(parameters.Tag),
+      }
+      const plan = recoded(codes, () => createNetworkInterface(world, principal, { body, nowMs }))
+      const made = plan.writes.at(-1)!.value as EniDoc
+      return renamed(plan, () => describeEni(world, made, call))
+    },
+  }),
+  readAction({
+    product: 'ecs',
+    name: 'DescribeNetworkInterfaces',
+    summary: 'interfaces of the account, in pages',
+    differs: 'one of no instance is Available, every other InUse: nothing is attached little by little',
+    parameters: describeParameters,
+    access: (world, call) => ({
+      action: 'ecs:DescribeNetworkInterfaces',
+      resources: askedResources(world, call, 'eni', call.parameters.NetworkInterfaceId),
+    }),
+    read(world, call) {
+      const { accountId, parameters } = call
+      const found = [...candidates(world, parameters)]
+        .filter(eni => eni.accountId === accountId && isAsked(eni, parameters))
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+      const { items, fields } = pageOf(found, eni => eni.id, parameters, pages)
+      return {
+        NetworkInterfaceSets: { NetworkInterfaceSet: items.map(eni => describeEni(world, eni, call)) },
+        ...fields,
+      }
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'ModifyNetworkInterfaceAttribute',
+    summary: 'rename an interface, put it into other groups',
+    differs:
+      'TcpEstablishedTimeout is the session timeout of the whole fleet, and is refused where it is another; the other timeouts are the kernel’s',
+    parameters: modifyParameters,
+    access: (world, call) => ({
+      action: 'ecs:ModifyNetworkInterfaceAttribute',
+      resources: [
+        resourceOf(world, call, 'eni', call.parameters.NetworkInterfaceId),
+        ...(call.parameters.SecurityGroupId ?? []).map(group => resourceOf(world, call, 'group', group)),
+      ],
+    }),
+    subject: eniSubject,
+    plan(world, { principal, parameters }) {
+      const { NetworkInterfaceId, SecurityGroupId, NetworkInterfaceName, Description } = parameters
+      requireDeletedWithInstance(parameters.DeleteOnRelease)
+      requireTrackingAsItIs(world, parameters.ConnectionTrackingConfiguration)
+      const body = {
+        ...(SecurityGroupId !== undefined && { securityGroupIds: [...SecurityGroupId] }),
+        ...(NetworkInterfaceName !== undefined && { networkInterfaceName: NetworkInterfaceName }),
+        ...(Description !== undefined && { description: Description || null }),
+      }
+      return recoded(codes, () =>
+        renamed(modifyNetworkInterface(world, principal, { id: NetworkInterfaceId, body }), () => ({})),
+      )
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'AttachNetworkInterface',
+    summary: 'give an interface to an instance',
+    differs:
+      'done at once; the first interface of an instance becomes its primary one; RingwallDevice names the device, of which MAC address and addresses are taken where the interface has none',
+    parameters: attachParameters,
+    access: attachAccess('AttachNetworkInterface'),
+    subject: eniSubject,
+    plan(world, { principal, parameters: { NetworkInterfaceId, InstanceId, RingwallDevice } }) {
+      const body = { instanceId: InstanceId, ...(RingwallDevice && { device: RingwallDevice }) }
+      return recoded(codes, () =>
+        renamed(attachNetworkInterface(world, principal, { id: NetworkInterfaceId, body }), () => ({})),
+      )
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'DetachNetworkInterface',
+    summary: 'take an interface from its instance',
+    differs: 'done at once; the primary interface can be detached when it is the last one',
+    parameters: attachParameters,
+    access: attachAccess('DetachNetworkInterface'),
+    subject: eniSubject,
+    plan(world, { principal, parameters: { NetworkInterfaceId, InstanceId } }) {
+      return recoded(codes, () => {
+        // Whose it is not is asked for first: a client takes "is not there" for done.
+        writable(world, principal, 'eni', NetworkInterfaceId)
+        visible(world, principal, 'instance', InstanceId, 'InstanceId')
+        const wish = { id: NetworkInterfaceId, body: { instanceId: InstanceId } }
+        return renamed(detachNetworkInterface(world, principal, wish), () => ({}))
+      })
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'DeleteNetworkInterface',
+    summary: 'delete an interface of no instance',
+    parameters: byEni,
+    access: ofEni('DeleteNetworkInterface'),
+    plan: (world, { principal, parameters: { NetworkInterfaceId } }) =>
+      renamed(deleteNetworkInterface(world, principal, { id: NetworkInterfaceId, state: 'unattached' }), () => ({})),
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'AssignPrivateIpAddresses',
+    summary: 'give an interface further IPv4 addresses',
+    differs:
+      'those that are given: Ringwall assigns none itself; the first one of an interface becomes its primary one',
+    parameters: Type.Object({ ...byEni.properties, PrivateIpAddress: Type.Optional(addresses), ...counted }),
+    access: ofEni('AssignPrivateIpAddresses'),
+    subject: eniSubject,
+    plan(world, { principal, parameters }) {
+      refuseCounted(parameters)
+      const { NetworkInterfaceId, PrivateIpAddress: given } = parameters
+      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
+      requireSome(given, 'PrivateIpAddress')
+      return renamed(assigned(world, { principal }, { eni, family: 'ipv4', given }), () => ({
+        AssignedPrivateIpAddressesSet: {
+          NetworkInterfaceId,
+          PrivateIpSet: { PrivateIpAddress: given.map(canonical) },
+          Ipv4PrefixSet: { Ipv4Prefixes: [] },
+        },
+      }))
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'UnassignPrivateIpAddresses',
+    summary: 'take secondary IPv4 addresses from an interface',
+    parameters: Type.Object({ ...byEni.properties, PrivateIpAddress: Type.Optional(addresses) }),
+    access: ofEni('UnassignPrivateIpAddresses'),
+    subject: eniSubject,
+    plan(world, { principal, parameters: { NetworkInterfaceId, PrivateIpAddress: given } }) {
+      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
+      requireSome(given, 'PrivateIpAddress')
+      return renamed(unassigned(world, { principal }, { eni, family: 'ipv4', given }), () => ({}))
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'AssignIpv6Addresses',
+    summary: 'give an interface IPv6 addresses',
+    differs: 'those that are given: Ringwall assigns none itself',
+    parameters: Type.Object({ ...byEni.properties, Ipv6Address: Type.Optional(addresses), ...counted }),
+    access: ofEni('AssignIpv6Addresses'),
+    subject: eniSubject,
+    plan(world, { principal, parameters }) {
+      refuseCounted(parameters)
+      const { NetworkInterfaceId, Ipv6Address: given } = parameters
+      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
+      requireSome(given, 'Ipv6Address')
+      return renamed(assigned(world, { principal }, { eni, family: 'ipv6', given }), () => ({
+        NetworkInterfaceId,
+        Ipv6Sets: { Ipv6Address: given.map(canonical) },
+        Ipv6PrefixSets: { Ipv6Prefix: [] },
+      }))
+    },
+  }),
+  writeAction({
+    product: 'ecs',
+    name: 'UnassignIpv6Addresses',
+    summary: 'take IPv6 addresses from an interface',
+    parameters: Type.Object({ ...byEni.properties, Ipv6Address: Type.Optional(addresses) }),
+    access: ofEni('UnassignIpv6Addresses'),
+    subject: eniSubject,
+    plan(world, { principal, parameters: { NetworkInterfaceId, Ipv6Address: given } }) {
+      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
+      requireSome(given, 'Ipv6Address')
+      return renamed(unassigned(world, { principal }, { eni, family: 'ipv6', given }), () => ({}))
+    },
+  }),
+]
+
+/** Of many, those that can be meant; the filters still decide. */
+function* candidates(world: World, { InstanceId, SecurityGroupId, NetworkInterfaceId = [] }: AskedEnis) {
+  const ids =
+    NetworkInterfaceId.length > 0
+      ? new Set(NetworkInterfaceId)
+      : InstanceId
+        ? world.enisOfInstance(InstanceId)
+        : SecurityGroupId
+          ? world.enisOfGroup(SecurityGroupId)
+          : null
+  if (ids === null) return yield* world.all('eni')
+  for (const id of ids) {
+    const eni = world.get('eni', id)
+    if (eni !== undefined) yield eni
+  }
+}
+
+/** @throws {ApiError} 400 */
+function requireSome(given: readonly string[] | undefined, field: string): asserts given is readonly string[] {
+  if (given !== undefined && given.length > 0) return
+  throw new ApiError(400, `MissingParameter.${field}`, `Cannot do without ${field}: expected one address at least`)
+}
