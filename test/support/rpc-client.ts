@@ -1,4 +1,5 @@
 /** Signs requests of the RPC API as clients do, by code of its own. */
+import assert from 'node:assert/strict'
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 
@@ -112,4 +113,31 @@ export async function inject(app: FastifyInstance, request: WireRequest): Promis
   const { method, url, headers, body } = request
   const answer = await app.inject({ method, url, headers: { ...headers }, ...(body !== '' && { payload: body }) })
   return { status: answer.statusCode, body: JSON.parse(answer.body) }
+}
+
+/** A request of the RPC API in an API of the tests, as one of its keys. */
+export type Rpc = (action: string, parameters?: object, key?: RpcKey) => Promise<RpcReply>
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers as they come
+export type RpcReply = { readonly status: number } & Readonly<Record<string, any>>
+
+/**
+ * Of an API and a key that are there when something is called.
+ * @returns `call` answers whatever comes, `did` what must succeed
+ */
+export function rpcCalls(
+  app: () => FastifyInstance,
+  root: () => RpcKey,
+  options: RpcOptions = {},
+): { readonly call: Rpc; readonly did: Rpc } {
+  const call: Rpc = async (action, parameters = {}, key = root()) => {
+    const { status, body } = await inject(app(), sign(key, action, parameters, options))
+    return { status, ...body }
+  }
+  const did: Rpc = async (action, parameters, key) => {
+    const reply = await call(action, parameters, key)
+    assert.equal(reply.status, 200, JSON.stringify(reply))
+    return reply
+  }
+  return { call, did }
 }

@@ -1,10 +1,11 @@
 /** Prefix lists, tags and memberships by the RPC API. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { versions } from '../../../daemon/rpc/action.ts'
 import { rpcActions } from '../../../daemon/rpc/actions.ts'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
 import { accountKey, userKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, rpcCalls } from '../../support/rpc-client.ts'
 
 let api: TestApi
 let root: RpcKey
@@ -14,15 +15,10 @@ before(async () => {
 })
 after(() => api[Symbol.asyncDispose]())
 
-async function call(action: string, parameters: object = {}, key = root) {
-  const { status, body } = await inject(api.app, sign(key, action, { RegionId: 'local', ...parameters }))
-  return { status, ...body }
-}
-async function did(action: string, parameters: object = {}) {
-  const answer = await call(action, parameters)
-  assert.equal(answer.status, 200, JSON.stringify(answer))
-  return answer
-}
+const { call, did } = rpcCalls(
+  () => api.app,
+  () => root,
+)
 const newGroup = async (parameters: object = {}): Promise<string> =>
   (await did('CreateSecurityGroup', parameters)).SecurityGroupId
 
@@ -205,9 +201,14 @@ describe('membership', () => {
 })
 
 describe('what is not built yet', () => {
-  for (const action of rpcActions.filter(each => 'missing' in each)) {
-    test(`${action.name} says so`, async () => {
-      const { status, Code, Message } = await call(action.name)
+  for (const { product, name } of rpcActions.filter(each => 'missing' in each)) {
+    test(`${name} says so`, async () => {
+      const { call: ask } = rpcCalls(
+        () => api.app,
+        () => root,
+        { version: versions[product] },
+      )
+      const { status, Code, Message } = await ask(name)
       assert.deepEqual([status, Code], [400, 'UnsupportedOperation'])
       assert.match(Message, /^Cannot carry out \w+ yet: /)
     })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
 import { accountKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, rpcCalls } from '../../support/rpc-client.ts'
 import { eventually } from '../../support/sessions.ts'
 
 let api: TestApi
@@ -14,20 +14,16 @@ before(async () => {
 })
 after(() => api[Symbol.asyncDispose]())
 
-async function ram(action: string, parameters: object = {}, key = root, version = '2015-05-01') {
-  const { status, body } = await inject(
-    api.app,
-    sign(key, action, parameters, { version, method: 'POST', scheme: 'acs3' }),
+const signed = { method: 'POST', scheme: 'acs3' } as const
+const calls = (version: string) =>
+  rpcCalls(
+    () => api.app,
+    () => root,
+    { ...signed, version },
   )
-  return { status, ...body }
-}
-const ecs = (action: string, parameters: object, key: RpcKey) => ram(action, parameters, key, '2014-05-26')
-
-async function did(action: string, parameters: object = {}, key = root) {
-  const answer = await ram(action, parameters, key)
-  assert.equal(answer.status, 200, JSON.stringify(answer))
-  return answer
-}
+const { call: ram, did } = calls('2015-05-01')
+const { call: ecs } = calls('2014-05-26')
+const { call: sts } = calls('2015-04-01')
 
 const document = (effect: string, action: string) =>
   JSON.stringify({ Version: '1', Statement: [{ Effect: effect, Action: action, Resource: '*' }] })
@@ -135,7 +131,7 @@ describe('a user', () => {
       PolicyName: 'AliyunSTSAssumeRoleAccess',
       UserName: 'frank',
     })
-    const { Credentials } = await ram('AssumeRole', { RoleArn: Role.Arn, RoleSessionName: 'look' }, frank, '2015-04-01')
+    const { Credentials } = await sts('AssumeRole', { RoleArn: Role.Arn, RoleSessionName: 'look' }, frank)
     const session = {
       accessKeyId: Credentials.AccessKeyId,
       secret: Credentials.AccessKeySecret,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { startApi, type TestApi } from '../../support/api.ts'
 import { accountKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, rpcCalls } from '../../support/rpc-client.ts'
 
 let api: TestApi
 let root: RpcKey
@@ -17,10 +17,10 @@ beforeEach(async () => {
   group = (await call('CreateSecurityGroup')).SecurityGroupId
 })
 
-async function call(action: string, parameters: object = {}) {
-  const { status, body } = await inject(api.app, sign(root, action, { RegionId: 'local', ...parameters }))
-  return { status, ...body }
-}
+const { call } = rpcCalls(
+  () => api.app,
+  () => root,
+)
 
 const https = {
   IpProtocol: 'tcp',

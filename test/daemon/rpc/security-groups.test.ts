@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startApi, type TestApi } from '../../support/api.ts'
 import { accountKey, userKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, type RpcReply, rpcCalls } from '../../support/rpc-client.ts'
 
 let api: TestApi
 let root: RpcKey
@@ -13,16 +13,12 @@ before(async () => {
 })
 after(() => api[Symbol.asyncDispose]())
 
-async function call(action: string, parameters: object = {}, key = root) {
-  const { status, body } = await inject(api.app, sign(key, action, { RegionId: 'cn-hangzhou', ...parameters }))
-  return { status, ...body }
-}
-
-async function made(parameters: object = {}): Promise<string> {
-  const answer = await call('CreateSecurityGroup', parameters)
-  assert.equal(answer.status, 200, JSON.stringify(answer))
-  return answer.SecurityGroupId
-}
+const { call, did } = rpcCalls(
+  () => api.app,
+  () => root,
+)
+const made = async (parameters: object = {}): Promise<string> =>
+  (await did('CreateSecurityGroup', parameters)).SecurityGroupId
 
 describe('security groups', () => {
   test('are made, described with every field, changed and deleted; /v1 sees the same', async () => {
@@ -33,6 +29,7 @@ describe('security groups', () => {
       Tag: [{ Key: 'team', Value: 'a' }],
     })
     const { SecurityGroups, RegionId, TotalCount, NextToken } = await call('DescribeSecurityGroups', {
+      RegionId: 'cn-hangzhou',
       SecurityGroupId: id,
     })
     assert.deepEqual([RegionId, TotalCount, NextToken], ['cn-hangzhou', 1, ''])
@@ -82,12 +79,14 @@ describe('security groups', () => {
   test('come in pages, by number and by token', async () => {
     await using many = await startApi()
     const key = await accountKey(many)
-    const ask = async (action: string, parameters: object) =>
-      (await inject(many.app, sign(key, action, parameters))).body
+    const { did: ask } = rpcCalls(
+      () => many.app,
+      () => key,
+    )
     const ids: string[] = []
     for (let made = 0; made < 7; made += 1) ids.push((await ask('CreateSecurityGroup', {})).SecurityGroupId)
-    const idsOf = (body: { SecurityGroups: { SecurityGroup: { SecurityGroupId: string }[] } }) =>
-      body.SecurityGroups.SecurityGroup.map(group => group.SecurityGroupId)
+    const idsOf = (reply: RpcReply): string[] =>
+      reply.SecurityGroups.SecurityGroup.map((group: { SecurityGroupId: string }) => group.SecurityGroupId)
     const numbered = [1, 2, 3].map(PageNumber => ask('DescribeSecurityGroups', { PageNumber, PageSize: 3 }))
     assert.deepEqual((await Promise.all(numbered)).flatMap(idsOf), ids.toSorted())
     const byToken: string[] = []
