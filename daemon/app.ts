@@ -29,6 +29,8 @@ import { addInstanceRoutes } from './routes/instances.ts'
 import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
 import { addObservedRoutes } from './routes/observed.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
+import { addRamRoutes } from './routes/ram.ts'
+import { addAccessKeyRoutes, addPolicyRoutes } from './routes/ram-policies.ts'
 import { type Api, actionOf, localSocket, sourceAddressOf } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
 import { addRuleRoutes } from './routes/rules.ts'
@@ -105,6 +107,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addAgentRoutes(routes, api)
     addSettingsRoutes(routes, api)
     addTokenRoutes(routes, api)
+    addRamRoutes(routes, api)
+    addPolicyRoutes(routes, api)
+    addAccessKeyRoutes(routes, api)
     addSecurityGroupRoutes(routes, api)
     addRuleRoutes(routes, api)
     addRuleFileRoutes(routes, api)
@@ -245,7 +250,7 @@ async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> 
       const limited = await (accessKeyId === null ? ofAddress(request) : ofKey(request))
       if (limited.isAllowed || !limited.isExceeded) return
       const message = `Cannot answer so many requests: try again in ${limited.ttlInSeconds} s`
-      throw new ApiError(429, 'Throttling.User', message)
+      throw new ApiError(429, 'Throttling.User', message, { details: { retryAfterMs: limited.ttl } })
     },
   })
 }

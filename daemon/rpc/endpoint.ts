@@ -100,6 +100,8 @@ export function sendRpcError(
     const { status, code, message } = error
     onRefused({ note: rpcNote, method: request.method, url: '/', status, code, message })
   }
+  const { retryAfterMs } = error.details
+  if (typeof retryAfterMs === 'number') reply.header('x-acs-retry-after', String(Math.ceil(retryAfterMs)))
   const { status, body } = errorOf(error, { requestId: request.id, host: request.headers.host ?? '' })
   return sendRpc(reply, status, body)
 }

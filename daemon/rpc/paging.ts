@@ -47,7 +47,7 @@ export function pageOf<T>(
   const { MaxResults, NextToken, PageNumber = 1, PageSize = usual } = asked
   const byToken = MaxResults !== undefined || (NextToken !== undefined && NextToken !== '')
   const size = byToken ? (MaxResults ?? usual) : PageSize
-  const begin = byToken ? beginBehind(items, nameOf, NextToken) : (PageNumber - 1) * PageSize
+  const begin = byToken ? beginBehind(items, nameOf, { NextToken }) : (PageNumber - 1) * PageSize
   const shown = items.slice(begin, begin + size)
   const last = shown.at(-1)
   const isLast = begin + size >= items.length || last === undefined
@@ -57,17 +57,33 @@ export function pageOf<T>(
       TotalCount: items.length,
       PageNumber: byToken ? 1 : PageNumber,
       PageSize: size,
-      NextToken: isLast ? '' : Buffer.from(nameOf(last)).toString('base64url'),
+      NextToken: isLast ? '' : tokenOf(nameOf(last)),
     },
   }
 }
 
-function beginBehind<T>(items: readonly T[], nameOf: (item: T) => string, token: string | undefined): number {
+/**
+ * Where the page begins that a token continues.
+ * @param items  in the order of their names: the one that the token holds may have gone meanwhile
+ * @param asked  the token, keyed by what the parameter is called
+ * @throws {ApiError} 400 for a token of no list
+ */
+export function beginBehind<T>(
+  items: readonly T[],
+  nameOf: (item: T) => string,
+  asked: Readonly<Record<string, string | undefined>>,
+): number {
+  const [[field, token] = []] = Object.entries(asked)
   if (token === undefined || token === '') return 0
   const name = Buffer.from(token, 'base64url').toString('utf8')
-  if (Buffer.from(name).toString('base64url') !== token) {
-    throw new ApiError(400, 'InvalidParameter.NextToken', 'Cannot continue from NextToken: expected one of this list')
+  if (tokenOf(name) !== token) {
+    throw new ApiError(400, `InvalidParameter.${field}`, `Cannot continue from ${field}: expected one of this list`)
   }
   const at = items.findIndex(item => nameOf(item) > name)
   return at < 0 ? items.length : at
+}
+
+/** For the page behind the item with this name. */
+export function tokenOf(name: string): string {
+  return Buffer.from(name).toString('base64url')
 }

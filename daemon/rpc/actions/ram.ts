@@ -13,6 +13,7 @@ import * as users from '../../services/ram/users.ts'
 import type { World } from '../../state/world.ts'
 import { type ReadAction, type RpcAction, type RpcCall, readAction, type WriteAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
+import { beginBehind, tokenOf } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
 import { isoSeconds } from '../shapes.ts'
 
@@ -89,24 +90,18 @@ const pageFields = {
   MaxItems: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
 }
 
-/** Continued behind the name that the marker holds. */
+/** @param items  in the order of their names, whose case says nothing */
 function pageOf<T>(
   items: readonly T[],
   nameOf: (item: T) => string,
   { Marker, MaxItems = 100 }: { readonly Marker?: string; readonly MaxItems?: number },
 ) {
-  const name = Marker === undefined ? '' : Buffer.from(Marker, 'base64url').toString('utf8')
-  const rest = name === '' ? items : items.slice(items.findIndex(item => nameOf(item) === name) + 1)
-  const shown = rest.slice(0, MaxItems)
+  const orderOf = (item: T) => nameOf(item).toLowerCase()
+  const begin = beginBehind(items, orderOf, { Marker })
+  const shown = items.slice(begin, begin + MaxItems)
   const last = shown.at(-1)
-  const isTruncated = last !== undefined && rest.length > shown.length
-  return {
-    shown,
-    fields: {
-      IsTruncated: isTruncated,
-      ...(isTruncated && { Marker: Buffer.from(nameOf(last)).toString('base64url') }),
-    },
-  }
+  const isTruncated = last !== undefined && items.length > begin + shown.length
+  return { shown, fields: { IsTruncated: isTruncated, ...(isTruncated && { Marker: tokenOf(orderOf(last)) }) } }
 }
 
 const showUser = ({ id, name, displayName, comments, createdAtMs, updatedAtMs }: RamUserDoc) => ({
@@ -337,7 +332,10 @@ const policyActions: readonly RpcAction[] = [
         ...(type === 'Custom' ? [] : systemPolicies.map(policy => showSystem(call, policy))),
         ...(type === 'System' ? [] : allNamed(call, 'ramPolicy').map(policy => showCustom(call, policy))),
       ]
-      const { shown, fields } = pageOf(all, policy => `${policy.PolicyType}/${policy.PolicyName}`, page)
+      // Those that there always are come first.
+      const orderOf = (policy: (typeof all)[number]) => `${policy.PolicyType === 'System' ? 0 : 1} ${policy.PolicyName}`
+      const sorted = all.sort((a, b) => (orderOf(a).toLowerCase() < orderOf(b).toLowerCase() ? -1 : 1))
+      const { shown, fields } = pageOf(sorted, orderOf, page)
       return { Policies: { Policy: shown }, ...fields }
     },
   ),

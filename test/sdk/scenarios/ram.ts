@@ -23,6 +23,23 @@ export const ramScenarios: Scenarios = {
     assert.deepEqual([named(first.Users.User, 'UserName'), first.IsTruncated], [['alice'], true])
     const rest = await ask('ram', 'ListUsers', { Marker: first.Marker })
     assert.deepEqual([named(rest.Users.User, 'UserName'), rest.IsTruncated], [['bob'], false])
+    // The one at which a page ended may have gone.
+    await ask('ram', 'CreateUser', { UserName: 'Aaron' })
+    const page = await ask('ram', 'ListUsers', { MaxItems: 1 })
+    assert.deepEqual(named(page.Users.User, 'UserName'), ['Aaron'])
+    await ask('ram', 'DeleteUser', { UserName: 'aaron' })
+    const behind = await ask('ram', 'ListUsers', { Marker: page.Marker })
+    assert.deepEqual(named(behind.Users.User, 'UserName'), ['alice', 'bob'])
+    await refused('InvalidParameter.Marker', 400, 'ram', 'ListUsers', { Marker: '%' })
+    const policies: string[] = []
+    let Marker = ''
+    do {
+      const some = await ask('ram', 'ListPolicies', { PolicyType: 'System', MaxItems: 2, Marker })
+      policies.push(...named(some.Policies.Policy, 'PolicyName'))
+      Marker = some.IsTruncated === true ? some.Marker : ''
+    } while (Marker !== '')
+    assert.equal(new Set(policies).size, policies.length)
+    assert.equal(policies.length, (await ask('ram', 'ListPolicies', { PolicyType: 'System' })).Policies.Policy.length)
     await ask('ram', 'CreateGroup', { GroupName: 'staff', Comments: 'all' })
     assert.equal((await ask('ram', 'GetGroup', { GroupName: 'staff' })).Group.Comments, 'all')
     assert.deepEqual(named((await ask('ram', 'ListGroups')).Groups.Group, 'GroupName'), ['staff'])
