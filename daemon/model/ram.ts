@@ -29,7 +29,8 @@ export interface AttachedPolicy {
   readonly attachedAtMs: number
 }
 
-export type PolicyType = 'System' | 'Custom'
+export const policyTypes = ['System', 'Custom'] as const
+export type PolicyType = (typeof policyTypes)[number]
 
 export interface RamGroupDoc {
   readonly id: string

@@ -22,6 +22,7 @@ import type { ObservedBoard } from '../services/observed-board.ts'
 import { rulesTouchedBy } from '../services/preview.ts'
 import { mayRead, type Principal } from '../services/principal.ts'
 import type { KeyUsage } from '../services/ram/key-usage.ts'
+import type { NamedKind as RamKind } from '../services/ram/ram-call.ts'
 import type { World } from '../state/world.ts'
 import { type Change, CompactedError } from '../store/store.ts'
 
@@ -82,6 +83,13 @@ interface RouteText<P extends TObject, Q extends TObject> {
   readonly query?: Q
 }
 
+/** By whom an object is named, where its name alone does not say which. */
+interface Asker<Q extends TObject> {
+  readonly world: World
+  readonly principal: Principal
+  readonly query: Static<Q>
+}
+
 export interface ReadRoute<P extends TObject, Q extends TObject, A extends TSchema> extends RouteText<P, Q> {
   readonly answer: A
   /** The object of the answer whose revision is the ETag: the name of its field, or `''` for the answer itself. */
@@ -104,7 +112,10 @@ export interface WriteRoute<P extends TObject, Q extends TObject, B extends TSch
   readonly answer: A
   readonly etag?: string
   /** The object that the path names, for If-Match. */
-  readonly subject?: (params: Static<P>) => Subject & { readonly kind: NamedKind | 'settings' }
+  readonly subject?: (
+    params: Static<P>,
+    asker: Asker<Q>,
+  ) => Subject & { readonly kind: NamedKind | RamKind | 'accessKey' | 'settings' }
   /** The answer has a secret, which must not be kept for repetitions. */
   readonly isSecret?: boolean
   readonly plan: (world: World, input: RouteInput<P, Q, B>) => Plan<Static<A>>
@@ -222,7 +233,8 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
     handler: async (request, reply) => {
       if (route.body === undefined) requireNoBody(request)
       const call = callOf(request, { ...route, action: actionOf(request) ?? route.action })
-      const subject = route.subject?.(request.params as Static<P>) ?? null
+      const asker = { world: api.world, principal: request.principal, query: request.query as Static<Q> }
+      const subject = route.subject?.(request.params as Static<P>, asker) ?? null
       const input = inputOf<P, Q, B>(request, api)
       const outcome = await api.executor.execute(call, { subject, status }, world => route.plan(world, input))
       return answerWrite(outcome, { request, reply, api, status, subject, etag: route.etag })
@@ -419,6 +431,7 @@ async function previewOfDrops(changes: readonly Change[], api: Api, principal: P
 /** What holds secrets or belongs to accounts he may not read is not shown. */
 function isShown({ key, before, value }: Change, principal: Principal): boolean {
   const { kind } = parseKey(key)
+  if (kind === 'accessKey') return false
   const { accountId } = (value ?? before) as { accountId?: string }
   if (accountId !== undefined) return mayRead(principal, accountId)
   return kind === 'account' || kind === 'settings'

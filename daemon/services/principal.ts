@@ -69,24 +69,31 @@ export function writable<K extends OwnedKind>(world: World, principal: Principal
 
 /**
  * The account a new object belongs to.
- * @param given  as in the request; left out, it is the principal's only account, or the only one there is
+ * @param given   as in the request; left out, it is the principal's only account, or the only one there is
+ * @param access  what it is for: to read, any that he may read will do
  * @throws {ApiError} where there is a choice and none was made, or the account is not there or not his to write
  */
-export function accountFor(world: World, principal: Principal, given: string | undefined): string {
+export function accountFor(
+  world: World,
+  principal: Principal,
+  given: string | undefined,
+  access: 'read' | 'write' = 'write',
+): string {
+  const may = access === 'read' ? mayRead : mayWrite
   if (given !== undefined) {
     if (world.get('account', given) === undefined || !mayRead(principal, given)) {
       throw notFound('account', given, 'accountId')
     }
-    requireWrite(principal, given)
+    if (access === 'write') requireWrite(principal, given)
     return given
   }
-  const candidates = [...world.all('account')].map(account => account.id).filter(id => mayWrite(principal, id))
+  const candidates = [...world.all('account')].map(account => account.id).filter(id => may(principal, id))
   const [only, another] = candidates
   if (only !== undefined && another === undefined) return only
   const message =
     only === undefined
-      ? 'Cannot choose an account: there is none that you may write'
-      : `Cannot choose an account: expected accountId, one of the ${candidates.length} that you may write`
+      ? `Cannot choose an account: there is none that you may ${access}`
+      : `Cannot choose an account: expected accountId, one of the ${candidates.length} that you may ${access}`
   throw new ApiError(400, 'MissingParameter', message, {
     errors: [{ code: 'missing', field: 'accountId', message }],
   })

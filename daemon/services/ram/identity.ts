@@ -83,7 +83,7 @@ function sessionPrincipal(world: World, session: RamSession): Principal {
     displayName: `${role.name}/${sessionName}`,
     grants: {
       kind: 'policies',
-      identity: namedPolicies(world, accountId, role.policies),
+      identity: grantedPolicies(world, accountId, role.policies),
       session:
         session.policy === null
           ? null
@@ -100,10 +100,15 @@ export function grantsOfUser(world: World, user: RamUserDoc): Grants {
 
 function policiesOfUser(world: World, { accountId, policies, groups }: RamUserDoc): readonly NamedPolicy[] {
   const ofGroups = groups.flatMap(({ name }) => world.get('ramGroup', ramId(accountId, name))?.policies ?? [])
-  return namedPolicies(world, accountId, [...policies, ...ofGroups])
+  return grantedPolicies(world, accountId, [...policies, ...ofGroups])
 }
 
-function namedPolicies(world: World, accountId: string, attached: readonly AttachedPolicy[]): readonly NamedPolicy[] {
+/** Those that exist of what is attached, read. */
+export function grantedPolicies(
+  world: World,
+  accountId: string,
+  attached: readonly AttachedPolicy[],
+): readonly NamedPolicy[] {
   return attached.flatMap(({ type, name }) => {
     if (type === 'System') {
       const system = systemPolicyNamed.get(name)

@@ -1,0 +1,92 @@
+/** What a user may, asked beforehand: which statements speak of it, and which of them decides. */
+import type { RamUserDoc } from '../../model/ram.ts'
+import { ramId } from '../../model/ram.ts'
+import { type AskedResource, decide, type NamedPolicy } from '../../ram/evaluate.ts'
+import { ddosResource, type EcsType, ecsResource, type Owner } from '../../ram/resource-names.ts'
+import type { Simulation } from '../../schemas/ram.ts'
+import type { World } from '../../state/world.ts'
+import { contextOf, type RequestFacts } from '../access.ts'
+import { grantedPolicies } from './identity.ts'
+import { ramTargetOf } from './targets.ts'
+
+export interface Simulated {
+  /** `ecs:AuthorizeSecurityGroup`. */
+  readonly action: string
+  /** An id such as `sg-web`, `user/alice`, or a whole name `acs:…`. */
+  readonly resource: string
+  readonly facts: RequestFacts
+}
+
+export function simulate(world: World, user: RamUserDoc, owner: Owner, asked: Simulated): Simulation {
+  const { action, facts } = asked
+  const resource = resourceMeant(world, owner, action, asked.resource)
+  const request = { action, resources: [resource], context: contextOf(facts) }
+  const judge = (policies: readonly NamedPolicy[]) =>
+    decide({ kind: 'policies', identity: policies, session: null }, request)
+  const granted = grantedOf(world, user)
+  const access = judge(granted.map(({ policy }) => policy))
+  const decidedBy = access.isAllowed ? 'allow' : access.by === 'explicit-deny' ? 'deny' : 'nothing'
+  const statements = granted.flatMap(({ policy, groupName }) =>
+    policy.document.statements.flatMap((statement, index) => {
+      const alone = judge([{ ...policy, document: { ...policy.document, statements: [statement] } }])
+      const isMeant = alone.isAllowed || alone.by === 'explicit-deny'
+      if (!isMeant) return []
+      const [policyType = '', policyName = ''] = policy.name.split('/')
+      return [
+        {
+          policyType: policyType as 'System' | 'Custom',
+          policyName,
+          statement: index + 1,
+          effect: statement.effect,
+          groupName,
+          isDeciding: statement.effect.toLowerCase() === decidedBy,
+        },
+      ]
+    }),
+  )
+  return {
+    userName: user.name,
+    action,
+    resource: resource.name,
+    isAllowed: access.isAllowed,
+    decidedBy,
+    statements: [...statements.filter(each => each.isDeciding), ...statements.filter(each => !each.isDeciding)],
+  }
+}
+
+/** In the order in which they are judged, each with the group that it comes from. */
+function grantedOf(world: World, { accountId, policies, groups }: RamUserDoc) {
+  const from = (attached: RamUserDoc['policies'], groupName: string | null) =>
+    grantedPolicies(world, accountId, attached).map(policy => ({ policy, groupName }))
+  return [
+    ...from(policies, null),
+    ...groups.flatMap(({ name }) => from(world.get('ramGroup', ramId(accountId, name))?.policies ?? [], name)),
+  ]
+}
+
+const byPrefix = [
+  ['sg-', 'group', 'securitygroup'],
+  ['i-', 'instance', 'instance'],
+  ['eni-', 'eni', 'eni'],
+  ['pl-', 'prefixList', 'prefixlist'],
+] as const
+const byType = new Map<string, (typeof byPrefix)[number]>(byPrefix.map(each => [each[2] satisfies EcsType, each]))
+
+/** With the tags of the object where there is one, as a request for it would have. */
+function resourceMeant(world: World, owner: Owner, action: string, text: string): AskedResource {
+  if (text === '*') {
+    if (/^yundun-ddos:/i.test(action)) return ddosResource(owner)
+    return { name: `acs:${action.split(':')[0]}:${owner.regionId}:${owner.accountId}:*` }
+  }
+  const [, relative = text] = /^acs:(?:[^:]*:){3}(.*)$/s.exec(text) ?? []
+  const [, type = '', id = relative] = /^([a-z]+)\/(.*)$/s.exec(relative) ?? []
+  const known = byType.get(type) ?? (type === '' ? byPrefix.find(([prefix]) => id.startsWith(prefix)) : undefined)
+  if (known !== undefined) {
+    const [, kind, ecsType] = known
+    const doc = world.get(kind, id)
+    const isOwn = doc !== undefined && doc.accountId === owner.accountId
+    const full = ecsResource(owner, ecsType, id, isOwn ? doc.tags : {})
+    return relative === text ? full : { ...full, name: text }
+  }
+  return relative === text ? ramTargetOf(world, owner.accountId, text) : { name: text }
+}
