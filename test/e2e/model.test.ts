@@ -117,6 +117,7 @@ function modelOf(hostsByName: ReadonlyMap<string, SwitchedHost>, agentOf: Readon
     model.instances.set(instanceId, { ...plainInstance, id: instanceId, accountId: accountA, name, agentId })
     model.enis.set(eniId, {
       id: eniId,
+      accountId: accountA,
       instanceId,
       isPrimary: true,
       networkType: 'vpc',
@@ -146,9 +147,13 @@ function leavesHostsBound(operation: Operation): boolean {
       return false
     case 'deleteInstance':
     case 'deleteEni':
+    case 'detachEni':
       return !furnished.includes(operation.id)
     case 'modifyInstance':
       return !furnished.includes(operation.id) || operation.body.agentId === undefined
+    // What these agents have reported of their devices, the model does not know.
+    case 'attachEni':
+      return operation.body.device === undefined
     case 'modifyEni':
       return operation.body.device === undefined && operation.body.placement !== 'guest'
     default:

@@ -49,7 +49,7 @@ export function makeInstance(doc: Partial<InstanceDoc> & { readonly id: string }
   }
 }
 
-export function makeEniDoc(doc: Partial<EniDoc> & { readonly id: string; readonly instanceId: string }): EniDoc {
+export function makeEniDoc(doc: Partial<EniDoc> & Pick<EniDoc, 'id' | 'instanceId'>): EniDoc {
   return {
     accountId: account,
     type: 'Primary',

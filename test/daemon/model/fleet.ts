@@ -80,7 +80,9 @@ export interface ModelScrubbing {
 
 export interface ModelEni {
   readonly id: string
-  readonly instanceId: string
+  readonly accountId: string
+  /** null: it is of none yet. */
+  readonly instanceId: string | null
   readonly isPrimary: boolean
   readonly networkType: 'vpc' | 'classic'
   readonly vpcId: string | null
@@ -119,6 +121,8 @@ const taken: Refusal = '409 *AlreadyExists'
 const held: Refusal = '409 DependencyViolation'
 const conflict: Refusal = '409 Conflict'
 const lastGroup: Refusal = '409 InstanceLastSecurityGroup'
+const wrongState: Refusal = '409 InvalidOperation.InvalidEniState'
+const primaryStays: Refusal = '409 InvalidOperation.DetachPrimaryEniNotAllowed'
 
 const notFoundCodes = {
   account: 'InvalidAccountId.NotFound',
@@ -191,7 +195,7 @@ export class ModelFleet {
   deleteAccount(who: Who, accountId: string): Verdict {
     if (!mayWrite(who, '*')) return refuse(forbidden)
     if (!this.accounts.has(accountId)) return refuse(missing('account'))
-    const owned = [this.groups, this.prefixLists, this.instances].flatMap(objects => [...objects.values()])
+    const owned = [this.groups, this.prefixLists, this.instances, this.enis].flatMap(objects => [...objects.values()])
     const isNamed = Object.values(scopesOf).some(scopes => scopes.some(scope => scope.accountId === accountId))
     const isHeld = isNamed || owned.some(object => object.accountId === accountId)
     return unless(isHeld ? [held] : [], () => void this.accounts.delete(accountId))
@@ -483,19 +487,26 @@ export class ModelFleet {
   // Network interfaces
 
   createEni(who: Who, body: CreateEni): Verdict {
-    const instance = this.#writable(who, this.instances, body.instanceId, unknown('instance'))
-    if ('refusals' in instance) return instance
+    const instance =
+      body.instanceId === undefined ? null : this.#writable(who, this.instances, body.instanceId, unknown('instance'))
+    if (instance !== null && 'refusals' in instance) return instance
     const { networkInterfaceId: id, securityGroupIds } = body
     const { stored, refusals } = readAddresses(body)
+    const owner = instance === null ? this.#ownerAlone(who, body) : { account: instance.accountId, refusals: [] }
+    if (owner.refusals.length > 0) return refuse(...owner.refusals)
+    const accountId = owner.account
+    if (body.accountId !== undefined && body.accountId !== accountId) refusals.push(wrong)
+    if (instance === null && body.device !== undefined) refusals.push(wrong)
     if (this.enis.has(id)) refusals.push(taken)
     if (body.networkType === 'classic' && body.vpcId !== undefined) refusals.push(wrong)
-    const siblings = this.enisOf(instance.id)
+    const siblings = instance === null ? [] : this.enisOf(instance.id)
     const network = this.#networkOf(body, siblings)
-    const byDefault = securityGroupIds === undefined ? this.#defaultGroupOf(instance.accountId, network) : undefined
+    const byDefault = securityGroupIds === undefined ? this.#defaultGroupOf(accountId, network) : undefined
     const eni: ModelEni = {
       id,
-      instanceId: instance.id,
-      isPrimary: siblings.length === 0,
+      accountId,
+      instanceId: instance?.id ?? null,
+      isPrimary: instance !== null && siblings.length === 0,
       ...network,
       device: body.device ?? null,
       placement: body.placement ?? 'host',
@@ -505,16 +516,16 @@ export class ModelFleet {
       mode: body.mode ?? 'enforce',
     }
     if (eni.networkType === 'vpc' && body.nicType === 'intranet') refusals.push(wrong)
-    refusals.push(...this.#attachmentRefusals(who, eni, instance))
+    refusals.push(...this.#attachmentRefusals(who, eni))
     refusals.push(...this.#addressRefusals(eni), ...this.#bindingRefusals(eni, instance))
     const makesDefault = securityGroupIds === undefined && byDefault === undefined
     if (makesDefault) {
-      if (this.#typesOn(instance.id, id).has('advanced')) refusals.push(wrong)
+      if (this.#typesOn(eni.instanceId, id).has('advanced')) refusals.push(wrong)
       if (this.limits.rulesPerGroup < 3 || stored.length > this.limits.basicGroupPrivateIps) refusals.push(overLimit)
     }
     return unless(refusals, ({ networkInterface }) => {
       const { securityGroupIds: made } = networkInterface
-      if (makesDefault) this.#makeDefaultGroup(made[0], instance.accountId, network, ['22/22', '3389/3389'])
+      if (makesDefault) this.#makeDefaultGroup(made[0], accountId, network, ['22/22', '3389/3389'])
       this.enis.set(id, makesDefault ? { ...eni, groupIds: made } : eni)
     })
   }
@@ -522,8 +533,8 @@ export class ModelFleet {
   modifyEni(who: Who, id: string, body: ModifyEni): Verdict {
     const eni = this.#visibleEni(who, id)
     if (eni === undefined) return refuse(missing('eni'))
-    const instance = this.instances.get(eni.instanceId)!
-    if (!mayWrite(who, instance.accountId)) return refuse(forbidden)
+    const instance = eni.instanceId === null ? null : this.instances.get(eni.instanceId)!
+    if (!mayWrite(who, eni.accountId)) return refuse(forbidden)
     const given = {
       privateIpAddresses: body.privateIpAddresses ?? eni.addresses.filter(address => !address.includes(':')),
       ipv6Addresses: body.ipv6Addresses ?? eni.addresses.filter(address => address.includes(':')),
@@ -540,7 +551,8 @@ export class ModelFleet {
     }
     if (eni.networkType === 'vpc' && body.nicType === 'intranet') refusals.push(wrong)
     if (changed.groupIds.length === 0 && eni.groupIds.length > 0) refusals.push(lastGroup)
-    refusals.push(...this.#attachmentRefusals(who, changed, instance))
+    if (instance === null && typeof body.device === 'string') refusals.push(wrong)
+    refusals.push(...this.#attachmentRefusals(who, changed))
     refusals.push(...this.#addressRefusals(changed), ...this.#bindingRefusals(changed, instance))
     return unless(refusals, () => void this.enis.set(id, changed))
   }
@@ -548,9 +560,46 @@ export class ModelFleet {
   deleteEni(who: Who, id: string): Verdict {
     const eni = this.#visibleEni(who, id)
     if (eni === undefined) return refuse(missing('eni'))
-    if (!mayWrite(who, this.instances.get(eni.instanceId)!.accountId)) return refuse(forbidden)
-    const isNeeded = eni.isPrimary && this.enisOf(eni.instanceId).length > 1
-    return unless(isNeeded ? [held] : [], () => void this.enis.delete(id))
+    if (!mayWrite(who, eni.accountId)) return refuse(forbidden)
+    return unless(this.#isFirstOfSeveral(eni) ? [held] : [], () => void this.enis.delete(id))
+  }
+
+  attachEni(who: Who, id: string, { instanceId, device }: AttachEni): Verdict {
+    const eni = this.#writable(who, this.enis, id, missing('eni'))
+    if ('refusals' in eni) return eni
+    const instance = this.#writable(who, this.instances, instanceId, unknown('instance'))
+    if ('refusals' in instance) return instance
+    if (eni.instanceId !== null) return refuse(wrongState)
+    // No agent here has said anything of its devices.
+    if (device !== undefined && eni.addresses.length === 0) return refuse(wrong)
+    if (instance.accountId !== eni.accountId) return refuse(wrong)
+    const attached: ModelEni = {
+      ...eni,
+      instanceId,
+      isPrimary: this.enisOf(instanceId).length === 0,
+      device: device ?? null,
+    }
+    const refusals = [...this.#attachmentRefusals(who, attached), ...this.#bindingRefusals(attached, instance)]
+    return unless(refusals, () => void this.enis.set(id, attached))
+  }
+
+  detachEni(who: Who, id: string, { instanceId }: DetachEni): Verdict {
+    const eni = this.#writable(who, this.enis, id, missing('eni'))
+    if ('refusals' in eni) return eni
+    if (eni.instanceId === null || (instanceId !== undefined && instanceId !== eni.instanceId))
+      return refuse(wrongState)
+    return unless(this.#isFirstOfSeveral(eni) ? [primaryStays] : [], () => {
+      this.enis.set(id, { ...eni, instanceId: null, isPrimary: false, device: null })
+    })
+  }
+
+  #isFirstOfSeveral({ isPrimary, instanceId }: ModelEni): boolean {
+    return isPrimary && instanceId !== null && this.enisOf(instanceId).length > 1
+  }
+
+  /** Of an ENI of no instance: as it says, or that of its first group. */
+  #ownerAlone(who: Who, { accountId, securityGroupIds: [first = ''] = [] }: CreateEni) {
+    return this.#accountFor(who, accountId ?? this.#visible(who, this.groups, first)?.accountId)
   }
 
   join(who: Who, groupId: string, body: Membership): Verdict {
@@ -562,9 +611,8 @@ export class ModelFleet {
     for (const eni of joining) after.enis.set(eni.id, { ...eni, groupIds: [...eni.groupIds, groupId] })
     for (const { id } of joining) {
       const eni = after.enis.get(id)!
-      const instance = this.instances.get(eni.instanceId)!
-      if (!mayWrite(who, instance.accountId)) refusals.push(forbidden)
-      refusals.push(...after.#attachmentRefusals(who, eni, instance))
+      if (!mayWrite(who, eni.accountId)) refusals.push(forbidden)
+      refusals.push(...after.#attachmentRefusals(who, eni))
     }
     return unless(refusals, () => {
       this.enis = after.enis
@@ -576,7 +624,7 @@ export class ModelFleet {
     if ('refusals' in group) return group
     const { enis, refusals } = this.#targets(who, body)
     for (const eni of enis) {
-      if (!mayWrite(who, this.instances.get(eni.instanceId)!.accountId)) refusals.push(forbidden)
+      if (!mayWrite(who, eni.accountId)) refusals.push(forbidden)
       if (!eni.groupIds.includes(groupId)) refusals.push('400 InvalidSecurityGroupAssociation.NotFound')
       else if (eni.groupIds.length === 1) refusals.push(lastGroup)
     }
@@ -704,8 +752,7 @@ export class ModelFleet {
   }
 
   #visibleEni(who: Who, id: string): ModelEni | undefined {
-    const eni = this.enis.get(id)
-    return eni !== undefined && mayRead(who, this.instances.get(eni.instanceId)!.accountId) ? eni : undefined
+    return this.#visible(who, this.enis, id)
   }
 
   /** No account where it is refused: of what else is wrong, any may be told. */
@@ -850,7 +897,7 @@ export class ModelFleet {
   }
 
   /** Whether the ENI, as it is to be, may be in its groups. */
-  #attachmentRefusals(who: Who, eni: ModelEni, { accountId }: ModelInstance): readonly Refusal[] {
+  #attachmentRefusals(who: Who, eni: ModelEni): readonly Refusal[] {
     const refusals: Refusal[] = []
     if (new Set(eni.groupIds).size < eni.groupIds.length) refusals.push(wrong)
     if (eni.groupIds.length > this.limits.groupsPerEni) refusals.push(overLimit)
@@ -860,7 +907,7 @@ export class ModelFleet {
       return group ?? []
     })
     for (const group of groups) {
-      if (group.accountId !== accountId) refusals.push(wrong)
+      if (group.accountId !== eni.accountId) refusals.push(wrong)
       if (group.networkType !== eni.networkType || group.vpcId !== eni.vpcId) refusals.push(wrong)
       const others = this.enisIn(group.id).filter(({ id }) => id !== eni.id)
       const members = new Set([...others.flatMap(other => other.addresses), ...eni.addresses])
@@ -876,8 +923,8 @@ export class ModelFleet {
   }
 
   /** Types of the groups that the other ENIs of an instance are in. */
-  #typesOn(instanceId: string, exceptEniId: string): Set<'basic' | 'advanced'> {
-    const others = this.enisOf(instanceId).filter(({ id }) => id !== exceptEniId)
+  #typesOn(instanceId: string | null, exceptEniId: string): Set<'basic' | 'advanced'> {
+    const others = (instanceId === null ? [] : this.enisOf(instanceId)).filter(({ id }) => id !== exceptEniId)
     return new Set(others.flatMap(({ groupIds }) => groupIds.flatMap(id => this.groups.get(id)?.type ?? [])))
   }
 
@@ -891,9 +938,10 @@ export class ModelFleet {
   }
 
   /** A device is one ENI, and an address is one ENI's, on a host: docs/policy-file.md. */
-  #bindingRefusals(eni: ModelEni, instance: ModelInstance): readonly Refusal[] {
+  #bindingRefusals(eni: ModelEni, instance: ModelInstance | null): readonly Refusal[] {
+    if (instance === null) return []
     const ofHost = [...this.enis.values()].filter(other => {
-      if (other.id === eni.id) return false
+      if (other.id === eni.id || other.instanceId === null) return false
       if (other.instanceId === instance.id) return true
       return instance.agentId !== null && this.instances.get(other.instanceId)!.agentId === instance.agentId
     })
@@ -1018,7 +1066,8 @@ export interface ModifyInstance {
 
 export interface CreateEni {
   readonly networkInterfaceId: string
-  readonly instanceId: string
+  readonly instanceId?: string
+  readonly accountId?: string
   readonly networkType?: 'vpc' | 'classic'
   readonly vpcId?: string
   readonly device?: string
@@ -1028,6 +1077,15 @@ export interface CreateEni {
   readonly ipv6Addresses?: readonly string[]
   readonly securityGroupIds?: readonly string[]
   readonly mode?: Mode
+}
+
+export interface AttachEni {
+  readonly instanceId: string
+  readonly device?: string
+}
+
+export interface DetachEni {
+  readonly instanceId?: string
 }
 
 export interface ModifyEni {

@@ -57,4 +57,6 @@ const expectedRefusals = [
   '409 DependencyViolation',
   '409 IdAlreadyExists',
   '409 InstanceLastSecurityGroup',
+  '409 InvalidOperation.DetachPrimaryEniNotAllowed',
+  '409 InvalidOperation.InvalidEniState',
 ]

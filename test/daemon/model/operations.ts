@@ -1,11 +1,13 @@
 /** Operations on the API as data: what is asked over REST, what the model says to it, and how to make them at random. */
 import fc from 'fast-check'
 import type {
+  AttachEni,
   CloneGroup,
   CreateEni,
   CreateGroup,
   CreateInstance,
   CreatePrefixList,
+  DetachEni,
   Membership,
   Mode,
   ModelFleet,
@@ -88,6 +90,8 @@ export type Operation = { readonly as: Who } & (
   | { readonly op: 'createEni'; readonly body: CreateEni }
   | { readonly op: 'modifyEni'; readonly id: string; readonly body: ModifyEni }
   | { readonly op: 'deleteEni'; readonly id: string }
+  | { readonly op: 'attachEni'; readonly id: string; readonly body: AttachEni }
+  | { readonly op: 'detachEni'; readonly id: string; readonly body: DetachEni }
   | { readonly op: 'join' | 'leave'; readonly id: string; readonly body: Membership }
   | { readonly op: 'modifyLimits'; readonly limits: Partial<ModelLimits> }
 )
@@ -177,6 +181,10 @@ export function requestFor(operation: Operation, fleet: ModelFleet): Request {
       return { method: 'PATCH', path: `/v1/network-interfaces/${operation.id}`, body: operation.body }
     case 'deleteEni':
       return { method: 'DELETE', path: `/v1/network-interfaces/${operation.id}` }
+    case 'attachEni':
+      return { method: 'POST', path: `/v1/network-interfaces/${operation.id}/attach`, body: operation.body }
+    case 'detachEni':
+      return { method: 'POST', path: `/v1/network-interfaces/${operation.id}/detach`, body: operation.body }
     case 'join':
     case 'leave':
       return { method: 'POST', path: `${group(operation.id)}/${operation.op}`, body: operation.body }
@@ -251,6 +259,10 @@ export function verdictOn(operation: Operation, fleet: ModelFleet): Verdict {
       return fleet.modifyEni(as, operation.id, operation.body)
     case 'deleteEni':
       return fleet.deleteEni(as, operation.id)
+    case 'attachEni':
+      return fleet.attachEni(as, operation.id, operation.body)
+    case 'detachEni':
+      return fleet.detachEni(as, operation.id, operation.body)
     case 'join':
       return fleet.join(as, operation.id, operation.body)
     case 'leave':
@@ -664,7 +676,8 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
       op: pick('createEni'),
       body: given<CreateEni>({
         networkInterfaceId: newEniId,
-        instanceId,
+        instanceId: often(instanceId, 25),
+        accountId: rarely(accountId),
         networkType: rarely(networkType),
         vpcId: rarely(vpcId),
         device: sometimes(device),
@@ -688,6 +701,15 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
     }),
   ],
   [1, fc.record({ op: pick('deleteEni'), id: eniId })],
+  [
+    4,
+    fc.record({
+      op: pick('attachEni'),
+      id: fc.oneof({ weight: 1, arbitrary: eniId }, { weight: 1, arbitrary: newEniId }),
+      body: given<AttachEni>({ instanceId, device: sometimes(device) } as never),
+    }),
+  ],
+  [3, fc.record({ op: pick('detachEni'), id: eniId, body: given<DetachEni>({ instanceId: rarely(instanceId) }) })],
   [4, fc.record({ op: pick('join'), id: groupId, body: membership })],
   [3, fc.record({ op: pick('leave'), id: groupId, body: membership })],
   [

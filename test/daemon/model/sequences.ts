@@ -341,7 +341,7 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
       isDefault: group.isDefault,
       ruleCount: group.rules.length,
       networkInterfaceCount: model.enisIn(group.id).length,
-      ecsCount: new Set(model.enisIn(group.id).map(({ instanceId }) => instanceId)).size,
+      ecsCount: new Set(model.enisIn(group.id).flatMap(({ instanceId }) => instanceId ?? [])).size,
     })),
     'security groups',
   )
@@ -427,6 +427,8 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
         description: ____,
         privateIpAddress: _____,
         macAddress: ______,
+        networkInterfaceName: _______,
+        vSwitchId: ________,
         ...eni
       }) => ({
         ...eni,
@@ -434,11 +436,12 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
         observedBy: [...eni.observedBy].sort(),
       }),
     ),
-    instances.flatMap(({ id, accountId }) =>
-      model.enisOf(id).map(eni => ({
+    [...model.enis.values()]
+      .filter(({ accountId }) => model.isVisible(as, accountId))
+      .map(eni => ({
         networkInterfaceId: eni.id,
-        accountId,
-        instanceId: id,
+        accountId: eni.accountId,
+        instanceId: eni.instanceId,
         type: eni.isPrimary ? 'Primary' : 'Secondary',
         networkType: eni.networkType,
         vpcId: eni.vpcId,
@@ -452,7 +455,6 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
         enforcement: eni.groupIds.length === 0 ? 'none' : model.observersOf(eni).length > 0 ? 'observed' : 'enforced',
         observedBy: [...model.observersOf(eni)].sort(),
       })),
-    ),
     'network interfaces',
   )
   if (as === 'admin') await compareGroups(client, model)

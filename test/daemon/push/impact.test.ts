@@ -141,6 +141,23 @@ const rows: readonly Row[] = [
     agentIds: ['agent-1', 'agent-2'],
   },
   {
+    name: 'an ENI of no instance, which is in its groups all the same',
+    writes: [
+      put(
+        'eni',
+        makeEniDoc({ id: 'eni-3', instanceId: null, addresses: ['198.18.0.3'], securityGroupIds: ['sg-app'] }),
+      ),
+    ],
+    viewKeys: ['eni/eni-3', 'members/sg-app'],
+    agentIds: ['agent-1'],
+  },
+  {
+    name: 'an ENI that is taken from its instance: out of its agent’s view, and in its groups as before',
+    writes: [put('eni', { ...eni2, instanceId: null })],
+    viewKeys: ['eni/eni-2'],
+    agentIds: ['agent-2'],
+  },
+  {
     name: 'an instance that changes agent',
     writes: [put('instance', makeInstance({ id: 'i-1', agentId: 'agent-3' }))],
     viewKeys: [],
