@@ -42,7 +42,7 @@ const maxBodyBytes = 1024 * 1024
 /** Parameters that every action knows. */
 const commonSchema = Type.Object({
   RegionId: Type.Optional(Type.String({ maxLength: 64, pattern: '^[\\w-]+$' })),
-  ClientToken: Type.Optional(coded('InvalidParameter', Type.String({ maxLength: 64, pattern: '^[!-~]*$' }))),
+  ClientToken: Type.Optional(coded('InvalidParameter', Type.String({ maxLength: 64, pattern: '^[ -~]*$' }))),
   DryRun: Type.Optional(Type.Boolean()),
   RingwallWait: Type.Optional(Type.Enum(['enforced'])),
   RingwallWaitTimeout: Type.Optional(Type.Integer({ minimum: 1, maximum: 300, default: 10 })),

@@ -1,14 +1,14 @@
 /** Who is not let in, and what the vendor's own clients make of it; and what has gone wrong with other servers before. */
 import assert from 'node:assert/strict'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
 import { keyOf } from '../../daemon/model/documents.ts'
 import { accountId, otherAccountId } from '../support/api.ts'
 import { accountKey, userKey } from '../support/ram.ts'
-import { type RpcKey, type RpcOptions, sign } from '../support/rpc-client.ts'
+import { type RpcKey, type RpcOptions, sign, type WireRequest } from '../support/rpc-client.ts'
 import { SdkRefusal, sdkClients } from '../support/sdk/clients.ts'
 import { type SdkEndpoint, startEndpoint } from '../support/sdk/endpoint.ts'
+import { send as sendTo } from '../support/sdk/send.ts'
 
 let plain: SdkEndpoint
 let secure: SdkEndpoint
@@ -178,19 +178,7 @@ describe('requests of clients that come a second time, late or changed', () => {
   const schemes: readonly RpcOptions['scheme'][] = ['v1', 'acs3']
   const identity = { version: '2015-04-01' }
 
-  async function send(request: ReturnType<typeof sign>, on: SdkEndpoint = plain) {
-    const { port } = new URL(`http://${on.endpoint.host}`)
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const { method, url, headers, body } = request
-      // With the Host that was signed.
-      const sent = httpRequest({ host: '127.0.0.1', port, method, path: url, headers }, resolve)
-      sent.on('error', reject)
-      sent.end(body)
-    })
-    let text = ''
-    for await (const chunk of response) text += chunk
-    return { status: response.statusCode, headers: response.headers, body: JSON.parse(text) }
-  }
+  const send = (request: WireRequest) => sendTo(plain.endpoint, request)
 
   for (const scheme of schemes) {
     test(`${scheme}: once is enough`, async () => {
