@@ -12,7 +12,7 @@ export const kernel = defineCheck({
   outcomes: {
     'kernel-old': {
       severity: 'warning',
-      means: 'Ringwall is tested on Linux 5.10 and later; older kernels lack parts of what it needs.',
+      means: 'Kernels before 5.10 lack parts of what Ringwall needs. It was tested on Linux 6.18, and in part on 6.1.',
       advice: 'See which features are missing; use a newer kernel.',
     },
     kernel: { severity: 'ok', means: 'New enough.', advice: '' },

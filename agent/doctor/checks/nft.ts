@@ -25,7 +25,7 @@ export const nft = defineCheck({
     },
     'nft-old': {
       severity: 'warning',
-      means: 'Ringwall is tested with nft 1.0.2 and later.',
+      means: 'Before 1.0.2 nft lacks parts of what Ringwall needs. It was tested with 1.0.6 to 1.1.7.',
       advice: 'See which features are missing; install a newer package nftables.',
     },
     nft: { severity: 'ok', means: 'It lists what is there.', advice: '' },
