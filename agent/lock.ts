@@ -105,7 +105,7 @@ export interface OpenAnswer {
 }
 
 /**
- * The same for an answer that goes on.
+ * The same for an answer that goes on. It is given up on where nothing comes for some seconds: `LineStream` in http.ts.
  * @param signal  ends it
  * @returns null where nobody holds it, or the holder does not answer
  */

@@ -6,7 +6,7 @@ import type { Logger } from '../../common/log.ts'
 import type { Logging } from '../../rules-compiler/model/policy.ts'
 import { parseLogPrefix } from '../../rules-compiler/nft/log-prefix.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import type { LineStream } from '../http.ts'
+import { type LineStream, mostSilentMs } from '../http.ts'
 import type { Link } from '../watch/links.ts'
 import { LogFile } from './log-file.ts'
 import type { LogMetrics, LossPlace } from './metrics.ts'
@@ -49,7 +49,6 @@ const mostWaitingBytes = 1024 * 1024
 const mostPerSecond = 5_000
 const mostRuleMsPerSecond = 200
 const stateIntervalMs = 1_000
-const aliveIntervalMs = 2_000
 
 type Listener = (line: string, isNotice: boolean) => void
 
@@ -133,7 +132,7 @@ export class TrafficLog {
         const tell = () => {
           const state = noticeText({ reader: this.#reader.state })
           const nowMs = performance.now()
-          if ((state !== told || nowMs - toldAtMs >= aliveIntervalMs) && write(state)) {
+          if ((state !== told || nowMs - toldAtMs >= mostSilentMs) && write(state)) {
             told = state
             toldAtMs = nowMs
           }

@@ -1,6 +1,6 @@
 /** The samples of each second, for whoever watches here: `ringwall top --local` and the like. */
 import type { DdosSample } from '../../wire/ddos.ts'
-import type { LineStream } from '../http.ts'
+import { type LineStream, mostSilentMs } from '../http.ts'
 
 type Listener = (samples: readonly DdosSample[]) => void
 
@@ -12,7 +12,8 @@ export class LiveFeed {
   }
 
   /**
-   * One JSON value a line, a list of samples, each second.
+   * One JSON value a line, a list of samples, each second; an empty one where nothing is measured for long, since silence
+   * means that the agent hangs.
    * @param instanceId  of this one alone; null for all
    */
   lines(instanceId: string | null): LineStream {
@@ -21,10 +22,16 @@ export class LiveFeed {
       start: write => {
         const listener: Listener = samples => {
           const wanted = samples.filter(sample => instanceId === null || sample.instanceId === instanceId)
-          if (wanted.length > 0) write(JSON.stringify(wanted))
+          if (wanted.length === 0) return
+          write(JSON.stringify(wanted))
+          alive.refresh()
         }
+        const alive = setInterval(() => write('[]'), mostSilentMs)
         this.#listeners.add(listener)
-        return () => this.#listeners.delete(listener)
+        return () => {
+          clearInterval(alive)
+          this.#listeners.delete(listener)
+        }
       },
     }
   }
