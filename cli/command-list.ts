@@ -41,6 +41,10 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: {
       context: { summary: 'which daemon commands speak to', load: () => import('./commands/context.ts') },
       token: { summary: 'API tokens: who may ask, and for what', load: () => import('./commands/token.ts') },
+      ram: {
+        summary: 'users, groups, policies, roles and access keys',
+        load: () => import('./commands/ram.ts'),
+      },
       change: { summary: 'what was written, and where it is in force', load: () => import('./commands/change.ts') },
       audit: { summary: 'who did what, and who was refused', load: () => import('./commands/audit.ts') },
       health: { summary: 'report risky and pointless rules of the fleet', load: () => import('./commands/health.ts') },

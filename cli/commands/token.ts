@@ -1,12 +1,14 @@
 /** `ringwall token`: who may ask the daemon, and for what. */
 import { placeText } from '../client/connection.ts'
 import { UsageError } from '../command.ts'
+import type { Daemon } from '../operate/daemon.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { tokens } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { deleteVerb, listVerb } from '../operate/objects.ts'
 import { resources, type Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
+import { accountQuery, ramPath } from '../ram/common.ts'
 
 export const command = nounCommand({
   name: 'token',
@@ -20,6 +22,12 @@ export const command = nounCommand({
       words: [{ name: 'NAME', help: 'who or what it is for' }],
       flags: {
         account: { ...accountFlag, takes: 'list', help: 'id or name of an account it is for; may be repeated' },
+        user: {
+          takes: 'text',
+          value: 'USER',
+          names: 'ramUser',
+          help: 'for a user of RAM, who may what his policies say, in place of --read and --write',
+        },
         all: { takes: 'nothing', help: 'for every account, and for agents, tokens, settings, audit and backup' },
         read: { takes: 'nothing', help: 'may look' },
         write: { takes: 'nothing', help: 'may look and change' },
@@ -28,17 +36,13 @@ export const command = nounCommand({
       examples: [
         'ringwall token create deploy --account shop --write',
         'ringwall token create auditor --all --read --expires 7d',
+        'ringwall token create alice --user alice',
       ],
       async run({ daemon, words: [name], flags }) {
-        if (flags.read === flags.write) throw new UsageError('expected --read or --write')
-        if (flags.all === (flags.account !== undefined)) throw new UsageError('expected --account ACCOUNT or --all')
-        const access = flags.write ? 'write' : 'read'
-        const accountIds = flags.all
-          ? ['*']
-          : await Promise.all((flags.account ?? []).map(text => daemon.accountId(text)))
+        const bearer = flags.user === undefined ? await scopesOf(daemon, flags) : await userOf(daemon, flags)
         const body = {
           name,
-          scopes: accountIds.map(accountId => ({ accountId, access })),
+          ...bearer,
           ...(flags.expires !== undefined && { expiresInSeconds: flags.expires }),
         }
         const answer = await daemon.write({ method: 'POST', path: resources.token.path, body, isSecret: true })
@@ -59,3 +63,32 @@ export const command = nounCommand({
     }),
   ],
 })
+
+interface Bearer {
+  readonly account: readonly string[] | undefined
+  readonly user: string | undefined
+  readonly all: boolean
+  readonly read: boolean
+  readonly write: boolean
+}
+
+/** An operator's. @throws {UsageError} */
+async function scopesOf(daemon: Daemon, { account, all, read, write }: Bearer) {
+  if (read === write) throw new UsageError('expected --read or --write')
+  if (all === (account !== undefined)) throw new UsageError('expected --account ACCOUNT or --all')
+  const access = write ? 'write' : 'read'
+  const accountIds = all ? ['*'] : await Promise.all((account ?? []).map(text => daemon.accountId(text)))
+  return { scopes: accountIds.map(accountId => ({ accountId, access })) }
+}
+
+/** @throws {UsageError} where the account is not clear, or scopes are given beside */
+async function userOf(daemon: Daemon, { account = [], user, all, read, write }: Bearer) {
+  if (all || read || write) throw new UsageError('--user goes without --all, --read and --write')
+  const [given, another] = account
+  if (another !== undefined) throw new UsageError('expected one --account, that of the user')
+  const { user: found } = await daemon.client.get<{ user: Shown }>(
+    ramPath('users', String(user)),
+    await accountQuery(daemon, given),
+  )
+  return { user: { accountId: found.accountId, userName: found.userName } }
+}

@@ -32,7 +32,12 @@ async function continuations(before: readonly string[], typed: string, env: Envi
   if (name === 'help') return rest.length === 0 ? [...listedCommands.keys()] : []
   if (name === 'completion') return rest.length === 0 ? ['bash', 'zsh', 'fish'] : []
   const noun = await nounOf(name)
-  return noun === null ? [] : ofNoun(noun, rest, typed, env)
+  if (noun !== null) return ofNoun(noun, rest, typed, env)
+  const [inner, ...after] = rest
+  const nouns = await nounsOf(name)
+  if (inner === undefined) return nouns.map(each => each.name.slice(name.length + 1))
+  const chosen = nouns.find(each => each.name === `${name} ${inner}`)
+  return chosen === undefined ? [] : ofNoun(chosen, after, typed, env)
 }
 
 async function nounOf(name: string): Promise<Noun | null> {
@@ -40,6 +45,13 @@ async function nounOf(name: string): Promise<Noun | null> {
   const command = await listedCommands.get(name)?.load()
   const { noun = null } = (command?.command ?? {}) as { readonly noun?: Noun }
   return noun
+}
+
+/** Of a command that is several nouns under one name. */
+async function nounsOf(name: string): Promise<readonly Noun[]> {
+  const command = await listedCommands.get(name)?.load()
+  const { nouns = [] } = (command?.command ?? {}) as { readonly nouns?: readonly { readonly noun: Noun }[] }
+  return nouns.map(({ noun }) => noun)
 }
 
 async function ofNoun(

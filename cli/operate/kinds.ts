@@ -296,6 +296,10 @@ export const accounts: Kind = {
 
 /** Of a token or of whoever asks: `write *`, `read 1000000000000000`. */
 export function scopesText(item: Shown): string {
+  const user = item.user as { readonly userName: string; readonly accountId: string } | null | undefined
+  const identity = item.identity as { readonly arn: string } | null | undefined
+  if (identity) return `what policies say of ${identity.arn}`
+  if (user) return `user ${user.userName} of ${user.accountId}`
   const scopes = (item.scopes ?? []) as readonly { readonly accountId: string; readonly access: string }[]
   return scopes.map(({ accountId, access }) => `${access} ${accountId === '*' ? 'all' : accountId}`).join(', ')
 }

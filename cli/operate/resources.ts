@@ -10,6 +10,11 @@ export type ResourceKind =
   | 'token'
   | 'invitation'
   | 'ddosEvent'
+  | 'ramUser'
+  | 'ramGroup'
+  | 'ramPolicy'
+  | 'ramRole'
+  | 'accessKey'
   | 'context'
 
 /** An object as the API shows it. */
@@ -133,6 +138,61 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
     hasPage: true,
     idForm: /^ddos-[\w.-]+$/,
     whenNone: '"ringwall ddos status" shows how instances stand.',
+  },
+  ramUser: {
+    noun: 'user',
+    path: '/v1/ram/users',
+    idField: 'userName',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'user',
+    hasPage: true,
+    idForm: /^[\w.-]+$/,
+    whenNone: 'Make one: ringwall ram user create NAME',
+  },
+  ramGroup: {
+    noun: 'group of users',
+    path: '/v1/ram/groups',
+    idField: 'groupName',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'group',
+    hasPage: true,
+    idForm: /^[\w.-]+$/,
+    whenNone: 'Make one: ringwall ram group create NAME',
+  },
+  ramPolicy: {
+    noun: 'policy',
+    path: '/v1/ram/policies',
+    idField: 'policyName',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'policy',
+    hasPage: true,
+    idForm: /^[A-Za-z0-9-]+$/,
+    whenNone: 'Make one: ringwall ram policy create NAME FILE',
+  },
+  ramRole: {
+    noun: 'role',
+    path: '/v1/ram/roles',
+    idField: 'roleName',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'role',
+    hasPage: true,
+    idForm: /^[A-Za-z0-9.-]+$/,
+    whenNone: 'Make one: ringwall ram role create NAME --trust FILE',
+  },
+  accessKey: {
+    noun: 'access key',
+    path: '/v1/ram/access-keys',
+    idField: 'accessKeyId',
+    nameField: null,
+    nameFilter: null,
+    answerField: 'accessKey',
+    hasPage: false,
+    idForm: /^RW[A-Za-z0-9]+$/,
+    whenNone: 'Make one: ringwall ram key create USER',
   },
 }
 

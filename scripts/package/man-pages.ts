@@ -1,6 +1,7 @@
 /** Man pages, written from the help texts of the commands, the settings of the services and the schema of policy files. */
 import type { Command } from '../../cli/command.ts'
 import { commandGroups, listedCommands } from '../../cli/command-list.ts'
+import type { NounCommand } from '../../cli/operate/noun-command.ts'
 import type { Noun } from '../../cli/operate/verb.ts'
 import { type ConfigOutline, flagOf, type SettingSchema, variableOf } from '../../common/config/setting.ts'
 
@@ -130,7 +131,9 @@ export class ManPages {
   }
 }
 
-async function loadCommand(name: string): Promise<Command & { readonly noun?: Noun }> {
+async function loadCommand(
+  name: string,
+): Promise<Command & { readonly noun?: Noun; readonly nouns?: readonly NounCommand[] }> {
   return (await listedCommands.get(name)!.load()).command
 }
 
@@ -139,6 +142,12 @@ async function sectionOf(name: string): Promise<readonly string[]> {
   const verbs = command.noun?.verbs.filter(verb => verb.name !== '') ?? []
   const texts: (readonly [string, string])[] = [[name, command.usage]]
   for (const verb of verbs) texts.push([`${name} ${verb.name}`, (await command.helpFor?.([verb.name])) ?? ''])
+  for (const inner of command.nouns ?? []) {
+    texts.push([inner.name, inner.usage])
+    for (const verb of inner.noun.verbs) {
+      if (verb.name !== '') texts.push([`${inner.name} ${verb.name}`, (await inner.helpFor?.([verb.name])) ?? ''])
+    }
+  }
   return texts.flatMap(([title, text]) => [`.SS ringwall ${roff(title)}`, ...example(text.trimEnd().split('\n'))])
 }
 

@@ -16,6 +16,7 @@ after(() => operator[Symbol.asyncDispose]())
 await operator.do('sg', 'create', 'sg-web', '--name', 'web')
 await operator.do('sg', 'create', 'sg-app', '--name', 'app')
 await operator.do('instance', 'register', 'i-web1', '--name', 'a name with spaces')
+await operator.do('ram', 'user', 'create', 'bob')
 await operator.do('context', 'add', 'prod', '--url', operator.url)
 
 const thresholdFlags = [
@@ -61,6 +62,12 @@ suite('what can stand at the cursor', () => {
     ['top --', ['--once', '--local', '--context', '--url', '--token', '--json', '--help']],
     ['settings set --traffic-scope ', ['internet', 'all']],
     ['settings set --black', ['--black-hole-threshold', '--black-hole-time']],
+    ['ram ', ['user', 'group', 'policy', 'role', 'key', 'simulate']],
+    ['ram po', ['policy']],
+    ['ram user a', ['attach']],
+    ['ram user show ', ['bob']],
+    ['ram simulate b', ['bob']],
+    ['ram xyzzy ', []],
     ['help anal', ['analyze']],
     ['sg xyzzy ', []],
     ['xyzzy ', []],

@@ -10,6 +10,7 @@ import { listedCommands } from '../../cli/command-list.ts'
 import { agentNoun } from '../../cli/commands/operate-agents.ts'
 import { topLines, unpainted } from '../../cli/ddos/top-screen.ts'
 import type { NounCommand } from '../../cli/operate/noun-command.ts'
+import type { NounGroup } from '../../cli/operate/noun-group.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { runRingwall } from '../support/launcher.ts'
 import { startOperator } from '../support/operator.ts'
@@ -82,14 +83,17 @@ test('the screen on the page is drawn so', () => {
 
 test('every noun is on the page with its verbs, and no other', async () => {
   const [, section = ''] = page.split('\n## Commands of an operator\n')
-  const rows = [...section.split('\n## ')[0]!.matchAll(/^\| `([a-z-]+)` \| ([^;|:]*)/gm)]
+  const rows = [...section.split('\n## ')[0]!.matchAll(/^\| `([a-z -]+)` \| ([^;|:]*)/gm)]
   const listed = new Map(
     rows.map(([, noun = '', verbs = '']) => [noun, [...verbs.matchAll(/`([a-z]+)`/g)].map(([, verb]) => verb)]),
   )
   const commands = await Promise.all([...listedCommands.values()].map(({ load }) => load()))
-  const nouns = [...commands.map(({ command }) => (command as Partial<NounCommand>).noun), agentNoun.noun].filter(
-    noun => noun !== undefined,
-  )
+  const inner = commands.flatMap(({ command }) => (command as Partial<NounGroup>).nouns ?? []).map(({ noun }) => noun)
+  const nouns = [
+    ...commands.map(({ command }) => (command as Partial<NounCommand>).noun),
+    ...inner,
+    agentNoun.noun,
+  ].filter(noun => noun !== undefined)
   for (const { name, verbs } of nouns) {
     const names = verbs.map(verb => verb.name).filter(each => each !== '')
     if (names.length > 0) assert.deepEqual(listed.get(name), names, name)

@@ -4,12 +4,14 @@ import { suite, test } from 'node:test'
 import { listedCommands } from '../../../cli/command-list.ts'
 import { agentNoun } from '../../../cli/commands/operate-agents.ts'
 import type { NounCommand } from '../../../cli/operate/noun-command.ts'
+import type { NounGroup } from '../../../cli/operate/noun-group.ts'
 import { flagsOf } from '../../../cli/operate/parse.ts'
 import { runInProcess } from '../../support/command-line.ts'
 
 const loaded = await Promise.all([...listedCommands.values()].map(({ load }) => load()))
 const nouns = [
   ...loaded.map(({ command }) => command as NounCommand).filter(({ noun }) => noun !== undefined),
+  ...loaded.flatMap(({ command }) => (command as Partial<NounGroup>).nouns ?? []),
   agentNoun,
 ]
 
@@ -56,7 +58,8 @@ for (const command of nouns) {
       for (const example of verb.examples ?? []) {
         test(`example: ${example}`, () => {
           const words = example.split(' ')
-          assert.deepEqual(words.slice(0, isOne ? 2 : 3), ['ringwall', noun.name, ...(isOne ? [] : [verb.name])])
+          const place = ['ringwall', ...noun.name.split(' '), ...(isOne ? [] : [verb.name])]
+          assert.deepEqual(words.slice(0, place.length), place)
           const known = Object.keys(flagsOf(verb))
           for (const word of words.filter(each => each.startsWith('--'))) assert.ok(known.includes(word.slice(2)), word)
         })

@@ -1,0 +1,167 @@
+/** `ringwall ram user` and `ringwall ram group`. */
+import { nounCommand } from '../operate/noun-command.ts'
+import { bodyOf, newBodyOf, requireChange, said } from '../operate/objects.ts'
+import type { Shown } from '../operate/resources.ts'
+import { verb } from '../operate/verb.ts'
+import { listText } from '../output/values.ts'
+import {
+  accountQuery,
+  attachmentVerbs,
+  cell,
+  groupWord,
+  policiesText,
+  type RamKind,
+  ramAccountFlag,
+  ramDeleteVerb,
+  ramListVerb,
+  ramPath,
+  ramShowVerb,
+  time,
+  userWord,
+} from './common.ts'
+
+const groupsText = ({ groups = [] }: Shown) =>
+  listText((groups as readonly { groupName: string }[]).map(({ groupName }) => groupName))
+
+const users: RamKind = {
+  folder: 'users',
+  noun: 'user',
+  plural: 'users',
+  answerField: 'user',
+  word: userWord,
+  whenNone: 'Make one: ringwall ram user create NAME',
+  columns: [
+    { heading: 'USER', isWhole: true, cell: cell('userName') },
+    { heading: 'NAME', isOptional: true, cell: cell('displayName') },
+    { heading: 'ACCOUNT', isWhole: true, cell: cell('accountId') },
+    { heading: 'GROUPS', cell: groupsText },
+    { heading: 'POLICIES', cell: policiesText },
+    { heading: 'COMMENTS', isOptional: true, cell: cell('comments') },
+  ],
+  fields: user => [
+    ['user', cell('userName')(user)],
+    ['name', cell('displayName')(user)],
+    ['comments', cell('comments')(user)],
+    ['account', cell('accountId')(user)],
+    ['id', cell('userId')(user)],
+    ['in policies', cell('arn')(user)],
+    ['groups', groupsText(user)],
+    ['policies', policiesText(user)],
+    ['made', time('createTime')(user)],
+    ['revision', cell('revision')(user)],
+  ],
+}
+
+const userFlags = {
+  name: { takes: 'text', value: 'TEXT', help: 'name for people; an empty text takes it away' },
+  comments: { takes: 'text', value: 'TEXT', help: 'whatever there is to say; an empty text takes it away' },
+} as const
+const userFields = { name: 'displayName', comments: 'comments' } as const
+
+export const userNoun = nounCommand({
+  name: 'ram user',
+  summary: 'who may call, as far as policies say',
+  details: 'A user may nothing until a policy says so, its own or one of its groups.',
+  verbs: [
+    ramListVerb(users),
+    ramShowVerb(users),
+    verb({
+      name: 'create',
+      summary: 'make a user',
+      effect: 'makes',
+      words: [{ name: 'NAME', help: 'how it is called: letters, digits, ".", "_" and "-"' }],
+      flags: { ...userFlags, ...ramAccountFlag },
+      examples: ['ringwall ram user create alice --comments on-call'],
+      async run({ daemon, words: [userName = ''], flags }) {
+        const query = await accountQuery(daemon, flags.account)
+        const body = { userName, ...newBodyOf(flags, userFields) }
+        const answer = await daemon.write({ method: 'POST', path: ramPath('users'), query, body })
+        return said(answer, `Made user ${userName}, who may nothing yet`)
+      },
+    }),
+    verb({
+      name: 'modify',
+      summary: 'change how a user is called and described',
+      effect: 'changes',
+      words: [userWord],
+      flags: { ...userFlags, ...ramAccountFlag },
+      async run({ daemon, words: [userName = ''], flags }) {
+        const body = bodyOf(flags, userFields)
+        requireChange(body, userFlags)
+        const query = await accountQuery(daemon, flags.account)
+        const answer = await daemon.write({ method: 'PATCH', path: ramPath('users', userName), query, body })
+        return said(answer, `Changed user ${userName}`)
+      },
+    }),
+    ...attachmentVerbs(users),
+    ramDeleteVerb(users, 'delete a user that has no keys, tokens, groups and policies any more'),
+  ],
+})
+
+const groups: RamKind = {
+  folder: 'groups',
+  noun: 'group',
+  plural: 'groups',
+  answerField: 'group',
+  word: groupWord,
+  whenNone: 'Make one: ringwall ram group create NAME',
+  columns: [
+    { heading: 'GROUP', isWhole: true, cell: cell('groupName') },
+    { heading: 'ACCOUNT', isWhole: true, cell: cell('accountId') },
+    { heading: 'USERS', cell: ({ userNames }) => listText(userNames as string[]) },
+    { heading: 'POLICIES', cell: policiesText },
+    { heading: 'COMMENTS', isOptional: true, cell: cell('comments') },
+  ],
+  fields: group => [
+    ['group', cell('groupName')(group)],
+    ['comments', cell('comments')(group)],
+    ['account', cell('accountId')(group)],
+    ['users', listText(group.userNames as string[])],
+    ['policies', policiesText(group)],
+    ['made', time('createTime')(group)],
+    ['revision', cell('revision')(group)],
+  ],
+}
+
+export const groupNoun = nounCommand({
+  name: 'ram group',
+  summary: 'users who have the same policies',
+  verbs: [
+    ramListVerb(groups),
+    ramShowVerb(groups),
+    verb({
+      name: 'create',
+      summary: 'make a group of users',
+      effect: 'makes',
+      words: [{ name: 'NAME', help: 'how it is called: letters, digits, ".", "_" and "-"' }],
+      flags: { comments: { ...userFlags.comments, help: 'whatever there is to say' }, ...ramAccountFlag },
+      async run({ daemon, words: [groupName = ''], flags }) {
+        const query = await accountQuery(daemon, flags.account)
+        const body = { groupName, ...newBodyOf(flags, { comments: 'comments' }) }
+        const answer = await daemon.write({ method: 'POST', path: ramPath('groups'), query, body })
+        return said(answer, `Made group ${groupName}`)
+      },
+    }),
+    ...(
+      [
+        ['add', 'PUT', 'put a user into a group', 'Put', 'into'],
+        ['remove', 'DELETE', 'take a user out of a group', 'Took', 'out of'],
+      ] as const
+    ).map(([name, method, summary, did, where]) =>
+      verb({
+        name,
+        summary,
+        effect: 'makes',
+        words: [groupWord, userWord],
+        flags: ramAccountFlag,
+        async run({ daemon, words: [group = '', user = ''], flags }) {
+          const query = await accountQuery(daemon, flags.account)
+          const answer = await daemon.write({ method, path: ramPath('groups', group, 'users', user), query })
+          return said(answer, `${did} user ${user} ${where} group ${group}`)
+        },
+      }),
+    ),
+    ...attachmentVerbs(groups),
+    ramDeleteVerb(groups, 'delete a group without users and policies'),
+  ],
+})
