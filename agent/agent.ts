@@ -399,6 +399,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         },
         resume: () => guard.open(),
         pass(ir) {
+          logs.trafficLog.expectPolicy(ir)
           guard.setPolicy(ir)
           scrubber.setPolicy(ir)
         },

@@ -58,6 +58,7 @@ export class TrafficLog {
   readonly #file: LogFile | null
   readonly #listeners = new Set<Listener>()
   #policy: PolicyIr | null = null
+  #expected: PolicyIr | null = null
   #devices: ReadonlyMap<number, string> = new Map()
   #ring: LogRecord[] = []
   #readingSince: string | null = null
@@ -76,9 +77,16 @@ export class TrafficLog {
     this.#file = file === null ? null : new LogFile({ path: file, log, onLost })
   }
 
+  /** A reader takes a moment to start: one for what `policy` lets through begins before the kernel has it. */
+  expectPolicy(policy: PolicyIr): void {
+    this.#expected = policy
+    this.#decide()
+  }
+
   /** @param policy  that is in force now; null for none */
   setPolicy(policy: PolicyIr | null): void {
     this.#policy = policy
+    this.#expected = null
     this.#decide()
   }
 
@@ -152,14 +160,15 @@ export class TrafficLog {
   async close(): Promise<void> {
     this.#listeners.clear()
     this.#policy = null
+    this.#expected = null
     await this.#reader.close()
     await this.#file?.close()
   }
 
   #decide(): void {
-    const isAsked =
-      this.#listeners.size > 0 || this.#file !== null || this.#policy?.enis.some(({ isObserved }) => isObserved)
-    this.#reader.want(isAsked && this.#policy !== null ? this.#policy.logging.nflogGroup : null)
+    const isAsked = this.#listeners.size > 0 || this.#file !== null || observes(this.#policy)
+    const policy = isAsked && this.#policy !== null ? this.#policy : observes(this.#expected) ? this.#expected : null
+    this.#reader.want(policy?.logging.nflogGroup ?? null)
     if (this.#reader.state.kind === 'off') this.#readingSince = null
     else this.#readingSince ??= new Date().toISOString()
   }
@@ -204,6 +213,10 @@ export class TrafficLog {
     const line = noticeText({ lost: packets, where })
     for (const listener of this.#listeners) listener(line, true)
   }
+}
+
+function observes(policy: PolicyIr | null): boolean {
+  return policy?.enis.some(({ isObserved }) => isObserved) ?? false
 }
 
 function noticeText(notice: LogNotice): string {

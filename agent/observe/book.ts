@@ -39,11 +39,14 @@ interface EniBook {
 /** Kept for all ENIs together; each has a thousand at most. */
 const mostFlows = 20_000
 const leastFlowsOfEni = 50
+const mostEarlyRecords = 1000
 
 export class ObservedBook {
   #enis = new Map<string, EniBook>()
   #observed: ReadonlySet<string> = new Set()
   #sessions: ReadonlyMap<string, number> | null = null
+  /** The kernel has a policy a moment before we hear that it has: until then nothing is known of an ENI it observes. */
+  #early: LogRecord[] = []
 
   /** Whether any ENI is observed now. */
   get isEmpty(): boolean {
@@ -82,6 +85,9 @@ export class ObservedBook {
       if (this.#enis.size <= observedLimits.enis) break
       if (!this.#observed.has(id)) this.#enis.delete(id)
     }
+    const early = this.#early
+    this.#early = []
+    for (const record of early) if (this.#observed.has(record.eniId)) this.noteRecord(record)
     return [...this.#observed].some(id => !before.has(id))
   }
 
@@ -114,8 +120,12 @@ export class ObservedBook {
 
   noteRecord(record: LogRecord): void {
     const { action, eniId, cause } = record
+    if (action !== 'observe' || !isObservedCause(cause)) return
     const book = this.#enis.get(eniId)
-    if (action !== 'observe' || book === undefined || !isObservedCause(cause)) return
+    if (book === undefined) {
+      if (this.#early.length < mostEarlyRecords) this.#early.push(record)
+      return
+    }
     const flow = flowOf(record, cause)
     const key = flowKey(flow)
     const known = book.flows.get(key)

@@ -229,7 +229,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
       awaitInForce: false,
     })
     await second.line(isReading)
-    const resumed = await summary()
+    const resumed = await eventually(summary)
     assert.equal(resumed.since, before.since)
     assert.equal(resumed.flows.length, flows.length)
     assert.ok(total(resumed) >= total({ counts }))

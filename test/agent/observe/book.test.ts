@@ -10,6 +10,7 @@ import { ObservedBook } from '../../../agent/observe/book.ts'
 import { KeptBook } from '../../../agent/observe/kept-book.ts'
 import { createLogger } from '../../../common/log.ts'
 import { makeEni, makeIr, makeRule } from '../../support/ir.ts'
+import { logRecord } from '../../support/log-record.ts'
 
 const rule = makeRule({ id: 'sgr-9', groupId: 'sg-web', verdict: 'drop', protocol: 'tcp', ports: 22 })
 const observed = makeIr(makeEni([rule], { isObserved: true }))
@@ -33,25 +34,7 @@ function reading(fields: Partial<KernelReading>): KernelReading {
 const byRule = (packets: number) =>
   reading({ source: 'rule tcp/ip/1 sgr-9 0', reason: 'rule', ruleId: 'sgr-9', packets })
 
-function record(fields: Partial<LogRecord> = {}): LogRecord {
-  return {
-    time: '2026-03-01T10:20:30.123Z',
-    action: 'observe',
-    eniId: 'eni-1',
-    instanceId: 'i-1',
-    direction: 'ingress',
-    cause: 'rule',
-    ruleId: 'sgr-9',
-    securityGroupId: 'sg-web',
-    protocol: 'tcp',
-    source: '203.0.113.9',
-    sourcePort: 40_000,
-    destination: '198.18.0.2',
-    port: 22,
-    length: 60,
-    ...fields,
-  }
-}
+const record = (fields: Partial<LogRecord> = {}) => logRecord({ action: 'observe', ...fields })
 
 function begin(): ObservedBook {
   const book = new ObservedBook()
@@ -142,6 +125,18 @@ describe('flows', () => {
     book.noteRecord(record({ action: 'accept' }))
     book.noteRecord(record({ eniId: 'eni-2' }))
     assert.deepEqual(book.report()[0]!.flows, [])
+  })
+
+  test('that the kernel tells of before it is known to observe their ENI are there when it is', () => {
+    const book = new ObservedBook()
+    book.noteRecord(record())
+    book.noteRecord(record({ eniId: 'eni-2' }))
+    assert.deepEqual([book.report(), book.keep()], [[], []])
+    book.setPolicy(observed, beganAtMs)
+    assert.deepEqual(
+      book.report().map(({ eniId, flows }) => [eniId, flows.length]),
+      [['eni-1', 1]],
+    )
   })
 
   test('are a thousand at most: the frequent ones stay, the others are counted', () => {

@@ -7,37 +7,17 @@ import { matches, type RecordFilter } from '../../../cli/logs/filter.ts'
 import { recordText, summaryLines } from '../../../cli/logs/record-text.ts'
 import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { runInProcess } from '../../support/command-line.ts'
-
-function record(fields: Partial<LogRecord> = {}): LogRecord {
-  return {
-    time: '2026-03-01T10:20:30.123Z',
-    action: 'drop',
-    eniId: 'eni-1',
-    instanceId: 'i-web1',
-    direction: 'ingress',
-    cause: 'rule',
-    ruleId: 'sgr-9',
-    securityGroupId: 'sg-web',
-    protocol: 'tcp',
-    source: '203.0.113.9',
-    sourcePort: 40_000,
-    destination: '198.18.0.2',
-    port: 22,
-    length: 60,
-    device: 'eth0',
-    ...fields,
-  }
-}
+import { logRecord } from '../../support/log-record.ts'
 
 function without(...fields: readonly (keyof LogRecord)[]): LogRecord {
   return Object.fromEntries(
-    Object.entries(record()).filter(([name]) => !fields.includes(name as keyof LogRecord)),
+    Object.entries(logRecord()).filter(([name]) => !fields.includes(name as keyof LogRecord)),
   ) as never
 }
 
 describe('a record in a line', () => {
   const rows: readonly (readonly [string, LogRecord])[] = [
-    ['drop       eni-1 ingress  tcp 203.0.113.9:40000 -> 198.18.0.2:22  sgr-9 of sg-web', record()],
+    ['drop       eni-1 ingress  tcp 203.0.113.9:40000 -> 198.18.0.2:22  sgr-9 of sg-web', logRecord()],
     [
       'would drop eni-1 ingress  udp [2001:db8::9]:1 -> [2001:db8::2]:53  no rule matches',
       {
@@ -77,7 +57,7 @@ describe('a record in a line', () => {
   }
 
   test('has no power over the terminal, whoever answers on the socket', () => {
-    assert.doesNotMatch(recordText(record({ eniId: '\u001b[2J', ruleId: 'a\nb' })), /[\p{Cc}]/u)
+    assert.doesNotMatch(recordText(logRecord({ eniId: '\u001b[2J', ruleId: 'a\nb' })), /[\p{Cc}]/u)
   })
 })
 
@@ -97,7 +77,7 @@ describe('what is asked for', () => {
     ['a later moment', { since: '2026-03-01T10:20:30.124Z' }, {}, false],
   ]
   for (const [name, filter, fields, expected] of rows) {
-    test(name, () => assert.equal(matches({ ...all, ...filter }, record(fields)), expected))
+    test(name, () => assert.equal(matches({ ...all, ...filter }, logRecord(fields)), expected))
   }
 })
 
