@@ -152,9 +152,13 @@ function formOf({ headers }: FastifyRequest, rawBody: Buffer): readonly Pair[] {
   return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(type) ? readPairs(rawBody.toString('utf8')) : []
 }
 
+/** Nobody looks at more; that of a large form is several times as large as the form. */
+const mostShownToSign = 64 * 1024
+
 /** The client's own library compares this text with what it signed, so it must end so. */
 function wrongSignature({ stringToSign }: Claim): ApiError {
-  const message = `Specified signature is not matched with our calculation. server string to sign is:${stringToSign}`
+  const shown = stringToSign.slice(0, mostShownToSign)
+  const message = `Specified signature is not matched with our calculation. server string to sign is:${shown}`
   return new ApiError(400, 'SignatureDoesNotMatch', message)
 }
 

@@ -40,7 +40,7 @@ const encode = (text: string) =>
 const joined = (pairs: readonly (readonly [string, string])[]) =>
   pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
 const sorted = (pairs: readonly (readonly [string, string])[]) =>
-  joined([...pairs].sort(([a], [b]) => (a < b ? -1 : 1)))
+  joined([...pairs].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
 const seconds = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -54,15 +54,26 @@ export function flatten(value: unknown, path = ''): [string, string][] {
   return entries.flatMap(([name, item]) => flatten(item, path === '' ? name : `${path}.${name}`))
 }
 
+type Pair = readonly [name: string, value: string]
+
 export function sign(key: RpcKey, action: string, parameters: object, options: RpcOptions = {}): WireRequest {
+  return signFlat(key, action, flatten(parameters), options)
+}
+
+/** Of parameters as they go over the wire: none is flattened, and one may stand twice. */
+export function signFlat(
+  key: RpcKey,
+  action: string,
+  parameters: readonly Pair[],
+  options: RpcOptions = {},
+): WireRequest {
   const { scheme = 'v1', tamper = (request: WireRequest) => request } = options
   return tamper((scheme === 'v1' ? signVersion1 : signAcs3)(key, action, parameters, options))
 }
 
-function signVersion1(key: RpcKey, action: string, parameters: object, options: RpcOptions): WireRequest {
+function signVersion1(key: RpcKey, action: string, own: readonly Pair[], options: RpcOptions): WireRequest {
   const { method = 'GET', inForm = false, version = '2014-05-26', nowMs = Date.now(), nonce = randomUUID() } = options
-  const own = flatten(parameters)
-  const system: [string, string][] = [
+  const system: readonly Pair[] = [
     ['Action', action],
     ['Version', version],
     ['Format', 'JSON'],
@@ -71,7 +82,7 @@ function signVersion1(key: RpcKey, action: string, parameters: object, options: 
     ['SignatureVersion', '1.0'],
     ['SignatureNonce', nonce],
     ['Timestamp', seconds(nowMs)],
-    ...(key.securityToken === undefined ? [] : [['SecurityToken', key.securityToken] as [string, string]]),
+    ...(key.securityToken === undefined ? [] : [['SecurityToken', key.securityToken] as const]),
   ]
   const toSign = `${method}&%2F&${encode(sorted([...own, ...system]))}`
   const signature = createHmac('sha1', `${key.secret}&`).update(toSign).digest('base64')
@@ -84,10 +95,10 @@ function signVersion1(key: RpcKey, action: string, parameters: object, options: 
   }
 }
 
-function signAcs3(key: RpcKey, action: string, parameters: object, options: RpcOptions): WireRequest {
+function signAcs3(key: RpcKey, action: string, own: readonly Pair[], options: RpcOptions): WireRequest {
   const { method = 'POST', inForm = false, version = '2014-05-26', nowMs = Date.now(), nonce = randomUUID() } = options
-  const own = flatten(parameters)
-  const [query, form] = inForm ? [[], own] : [own, []]
+  const none: readonly Pair[] = []
+  const [query, form] = inForm ? [none, own] : [own, none]
   const body = joined(form)
   const headers: Record<string, string> = {
     host,

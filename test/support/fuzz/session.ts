@@ -1,17 +1,15 @@
 /** Requests without end against the REST API in this process, each answer judged, and a count of what there was. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { InjectOptions } from 'fastify'
 import { keyOf } from '../../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../../daemon/model/note.ts'
-import type { Listing } from '../../../daemon/store/store.ts'
 import { accountId, otherAccountId, startApi, type TestApi } from '../api.ts'
 import { makeEvent } from '../ddos.ts'
 import { hostReport, makeAgent } from '../documents.ts'
 import { AnswerChecker, operationsOf } from '../openapi.ts'
 import { makeRandom } from '../random.ts'
+import { beginAgain, heapInUse, pollution } from './harness.ts'
 import { type FuzzAnswer, faultsOf, tell } from './oracle.ts'
 import { type Credentials, type FuzzRequest, RequestMaker } from './requests.ts'
 import { inheritedNames, type Lexicon } from './values.ts'
@@ -228,13 +226,6 @@ async function send({ app }: TestApi, { method, url, headers, body }: FuzzReques
   return { status: answer.statusCode, contentType: String(contentType), text: answer.body, elapsedMs }
 }
 
-/** Puts every object back as it was: requests take away more than they make. */
-async function beginAgain({ store }: TestApi, { entries }: Listing): Promise<void> {
-  const kept = new Set(entries.map(({ key }) => key))
-  const gone = (await store.list('')).entries.filter(({ key }) => !kept.has(key))
-  await store.commit({ writes: [...entries, ...gone.map(({ key }) => ({ key, value: null }))] })
-}
-
 /** Answers that no request of the fuzzer has a right to change, but for the revision that the harness itself makes. */
 async function knownAnswers({ request }: TestApi): Promise<readonly (readonly [number, string])[]> {
   const reads = [
@@ -253,24 +244,4 @@ function schemaFaults(checker: AnswerChecker, { method, url }: FuzzRequest, answ
   // What a dry run answers is the same, and a preview beside it.
   const fault = body.dryRun === true ? null : checker.faultOf(method, url, { status: answer.status, body })
   return fault === null ? [] : [fault]
-}
-
-/** What a request has left in the prototypes that everything shares. */
-function pollution(): string[] {
-  const found = [Object.prototype, Array.prototype, Function.prototype].flatMap(prototype => Object.keys(prototype))
-  for (const name of found) delete (Object.prototype as Record<string, unknown>)[name]
-  return found.map(name => `every object has a "${name}" now`)
-}
-
-let collect: (() => void) | null = null
-
-function heapInUse(): number {
-  if (collect === null) {
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as () => void
-  }
-  // Twice: what only finalizers held goes at the second.
-  collect()
-  collect()
-  return process.memoryUsage().heapUsed
 }
