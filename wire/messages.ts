@@ -23,7 +23,10 @@ export interface HostReport {
   readonly kernel: string
   readonly agentVersion: string
   readonly nftVersion: string
-  /** Feature to how it is done on this host, as the agent's probe names them. */
+  /**
+   * Feature to how it is done on this host, as the agent's probe names them; `observe` of agents that let through what
+   * observed ENIs would drop, where older ones drop it.
+   */
   readonly capabilities: Readonly<Record<string, string>>
   readonly devices: readonly ReportedDevice[]
   /**

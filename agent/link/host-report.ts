@@ -14,6 +14,8 @@ export interface NftFacts {
 /** The first by index; a host with more guests than this is told of in part, so that a message stays within its bounds. */
 const mostDevices = 2_000
 const mostAddresses = 64
+/** What an agent from before it was there would not do, and the daemon could not know. */
+const ownCapabilities = { observe: 'counters' } as const
 
 /**
  * @param stateDir  where the host's panic is kept; null where it is not asked about
@@ -30,7 +32,10 @@ export async function makeHostReport(
     kernel: release(),
     agentVersion: version,
     nftVersion,
-    capabilities: Object.fromEntries(Object.entries(capabilities).map(([name, how]) => [asKey(name), how])),
+    capabilities: {
+      ...Object.fromEntries(Object.entries(capabilities).map(([name, how]) => [asKey(name), how])),
+      ...ownCapabilities,
+    },
     devices: devices.slice(0, mostDevices).map(device => ({
       ...device,
       name: printable(device.name),

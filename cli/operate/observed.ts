@@ -89,6 +89,7 @@ const missingColumns = [
 const whyTexts: Readonly<Record<string, string>> = {
   'no-agent': 'nobody enforces there',
   away: 'its agent is away',
+  'not-capable': 'its agent is too old to observe, and enforces',
   'not-reported': 'its agent has not told of it yet',
   cut: 'there was no room for all of it',
 }

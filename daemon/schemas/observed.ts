@@ -38,9 +38,9 @@ const missingSchema = Type.Object({
   networkInterfaceId: Type.String(),
   instanceId: Type.String(),
   agentId: nullable(Type.String()),
-  reason: Type.Enum(['no-agent', 'away', 'not-reported', 'cut'], {
+  reason: Type.Enum(['no-agent', 'away', 'not-capable', 'not-reported', 'cut'], {
     description:
-      'no-agent: nobody enforces there. away: its agent is not connected. not-reported: its agent has told nothing of it since the daemon’s start, or is too old to. cut: there was no room for all of it.',
+      'no-agent: nobody enforces there. away: its agent is not connected. not-capable: its agent is too old to observe, and enforces. not-reported: its agent has told nothing of it since the daemon’s start. cut: there was no room for all of it.',
   }),
   lastReportTime: nullable(timeField('Of what is in the report nevertheless.')),
 })

@@ -1,7 +1,7 @@
 /** What rules of observed ENIs would have dropped: of one, of a group fleet-wide, and of what a write would enforce. */
 import { setImmediate } from 'node:timers/promises'
 import type { ObservedCount, ObservedFlow, ObservedReason } from '../../wire/observed.ts'
-import { type EniDoc, type GroupDoc, keyOf, parseKey } from '../model/documents.ts'
+import { type AgentDoc, type EniDoc, type GroupDoc, keyOf, parseKey } from '../model/documents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import { defaultFlows, maxListed, maxReasons, type ObservedReport } from '../schemas/observed.ts'
 import type { World } from '../state/world.ts'
@@ -192,13 +192,21 @@ function missingOf({ world, observed, fleet }: ObservedSources, eni: EniDoc): Ob
       : state === 'away' || state === 'revoked'
         ? 'away'
         : standing === undefined
-          ? 'not-reported'
+          ? canObserve(world.get('agent', agentId))
+            ? 'not-reported'
+            : 'not-capable'
           : standing.isCut
             ? 'cut'
             : null
   if (reason === null) return null
   const lastReportTime = standing === undefined ? null : isoTime(standing.heardAtMs)
   return { networkInterfaceId: eni.id, instanceId: eni.instanceId, agentId, reason, lastReportTime }
+}
+
+/** One that has told nothing of its host yet may. */
+function canObserve(agent: AgentDoc | undefined): boolean {
+  const report = agent?.report ?? null
+  return report === null || report.capabilities.observe !== undefined
 }
 
 function showReason(reason: ObservedReason) {

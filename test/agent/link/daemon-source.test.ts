@@ -141,7 +141,7 @@ describe('an update is answered', () => {
     const connection = await daemon.connection()
     const hello = await connection.next('hello')
     assert.deepEqual([hello.view, hello.enforced], [null, null])
-    assert.deepEqual(hello.report.capabilities, { 'ct-tuple': 'json' })
+    assert.deepEqual(hello.report.capabilities, { 'ct-tuple': 'json', observe: 'counters' })
     const objects = [...smallView(), eniObject('eni-bare', { device: 'tap0', addresses: [], securityGroupIds: [] })]
     connection.send(
       snapshot(5, [

@@ -5,7 +5,7 @@ import type { AgentStanding } from '../../../daemon/services/fleet.ts'
 import type { ObservedStanding } from '../../../daemon/services/observed-board.ts'
 import type { ObservedEni } from '../../../wire/observed.ts'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
-import { addAgent, makeFleet, post } from '../../support/fleet-state.ts'
+import { addAgent, hostReport, makeFleet, post } from '../../support/fleet-state.ts'
 import { makeObservedEni, makeObservedFlow } from '../../support/observed.ts'
 
 const groups = '/v1/security-groups'
@@ -120,7 +120,7 @@ describe('what was seen', () => {
     assert.deepEqual([one.flows.length, one.flowsLeftOut, one.packets], [1, 7, 50])
   })
 
-  test('says what it lacks: who has not told, whose agent is away, and what had no room', async () => {
+  test('says what it lacks: who has not told, or is too old to, whose agent is away, and what had no room', async () => {
     await using scene = await setScene()
     const { api, tell, away } = scene
     await setMode(api, `${groups}/sg-1`, 'observe')
@@ -134,9 +134,11 @@ describe('what was seen', () => {
       false,
       0,
       2,
-      'eni-1 i-1 agent-1 not-reported ',
+      'eni-1 i-1 agent-1 not-capable ',
       'eni-6 i-6 agent-6 not-reported ',
     ])
+    await addAgent(api, 'agent-1', { report: { ...hostReport([]), capabilities: { observe: 'counters' } } })
+    assert.equal((await missing('sg-1')).at(3), 'eni-1 i-1 agent-1 not-reported ')
     tell(first)
     tell(sixth, { agentId: 'agent-6', isCut: true })
     away.add('agent-1')
