@@ -12,7 +12,7 @@ import { ramTarget } from '../services/ram/targets.ts'
 import type { World } from '../state/world.ts'
 import { type Api, actionOf, sourceAddressOf } from './route.ts'
 
-type EcsKind = 'group' | 'instance' | 'eni' | 'prefixList'
+type EcsKind = 'group' | 'instance' | 'eni' | 'prefixList' | 'portRangeList'
 type Kind = EcsKind | RamKind | 'accessKey'
 
 const types: Readonly<Record<EcsKind, EcsType>> = {
@@ -20,6 +20,7 @@ const types: Readonly<Record<EcsKind, EcsType>> = {
   instance: 'instance',
   eni: 'eni',
   prefixList: 'prefixlist',
+  portRangeList: 'portrangelist',
 }
 
 /** Fields of paths and bodies that name objects, one or many. */
@@ -31,6 +32,7 @@ const namingFields: Readonly<Record<string, Kind>> = {
   networkInterfaceId: 'eni',
   networkInterfaceIds: 'eni',
   prefixListId: 'prefixList',
+  portRangeListId: 'portRangeList',
   userName: 'ramUser',
   groupName: 'ramGroup',
   policyName: 'ramPolicy',
@@ -69,6 +71,9 @@ const reads: Readonly<Record<string, Rule | typeof everybody>> = {
   '/v1/prefix-lists': { action: 'ecs:DescribePrefixLists', on: 'prefixList' },
   '/v1/prefix-lists/:prefixListId': { action: 'ecs:DescribePrefixListAttributes' },
   '/v1/prefix-lists/:prefixListId/associations': { action: 'ecs:DescribePrefixListAssociations' },
+  '/v1/port-range-lists': { action: 'ecs:DescribePortRangeLists', on: 'portRangeList' },
+  '/v1/port-range-lists/:portRangeListId': { action: 'ecs:DescribePortRangeListEntries' },
+  '/v1/port-range-lists/:portRangeListId/associations': { action: 'ecs:DescribePortRangeListAssociations' },
   '/v1/network-interfaces': { action: 'ecs:DescribeNetworkInterfaces', on: 'eni' },
   '/v1/network-interfaces/:networkInterfaceId': { action: 'ecs:DescribeNetworkInterfaces' },
   '/v1/network-interfaces/:networkInterfaceId/observed': { action: 'ecs:DescribeNetworkInterfaces' },
@@ -92,6 +97,18 @@ const reads: Readonly<Record<string, Rule | typeof everybody>> = {
   '/v1/ram/access-keys': { action: 'ram:ListAccessKeys', on: 'ramUser' },
 }
 
+/** For the table in docs/access-control.md: route, action, and what is meant where the path names nothing. */
+export function describeReads(): readonly (readonly [route: string, action: string])[] {
+  const all = {
+    ...reads,
+    ...Object.fromEntries(Object.entries(readsByPost).map(([url, rule]) => [`POST ${url}`, rule])),
+  }
+  return Object.entries(all).map(([url, rule]) => [
+    url.includes(' ') ? url : `GET ${url}`,
+    rule === everybody ? everybody : (rule.action ?? ''),
+  ])
+}
+
 /** Reads that come by POST. */
 const readsByPost: Readonly<Record<string, Rule>> = {
   '/v1/explain': { action: 'ecs:DescribeSecurityGroupAttribute', on: 'eni', also: ['networkInterfaceId'] },
@@ -104,6 +121,7 @@ const writes: Readonly<Record<string, Rule>> = {
   'POST /v1/security-groups/:securityGroupId/join': { also: ['instanceIds', 'networkInterfaceIds'] },
   'POST /v1/security-groups/:securityGroupId/leave': { also: ['instanceIds', 'networkInterfaceIds'] },
   'POST /v1/prefix-lists': { on: 'prefixList' },
+  'POST /v1/port-range-lists': { on: 'portRangeList' },
   'POST /v1/instances': { on: 'instance' },
   'POST /v1/network-interfaces': { on: 'eni', also: ['instanceId', 'securityGroupIds'] },
   'POST /v1/network-interfaces/:networkInterfaceId/attach': { also: ['instanceId'] },

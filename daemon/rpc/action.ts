@@ -38,6 +38,8 @@ interface ActionText<P extends TObject> {
   readonly summary: string
   /** What is different here, and why, for the same table. */
   readonly differs?: string
+  /** What must be allowed, in words, where the action itself asks and has no `access`. */
+  readonly needs?: string
   /** Annotated for the wire where JSON Schema has no word for it: see read-parameters.ts. */
   readonly parameters: P
   /** Left out for what everybody may. */
@@ -58,7 +60,7 @@ export interface WriteAction<P extends TObject = TObject> extends ActionText<P> 
 }
 
 /** Known, and not built yet: answers with an error that says so. */
-export interface MissingAction extends Omit<ActionText<TObject>, 'parameters' | 'access'> {
+export interface MissingAction extends Omit<ActionText<TObject>, 'parameters' | 'access' | 'needs'> {
   readonly missing: string
 }
 

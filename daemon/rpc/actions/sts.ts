@@ -41,6 +41,7 @@ export const stsActions = [
     product: 'sts',
     name: 'AssumeRole',
     summary: 'keys of a role for a time',
+    needs: '`sts:AssumeRole` on `role/…`, and the role’s trust policy',
     parameters: assumeRoleParameters,
     read(world, call) {
       const { RoleArn, RoleSessionName, DurationSeconds = 3600, Policy } = call.parameters
