@@ -21,6 +21,7 @@ export const commandGroups: readonly CommandGroup[] = [
       sg: { summary: 'security groups, and who is in them', load: () => import('./commands/sg.ts') },
       rule: { summary: 'rules of security groups', load: () => import('./commands/rule.ts') },
       'prefix-list': { summary: 'named lists of CIDR blocks', load: () => import('./commands/prefix-list.ts') },
+      'port-range-list': { summary: 'named lists of ports', load: () => import('./commands/port-range-list.ts') },
       instance: { summary: 'hosts and the virtual machines on them', load: () => import('./commands/instance.ts') },
       eni: { summary: 'network interfaces, where groups are enforced', load: () => import('./commands/eni.ts') },
       account: { summary: 'owners of all other objects', load: () => import('./commands/account.ts') },

@@ -28,6 +28,7 @@ import { addHealthReportRoute } from './routes/health-report.ts'
 import { addInstanceRoutes } from './routes/instances.ts'
 import { addNetworkInterfaceRoutes } from './routes/network-interfaces.ts'
 import { addObservedRoutes } from './routes/observed.ts'
+import { addPortRangeListRoutes } from './routes/port-range-lists.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
 import { addRamRoutes } from './routes/ram.ts'
 import { addAccessKeyRoutes, addPolicyRoutes } from './routes/ram-policies.ts'
@@ -114,6 +115,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addRuleRoutes(routes, api)
     addRuleFileRoutes(routes, api)
     addPrefixListRoutes(routes, api)
+    addPortRangeListRoutes(routes, api)
     addHealthReportRoute(routes, api)
     addExplainRoute(routes, api)
     addNetworkInterfaceRoutes(routes, api)

@@ -15,6 +15,7 @@ const countedKinds = [
   'account',
   'group',
   'prefixList',
+  'portRangeList',
   'instance',
   'eni',
   'agent',

@@ -1,4 +1,6 @@
 /** What is in force on this host, rule by rule with what each has decided: the content of `ringwall show`. */
+
+import { portRangeText } from '../../rules-compiler/address/port-range.ts'
 import type { Direction, Placement, RuleVerdict } from '../../rules-compiler/model/policy.ts'
 import { makeLayers } from '../../rules-compiler/nft/layers.ts'
 import { hookChain } from '../../rules-compiler/nft/names.ts'
@@ -88,7 +90,7 @@ function directionView(eni: EniIr, direction: Direction, readings: readonly Kern
     direction,
     layers: makeLayers(eni[direction].rules).map(({ verdict, rules }) => ({
       verdict,
-      rules: rules.map(rule => ruleView(rule, byRule.get(rule.id) ?? [])),
+      rules: [...Map.groupBy(rules, ({ id }) => id)].map(([id, ranges]) => ruleView(ranges, byRule.get(id) ?? [])),
     })),
     defaultVerdict: eni[direction].defaultVerdict,
     reasons: Object.fromEntries([...byReason].map(([reason, hits]) => [reason, sum(hits)])),
@@ -96,9 +98,15 @@ function directionView(eni: EniIr, direction: Direction, readings: readonly Kern
   }
 }
 
-function ruleView(rule: RuleIr, hits: readonly Hits[]): RuleView {
+const mostRanges = 8
+
+/** @param ranges  the rule, once for each range of ports that it has */
+function ruleView(ranges: readonly RuleIr[], hits: readonly Hits[]): RuleView {
+  const rule = ranges[0]!
   const { id, groupId, verdict, priority } = rule
-  return { id, groupId, verdict, priority, text: ruleText(rule), ...sum(hits) }
+  const ports = ranges.slice(0, mostRanges).map(range => portRangeText(range.ports))
+  const more = ranges.length > mostRanges ? ` and ${ranges.length - mostRanges} more` : ''
+  return { id, groupId, verdict, priority, text: ruleText(rule, `${ports.join(',')}${more}`), ...sum(hits) }
 }
 
 function sum(hits: readonly Hits[]): Hits {

@@ -158,6 +158,39 @@ export const prefixLists: Kind = {
   sortFields: ['prefixListName', 'createTime'],
 }
 
+export const portRangeLists: Kind = {
+  kind: 'portRangeList',
+  plural: 'lists of ports',
+  word: { name: 'LIST', names: 'portRangeList', help: 'id or name of the list of ports' },
+  hasTags: true,
+  hasAccount: true,
+  columns: [
+    id('LIST', 'portRangeListId'),
+    { heading: 'NAME', cell: text('portRangeListName') },
+    { heading: 'ACCOUNT', isWhole: true, cell: text('accountId') },
+    {
+      heading: 'ENTRIES',
+      cell: item => `${((item.entries ?? []) as unknown[]).length} of ${valueText(item.maxEntries)}`,
+    },
+    { heading: 'GROUPS', cell: text('associationCount') },
+    { heading: 'TAGS', isOptional: true, cell: tags },
+    { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
+  ],
+  fields: fields(
+    ['list', text('portRangeListId')],
+    ['name', text('portRangeListName')],
+    ['description', text('description')],
+    ['account', text('accountId')],
+    ['entries at most', text('maxEntries')],
+    ['named by', text('associationCount')],
+    ['tags', tags],
+    ['made', time('createTime')],
+    ['revision', text('revision')],
+  ),
+  filters: { name: nameFilter('portRangeListName') },
+  sortFields: ['portRangeListName', 'createTime'],
+}
+
 export const instances: Kind = {
   kind: 'instance',
   plural: 'instances',

@@ -212,6 +212,7 @@ export function newId(kind: NamedKind, text: string | undefined): Record<string,
 const idForms: Readonly<Partial<Record<NamedKind, string>>> = {
   account: '16 digits',
   group: 'sg- and letters, digits, "-", "_" or "."',
+  portRangeList: 'prl- and letters, digits, "-", "_" or "."',
   prefixList: 'pl- and letters, digits, "-", "_" or "."',
   instance: 'i- and letters, digits, "-", "_" or "."',
   eni: 'eni- and letters, digits, "-", "_" or "."',

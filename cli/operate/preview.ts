@@ -55,6 +55,7 @@ const kindNames: Readonly<Record<string, string>> = {
   account: 'account',
   group: 'security group',
   prefixList: 'prefix list',
+  portRangeList: 'list of ports',
   instance: 'instance',
   eni: 'network interface',
   agent: 'agent',

@@ -4,6 +4,7 @@ export type ResourceKind =
   | 'account'
   | 'group'
   | 'prefixList'
+  | 'portRangeList'
   | 'instance'
   | 'eni'
   | 'agent'
@@ -72,6 +73,17 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
     hasPage: true,
     idForm: /^pl-[\w.-]+$/,
     whenNone: 'Make one: ringwall prefix-list create pl-office --add 203.0.113.0/24',
+  },
+  portRangeList: {
+    noun: 'list of ports',
+    path: '/v1/port-range-lists',
+    idField: 'portRangeListId',
+    nameField: 'portRangeListName',
+    nameFilter: 'portRangeListName',
+    answerField: 'portRangeList',
+    hasPage: true,
+    idForm: /^prl-[\w.-]+$/,
+    whenNone: 'Make one: ringwall port-range-list create prl-web --add 80,443,8000-8100',
   },
   instance: {
     noun: 'instance',

@@ -16,6 +16,7 @@ export interface Permission {
   readonly priority: number
   readonly ipProtocol: string
   readonly portRange?: string
+  readonly portRangeListId?: string
   readonly sourcePortRange?: string
   readonly nicType?: string
   readonly description?: string | null
@@ -99,7 +100,8 @@ export function readVerdict(text: string): 'accept' | 'drop' {
   throw new UsageError(`verdict is "${text}", expected allow (or accept) or deny (or drop)`)
 }
 
-const servicesHelp = 'expected tcp/443, tcp/8000-8100, udp/53, icmp, icmpv6, gre, all, or a service such as ssh'
+const servicesHelp =
+  'expected tcp/443, tcp/8000-8100, tcp/prl-…, udp/53, icmp, icmpv6, gre, all, or a service such as ssh'
 
 /**
  * Protocol and ports as the API has them; a service is sent by its name, for the daemon to say which there are.
@@ -111,6 +113,8 @@ export function readService(text: string): Fields {
   if (protocol !== undefined) {
     if (ports === undefined)
       throw new UsageError(`"${text}" without ports, expected ${word}/443, ${word}/8000-8100 or ${word}/all`)
+    // Ids of lists may have capitals.
+    if (ports.startsWith('prl-')) return { ipProtocol: protocol, portRangeListId: text.slice(protocol.length + 1) }
     return { ipProtocol: protocol, portRange: readPorts(ports, text) }
   }
   if (/^(all|icmp|icmpv6|gre)$/.test(word)) return { ipProtocol: word, portRange: '-1/-1' }
@@ -119,7 +123,7 @@ export function readService(text: string): Fields {
 }
 
 /** `443` or `8000-8100` or `all`; the bounds themselves are checked by the daemon, but for an order it cannot guess. */
-function readPorts(ports: string, text: string): string {
+export function readPorts(ports: string, text: string): string {
   if (ports === 'all') return '1/65535'
   const [, first, last = first] = /^(\d{1,5})(?:[-/:](\d{1,5}))?$/.exec(ports) ?? []
   if (first === undefined || last === undefined)
@@ -232,8 +236,9 @@ function fits(family: Family | null, other: Family | null): boolean {
 }
 
 /** `tcp/443`, `tcp/8000-8100`, `icmp`. */
-export function serviceText({ ipProtocol, portRange }: Permission): string {
+export function serviceText({ ipProtocol, portRange, portRangeListId }: Permission): string {
   const protocol = ipProtocol.toLowerCase()
+  if (portRangeListId !== undefined) return `${protocol}/${portRangeListId}`
   if (portRange === undefined || portRange === '-1/-1') return protocol
   return `${protocol}/${portsText(portRange)}`
 }

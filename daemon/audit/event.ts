@@ -92,6 +92,7 @@ const kindsOfPaths: Readonly<Record<string, Kind>> = {
   accounts: 'account',
   'security-groups': 'group',
   'prefix-lists': 'prefixList',
+  'port-range-lists': 'portRangeList',
   instances: 'instance',
   'network-interfaces': 'eni',
   agents: 'agent',

@@ -61,7 +61,10 @@ export type RuleFields = { readonly [Field in Exclude<keyof FileRule, 'id'>]?: s
   readonly policy: RuleVerdict
   readonly priority: number
   readonly ipProtocol: string
+  /** Empty where it names a list of ports. */
   readonly portRange: string
+  /** Of the group's own account. Its ranges are told to agents as rules of the same id. */
+  readonly portRangeListId?: string
   readonly nicType: NicType
 }
 
@@ -74,6 +77,19 @@ export interface PrefixListDoc {
   readonly addressFamily: 'IPv4' | 'IPv6'
   readonly maxEntries: number
   readonly entries: readonly { readonly cidr: string; readonly description: string | null }[]
+  readonly createdAtMs: number
+}
+
+export interface PortRangeListDoc {
+  readonly id: string
+  readonly accountId: string
+  readonly name: string | null
+  readonly description: string | null
+  readonly tags: Tags
+  /** What a rule that names it weighs against the limit of rules. */
+  readonly maxEntries: number
+  /** `80/80`, each once. */
+  readonly entries: readonly { readonly portRange: string; readonly description: string | null }[]
   readonly createdAtMs: number
 }
 
@@ -233,6 +249,7 @@ export interface Documents {
   readonly account: AccountDoc
   readonly group: GroupDoc
   readonly prefixList: PrefixListDoc
+  readonly portRangeList: PortRangeListDoc
   readonly instance: InstanceDoc
   readonly eni: EniDoc
   readonly agent: AgentDoc
@@ -255,6 +272,7 @@ export const kinds = [
   'account',
   'group',
   'prefixList',
+  'portRangeList',
   'instance',
   'eni',
   'agent',

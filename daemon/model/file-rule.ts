@@ -2,7 +2,7 @@
 import { hasPorts } from '../../rules-compiler/address/protocol.ts'
 import type { GroupRule } from '../../rules-compiler/model/policy.ts'
 import type { FileRule } from '../../rules-compiler/validate/schema.ts'
-import type { GroupDoc, RuleDoc, RuleFields } from './documents.ts'
+import type { GroupDoc, PortRangeListDoc, RuleDoc, RuleFields } from './documents.ts'
 
 /** Fields that some rules have. */
 type SideField = Exclude<
@@ -12,10 +12,31 @@ type SideField = Exclude<
 
 export type FileRuleText = Readonly<Record<string, string | number>>
 
-/** A rule of the group as `checkPolicy` takes it: in a VPC, where `internet` says nothing, it must not be said. */
+/** Stands for the ports of a list where a rule is only checked. */
+export const anyPorts = '1/65535'
+
+/**
+ * A rule of the group as `checkPolicy` takes it: in a VPC, where `internet` says nothing, it must not be said. One that
+ * names a list of ports is for any port then; see `expandRule`.
+ */
 export function fileRule({ networkType }: Pick<GroupDoc, 'networkType'>, rule: RuleDoc): FileRuleText {
-  const { createdAtMs: _, nicType, ...rest } = rule
+  const { createdAtMs: _, nicType, portRangeListId, ...fields } = rule
+  const rest = portRangeListId === undefined ? fields : { ...fields, portRange: anyPorts }
   return networkType === 'vpc' && nicType === 'internet' ? rest : { ...rest, nicType }
+}
+
+type ListOf = (portRangeListId: string) => Pick<PortRangeListDoc, 'entries' | 'maxEntries'> | undefined
+
+/** As many rules of the same id as the list of ports has ranges that it names; itself where it names none. */
+export function expandRule(rule: RuleDoc, listOf: ListOf): readonly RuleDoc[] {
+  const { portRangeListId, ...rest } = rule
+  if (portRangeListId === undefined) return [rule]
+  return (listOf(portRangeListId)?.entries ?? []).map(({ portRange }) => ({ ...rest, portRange }))
+}
+
+/** What it counts for against the limit of rules in a group. */
+export function weightOfRule({ portRangeListId }: RuleFields, listOf: ListOf): number {
+  return portRangeListId === undefined ? 1 : (listOf(portRangeListId)?.maxEntries ?? 1)
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Position } from '../../wire/messages.ts'
 import type { ViewKey } from '../../wire/view.ts'
 import type { World } from '../state/world.ts'
 import type { MemberFold, MemberLog } from './member-log.ts'
-import { settingsKey, splitKey, viewKeysOf } from './views.ts'
+import { revisionOfObject, settingsKey, splitKey, viewKeysOf } from './views.ts'
 
 /** What the agent knows: these objects, as they were at the revision. */
 export interface Held {
@@ -52,7 +52,7 @@ function changeOf(world: World, log: MemberLog, key: ViewKey, held: Held): 'set'
   if (!held.keys.has(key)) return 'set'
   const { kind, id } = splitKey(key)
   if (kind === 'members') return membersSince(world, log, id, held.revision)
-  const written = kind === 'settings' ? world.revisionOf('settings', id) : world.revisionOf(kind, id)
+  const written = revisionOfObject(world, kind, id)
   return written > held.revision || (key === settingsKey && log.isRenewed(key, held.revision)) ? 'set' : null
 }
 

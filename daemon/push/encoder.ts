@@ -6,7 +6,7 @@ import type { ViewKey } from '../../wire/view.ts'
 import type { World } from '../state/world.ts'
 import type { Update } from './delta.ts'
 import type { MemberLog } from './member-log.ts'
-import { splitKey, viewObject } from './views.ts'
+import { revisionOfObject, splitKey, viewObject } from './views.ts'
 
 export interface EncoderParts {
   readonly storeId: string
@@ -108,7 +108,7 @@ export class Encoder {
       case 'members':
         return `${log.lastChange(id)}`
       case 'group':
-        return `${world.revisionOf('group', id)}`
+        return `${revisionOfObject(world, 'group', id)}`
       case 'prefixList':
         return `${world.revisionOf('prefixList', id)}`
       default:

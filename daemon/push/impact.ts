@@ -40,6 +40,14 @@ export function pastImpactOf(world: World, changes: readonly Change[]): Impact {
   return new Survey(world, changes, { isPast: true }).impact()
 }
 
+const unknownList = { accountId: '', name: null, description: null, tags: {}, maxEntries: 1, createdAtMs: 0 }
+
+/** With lists of ports by their ids: what is in them changes by itself. */
+function rulesObject(group: Documents['group']): ViewObject {
+  const entriesOf = (id: string) => [{ portRange: id, description: null }]
+  return groupObject(group, id => ({ ...unknownList, id, entries: entriesOf(id) }))
+}
+
 class Survey {
   readonly #world: World
   readonly #isPast: boolean
@@ -86,11 +94,14 @@ class Survey {
         }
         break
       case 'group':
-        if (this.#differs('group', id, groupObject)) {
+        if (this.#differs('group', id, rulesObject)) {
           this.#viewKeys.add(viewKey('group', id))
           this.#noteAttached(id)
         }
         if (this.#differs('group', id, group => membersObject(group, []))) this.#noteMembers(id)
+        break
+      case 'portRangeList':
+        this.#surveyPortRangeList(id)
         break
       case 'prefixList':
         if (this.#differs('prefixList', id, prefixListObject)) {
@@ -98,6 +109,18 @@ class Survey {
           for (const groupId of this.#world.groupsUsingPrefixList(id)) this.#noteAttached(groupId)
         }
         break
+    }
+  }
+
+  /** Its ranges stand in the groups whose rules name it. */
+  #surveyPortRangeList(id: string): void {
+    const rangesOf = (doc: Documents['portRangeList'] | undefined) =>
+      doc?.entries.map(({ portRange }) => portRange).join()
+    if (rangesOf(this.#documentBefore('portRangeList', id)) === rangesOf(this.#documentAfter('portRangeList', id)))
+      return
+    for (const groupId of this.#world.groupsUsingPortRangeList(id)) {
+      this.#viewKeys.add(viewKey('group', groupId))
+      this.#noteAttached(groupId)
     }
   }
 

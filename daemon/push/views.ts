@@ -1,7 +1,7 @@
 /** What an agent is told: which objects, and what they say. Pure over the world. */
 import { type ViewKey, type ViewKind, type ViewObject, viewKey } from '../../wire/view.ts'
-import { type Documents, type GroupDoc, type RuleDoc, settingsId } from '../model/documents.ts'
-import { fileRule } from '../model/file-rule.ts'
+import { type Documents, type GroupDoc, type PortRangeListDoc, type RuleDoc, settingsId } from '../model/documents.ts'
+import { expandRule, fileRule } from '../model/file-rule.ts'
 import type { World } from '../state/world.ts'
 
 export const settingsKey: ViewKey = viewKey('settings', settingsId)
@@ -56,6 +56,7 @@ export function hasInnerAccess({ innerAccessPolicy }: GroupDoc): boolean {
 interface Named {
   readonly groupIds: ReadonlySet<string>
   readonly prefixListIds: ReadonlySet<string>
+  readonly portRangeListIds: ReadonlySet<string>
 }
 
 /** Documents are only ever replaced whole, and asked about once for each agent that sees them. */
@@ -71,6 +72,7 @@ function namedBy(group: GroupDoc): Named {
   const named: Named = {
     groupIds: given(['sourceGroupId', 'destGroupId']),
     prefixListIds: given(['sourcePrefixListId', 'destPrefixListId']),
+    portRangeListIds: given(['portRangeListId']),
   }
   namedByDocument.set(group, named)
   return named
@@ -89,7 +91,7 @@ export function viewObject(world: World, key: ViewKey): ViewObject | null {
     case 'eni':
       return objectOf(world.get('eni', id), eniObject)
     case 'group':
-      return objectOf(world.get('group', id), groupObject)
+      return objectOf(world.get('group', id), group => groupObject(group, listId => world.get('portRangeList', listId)))
     case 'members':
       return objectOf(world.get('group', id), group => membersObject(group, world.membersOf(id).keys()))
     case 'prefixList':
@@ -97,6 +99,16 @@ export function viewObject(world: World, key: ViewKey): ViewObject | null {
     default:
       return null
   }
+}
+
+/** The revision that changed last what an object says; 0 where there is none. Members have one of their own. */
+export function revisionOfObject(world: World, kind: Exclude<ViewKind, 'members'>, id: string): number {
+  const own = world.revisionOf(kind, id)
+  const group = kind === 'group' ? world.get('group', id) : undefined
+  if (group === undefined) return own
+  // Ranges of lists stand in the rules that name them.
+  const lists = [...namedBy(group).portRangeListIds].map(listId => world.revisionOf('portRangeList', listId))
+  return Math.max(own, ...lists)
 }
 
 /** @returns as kind whatever stands before the first slash, which need be none */
@@ -148,9 +160,12 @@ export function eniObject(eni: Documents['eni']): ViewObject {
   return { kind: 'eni', id, value }
 }
 
-export function groupObject(group: GroupDoc): ViewObject {
+type PortRangesOf = (portRangeListId: string) => PortRangeListDoc | undefined
+
+/** @param listOf  the lists of ports that its rules name */
+export function groupObject(group: GroupDoc, listOf: PortRangesOf = () => undefined): ViewObject {
   const { id, type, innerAccessPolicy, mode } = group
-  const rules = group.rules.map(rule => fileRule(group, rule))
+  const rules = group.rules.flatMap(rule => expandRule(rule, listOf)).map(rule => fileRule(group, rule))
   const told = { ...networkOf(group), innerAccessPolicy, ...(mode !== undefined && { mode }), rules }
   return { kind: 'group', id, value: { id, type, ...told } }
 }

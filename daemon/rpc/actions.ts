@@ -5,6 +5,7 @@ import { instanceActions } from './actions/instances.ts'
 import { membershipActions } from './actions/membership.ts'
 import { networkInterfaceActions } from './actions/network-interfaces.ts'
 import { missingActions } from './actions/not-yet.ts'
+import { portRangeListActions } from './actions/port-range-lists.ts'
 import { prefixListActions } from './actions/prefix-lists.ts'
 import { ramActions } from './actions/ram.ts'
 import { regionActions } from './actions/regions.ts'
@@ -21,6 +22,7 @@ export const rpcActions: readonly RpcAction[] = [
   ...networkInterfaceActions,
   ...membershipActions,
   ...prefixListActions,
+  ...portRangeListActions,
   ...tagActions,
   ...ramActions,
   ...stsActions,

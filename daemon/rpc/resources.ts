@@ -11,6 +11,7 @@ const types = {
   instance: 'instance',
   eni: 'eni',
   prefixList: 'prefixlist',
+  portRangeList: 'portrangelist',
 } as const satisfies {
   readonly [kind: string]: EcsType
 }

@@ -24,6 +24,7 @@ const nicType = Type.Enum(['internet', 'intranet'], {
 })
 const ipProtocol = text('all, tcp, udp, icmp (IPv4 only), icmpv6 (IPv6 only) or gre, in upper or lower case.')
 const portRange = text('Destination ports, `start/end`; needed for tcp and udp, `-1/-1` for the others.')
+const portRangeListId = text('In place of portRange, for tcp and udp: a list of ports of the group’s account.')
 const sourcePortRange = text('Source ports, `start/end`; any if left out.')
 
 /** The authorization object of ingress is a source, that of egress a destination; the other side's CIDR narrows. */
@@ -52,6 +53,7 @@ export const ruleFieldNames = [
   'priority',
   'ipProtocol',
   'portRange',
+  'portRangeListId',
   'sourcePortRange',
   'sourceCidrIp',
   'ipv6SourceCidrIp',
@@ -75,7 +77,7 @@ const shownRule = {
   priority,
   ipProtocol,
   portRange,
-  ...optional({ sourcePortRange, ...shownSides }),
+  ...optional({ portRangeListId, sourcePortRange, ...shownSides }),
   nicType,
   ...optional({ description }),
 }
@@ -97,6 +99,7 @@ const askedFields = {
     priority,
     ipProtocol,
     portRange,
+    portRangeListId,
     service: text(
       'In place of protocol and port: ssh, https, mysql and so on, as /v1/security-group-templates lists them.',
     ),
@@ -130,7 +133,7 @@ const cleared = <T extends Record<string, TSchema>>(fields: T) =>
 export const modifyRuleSchema = Type.Object(
   {
     ...optional({ direction, policy, priority, ipProtocol }),
-    ...cleared({ portRange, sourcePortRange, ...sides, nicType, description }),
+    ...cleared({ portRange, portRangeListId, sourcePortRange, ...sides, nicType, description }),
   },
   exact,
 )

@@ -47,7 +47,7 @@ export function modifyAccount(
   })
 }
 
-const ownedKinds = ['group', 'prefixList', 'instance', 'eni'] as const satisfies readonly Kind[]
+const ownedKinds = ['group', 'prefixList', 'portRangeList', 'instance', 'eni'] as const satisfies readonly Kind[]
 const ramKinds = ['ramUser', 'ramGroup', 'ramPolicy', 'ramRole', 'accessKey'] as const satisfies readonly Kind[]
 
 /** @throws {ApiError} 409 while it owns anything, or a token names it: another account of its id would be that token's */
@@ -70,6 +70,7 @@ export function deleteAccount(world: World, id: string): Plan<{ accountId: strin
         heldBy: {
           securityGroupIds: heldBy.group,
           prefixListIds: heldBy.prefixList,
+          portRangeListIds: heldBy.portRangeList,
           instanceIds: heldBy.instance,
           networkInterfaceIds: heldBy.eni,
           tokenIds,

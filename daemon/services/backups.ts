@@ -124,7 +124,7 @@ function worldOf(content: BackupContent): World {
 function firstMissing(world: World): string | null {
   const has = (kind: Kind, id: string) => world.get(kind, id) !== undefined
   const lacks = (of: string, what: string) => `${of} names ${what}, which it does not have`
-  for (const kind of ['group', 'prefixList', 'instance', 'eni'] as const) {
+  for (const kind of ['group', 'prefixList', 'portRangeList', 'instance', 'eni'] as const) {
     for (const { id, accountId } of world.all(kind) as Iterable<Documents['group']>) {
       if (!has('account', accountId)) return lacks(id, `account ${accountId}`)
     }

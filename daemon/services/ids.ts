@@ -7,6 +7,7 @@ import type { World } from '../state/world.ts'
 const prefixes = {
   group: 'sg-',
   prefixList: 'pl-',
+  portRangeList: 'prl-',
   instance: 'i-',
   eni: 'eni-',
   agent: 'agent-',

@@ -1,5 +1,6 @@
 /** How far each limit is used up, and where most. */
 
+import { weightOfRule } from '../model/file-rule.ts'
 import { type LimitName, limitNames } from '../schemas/settings.ts'
 import type { World } from '../state/world.ts'
 
@@ -17,7 +18,12 @@ export function limitUses(world: World, isCounted: (accountId: string) => boolea
   }
   for (const { id, accountId, type, rules } of world.all('group')) {
     if (!isCounted(accountId)) continue
-    note('rulesPerGroup', rules.length, id)
+    const weights = rules.map(rule => weightOfRule(rule, listId => world.get('portRangeList', listId)))
+    note(
+      'rulesPerGroup',
+      weights.reduce((sum, weight) => sum + weight, 0),
+      id,
+    )
     if (type === 'basic') note('basicGroupPrivateIps', world.membersOf(id).size, id)
     else note('advancedGroupEnis', world.enisOfGroup(id).size, id)
   }

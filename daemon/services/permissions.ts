@@ -79,7 +79,7 @@ function withService({ service, ...permission }: AskedPermission): WithService {
   const { securityGroupRuleId: _id, createTime: _time, ...given } = permission as FileRuleText
   const fields = { policy: 'accept', ...given }
   if (service === undefined) return { fields, error: null }
-  const besides = ['ipProtocol', 'portRange'].find(field => Object.hasOwn(given, field))
+  const besides = ['ipProtocol', 'portRange', 'portRangeListId'].find(field => Object.hasOwn(given, field))
   if (besides !== undefined) {
     const expected = 'one or the other'
     return {

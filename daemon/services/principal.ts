@@ -47,7 +47,7 @@ export function requireWrite(principal: Principal, accountId: string): void {
   if (!mayWrite(principal, accountId)) throw forbidden(principal, 'write', accountId)
 }
 
-type OwnedKind = 'group' | 'prefixList' | 'instance' | 'eni'
+type OwnedKind = 'group' | 'prefixList' | 'portRangeList' | 'instance' | 'eni'
 
 /**
  * An object that the principal may see.

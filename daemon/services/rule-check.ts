@@ -3,9 +3,9 @@
 import type { Problem } from '../../rules-compiler/validate/problem.ts'
 import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
 import { readRule } from '../../rules-compiler/validate/read-rule.ts'
-import { type FieldError, notFound, refused } from '../errors.ts'
+import { type FieldError, fieldError, notFound, refused } from '../errors.ts'
 import type { GroupDoc, PrefixListDoc, RuleDoc, RuleFields } from '../model/documents.ts'
-import { type FileRuleText, fileRule, ruleFieldsOf } from '../model/file-rule.ts'
+import { anyPorts, type FileRuleText, fileRule, ruleFieldsOf, weightOfRule } from '../model/file-rule.ts'
 import { networkKey, type World } from '../state/world.ts'
 import type { Asked, AskedRule } from './permissions.ts'
 import { mayRead, type Principal } from './principal.ts'
@@ -28,25 +28,32 @@ export interface CheckedRule {
  * The rules asked for in canonical form, in their order, each also where another is the same.
  * @throws {ApiError} 400 or 403 with everything that is wrong
  */
-export function checkRules(check: RuleCheck): readonly CheckedRule[] {
-  const { world, group, asked } = check
+export function checkRules(whole: RuleCheck): readonly CheckedRule[] {
+  const { world, group } = whole
+  const { asked, listIds } = apartFromLists(whole.asked, {
+    isThere: id => world.get('portRangeList', id)?.accountId === group.accountId,
+  })
+  const check = { ...whole, asked }
   const references = asked.rules.map(rule => findReference(rule, check))
   const problems = problemsOf(check, references)
   const errors = errorsOf(problems, check, references)
   if (errors.length > 0) throw refused(errors)
-  return asked.rules.map(({ fields }) => {
+  const checked = asked.rules.map(({ fields }, index) => {
     const { rule, content } = readRule(fields, group.id)!
     const named = rule.peer.kind === 'group' && rule.peer.groupId !== group.id ? rule.peer.groupId : null
     const owner = named === null ? group.accountId : world.get('group', named)!.accountId
-    return { fields: ruleFieldsOf(rule, owner === group.accountId ? null : owner), content }
+    return withList({ fields: ruleFieldsOf(rule, owner === group.accountId ? null : owner), content }, listIds[index])
   })
+  requireWeightWithin(world, group, checked)
+  return checked
 }
 
 /**
  * The contents of the rules asked for, in their order, as far as they are rules at all: what they name need not be there.
  * @throws {ApiError} 400 with everything that is wrong
  */
-export function readRules(group: GroupDoc, asked: Asked): readonly string[] {
+export function readRules(group: GroupDoc, whole: Asked): readonly string[] {
+  const { asked, listIds } = apartFromLists(whole, { isThere: () => true })
   const { problems } = checkPolicy({
     apiVersion: 'ringwall/v1',
     securityGroups: [{ ...fileGroup(group), rules: asked.rules.map(({ fields }) => said(fields, group)) }],
@@ -54,7 +61,96 @@ export function readRules(group: GroupDoc, asked: Asked): readonly string[] {
   const ofRules = problems.filter(({ code }) => code !== 'limit')
   const errors = errorsOf(ofRules, { group: { ...group, rules: [] }, asked })
   if (errors.length > 0) throw refused(errors)
-  return asked.rules.map(({ fields }) => readRule(fields, group.id)!.content)
+  return asked.rules.map(({ fields }, index) => contentWith(readRule(fields, group.id)!.content, listIds[index]))
+}
+
+interface ApartFromLists {
+  /** With any port where a list is named, for the policy's own checks, which know of no lists. */
+  readonly asked: Asked
+  /** Of each rule; undefined for those that name none. */
+  readonly listIds: readonly (string | undefined)[]
+}
+
+function apartFromLists(asked: Asked, { isThere }: { readonly isThere: (listId: string) => boolean }): ApartFromLists {
+  const errors: FieldError[] = [...asked.errors]
+  const listIds: (string | undefined)[] = []
+  const rules = asked.rules.map((rule): AskedRule => {
+    const { portRangeListId, portRange, ...fields } = rule.fields
+    const hasRange = portRange !== undefined && portRange !== ''
+    listIds.push(portRangeListId === undefined ? undefined : String(portRangeListId))
+    if (portRangeListId === undefined) return hasRange ? rule : { ...rule, fields }
+    const error = faultOfList(String(portRangeListId), { fields, hasRange, isThere })
+    if (error !== null) errors.push(rule.tell(error))
+    const hasPorts = /^(tcp|udp)$/i.test(String(fields.ipProtocol))
+    return { ...rule, fields: { ...fields, ...(hasPorts && { portRange: anyPorts }) } }
+  })
+  return { asked: { rules, errors }, listIds }
+}
+
+interface NamedList {
+  readonly fields: FileRuleText
+  readonly hasRange: boolean
+  readonly isThere: (listId: string) => boolean
+}
+
+function faultOfList(listId: string, { fields, hasRange, isThere }: NamedList): FieldError | null {
+  const field = 'portRangeListId'
+  if (hasRange)
+    return fieldError('conflict', field, {
+      action: 'use, beside portRange, list',
+      value: listId,
+      expected: 'one or the other',
+    })
+  if (!/^(tcp|udp)$/i.test(String(fields.ipProtocol))) {
+    return fieldError('conflict', field, {
+      action: 'use list of ports',
+      value: listId,
+      expected: 'one for tcp and udp alone',
+    })
+  }
+  return isThere(listId) ? null : notFound('portRangeList', listId.slice(0, 64), field).errors[0]!
+}
+
+function contentWith(content: string, listId: string | undefined): string {
+  return listId === undefined ? content : `${content} ports of ${listId}`
+}
+
+function withList({ fields, content }: CheckedRule, listId: string | undefined): CheckedRule {
+  if (listId === undefined) return { fields, content }
+  return { fields: { ...fields, portRange: '', portRangeListId: listId }, content: contentWith(content, listId) }
+}
+
+/**
+ * A list of ports weighs what it may grow to, so that a group never has more rules than it may when it has grown.
+ * @throws {ApiError} 403; where no list is named, the policy's own checks have counted
+ */
+function requireWeightWithin(world: World, group: GroupDoc, checked: readonly CheckedRule[]): void {
+  const known = new Set(group.rules.map(contentOf))
+  const added = new Map(
+    checked.filter(({ content }) => !known.has(content)).map(({ content, fields }) => [content, fields]),
+  )
+  const rules = [...group.rules, ...added.values()]
+  if (added.size === 0 || rules.every(({ portRangeListId }) => portRangeListId === undefined)) return
+  const error = faultOfWeight(world, rules, { field: 'permissions', listOf: id => world.get('portRangeList', id) })
+  if (error !== null) throw refused([error])
+}
+
+export interface WeighedBy {
+  readonly field: string
+  readonly listOf: Parameters<typeof weightOfRule>[1]
+}
+
+/** @returns null where the rules weigh no more than a group may have */
+export function faultOfWeight(
+  { settings }: World,
+  rules: readonly RuleFields[],
+  { field, listOf }: WeighedBy,
+): FieldError | null {
+  const weight = rules.reduce((sum, rule) => sum + weightOfRule(rule, listOf), 0)
+  const { rulesPerGroup } = settings.limits
+  if (weight <= rulesPerGroup) return null
+  const expected = `at most ${rulesPerGroup} rules in a group (limits.rulesPerGroup), where one that names a list of ports counts for its maxEntries`
+  return fieldError('limit', field, { action: 'accept a count of', value: weight, expected })
 }
 
 const contents = new WeakMap<RuleDoc, string>()
@@ -63,8 +159,9 @@ const contents = new WeakMap<RuleDoc, string>()
 export function contentOf(rule: RuleDoc): string {
   const known = contents.get(rule)
   if (known !== undefined) return known
-  const { createdAtMs: _, ...fields } = rule
-  const { content } = readRule(fields, '')!
+  const { createdAtMs: _, portRangeListId, ...rest } = rule
+  const fields = portRangeListId === undefined ? rest : { ...rest, portRange: anyPorts }
+  const content = contentWith(readRule(fields, '')!.content, portRangeListId)
   contents.set(rule, content)
   return content
 }

@@ -93,7 +93,20 @@ function changedFields(rule: RuleDoc, changes: RuleChanges, group: GroupDoc): Fi
     ...(stays('destGroupId') && { destGroupOwnerAccount }),
     ...changes,
   }
-  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value != null)) as FileRuleText
+  const said = Object.entries({ ...merged, ...portsOf(rule, changes) }).filter(
+    ([, value]) => value != null && value !== '',
+  )
+  return Object.fromEntries(said) as FileRuleText
+}
+
+/** Ports and a list of ports are said in place of each other. */
+function portsOf(rule: RuleDoc, { portRange, portRangeListId }: RuleChanges) {
+  if (portRangeListId != null) return { portRange, portRangeListId }
+  if (portRange != null) return { portRange, portRangeListId }
+  return {
+    portRange: portRange === null ? null : rule.portRange,
+    portRangeListId: portRangeListId === null ? null : rule.portRangeListId,
+  }
 }
 
 /** @throws {ApiError} 404 */

@@ -246,7 +246,9 @@ interface Copying {
 }
 
 function copiedFields(world: World, rule: RuleDoc, { original, clone }: Copying): AskedRule['fields'] {
-  const { id: _, sourceGroupOwnerAccount: _source, destGroupOwnerAccount: _dest, ...fields } = fileRule(original, rule)
+  const { id: _, sourceGroupOwnerAccount: _source, destGroupOwnerAccount: _dest, ...text } = fileRule(original, rule)
+  const { portRangeListId } = rule
+  const fields = portRangeListId === undefined ? text : { ...text, portRange: '', portRangeListId }
   const side = rule.direction === 'ingress' ? 'source' : 'dest'
   const named = rule[`${side}GroupId`]
   if (named === undefined) return fields

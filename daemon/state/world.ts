@@ -30,6 +30,7 @@ export class World {
   readonly #instancesOfAgent = new MultiMap()
   readonly #groupsNaming = new MultiMap()
   readonly #groupsUsingPrefixList = new MultiMap()
+  readonly #groupsUsingPortRangeList = new MultiMap()
   readonly #enisWithAddress = new MultiMap()
   readonly #enisWithMac = new MultiMap()
   /** Those whose own mode is `observe`. */
@@ -108,6 +109,10 @@ export class World {
     return this.#groupsUsingPrefixList.get(prefixListId)
   }
 
+  groupsUsingPortRangeList(portRangeListId: string): ReadonlySet<string> {
+    return this.#groupsUsingPortRangeList.get(portRangeListId)
+  }
+
   enisWithAddress(network: Network, address: string): ReadonlySet<string> {
     return this.#enisWithAddress.get(`${networkKey(network)} ${address}`)
   }
@@ -184,6 +189,7 @@ export class World {
           const { sourceGroupId = rule.destGroupId, sourcePrefixListId = rule.destPrefixListId } = rule
           if (sourceGroupId !== undefined) note(this.#groupsNaming, String(sourceGroupId))
           if (sourcePrefixListId !== undefined) note(this.#groupsUsingPrefixList, String(sourcePrefixListId))
+          if (rule.portRangeListId !== undefined) note(this.#groupsUsingPortRangeList, rule.portRangeListId)
         }
         break
     }

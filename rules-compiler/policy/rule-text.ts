@@ -10,12 +10,15 @@ export function ruleName(rule: RuleIr): string {
   return `${rule.id} of ${rule.groupId}`
 }
 
-/** What a rule says: `accept tcp 22 from 203.0.113.0/24, priority 1`. */
-export function ruleText(rule: RuleIr): string {
+/**
+ * What a rule says: `accept tcp 22 from 203.0.113.0/24, priority 1`.
+ * @param ports  of all ranges, where the rule has several
+ */
+export function ruleText(rule: RuleIr, ports = portRangeText(rule.ports)): string {
   const [peerWord, localWord] = rule.direction === 'ingress' ? ['from', 'to'] : ['to', 'from']
   const words: string[] = [rule.verdict, rule.protocol]
   if (hasPorts(rule.protocol)) {
-    words.push(portRangeText(rule.ports))
+    words.push(ports)
     if (!isAllPorts(rule.sourcePorts)) words.push(`source port ${portRangeText(rule.sourcePorts)}`)
   }
   words.push(peerWord, peerText(rule))

@@ -15,6 +15,8 @@ export interface BuiltRule {
   readonly rule: GroupRule
   /** The content as text: equal for rules of one group that are the same rule. */
   readonly content: string
+  /** Equal also where their ports differ. */
+  readonly apartFromPorts: string
 }
 
 /**
@@ -38,7 +40,8 @@ export function buildRule(rule: Sound<FileRule>, groupId: string): BuiltRule | n
   }
   const text = contentText(content)
   const id = rule.id ?? makeRuleId(groupId, text)
-  return { rule: { id, ...content, description: rule.description ?? null }, content: text }
+  const apartFromPorts = contentText({ ...content, ports: allPorts })
+  return { rule: { id, ...content, description: rule.description ?? null }, content: text, apartFromPorts }
 }
 
 /** Rules between groups are intranet rules, whatever else they say. */

@@ -14,9 +14,10 @@ test('--help, -h and help name every command once', async () => {
   const { exitCode, stdout, stderr } = await runRingwall(['--help'])
   assert.equal(exitCode, 0)
   assert.equal(stderr, '')
+  const width = Math.max(...[...listedCommands.keys()].map(name => name.length))
   for (const [name, { summary }] of listedCommands) {
     const line = stdout.split('\n').filter(text => text.startsWith(`  ${name} `))
-    assert.deepEqual(line, [`  ${name.padEnd(11)}  ${summary}`])
+    assert.deepEqual(line, [`  ${name.padEnd(width)}  ${summary}`])
   }
   assert.equal((await runRingwall(['-h'])).stdout, stdout)
   assert.equal((await runRingwall(['help'])).stdout, stdout)

@@ -1,5 +1,13 @@
 /** Documents of the daemon's state, with everything filled in that a test does not speak of. */
-import type { AgentDoc, EniDoc, GroupDoc, InstanceDoc, PrefixListDoc, RuleDoc } from '../../daemon/model/documents.ts'
+import type {
+  AgentDoc,
+  EniDoc,
+  GroupDoc,
+  InstanceDoc,
+  PortRangeListDoc,
+  PrefixListDoc,
+  RuleDoc,
+} from '../../daemon/model/documents.ts'
 import { keyOf } from '../../daemon/model/documents.ts'
 import { impactOf } from '../../daemon/push/impact.ts'
 import { World } from '../../daemon/state/world.ts'
@@ -71,6 +79,11 @@ export function makePrefixList(id: string, cidrs: readonly string[]): PrefixList
   return { id, accountId: account, name: null, addressFamily: 'IPv4', maxEntries: 100, entries, ...described }
 }
 
+export function makePortRangeList(id: string, ranges: readonly string[]): PortRangeListDoc {
+  const entries = ranges.map(portRange => ({ portRange, description: null }))
+  return { id, accountId: account, name: null, maxEntries: 20, entries, ...described }
+}
+
 export function makeAgent(doc: Partial<AgentDoc> & { readonly id: string }): AgentDoc {
   return {
     hostName: doc.id,
@@ -88,13 +101,13 @@ export const hostReport: HostReport = {
   kernel: '6.12.0',
   agentVersion: '0.1.0',
   nftVersion: '1.0.6',
-  capabilities: { ctTimeout: 'json' },
+  capabilities: { ctTimeout: 'json', observe: 'counters' },
   devices: [{ name: 'eth0', macAddress: '02:00:00:00:00:01', kind: null, up: true, addresses: ['198.18.0.2'] }],
 }
 
 /** A write of a document that has its id. */
 export function put<D extends { readonly id: string }>(
-  kind: 'group' | 'instance' | 'eni' | 'prefixList' | 'agent' | 'enrolment' | 'account',
+  kind: 'group' | 'instance' | 'eni' | 'prefixList' | 'portRangeList' | 'agent' | 'enrolment' | 'account',
   doc: D,
 ): Write {
   return { key: keyOf(kind, doc.id), value: doc }

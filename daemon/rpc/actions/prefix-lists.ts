@@ -1,4 +1,4 @@
-/** Prefix lists. Lists of ports are not kept: a rule says its ports itself. */
+/** Prefix lists. */
 import Type from 'typebox'
 import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { ApiError } from '../../errors.ts'
@@ -7,7 +7,7 @@ import { ecsResource } from '../../ram/resource-names.ts'
 import { createPrefixList, deletePrefixList, groupsUsing, modifyPrefixList } from '../../services/prefix-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
-import { type MissingAction, type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
+import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
@@ -221,21 +221,4 @@ export const prefixListActions: readonly RpcAction[] = [
       }
     },
   }),
-  ...(
-    [
-      'CreatePortRangeList',
-      'ModifyPortRangeList',
-      'DeletePortRangeList',
-      'DescribePortRangeLists',
-      'DescribePortRangeListEntries',
-      'DescribePortRangeListAssociations',
-    ] as const
-  ).map(
-    (name): MissingAction => ({
-      product: 'ecs',
-      name,
-      summary: 'lists of ports',
-      missing: 'rules say their ports themselves; lists of ports are not kept',
-    }),
-  ),
 ]

@@ -69,6 +69,8 @@ function codesOf(direction: Direction): Recodings {
     'conflict portRange': coded400('OperationDenied'),
     'missing portRange': coded400('MissingParameter.PortRange'),
     portRange: coded400('InvalidIpProtocol.Malformed'),
+    'InvalidPortRangeListId.NotFound portRangeListId': coded404('InvalidPortRangeListId.NotFound'),
+    portRangeListId: coded400('OperationDenied'),
     sourcePortRange: coded400('InvalidSourcePortRange.Malformed'),
     'conflict ipv6SourceCidrIp': coded400('InvalidParam.Ipv6ProtocolConflictWithIpv4Address'),
     'conflict ipv6DestCidrIp': coded400('InvalidParam.Ipv6ProtocolConflictWithIpv4Address'),
@@ -98,18 +100,16 @@ const peerFields = {
   egress: [['DestCidrIp', 'Ipv6DestCidrIp'], ['DestGroupId'], ['DestPrefixListId']],
 } as const
 
-/** In the words of `/v1`. @throws {ApiError} 400 for a list of ports, which Ringwall has not */
+/** In the words of `/v1`. */
 function permissionOf(direction: Direction, asked: AskedFields): AskedPermission {
   const { PortRangeListId, Priority, SourceGroupOwnerId, DestGroupOwnerId, ...given } = withStrongestPeer(
     direction,
     asked,
   )
-  if (PortRangeListId !== undefined && PortRangeListId !== '') {
-    const message = 'Cannot use PortRangeListId: rules that name a list of ports are not taken; give PortRange'
-    throw new ApiError(400, 'InvalidPortRangeListId.NotSupported', message)
-  }
   const fields = Object.entries({
     ...given,
+    // Of the two, PortRange is the stronger.
+    PortRangeListId: given.PortRange ? undefined : PortRangeListId,
     SourceGroupOwnerAccount: given.SourceGroupOwnerAccount || SourceGroupOwnerId,
     DestGroupOwnerAccount: given.DestGroupOwnerAccount || DestGroupOwnerId,
   }).flatMap(([name, value]) => (value === undefined || value === '' ? [] : [[lowerFirst(name), value] as const]))
@@ -161,7 +161,7 @@ function authorizeAction(direction: Direction): WriteAction<typeof authorizePara
     product: 'ecs',
     name,
     summary: `add ${direction} rules, up to ${mostPermissions} at once`,
-    differs: 'all or nothing; a list of ports (PortRangeListId) is not taken',
+    differs: 'all or nothing',
     parameters: authorizeParameters,
     access: (world, call) => ({
       action: `ecs:${name}`,
@@ -324,8 +324,8 @@ function showPermission(world: World, group: GroupDoc, rule: RuleDoc) {
     Direction: rule.direction,
     IpProtocol: rule.ipProtocol === 'icmpv6' ? 'ICMPv6' : rule.ipProtocol.toUpperCase(),
     PortRange: rule.portRange,
-    PortRangeListId: '',
-    PortRangeListName: '',
+    PortRangeListId: said('portRangeListId'),
+    PortRangeListName: world.get('portRangeList', said('portRangeListId'))?.name ?? '',
     SourcePortRange: said('sourcePortRange'),
     NicType: group.networkType === 'vpc' ? 'intranet' : rule.nicType,
     Policy: rule.policy === 'accept' ? 'Accept' : 'Drop',

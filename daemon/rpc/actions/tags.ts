@@ -10,7 +10,7 @@ import { pageOf } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
 
-type Tagged = 'group' | 'instance' | 'eni' | 'prefixList'
+type Tagged = 'group' | 'instance' | 'eni' | 'prefixList' | 'portRangeList'
 
 /** Words for types of resources, in lower case. */
 const kindsOfTypes: Readonly<Record<string, { readonly kind: Tagged; readonly type: EcsType }>> = {
@@ -18,6 +18,7 @@ const kindsOfTypes: Readonly<Record<string, { readonly kind: Tagged; readonly ty
   instance: { kind: 'instance', type: 'instance' },
   eni: { kind: 'eni', type: 'eni' },
   prefixlist: { kind: 'prefixList', type: 'prefixlist' },
+  portrangelist: { kind: 'portRangeList', type: 'portrangelist' },
 }
 
 const mostResources = 50

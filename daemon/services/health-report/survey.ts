@@ -1,5 +1,6 @@
 /** The part of the state that a health report is about, as it stands at one moment. */
 import type { EniDoc, GroupDoc, PrefixListDoc, RuleDoc } from '../../model/documents.ts'
+import { expandRule } from '../../model/file-rule.ts'
 import type { World } from '../../state/world.ts'
 import { mayRead, type Principal } from '../principal.ts'
 
@@ -79,7 +80,8 @@ export function surveyGroups(world: World, principal: Principal, reported: reado
 function surveyGroup(world: World, principal: Principal, group: GroupDoc, rules: readonly RuleDoc[]): SurveyedGroup {
   const { id, type, networkType, vpcId, innerAccessPolicy } = group
   const members = mayRead(principal, group.accountId) ? [...world.membersOf(id).keys()] : unknownMembers
-  return { id, type, networkType, vpcId, innerAccessPolicy, rules, members }
+  const expanded = rules.flatMap(rule => expandRule(rule, listId => world.get('portRangeList', listId)))
+  return { id, type, networkType, vpcId, innerAccessPolicy, rules: expanded, members }
 }
 
 function groupOf(rule: RuleDoc): string | null {

@@ -69,6 +69,7 @@ const byPrefix = [
   ['i-', 'instance', 'instance'],
   ['eni-', 'eni', 'eni'],
   ['pl-', 'prefixList', 'prefixlist'],
+  ['prl-', 'portRangeList', 'portrangelist'],
 ] as const
 const byType = new Map<string, (typeof byPrefix)[number]>(byPrefix.map(each => [each[2] satisfies EcsType, each]))
 

@@ -1,4 +1,7 @@
-/** A rule id names one rule of the whole file; the same rule given twice in a group may repeat it. */
+/**
+ * A rule id names one rule of the whole file. A group may repeat it for what is the same rule but for its ports: that is
+ * how a rule of several port ranges is written.
+ */
 import type { Check } from '../check-context.ts'
 
 export const ruleIds: Check = ({ groups, report }) => {
@@ -7,7 +10,7 @@ export const ruleIds: Check = ({ groups, report }) => {
     for (const { built, path } of group.rules) {
       if (built === null) continue
       const { id } = built.rule
-      const content = `${group.path} ${built.content}`
+      const content = `${group.path} ${built.apartFromPorts}`
       const earlier = seen.get(id)
       if (earlier === undefined) seen.set(id, content)
       else if (earlier !== content) {

@@ -12,6 +12,9 @@ import { asActual } from '../../support/transactions.ts'
 const web = makeRule({ id: 'web', protocol: 'tcp', ports: 443, priority: 2 })
 const app = makeRule({ id: 'app', protocol: 'tcp', ports: 3306, peer: 'sg-app' })
 const blocked = makeRule({ id: 'blocked', verdict: 'drop', protocol: 'tcp', ports: 443, peer: '203.0.113.0/24' })
+const ranges = Array.from({ length: 10 }, (_, index) =>
+  makeRule({ id: 'ports', protocol: 'tcp', ports: 1001 + 2 * index }),
+)
 const policy = makeIr(makeEni([web, app, blocked]), { 'sg-app': { ip: ['198.18.0.9'], ip6: [] } })
 
 /** The kernel's table with this many packets, of 100 bytes each, for each rule and counter. */
@@ -61,6 +64,23 @@ const rows: { name: string; ir: PolicyIr; packets: Record<string, number> | null
 ENI eni-bare on eth9: no security group, left alone
 Groups that rules look into
   sg-app: 1 IPv4 and 0 IPv6 members
+${footer}`,
+  },
+  {
+    name: 'a rule of several port ranges is one line, with what all of them have decided',
+    ir: makeIr(makeEni([...ranges, web]), {}),
+    packets: { ports: 2 },
+    expected: `ENI eni-1 on eth0, host, groups sg-1
+  addresses 198.18.0.2, 2001:db8::2
+  ingress
+    layer 1: accept
+             20 packets    2.0 kB  accept tcp 1001,1003,1005,1007,1009,1011,1013,1015 and 2 more from 0.0.0.0/0, priority 1  [ports of sg-1]
+              0 packets       0 B  accept tcp 443 from 0.0.0.0/0, priority 2  [web of sg-1]
+            0 packets       0 B  default: drop
+  egress
+            0 packets       0 B  default: accept
+
+ENI eni-bare on eth9: no security group, left alone
 ${footer}`,
   },
   {

@@ -284,6 +284,19 @@ eni-1  i-web1    eth0    -    host       198.18.0.2, 2001:db8::2  sg-web
   assert.match(await operator.do('sg', 'references', 'web'), /^sg-app +1000000000000000 +sgr-/m)
 })
 
+test('lists of ports, and a rule that names one', async () => {
+  await operator.do('port-range-list', 'create', 'prl-web', '--add', '80,8000-8100', '--max-entries', '4')
+  await operator.do('port-range-list', 'modify', 'prl-web', '--add', '443', '--remove', '80', '--name', 'web-ports')
+  await operator.do('rule', 'add', 'app', 'egress', 'allow', 'tcp/prl-web', 'to', '198.18.0.0/16')
+  const shown = await operator.do('port-range-list', 'show', 'web-ports')
+  assert.match(shown, /\n\nPORTS\n8000-8100\n443\n\nNAMED BY +RULES\nsg-app +sgr-\w+\n$/)
+  assert.match(await operator.do('port-range-list', 'list'), /^prl-web +web-ports +\d{16} +2 of 4 +1$/m)
+  assert.match(
+    await operator.do('rule', 'list', 'app'),
+    /^sgr-\w+ +egress +accept +tcp\/prl-web +to 198\.18\.0\.0\/16/m,
+  )
+})
+
 test('names: one that several have is refused with a list of them', async () => {
   await operator.do('account', 'create', 'shop', '--id', '2000000000000000')
   await operator.do('sg', 'create', 'sg-web-shop', '--name', 'web', '--account', 'shop')

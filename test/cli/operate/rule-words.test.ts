@@ -51,6 +51,11 @@ suite('words of "rule add" become permissions', () => {
       {},
       [{ ...allEgress, destGroupId: 'sg-app', destGroupOwnerAccount: '1234567890123456' }],
     ],
+    [
+      'ingress allow UDP/prl-Web from 0.0.0.0/0',
+      {},
+      [{ direction: 'ingress', policy: 'accept', ipProtocol: 'udp', portRangeListId: 'prl-Web', ...everybody }],
+    ],
     ['ingress allow tcp/443 from app-servers', {}, [{ ...tcp443, sourceGroupId: 'group:app-servers' }]],
     ['ingress allow tcp/443 from any-ipv4', {}, [{ ...tcp443, ...everybody }]],
     ['ingress allow tcp/443 from any-ipv6', {}, [{ ...tcp443, ...everybody6 }]],
@@ -128,7 +133,7 @@ suite('words that are no rule', () => {
     [
       'ingress allow icmp/8 from any',
       {},
-      '"icmp/8" is no protocol with ports, expected tcp/443, tcp/8000-8100, udp/53, icmp, icmpv6, gre, all, or a service such as ssh',
+      '"icmp/8" is no protocol with ports, expected tcp/443, tcp/8000-8100, tcp/prl-…, udp/53, icmp, icmpv6, gre, all, or a service such as ssh',
     ],
     ['ingress allow tcp/443 from', {}, 'missing the peers, expected addresses, sg-…, pl-…, names of groups, or any'],
     ...['300.1.1.1', '10.0.0.0/33', '10.0.0.0/', '2001:db8::/129', '2001:db8:::', '::ffff:10.0.0.1', 'host/24'].map(

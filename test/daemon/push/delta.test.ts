@@ -20,6 +20,7 @@ import {
   makeEniDoc,
   makeGroup,
   makeInstance,
+  makePortRangeList,
   makePrefixList,
   makeRuleDoc,
   put,
@@ -33,6 +34,7 @@ const instanceIds = ['i-1', 'i-2', 'i-3', 'i-4']
 const eniIds = ['eni-1', 'eni-2', 'eni-3', 'eni-4', 'eni-5', 'eni-6']
 const groupIds = ['sg-1', 'sg-2', 'sg-3', 'sg-4']
 const listIds = ['pl-1', 'pl-2']
+const portListIds = ['prl-1', 'prl-2']
 const addresses = ['198.18.0.1', '198.18.0.2', '198.18.0.3', '2001:db8::1', '2001:db8::2']
 
 /** The daemon's side without sockets, as it is put together from a store. */
@@ -110,6 +112,7 @@ function randomWrite(random: Random): Write {
           ...(peer.startsWith('pl')
             ? { sourcePrefixListId: peer }
             : { destGroupId: peer, direction: 'egress' as const }),
+          ...(random.chance(0.3) && { portRange: '', portRangeListId: random.pick(portListIds) }),
         }),
       )
       const innerAccessPolicy = random.chance(0.5) ? 'accept' : 'drop'
@@ -118,6 +121,12 @@ function randomWrite(random: Random): Write {
       return gone ? { key: `group/${id}`, value: null } : put('group', doc)
     }
     case 2: {
+      if (random.chance(0.5)) {
+        const id = random.pick(portListIds)
+        const ranges = random.sample(['80/80', '443/443', '8000/8100'], random.integer(0, 3))
+        // One that rules name is never deleted.
+        return put('portRangeList', makePortRangeList(id, ranges))
+      }
       const id = random.pick(listIds)
       return gone
         ? { key: `prefixList/${id}`, value: null }

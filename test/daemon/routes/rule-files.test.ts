@@ -129,7 +129,7 @@ describe('export', () => {
     assert.equal(headers['content-type'], 'text/csv; charset=utf-8')
     assert.equal(headers['content-disposition'], `attachment; filename="${url.split('/')[3]}.csv"`)
     const [, line] = body.split('\r\n')
-    assert.equal(line, `ingress,accept,1,icmp,'-1/-1,,203.0.113.0/24,,,,,,,,,,internet,"'=HYPERLINK(""x"")"`)
+    assert.equal(line, `ingress,accept,1,icmp,'-1/-1,,,203.0.113.0/24,,,,,,,,,,internet,"'=HYPERLINK(""x"")"`)
   })
 
   test('is of json or csv', async () => {

@@ -188,6 +188,7 @@ describe('accounts', () => {
     assert.deepEqual(answer.body.heldBy, {
       securityGroupIds: ['sg-b'],
       prefixListIds: [],
+      portRangeListIds: [],
       instanceIds: ['i-b'],
       networkInterfaceIds: ['eni-b'],
       tokenIds: [],

@@ -215,7 +215,7 @@ describe('what is wrong with a rule', () => {
     [
       'AuthorizeSecurityGroup',
       { ...https, PortRange: '', PortRangeListId: 'prl-1' },
-      '400 InvalidPortRangeListId.NotSupported',
+      '404 InvalidPortRangeListId.NotFound',
     ],
     ['RevokeSecurityGroup', { SecurityGroupRuleId: ['sgr-x'] }, '400 InvalidParam.SecurityGroupRuleId'],
     ['RevokeSecurityGroupEgress', { SecurityGroupRuleId: ['sgr-x'] }, '404 InvalidSecurityGroupRule.RuleNotExist'],

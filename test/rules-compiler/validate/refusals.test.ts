@@ -425,7 +425,7 @@ const duplicateIds: readonly Row[] = [
     group({
       rules: [
         { ...validRule, id: 'sgr-1' },
-        { ...validRule, id: 'sgr-1', portRange: '23/23' },
+        { ...validRule, id: 'sgr-1', priority: 2 },
       ],
     }),
     'securityGroups[0].rules[1].id: Cannot use a second time "sgr-1": expected an id that no other rule has',
