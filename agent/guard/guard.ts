@@ -5,21 +5,20 @@
  *
  * What is taken back because it would lock somebody out is refused to the source, and not tried again until it changes.
  */
-import type { Logger } from '../../common/log.ts'
 import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { Outcome, ReconcileLoop } from '../reconcile/loop.ts'
-import type { Reporter } from '../report.ts'
 import type { StateDir } from '../state-dir.ts'
 import { type Before, type BeforeParts, findBefore, judgedBy, putBack, recallBefore, tableOf } from './before.ts'
-import { LockoutError } from './error.ts'
 import { takesNothing } from './judge.ts'
-import { fingerprintOf, type KeptGuard, readKeptGuard, writeKeptGuard } from './kept-guard.ts'
+import { fingerprintOf } from './kept-guard.ts'
+import { GuardMemory, sameAgainMs } from './memory.ts'
 import type { GuardMetrics } from './metrics.ts'
 import { listSessions } from './sessions.ts'
+import { type Told, tellOrdered, tellRefused, tellSetAside, tellTrial } from './tell.ts'
 import { type DaemonWay, Trial } from './trial.ts'
-import { cutsOf, type Demand, isRisky, isTrialNeeded, textsOf, weigh } from './weigh.ts'
+import { type Demand, isRisky, isTrialNeeded, textsOf, weigh } from './weigh.ts'
 
 export interface GuardOptions {
   /** How long a trial lasts; 0 tries nothing and lets every policy through. */
@@ -28,10 +27,8 @@ export interface GuardOptions {
   readonly rescuePorts: readonly number[]
 }
 
-export interface GuardParts extends GuardOptions {
-  readonly log: Logger
+export interface GuardParts extends GuardOptions, Told {
   readonly metrics: GuardMetrics
-  readonly reporter: Pick<Reporter, 'heldBack'>
   readonly loop: Pick<ReconcileLoop, 'setPolicy' | 'forget' | 'settled' | 'resync'>
   readonly nft: Nft
   readonly jsonCtTimeout: boolean
@@ -45,8 +42,6 @@ export interface GuardParts extends GuardOptions {
   readonly probeWay: () => void
   /** Resolves when the policy in force is on disk. */
   readonly onDisk: () => Promise<void>
-  /** The source's: told of what was decided on the policy it gave. */
-  readonly onOutcome: (outcome: Outcome) => void
 }
 
 /** Taken back, though as far as can be told it would lock nobody out: tried again when the daemon answers. */
@@ -59,14 +54,11 @@ interface SetAside {
 
 /** A daemon that answers does so within milliseconds; a person takes longer. */
 const lookMs = { first: 20, most: 500 } as const
-/** A policy that would cut the same by the same rules is another one, but is not worth being locked out for at once. */
-const sameAgainMs = 600_000
-const nothingKept: KeptGuard = { trial: null, refused: null }
 
 export class Guard {
   readonly #parts: GuardParts
   readonly #beforeParts: BeforeParts
-  #kept: KeptGuard = nothingKept
+  readonly #memory: GuardMemory
   /** In the kernel, and no trial; null where that is not known. */
   #enforced: PolicyIr | null = null
   #next: PolicyIr | null = null
@@ -84,7 +76,8 @@ export class Guard {
 
   constructor(parts: GuardParts) {
     this.#parts = parts
-    const { loop, nft, jsonCtTimeout, kept, rescue } = parts
+    const { loop, nft, jsonCtTimeout, kept, rescue, log } = parts
+    this.#memory = new GuardMemory(kept?.folder ?? null, log)
     this.#beforeParts = { loop, nft, jsonCtTimeout, stateDir: kept?.stateDir ?? null, rescue }
   }
 
@@ -96,7 +89,7 @@ export class Guard {
     await this.#lookingNow
     if (this.#trial !== null) {
       this.#end('superseded')
-      await this.#keep(nothingKept)
+      await this.#memory.forget()
     }
     await putBack({ kind: 'nothing' }, this.#beforeParts)
     this.#enforced = null
@@ -104,10 +97,9 @@ export class Guard {
 
   /** Before the source starts: looks after a trial that an agent before this one was ended in. */
   async open(): Promise<void> {
-    const { kept, log, seconds } = this.#parts
-    if (kept === null) return
-    this.#kept = await readKeptGuard(kept.folder, log)
-    const { trial } = this.#kept
+    const { log, seconds } = this.#parts
+    await this.#memory.recall()
+    const { trial } = this.#memory
     if (trial === null) return
     if (!trial.isRisky) {
       log.warn('the agent was ended before the daemon had answered through the policy; that goes on')
@@ -116,8 +108,8 @@ export class Guard {
     log.warn({ cuts: trial.cuts }, 'the agent was ended during a trial; the policy on trial is taken back')
     await putBack(await recallBefore(trial.before, trial.table, this.#beforeParts), this.#beforeParts)
     const { fingerprint, cuts } = trial
-    const refused = { fingerprint, cuts, reason: 'the agent was ended during the trial', atMs: Date.now() }
-    await this.#keep(seconds === 0 ? nothingKept : { trial: null, refused })
+    if (seconds === 0) await this.#memory.forget()
+    else await this.#memory.keepRefused({ fingerprint, cuts, reason: 'the agent was ended during the trial' })
   }
 
   setPolicy(policy: PolicyIr): void {
@@ -162,7 +154,7 @@ export class Guard {
   }
 
   status() {
-    const { refused } = this.#kept
+    const { refused } = this.#memory
     return {
       trial: this.#trial && showTrial(this.#trial),
       refused: refused && { reason: refused.reason, since: new Date(refused.atMs).toISOString() },
@@ -199,7 +191,7 @@ export class Guard {
 
   #isHarmless(policy: PolicyIr): boolean {
     if (this.#parts.seconds === 0) return true
-    return this.#enforced !== null && this.#kept.refused === null && takesNothing(this.#enforced, policy)
+    return this.#enforced !== null && this.#memory.refused === null && takesNothing(this.#enforced, policy)
   }
 
   async #work(): Promise<void> {
@@ -231,9 +223,10 @@ export class Guard {
         before: judgedBy(before),
         sessions,
         isLed: way !== null,
-        isReached: way !== null && (way.connected || (this.#kept.trial !== null && before.kind !== 'policy')),
+        isReached: way !== null && (way.connected || (this.#memory.trial !== null && before.kind !== 'policy')),
       })
-      if (this.#isRefusedAgain(policy, demand)) this.#tellRefused(this.#kept.refused!.reason)
+      if (this.#trial === null && this.#memory.refuses(policy, demand))
+        tellRefused(this.#parts, this.#memory.refused!.reason)
       else if (isTrialNeeded(demand))
         await this.#try(trial?.replacedBy(policy, demand) ?? this.#newTrial({ policy, demand, before, sessions }))
       else this.#trust(policy, demand)
@@ -242,34 +235,24 @@ export class Guard {
       log.error({ error }, 'cannot look whether the policy locks somebody out; it is put in force')
       this.#letThrough(policy)
     }
-    metrics.refusing.set(this.#kept.refused === null ? 0 : 1)
+    metrics.refusing.set(this.#memory.refused === null ? 0 : 1)
   }
 
   async #before(): Promise<Before> {
     if (this.#enforced !== null) return { kind: 'policy', ir: this.#enforced }
-    const { trial } = this.#kept
+    const { trial } = this.#memory
     return trial === null ? findBefore(this.#beforeParts) : recallBefore(trial.before, trial.table, this.#beforeParts)
-  }
-
-  #isRefusedAgain(policy: PolicyIr, demand: Demand): boolean {
-    const { refused } = this.#kept
-    if (refused === null || this.#trial !== null) return false
-    if (fingerprintOf(policy) === refused.fingerprint) return true
-    const agoMs = Date.now() - refused.atMs
-    const isAlike = isRisky(demand) && textsOf(demand.cuts).join() === refused.cuts.join()
-    // A clock that was set back says nothing.
-    return isAlike && agoMs >= 0 && agoMs < sameAgainMs
   }
 
   #trust(policy: PolicyIr, demand: Demand): void {
     if (this.#trial !== null) this.#parts.log.info('the policy on trial is replaced by one that locks nobody out')
-    this.#tellOrdered(demand)
+    tellOrdered(this.#parts, demand)
     this.#letThrough(policy)
   }
 
   #letThrough(policy: PolicyIr): void {
     if (this.#trial !== null) this.#end('superseded')
-    if (this.#kept.refused !== null || this.#kept.trial !== null) void this.#keep(nothingKept)
+    if (this.#memory.refused !== null || this.#memory.trial !== null) void this.#memory.forget()
     this.#parts.loop.setPolicy(policy)
   }
 
@@ -286,38 +269,18 @@ export class Guard {
     const fingerprint = fingerprintOf(policy)
     const cuts = textsOf(demand.cuts)
     const kept = { fingerprint, cuts, before: before.kind, table: tableOf(before), isRisky: isRisky(demand) }
-    await this.#keep({ trial: kept, refused: null })
+    await this.#memory.keepTrial(kept)
     this.#trial = trial
     metrics.onTrial.set(1)
     if (isRisky(demand)) this.#tellTrial(trial)
-    else this.#tellOrdered(demand)
+    else tellOrdered(this.#parts, demand)
     loop.setPolicy(policy)
     this.#lookSoon('anew')
   }
 
-  /** Said before the kernel has it: what the policy cuts may be the way to say it. */
-  #tellTrial({ demand, msLeft }: Trial): void {
-    const { log, onOutcome } = this.#parts
+  #tellTrial(trial: Trial): void {
     this.#isTellingRefusal = false
-    const cuts = textsOf(demand.cuts)
-    const seconds = Math.ceil(msLeft / 1000)
-    log.warn({ cuts, seconds }, 'the policy may lock somebody out: it is put in force on trial')
-    const end = demand.needsPerson
-      ? '; "ringwall confirm" on the host keeps it, or "ringwall agent confirm" elsewhere'
-      : ''
-    const message = `On trial for ${seconds} s, because it may cut ${cuts.join('; ')}${end}`
-    const error = new LockoutError(message, 'lockout', {
-      cuts,
-      needsPerson: demand.needsPerson,
-      untilMs: performance.now() + msLeft,
-    })
-    onOutcome({ kind: 'refused', cause: 'policy', error, retryInMs: msLeft })
-  }
-
-  #tellOrdered({ cuts }: Demand): void {
-    const texts = textsOf(cutsOf('rescue', cuts))
-    if (texts.length > 0)
-      this.#parts.log.warn({ cuts: texts }, 'the policy of the daemon cuts sessions of administrators')
+    tellTrial(this.#parts, trial)
   }
 
   #lookSoon(when: 'anew' | 'later' = 'later'): void {
@@ -370,7 +333,7 @@ export class Guard {
     this.#end('confirmed')
     this.#setbacks = 0
     this.#enforced = trial.policy
-    await this.#keep(nothingKept)
+    await this.#memory.forget()
     if (isRisky(trial.demand)) log.info('the policy on trial is confirmed')
     onOutcome(trial.outcome!)
   }
@@ -385,11 +348,11 @@ export class Guard {
     this.#end('rolled-back')
     if (isRisky(trial.demand)) {
       const fingerprint = fingerprintOf(trial.policy)
-      await this.#keep({ trial: null, refused: { fingerprint, cuts, reason, atMs: Date.now() } })
+      await this.#memory.keepRefused({ fingerprint, cuts, reason })
       metrics.refusing.set(1)
-      this.#tellRefused(reason)
+      tellRefused(this.#parts, reason)
     } else {
-      await this.#keep(nothingKept)
+      await this.#memory.forget()
       this.#setAsideFor(trial.policy, reason)
     }
   }
@@ -398,18 +361,8 @@ export class Guard {
     const nowMs = performance.now()
     this.#setAside = { policy, atMs: nowMs, notBeforeMs: nowMs + (this.#setbacks === 0 ? 0 : sameAgainMs) }
     this.#setbacks += 1
-    this.#tellHeldBack(`Taken back, and tried again when the daemon answers: ${reason}`)
+    tellSetAside(this.#parts, reason)
     this.#lookSoon('anew')
-  }
-
-  #tellRefused(reason: string): void {
-    this.#parts.log.warn({ reason }, 'the policy is refused: it was taken back before')
-    this.#tellHeldBack(`Taken back, and not tried again until the policy changes: ${reason}`)
-  }
-
-  #tellHeldBack(message: string): void {
-    this.#parts.reporter.heldBack(message)
-    this.#parts.onOutcome({ kind: 'refused', cause: 'policy', error: new LockoutError(message), retryInMs: 0 })
   }
 
   #end(outcome: 'confirmed' | 'rolled-back' | 'superseded'): void {
@@ -417,16 +370,6 @@ export class Guard {
     this.#trial = null
     this.#parts.metrics.trials.inc({ outcome })
     this.#parts.metrics.onTrial.set(0)
-  }
-
-  async #keep(kept: KeptGuard): Promise<void> {
-    this.#kept = kept
-    if (this.#parts.kept === null) return
-    try {
-      await writeKeptGuard(this.#parts.kept.folder, kept)
-    } catch (error) {
-      this.#parts.log.error({ error }, 'cannot keep on disk what the guard does; a restart may forget a trial')
-    }
   }
 }
 
