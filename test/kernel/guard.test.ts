@@ -3,56 +3,33 @@
  * what may happen in the middle of the trial.
  */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { test } from 'node:test'
 import { isHealed, startAgent } from '../support/agent.ts'
-import { createHostNetwork, type HostNetwork, hostHealth, metricsAddress } from '../support/host-network.ts'
 import {
   accepts,
-  closeShells,
+  DrillHost,
   guardFlags,
   isConfirmed,
   isRefused,
   isTakenBack,
   isTrial,
+  metricsFlags,
   notConfirmed,
+  onTrial,
   openShell,
   patientSeconds,
   drillPorts as ports,
+  takenBack,
   trialSeconds,
   works,
 } from '../support/lockout.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
-import { arrives, eventually, listenForSessions } from '../support/sessions.ts'
+import { arrives, eventually } from '../support/sessions.ts'
 
-let network: HostNetwork
-let folder: string
-
-before(async () => {
-  if (needsKernel !== false) return
-  network = await createHostNetwork()
-  for (const port of ports) await listenForSessions(network.peers.host, port)
-})
-after(() => network?.[Symbol.asyncDispose]())
-
-beforeEach(async () => {
-  if (needsKernel !== false) return
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
-  folder = await mkdtemp(join(tmpdir(), 'ringwall-guarded-'))
-})
-afterEach(async () => {
-  await closeShells()
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
-})
-
-const metricsFlags = ['--metrics-address', metricsAddress] as const
-
-const ringwall = (...args: readonly string[]) =>
-  network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+const drill = DrillHost.prepare()
 
 interface LedOptions {
   readonly policyPath?: string
@@ -62,30 +39,30 @@ interface LedOptions {
 
 const startLed = (policy: unknown, { seconds = trialSeconds, ...options }: LedOptions = {}) =>
   startAgent({
-    namespace: network.namespaces.host,
+    namespace: drill.network.namespaces.host,
     policy,
-    flags: [...guardFlags(seconds), ...metricsFlags, '--state-dir', folder],
+    flags: [...guardFlags(seconds), ...metricsFlags, '--state-dir', drill.folder],
     ...options,
   })
-
-const readHealth = () => hostHealth(network)
 
 test('a policy that cuts a live session is taken back by itself, and not tried again until it changes', {
   skip: needsKernel,
 }, async () => {
   await using agent = await startLed(acceptingPorts(7000))
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
+  await onTrial(agent, drill.network, [7001])
   assert.equal(await arrives(shell.client, shell.server), false)
-  assert.match((await readHealth()).problems.join(), /on trial, \d s left: it may cut the session from 198\.18\.0\.9/)
+  assert.match(
+    (await drill.readHealth()).problems.join(),
+    /on trial, \d+ s left: it may cut the session from 198\.18\.0\.9/,
+  )
 
-  const { reason } = await agent.line(isTakenBack, { timeoutMs: 10_000 })
+  const { reason } = await takenBack(agent)
   assert.equal(reason, notConfirmed)
   assert.ok(await works(shell), 'the session lives on')
-  await accepts(network, [7000])
-  const health = await readHealth()
+  await accepts(drill.network, [7000])
+  const health = await drill.readHealth()
   assert.equal(health.status, 503)
   assert.match(health.problems.join(), /Taken back, and not tried again until the policy changes: nobody confirmed it/)
 
@@ -93,137 +70,130 @@ test('a policy that cuts a live session is taken back by itself, and not tried a
   const from = agent.log.length
   await agent.writePolicy({ ...acceptingPorts(7001), settings: { sessionTimeout: 300 } })
   await agent.line(isRefused, { from })
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
 
   await agent.replacePolicy(acceptingPorts(7000, 7001))
-  await accepts(network, [...ports])
-  assert.equal((await readHealth()).status, 200)
+  await accepts(drill.network, [...ports])
+  assert.equal((await drill.readHealth()).status, 200)
 })
 
 test('whoever confirms on the host keeps a policy that cuts a live session', { skip: needsKernel }, async () => {
   await using agent = await startLed(acceptingPorts(7000), { seconds: patientSeconds })
-  await openShell(network)
-  assert.equal((await ringwall('confirm')).exitCode, 1)
+  await openShell(drill.network)
+  assert.equal((await drill.ringwall('confirm')).exitCode, 1)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
-  const { exitCode, stdout } = await ringwall('confirm')
+  await onTrial(agent, drill.network, [7001])
+  const { exitCode, stdout } = await drill.ringwall('confirm')
   assert.deepEqual([exitCode, stdout], [0, 'Confirmed.\n'])
   await agent.line(isConfirmed)
-  await accepts(network, [7001])
-  assert.equal((await readHealth()).status, 200)
+  await accepts(drill.network, [7001])
+  assert.equal((await drill.readHealth()).status, 200)
 })
 
 test('a policy that lets the session through ends the trial of one that does not', { skip: needsKernel }, async () => {
   await using agent = await startLed(acceptingPorts(7000), { seconds: patientSeconds })
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
+  await onTrial(agent, drill.network, [7001])
   await agent.writePolicy(acceptingPorts(7000, 7001))
   await agent.line(line => line.msg.startsWith('the policy on trial is replaced'))
   assert.ok(await works(shell))
-  assert.equal((await ringwall('confirm')).exitCode, 1, 'nothing waits')
-  await accepts(network, [...ports])
+  assert.equal((await drill.ringwall('confirm')).exitCode, 1, 'nothing waits')
+  await accepts(drill.network, [...ports])
   assert.equal(agent.log.some(isTakenBack), false)
-  assert.equal((await readHealth()).status, 200)
+  assert.equal((await drill.readHealth()).status, 200)
 })
 
 test('the first policy of a host that cuts a live session leaves the host as it was', {
   skip: needsKernel,
 }, async () => {
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await using agent = await startLed(acceptingPorts(7001), { awaitInForce: false })
-  await agent.line(isTakenBack, { timeoutMs: 10_000 })
-  await accepts(network, [...ports])
+  await takenBack(agent)
+  await accepts(drill.network, [...ports])
   assert.ok(await works(shell))
 })
 
 test('an agent that is killed during the trial takes the policy back when it starts again', {
   skip: needsKernel,
 }, async () => {
-  const policyPath = join(folder, 'policy.json')
-  const shell = await openShell(network)
+  const policyPath = join(drill.folder, 'policy.json')
+  const shell = await openShell(drill.network)
   {
     await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
-    await using agent = await startLed(null, { policyPath })
+    await using agent = await startLed(null, { policyPath, seconds: patientSeconds })
     await agent.writePolicy(acceptingPorts(7001))
-    await agent.line(isTrial)
-    await accepts(network, [7001])
+    await onTrial(agent, drill.network, [7001])
     await agent.kill()
   }
-  await accepts(network, [7001])
+  await accepts(drill.network, [7001])
   await using next = await startLed(null, { policyPath, awaitInForce: false })
   await next.line(line => line.msg.startsWith('the agent was ended during a trial'))
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
   assert.ok(await works(shell))
   await next.line(isRefused)
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
 })
 
 test('so is a table that somebody else had loaded before', { skip: needsKernel }, async () => {
-  const policyPath = join(folder, 'policy.json')
+  const policyPath = join(drill.folder, 'policy.json')
   await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
-  assert.equal((await ringwall('apply', policyPath)).exitCode, 0)
-  const shell = await openShell(network)
+  assert.equal((await drill.ringwall('apply', policyPath)).exitCode, 0)
+  const shell = await openShell(drill.network)
   await writeFile(policyPath, JSON.stringify(acceptingPorts(7001)))
   {
-    await using agent = await startLed(null, { policyPath })
-    await agent.line(isTrial)
-    await accepts(network, [7001])
+    await using agent = await startLed(null, { policyPath, seconds: patientSeconds })
+    await onTrial(agent, drill.network, [7001])
     await agent.kill()
   }
   await using next = await startLed(null, { policyPath, awaitInForce: false })
   await next.line(isRefused)
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
   assert.ok(await works(shell))
 })
 
 test('an agent that is stopped during the trial takes the policy back before', { skip: needsKernel }, async () => {
-  const agent = await startLed(acceptingPorts(7000))
-  const shell = await openShell(network)
+  const agent = await startLed(acceptingPorts(7000), { seconds: patientSeconds })
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
+  await onTrial(agent, drill.network, [7001])
   assert.equal(await agent.stop(), 0)
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
   assert.ok(await works(shell))
 })
 
 test('the first policy of a host that cuts nobody is in force at once', { skip: needsKernel }, async () => {
   await using agent = await startLed(acceptingPorts(7001))
-  await accepts(network, [7001])
+  await accepts(drill.network, [7001])
   assert.equal(agent.log.some(isTrial), false)
-  assert.equal((await readHealth()).status, 200)
+  assert.equal((await drill.readHealth()).status, 200)
 })
 
 test('of two policies that come in a trial neither stays: what stood before both is put back', {
   skip: needsKernel,
 }, async () => {
   await using agent = await startLed(acceptingPorts(7000))
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
+  await onTrial(agent, drill.network, [7001])
   const from = agent.log.length
   await agent.writePolicy(acceptingPorts())
-  await agent.line(isTrial, { from })
-  await accepts(network, [])
-  await agent.line(isTakenBack, { timeoutMs: 10_000 })
+  await onTrial(agent, drill.network, [], from)
+  await takenBack(agent)
   assert.ok(await works(shell))
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
   assert.equal(agent.log.filter(isTakenBack).length, 1)
 })
 
 test('a session whose packets pass through the policy needs nobody: it came in through a port that is translated', {
   skip: needsKernel,
 }, async () => {
-  const { host } = network.namespaces
+  const { host } = drill.network.namespaces
   await host.run('nft', ['add table ip nat; add chain ip nat in { type nat hook prerouting priority -100; }'])
   await host.run('nft', ['add rule ip nat in tcp dport 7002 redirect to :7000'])
   await using _removed = { [Symbol.asyncDispose]: async () => void (await host.run('nft', ['delete table ip nat'])) }
   await using agent = await startLed(acceptingPorts(7000, 7002), { seconds: patientSeconds })
-  const shell = await openShell(network, 7002, 7000)
+  const shell = await openShell(drill.network, 7002, 7000)
   await agent.writePolicy(acceptingPorts(7002))
   await agent.line(isTrial)
   // What the host sends, and the far end acknowledges, is what confirms.
@@ -239,19 +209,18 @@ test('a table that somebody removes during the trial lets packets pass, and they
   skip: needsKernel,
 }, async () => {
   await using agent = await startLed(acceptingPorts(7000))
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
+  await onTrial(agent, drill.network, [7001])
   for (let times = 0; times < 3; times += 1) {
     const from = agent.log.length
-    await network.namespaces.host.run('nft', ['flush', 'ruleset'])
+    await drill.network.namespaces.host.run('nft', ['flush', 'ruleset'])
     await arrives(shell.client, shell.server, 50)
     await agent.line(line => isHealed(line) || isTakenBack(line), { from })
   }
-  await agent.line(isTakenBack, { timeoutMs: 10_000 })
+  await takenBack(agent)
   assert.equal(agent.log.some(isConfirmed), false)
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
   assert.ok(await works(shell))
 })
 
@@ -259,43 +228,41 @@ test('panic during a trial opens the host for good; undone, the policy is on tri
   skip: needsKernel,
 }, async () => {
   const panic = async (...flags: readonly string[]) => {
-    const { exitCode, stderr } = await ringwall('panic', '--state-dir', folder, ...flags)
+    const { exitCode, stderr } = await drill.ringwall('panic', '--state-dir', drill.folder, ...flags)
     assert.equal(exitCode, 0, stderr)
   }
   await using agent = await startLed(acceptingPorts(7000), { seconds: patientSeconds })
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
-  await agent.line(isTrial)
-  await accepts(network, [7001])
+  await onTrial(agent, drill.network, [7001])
   await panic()
-  await accepts(network, [...ports])
-  assert.equal((await ringwall('confirm')).exitCode, 1, 'nothing waits')
+  await accepts(drill.network, [...ports])
+  assert.equal((await drill.ringwall('confirm')).exitCode, 1, 'nothing waits')
   assert.equal(agent.log.some(isTakenBack), false)
-  await accepts(network, [...ports])
+  await accepts(drill.network, [...ports])
   assert.ok(await works(shell))
   const from = agent.log.length
   await panic('--undo')
-  await agent.line(isTrial, { from })
-  await accepts(network, [7001])
-  assert.equal((await ringwall('confirm')).exitCode, 0)
+  await onTrial(agent, drill.network, [7001], from)
+  assert.equal((await drill.ringwall('confirm')).exitCode, 0)
   await agent.line(isConfirmed, { from })
-  await accepts(network, [7001])
+  await accepts(drill.network, [7001])
 })
 
 test('a clock that is stepped back makes a trial neither shorter nor longer', { skip: needsKernel }, async () => {
   const step = `const real = Date.now; process.on("SIGPWR", () => { Date.now = () => real() - 86_400_000 })`
   const prefix = ['env', `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(step)}`]
   await using agent = await startAgent({
-    namespace: network.namespaces.host,
+    namespace: drill.network.namespaces.host,
     policy: acceptingPorts(7000),
-    flags: [...guardFlags(), '--state-dir', folder],
+    flags: [...guardFlags(), '--state-dir', drill.folder],
     prefix,
   })
-  const shell = await openShell(network)
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
   const { atMs } = await agent.line(isTrial)
   process.kill(agent.pid, 'SIGPWR')
-  const back = await agent.line(isTakenBack, { timeoutMs: 10_000 })
+  const back = await takenBack(agent)
   assert.ok(back.atMs - atMs >= trialSeconds * 1000)
   assert.ok(await works(shell))
 })
@@ -303,41 +270,40 @@ test('a clock that is stepped back makes a trial neither shorter nor longer', { 
 test('on a full disk a trial goes on all the same', { skip: needsKernel }, async () => {
   const mount = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
   await using agent = await startAgent({
-    namespace: network.namespaces.host,
+    namespace: drill.network.namespaces.host,
     policy: acceptingPorts(7000),
-    flags: [...guardFlags(), '--state-dir', folder],
-    prefix: ['unshare', '-m', 'sh', '-c', mount, 'sh', folder],
+    flags: [...guardFlags(), '--state-dir', drill.folder],
+    prefix: ['unshare', '-m', 'sh', '-c', mount, 'sh', drill.folder],
   })
-  const disk = `/proc/${agent.pid}/root${folder}`
+  const disk = `/proc/${agent.pid}/root${drill.folder}`
   await eventually(() => readFile(join(disk, 'policy.last-good')))
-  await network.namespaces.host.run('dd', ['if=/dev/zero', `of=${disk}/full`, 'bs=4k'], { allowFailure: true })
-  const shell = await openShell(network)
+  await drill.network.namespaces.host.run('dd', ['if=/dev/zero', `of=${disk}/full`, 'bs=4k'], { allowFailure: true })
+  const shell = await openShell(drill.network)
   await agent.writePolicy(acceptingPorts(7001))
   await agent.line(isTrial)
   await agent.line(line => line.msg.startsWith('cannot keep on disk what the guard does'))
-  await accepts(network, [7001])
-  await agent.line(isTakenBack, { timeoutMs: 10_000 })
-  await accepts(network, [7000])
+  await accepts(drill.network, [7001])
+  await takenBack(agent)
+  await accepts(drill.network, [7000])
   assert.ok(await works(shell))
 })
 
 test('a boot during the trial loads what was confirmed last', { skip: needsKernel }, async () => {
-  const { host } = network.namespaces
-  const policyPath = join(folder, 'policy.json')
+  const { host } = drill.network.namespaces
+  const policyPath = join(drill.folder, 'policy.json')
   await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
-  await openShell(network)
+  await openShell(drill.network)
   {
-    await using agent = await startLed(null, { policyPath })
-    await eventually(() => readFile(join(folder, 'ruleset.nft')))
+    await using agent = await startLed(null, { policyPath, seconds: patientSeconds })
+    await eventually(() => readFile(join(drill.folder, 'ruleset.nft')))
     await agent.writePolicy(acceptingPorts(7001))
-    await agent.line(isTrial)
-    await accepts(network, [7001])
+    await onTrial(agent, drill.network, [7001])
     await agent.kill()
   }
   await host.run('nft', ['flush', 'ruleset'])
-  await host.run('nft', ['-f', join(folder, 'ruleset.nft')])
-  await accepts(network, [7000])
+  await host.run('nft', ['-f', join(drill.folder, 'ruleset.nft')])
+  await accepts(drill.network, [7000])
   await using next = await startLed(null, { policyPath, awaitInForce: false })
   await next.line(isRefused)
-  await accepts(network, [7000])
+  await accepts(drill.network, [7000])
 })

@@ -1,18 +1,78 @@
 /** What drills of the lockout guard share: an administrator's session to a host, and the lines of the agent's log. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, beforeEach } from 'node:test'
 import type { Conversation } from '../../lab/conversation.ts'
-import type { LogLine } from './agent.ts'
-import { addresses, type HostNetwork, portsAccepted } from './host-network.ts'
-import { arrives, converse, eventually } from './sessions.ts'
+import type { LogLine, TestAgent } from './agent.ts'
+import {
+  addresses,
+  createHostNetwork,
+  type HostNetwork,
+  hostHealth,
+  metricsAddress,
+  portsAccepted,
+} from './host-network.ts'
+import { needsKernel } from './requirements.ts'
+import { ringwallCommand } from './ringwall.ts'
+import { arrives, converse, eventually, listenForSessions } from './sessions.ts'
+import { slowness } from './slowness.ts'
 
-/** Short enough to wait for. */
-export const trialSeconds = 3
+/** Short enough to wait for, and long enough for what a drill does during the trial. */
+export const trialSeconds = 3 * slowness
 /** Long enough for a busy machine to confirm within. */
 export const patientSeconds = 120
 /** The first stands for SSH. */
 export const drillPorts = [7000, 7001] as const
+export const metricsFlags = ['--metrics-address', metricsAddress] as const
 export const guardFlags = (seconds: number = trialSeconds) =>
   ['--guard-seconds', String(seconds), '--rescue-port', String(drillPorts[0])] as const
+
+/** The host of the drills of a file, as one that has never had a ruleset before each of them. */
+export class DrillHost {
+  #network: HostNetwork | null = null
+  #folder: string | null = null
+
+  /** Between `before` and `after`. */
+  get network(): HostNetwork {
+    return this.#network!
+  }
+
+  /** The agent's, in a drill: empty when it begins. */
+  get folder(): string {
+    return this.#folder!
+  }
+
+  ringwall(...args: readonly string[]) {
+    return this.network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+  }
+
+  readHealth() {
+    return hostHealth(this.network)
+  }
+
+  /** Called where tests are declared. */
+  static prepare(): DrillHost {
+    const host = new DrillHost()
+    before(async () => {
+      if (needsKernel !== false) return
+      host.#network = await createHostNetwork()
+      for (const port of drillPorts) await listenForSessions(host.network.peers.host, port)
+    })
+    after(() => host.#network?.[Symbol.asyncDispose]())
+    beforeEach(async () => {
+      if (needsKernel !== false) return
+      await host.network.namespaces.host.run(ringwallCommand, ['flush'])
+      host.#folder = await mkdtemp(join(tmpdir(), 'ringwall-guarded-'))
+    })
+    afterEach(async () => {
+      await closeShells()
+      if (host.#folder !== null) await rm(host.#folder, { recursive: true, force: true })
+    })
+    return host
+  }
+}
 
 export type Shell = Awaited<ReturnType<typeof openShell>>
 
@@ -45,6 +105,15 @@ export async function works({ client, server }: Shell): Promise<boolean> {
 export async function accepts(network: HostNetwork, expected: readonly number[]): Promise<void> {
   await eventually(async () => assert.deepEqual(await portsAccepted(network, drillPorts), expected))
 }
+
+/** Resolves when a policy is on trial, and is what judges packets. */
+export async function onTrial(agent: TestAgent, network: HostNetwork, expected: readonly number[], from = 0) {
+  await agent.line(isTrial, { from })
+  await accepts(network, expected)
+}
+
+/** Resolves when the trial has ended by itself. */
+export const takenBack = (agent: TestAgent) => agent.line(isTakenBack, { timeoutMs: trialSeconds * 1000 + 20_000 })
 
 export const isTrial = (line: LogLine) => line.msg.endsWith('it is put in force on trial')
 export const isTakenBack = (line: LogLine) => line.msg.startsWith('the policy on trial is taken back')
