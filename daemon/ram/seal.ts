@@ -2,7 +2,7 @@
  * Secrets that must be read again, sealed: AES-256-GCM under a key that stands in a file of its own. The store or a
  * backup alone is useless, and so is the key.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { writeAtomically } from '../../common/files.ts'
 
@@ -19,10 +19,11 @@ const cipher = 'aes-256-gcm'
 
 /** @param key  32 bytes */
 export function createSealer(key: Uint8Array): Sealer {
+  const secretKey = createSecretKey(key)
   return {
     seal(text, purpose) {
       const nonce = randomBytes(nonceBytes)
-      const sealing = createCipheriv(cipher, key, nonce).setAAD(Buffer.from(purpose))
+      const sealing = createCipheriv(cipher, secretKey, nonce).setAAD(Buffer.from(purpose))
       const parts = [nonce, sealing.update(text, 'utf8'), sealing.final()]
       return `${version}${Buffer.concat([...parts, sealing.getAuthTag()]).toString('base64url')}`
     },
@@ -34,7 +35,7 @@ export function createSealer(key: Uint8Array): Sealer {
       if (bytes.toString('base64url') !== written) return null
       if (bytes.length < nonceBytes + tagBytes) return null
       try {
-        const opening = createDecipheriv(cipher, key, bytes.subarray(0, nonceBytes))
+        const opening = createDecipheriv(cipher, secretKey, bytes.subarray(0, nonceBytes))
           .setAAD(Buffer.from(purpose))
           .setAuthTag(bytes.subarray(-tagBytes))
         const text = opening.update(bytes.subarray(nonceBytes, -tagBytes))

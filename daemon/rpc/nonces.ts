@@ -14,6 +14,7 @@ export class Nonces {
   /** By key; each nonce with when it may be forgotten, in the order they came. */
   readonly #seen = new Map<string, Map<string, number>>()
   readonly #startedAtMs: number
+  #forgetAgainAtMs = 0
 
   /** @param startedAtMs  of this process; signatures tell whole seconds */
   constructor(startedAtMs: number) {
@@ -48,8 +49,10 @@ export class Nonces {
     seen.set(nonce, Math.max(nowMs, signedAtMs) + clockWindowMs)
   }
 
-  /** Keys that have said nothing for a while cost nothing. */
+  /** Keys that have said nothing for a while cost nothing. Looks at all of them once a minute, however often it is called. */
   forget(nowMs: number): void {
+    if (nowMs < this.#forgetAgainAtMs) return
+    this.#forgetAgainAtMs = nowMs + 60_000
     for (const [key, seen] of this.#seen) {
       forgetOld(seen, nowMs)
       if (seen.size === 0) this.#seen.delete(key)

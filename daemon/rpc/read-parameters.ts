@@ -136,7 +136,7 @@ class Reader {
     if (text.length < minLength || text.length > maxLength) {
       return this.#refuse(field, schema, text, `${minLength} to ${maxLength} characters`)
     }
-    if (pattern === undefined || new RegExp(pattern, 'u').test(text)) return text
+    if (pattern === undefined || compiled(pattern).test(text)) return text
     return this.#refuse(field, schema, text, `a text of the form ${pattern}`)
   }
 
@@ -150,6 +150,17 @@ class Reader {
     this.faults.push({ code: schema['x-code'] ?? 'InvalidParameter', field, message, value: shown })
     return undefined
   }
+}
+
+const expressions = new Map<string, RegExp>()
+
+/** Of a schema: there are as many as schemas have. */
+function compiled(pattern: string): RegExp {
+  const known = expressions.get(pattern)
+  if (known !== undefined) return known
+  const expression = new RegExp(pattern, 'u')
+  expressions.set(pattern, expression)
+  return expression
 }
 
 function parsedList(text: string): readonly string[] | null {

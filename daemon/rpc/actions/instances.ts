@@ -164,6 +164,12 @@ const describeParameters = Type.Object({
 })
 type AskedInstances = RpcCall<typeof describeParameters>['parameters']
 
+/** Of many, those that can be meant; the filters still decide. */
+function candidates(world: World, { InstanceIds }: AskedInstances): Iterable<InstanceDoc> {
+  if (InstanceIds === undefined) return world.all('instance')
+  return [...new Set(InstanceIds)].flatMap(each => world.get('instance', each) ?? [])
+}
+
 function isAsked(world: World, instance: InstanceDoc, asked: AskedInstances, call: Shown): boolean {
   const { InstanceIds, SecurityGroupId, InstanceName, PrivateIpAddresses = [], KeyPairName } = asked
   const enis = enisOf(world, instance.id)
@@ -329,7 +335,7 @@ export const instanceActions: readonly RpcAction[] = [
     }),
     read(world, call) {
       const { accountId, parameters } = call
-      const found = [...world.all('instance')]
+      const found = [...candidates(world, parameters)]
         .filter(instance => instance.accountId === accountId && isAsked(world, instance, parameters, call))
         .sort((a, b) => (a.id < b.id ? -1 : 1))
       const { items, fields } = pageOf(found, instance => instance.id, parameters, pages)

@@ -64,6 +64,8 @@ const describeParameters = Type.Object({
   ...pagingParameters(pages),
 })
 
+type AskedGroups = RpcCall<typeof describeParameters>['parameters']
+
 const byGroup = Type.Object({ SecurityGroupId: groupId })
 
 export const securityGroupActions = [
@@ -151,7 +153,7 @@ export const securityGroupActions = [
     parameters: describeParameters,
     access: (world, call) => ({ action: 'ecs:DescribeSecurityGroups', resources: askedGroups(world, call) }),
     read(world, { principal, accountId, parameters, regionId }) {
-      const found = [...world.all('group')]
+      const found = [...candidates(world, parameters)]
         .filter(group => group.accountId === accountId && isAsked(group, parameters))
         .filter(group => visible(world, principal, 'group', group.id) === group)
         .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -172,7 +174,14 @@ function askedGroups(world: World, call: RpcCall<typeof describeParameters>) {
   return ids.length === 0 ? [anyGroup(call)] : ids.map(id => groupResource(world, call, id))
 }
 
-function isAsked(group: GroupDoc, asked: RpcCall<typeof describeParameters>['parameters']): boolean {
+/** Of many, those that can be meant; the filters still decide. */
+function candidates(world: World, { SecurityGroupId, SecurityGroupIds }: AskedGroups): Iterable<GroupDoc> {
+  const ids = SecurityGroupId ? [SecurityGroupId] : SecurityGroupIds
+  if (ids === undefined) return world.all('group')
+  return [...new Set(ids)].flatMap(id => world.get('group', id) ?? [])
+}
+
+function isAsked(group: GroupDoc, asked: AskedGroups): boolean {
   const { SecurityGroupId, SecurityGroupIds, SecurityGroupName, VpcId, SecurityGroupType, NetworkType, Tag } = asked
   return (
     (!SecurityGroupId || group.id === SecurityGroupId) &&

@@ -36,9 +36,18 @@ export function makeAccessKey(
   return { key: { id, accountId, userName, sealedSecret, status: 'Active', createdAtMs: nowMs }, secret }
 }
 
+/** Every request of a key needs its secret; documents are replaced whole, so what was opened of one stays true for it. */
+const openedBy = new WeakMap<Sealer, WeakMap<AccessKeyDoc, string | null>>()
+
 /** Null where the key in the file is not the one it was sealed by. */
-export function secretOf({ id, sealedSecret }: AccessKeyDoc, sealer: Sealer): string | null {
-  return sealer.open(sealedSecret, sealPurpose(id))
+export function secretOf(key: AccessKeyDoc, sealer: Sealer): string | null {
+  const opened = openedBy.get(sealer) ?? new WeakMap<AccessKeyDoc, string | null>()
+  openedBy.set(sealer, opened)
+  const known = opened.get(key)
+  if (known !== undefined) return known
+  const secret = sealer.open(key.sealedSecret, sealPurpose(key.id))
+  opened.set(key, secret)
+  return secret
 }
 
 const sealPurpose = (accessKeyId: string) => `access key ${accessKeyId}`
