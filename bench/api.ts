@@ -14,7 +14,7 @@ import { median, percentile } from './statistics.ts'
 import { type Depth, figure, ratio, type Section } from './table.ts'
 
 const node = join(import.meta.dirname, '..', 'scripts', 'node')
-const connections = 16
+export const connections = 16
 
 export async function measureApi(depth: Depth): Promise<readonly Section[]> {
   return [await measureRequests(depth), await measureStart(depth)]
@@ -102,7 +102,7 @@ interface Question {
   readonly body?: unknown
 }
 
-const groupCount = 1000
+export const groupCount = 1000
 
 const requests: readonly (readonly [string, QuestionOf])[] = [
   ['read a group', number => ({ method: 'GET', path: `/v1/security-groups/sg-${number % groupCount}` })],
@@ -130,11 +130,12 @@ const instanceCount = 100
 /** @param number  of the request among all, `client` of whoever makes it, `round` of it among that client's */
 type QuestionOf = (number: number, client: number, round: number) => Question
 
-function permission(port: number) {
+export function permission(port: number) {
   return { direction: 'ingress', ipProtocol: 'tcp', portRange: `${port}/${port}`, sourceCidrIp: '198.18.0.0/15' }
 }
 
-async function fill(daemon: Target): Promise<void> {
+/** With groups `sg-0` and on, and instances in the first. */
+export async function fill(daemon: Target): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const make = async (path: string, body: unknown) => {
     const { status, text } = await ask(daemon, agent, { method: 'POST', path, body })
@@ -202,7 +203,7 @@ function ask({ port, token }: Target, agent: Agent, { method, path, body }: Ques
   })
 }
 
-async function startDaemon(folder: string): Promise<DaemonProcess> {
+export async function startDaemon(folder: string): Promise<DaemonProcess> {
   const daemon = new DaemonProcess(folder)
   await daemon.start()
   return daemon

@@ -15,6 +15,7 @@ import { describeMachine } from './machine.ts'
 import { measurePackage } from './package.ts'
 import { measurePackets } from './packets.ts'
 import { measurePush } from './push.ts'
+import { measureRpc } from './rpc.ts'
 import { measureScrubAgent } from './scrub-agent.ts'
 import { measureScrubPackets } from './scrub-packets.ts'
 import { measureStore } from './store.ts'
@@ -30,12 +31,13 @@ const benchmarks: Readonly<Record<string, (depth: Depth) => Promise<readonly Sec
   'scrub-agent': measureScrubAgent,
   store: measureStore,
   api: measureApi,
+  rpc: measureRpc,
   push: measurePush,
   scrub: measureScrubPackets,
   floods: measureFloods,
 }
 /** Those that need no namespaces. */
-const rootless: ReadonlySet<string> = new Set(['compile', 'store', 'api'])
+const rootless: ReadonlySet<string> = new Set(['compile', 'store', 'api', 'rpc'])
 
 const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true })
 const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
