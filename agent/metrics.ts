@@ -3,6 +3,7 @@
  * Totals that the kernel counts never fall here, though the kernel's own start again when an object is made anew.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { counterBy } from '../common/counter-by.ts'
 import { addProcessMetrics } from '../common/process-metrics.ts'
 import { advance, type Total } from './counters/delta.ts'
 import type { KernelReading } from './counters/read.ts'
@@ -38,13 +39,13 @@ export function createMetrics({ maxRules = defaultMaxRules }: MetricsOptions = {
     help: '1 while the kernel holds the policy last accepted; 0 means that an older one is enforced, or none yet.',
     registers,
   })
-  const transactions = new Counter({
+  const transactions = counterBy({
     name: 'ringwall_agent_transactions_total',
     help: 'Changes of the ruleset by outcome. A rise of any but "applied" means that nft refused one and the ruleset before it stays.',
-    labelNames: ['outcome'],
+    label: 'outcome',
+    values: ['applied', ...nftErrorKinds],
     registers,
   })
-  for (const outcome of ['applied', ...nftErrorKinds]) transactions.inc({ outcome }, 0)
   const transactionDuration = new Histogram({
     name: 'ringwall_agent_transaction_duration_seconds',
     help: 'Time of one run that changed the ruleset, reading it included where that was needed. A rise means larger changes, or interval sets of other tables that nft reads each time.',
@@ -57,32 +58,32 @@ export function createMetrics({ maxRules = defaultMaxRules }: MetricsOptions = {
     buckets: secondsBuckets,
     registers,
   })
-  const elementsChanged = new Counter({
+  const elementsChanged = counterBy({
     name: 'ringwall_agent_elements_changed_total',
     help: 'Elements added to and deleted from sets and maps. A steep rise means that whole sets are made anew.',
-    labelNames: ['operation'],
+    label: 'operation',
+    values: ['add', 'delete'],
     registers,
   })
-  for (const operation of ['add', 'delete']) elementsChanged.inc({ operation }, 0)
   const driftHealed = new Counter({
     name: 'ringwall_agent_drift_healed_total',
     help: 'Times the ruleset had been changed by somebody else and was put right. A rise means that something on the host interferes.',
     registers,
   })
-  const resyncs = new Counter({
+  const resyncs = counterBy({
     name: 'ringwall_agent_resyncs_total',
     help: 'Times the whole table was read and compared, by cause. A rise of "drift" means that others change rules often.',
-    labelNames: ['cause'],
+    label: 'cause',
+    values: resyncCauses,
     registers,
   })
-  for (const cause of resyncCauses) resyncs.inc({ cause }, 0)
-  const policyLoads = new Counter({
+  const policyLoads = counterBy({
     name: 'ringwall_agent_policy_loads_total',
     help: 'Policies read, from the file or the daemon, by outcome. A rise of "refused" or "unreadable" means that the last good policy stays in force.',
-    labelNames: ['outcome'],
+    label: 'outcome',
+    values: policyLoadOutcomes,
     registers,
   })
-  for (const outcome of policyLoadOutcomes) policyLoads.inc({ outcome }, 0)
   const policyFaults = new Gauge({
     name: 'ringwall_agent_policy_faults',
     help: 'Faults in the policy as it is now. Above 0 it is not in force, and the log lists the faults.',

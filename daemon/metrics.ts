@@ -3,6 +3,7 @@
  * are few and none is an id; each help text says what a rise means.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { counterBy } from '../common/counter-by.ts'
 import { addProcessMetrics } from '../common/process-metrics.ts'
 import type { Kind } from './model/documents.ts'
 import { observedEnis } from './services/modes.ts'
@@ -47,13 +48,13 @@ export function createMetrics(world: () => World | null) {
     buckets: secondsBuckets,
     registers,
   })
-  const commits = new Counter({
+  const commits = counterBy({
     name: 'ringwall_daemon_store_commits_total',
     help: 'Commits by outcome. A rise of "conflict" means that several daemons write at once, of "failed" that the disk refuses.',
-    labelNames: ['outcome'],
+    label: 'outcome',
+    values: ['committed', 'conflict', 'failed'],
     registers,
   })
-  for (const outcome of ['committed', 'conflict', 'failed']) commits.inc({ outcome }, 0)
   const auditFailures = new Counter({
     name: 'ringwall_daemon_audit_failures_total',
     help: 'Times the audit file could not be written. A rise means that its disk is full or refuses; what was done is added when it can be written again.',

@@ -1,5 +1,6 @@
 /** What the guard tells Prometheus. */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
+import { counterBy } from '../../common/counter-by.ts'
 
 export const trialOutcomes = ['confirmed', 'rolled-back', 'superseded'] as const
 
@@ -7,13 +8,13 @@ export type GuardMetrics = ReturnType<typeof createGuardMetrics>
 
 export function createGuardMetrics(registry: Registry) {
   const registers = [registry]
-  const trials = new Counter({
+  const trials = counterBy({
     name: 'ringwall_agent_guard_trials_total',
     help: 'Policies that were put in force on trial, by outcome. A rise of "rolled-back" means policies that would lock the agent or an administrator out.',
-    labelNames: ['outcome'],
+    label: 'outcome',
+    values: trialOutcomes,
     registers,
   })
-  for (const outcome of trialOutcomes) trials.inc({ outcome }, 0)
   const onTrial = new Gauge({
     name: 'ringwall_agent_guard_on_trial',
     help: '1 while a policy is in force on trial; 0 means that none is.',

@@ -1,5 +1,6 @@
 /** What an agent that is led by a daemon tells Prometheus besides. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { counterBy } from '../../common/counter-by.ts'
 
 /**
  *   unresolvable  the daemon's name has no address
@@ -52,20 +53,20 @@ export function createLinkMetrics(registry: Registry, certificateExpiresAtMs: ()
     help: '1 while the agent is connected to its daemon; 0 means that no changes come and what is in force stays.',
     registers,
   })
-  const reconnects = new Counter({
+  const reconnects = counterBy({
     name: 'ringwall_agent_link_reconnects_total',
     help: 'Connections to the daemon that ended or failed, by reason. A steep rise means that the daemon or the way to it is in trouble.',
-    labelNames: ['reason'],
+    label: 'reason',
+    values: reconnectReasons,
     registers,
   })
-  for (const reason of reconnectReasons) reconnects.inc({ reason }, 0)
-  const messages = new Counter({
+  const messages = counterBy({
     name: 'ringwall_agent_link_messages_total',
     help: 'Messages from and to the daemon by type. A rise of "snapshot" means that deltas are not enough, of "refused" that changes do not get in force.',
-    labelNames: ['type'],
+    label: 'type',
+    values: messageTypes,
     registers,
   })
-  for (const type of messageTypes) messages.inc({ type }, 0)
   const revision = new Gauge({
     name: 'ringwall_agent_link_revision',
     help: 'Revision of the view that the daemon gave last. It rises with each change that this host must know.',

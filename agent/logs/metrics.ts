@@ -1,5 +1,6 @@
 /** What reading the kernel's log tells Prometheus. */
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { counterBy } from '../../common/counter-by.ts'
 
 /** `foreign`: of somebody else who logs to the same group. */
 export const recordActions = ['drop', 'observe', 'accept', 'foreign'] as const
@@ -11,20 +12,20 @@ export type LogMetrics = ReturnType<typeof createLogMetrics>
 
 export function createLogMetrics(registry: Registry) {
   const registers = [registry]
-  const records = new Counter({
+  const records = counterBy({
     name: 'ringwall_agent_log_records_total',
     help: 'Packets read from the kernel’s log, by what became of them, while somebody asks for them. A rise of "drop" means refused traffic; of "foreign" that another program logs to our group.',
-    labelNames: ['action'],
+    label: 'action',
+    values: recordActions,
     registers,
   })
-  for (const action of recordActions) records.inc({ action }, 0)
-  const lost = new Counter({
+  const lost = counterBy({
     name: 'ringwall_agent_log_records_lost_total',
     help: 'Packets of the kernel’s log that somebody who asked for them has not been told of, by where they were lost. A rise of "kernel" or "agent" means a busy host, of "reader" one that reads too slowly, of "file" a full disk.',
-    labelNames: ['where'],
+    label: 'where',
+    values: lossPlaces,
     registers,
   })
-  for (const where of lossPlaces) lost.inc({ where }, 0)
   const reading = new Gauge({
     name: 'ringwall_agent_log_reading',
     help: '1 while the kernel’s log is read. 0 means that nobody asks for it, or that it cannot be read; the log of the agent says which.',

@@ -1,5 +1,6 @@
 /** What the daemon tells Prometheus of attacks. No label value is an instance's. */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
+import { counterBy } from '../../common/counter-by.ts'
 import { type DdosPhase, ddosPhases, ddosTriggers } from '../../wire/ddos.ts'
 
 export type DdosMetrics = ReturnType<typeof createDdosMetrics>
@@ -24,20 +25,20 @@ export function createDdosMetrics(registry: Registry, figures: DdosFigures) {
       for (const phase of ddosPhases) this.set({ phase }, counts.get(phase) ?? 0)
     },
   })
-  const events = new Counter({
+  const events = counterBy({
     name: 'ringwall_daemon_ddos_events_total',
     help: 'Attacks that agents told of, by what set them off. A rise means attacks; many small ones, thresholds that are too low.',
-    labelNames: ['trigger'],
+    label: 'trigger',
+    values: ddosTriggers,
     registers,
   })
-  for (const trigger of ddosTriggers) events.inc({ trigger }, 0)
-  const eventWrites = new Counter({
+  const eventWrites = counterBy({
     name: 'ringwall_daemon_ddos_event_writes_total',
     help: 'Versions of events that agents told, by outcome. A rise of "refused" means agents that tell of instances they do not serve, of "failed" that the disk refuses; they are told again.',
-    labelNames: ['outcome'],
+    label: 'outcome',
+    values: eventWriteOutcomes,
     registers,
   })
-  for (const outcome of eventWriteOutcomes) eventWrites.inc({ outcome }, 0)
   new Gauge({
     name: 'ringwall_daemon_ddos_readers',
     help: 'Clients that follow samples of traffic. A rise means that somebody watches.',

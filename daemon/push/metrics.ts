@@ -1,5 +1,6 @@
 /** What the daemon tells Prometheus of its agents. No label value is an agent's. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { counterBy } from '../../common/counter-by.ts'
 import { goodbyeCodes } from '../../wire/messages.ts'
 import { refusalReasons } from '../pki/judge-certificate.ts'
 import { agentStates } from './agent-record.ts'
@@ -34,13 +35,13 @@ export function createPushMetrics(registry: Registry, agents: () => AgentRegistr
     buckets: secondsBuckets,
     registers,
   })
-  const updatesSent = new Counter({
+  const updatesSent = counterBy({
     name: 'ringwall_daemon_updates_sent_total',
     help: 'Updates sent to agents by kind. A rise of "snapshot" means agents that come back after long, or lose their state.',
-    labelNames: ['kind'],
+    label: 'kind',
+    values: ['snapshot', 'delta'],
     registers,
   })
-  for (const kind of ['snapshot', 'delta']) updatesSent.inc({ kind }, 0)
   const bytesSent = new Counter({
     name: 'ringwall_daemon_update_bytes_total',
     help: 'Size of the updates sent to agents, before encryption. A steep rise means snapshots, or groups whose rules change often.',
@@ -51,26 +52,26 @@ export function createPushMetrics(registry: Registry, agents: () => AgentRegistr
     help: 'Updates that an agent or its kernel refused. A rise means hosts on which an older policy stays in force.',
     registers,
   })
-  const connectionsRefused = new Counter({
+  const connectionsRefused = counterBy({
     name: 'ringwall_daemon_connections_refused_total',
     help: 'Connections of agents that were refused, by reason. A rise of "expired" means agents that cannot renew; of "no-certificate", "wrong-authority" or "too-many" that others try the port.',
-    labelNames: ['reason'],
+    label: 'reason',
+    values: connectionRefusals,
     registers,
   })
-  for (const reason of connectionRefusals) connectionsRefused.inc({ reason }, 0)
-  const goodbyes = new Counter({
+  const goodbyes = counterBy({
     name: 'ringwall_daemon_goodbyes_total',
     help: 'Connections that the daemon ended, by reason. A rise of "unanswered" means agents that hang, of "bad-message" versions that do not fit.',
-    labelNames: ['code'],
+    label: 'code',
+    values: goodbyeCodes,
     registers,
   })
-  for (const code of goodbyeCodes) goodbyes.inc({ code }, 0)
-  const enrolments = new Counter({
+  const enrolments = counterBy({
     name: 'ringwall_daemon_enrolments_total',
     help: 'Attempts to enrol by outcome. A rise of "refused" means tokens that are used up or over, or somebody who guesses; then "throttled" rises too.',
-    labelNames: ['outcome'],
+    label: 'outcome',
+    values: enrolmentOutcomes,
     registers,
   })
-  for (const outcome of enrolmentOutcomes) enrolments.inc({ outcome }, 0)
   return { pushDuration, updatesSent, bytesSent, refusals, connectionsRefused, goodbyes, enrolments }
 }
