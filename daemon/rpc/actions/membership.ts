@@ -1,7 +1,6 @@
 /** Who is in which group, and which groups name which. */
 import Type from 'typebox'
 import { ApiError } from '../../errors.ts'
-import { ecsResource } from '../../ram/resource-names.ts'
 import { joinGroup, leaveGroup } from '../../services/membership.ts'
 import { visible } from '../../services/principal.ts'
 import { showReferences } from '../../services/security-groups.ts'
@@ -9,6 +8,7 @@ import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
+import { resourceOf } from '../resources.ts'
 import { groupId, groupResource } from './security-groups.ts'
 
 const parameters = Type.Object({
@@ -29,16 +29,10 @@ const codes: Recodings = {
 /** What a change of membership is done to: the group, and the instance or network interface. */
 function resourcesOf(world: World, call: RpcCall<typeof parameters>) {
   const { SecurityGroupId, InstanceId, NetworkInterfaceId } = call.parameters
-  const kinds = [
-    ['instance', InstanceId, 'instance'],
-    ['eni', NetworkInterfaceId, 'eni'],
-  ] as const
-  const members = kinds.flatMap(([kind, id, type]) => {
-    if (!id) return []
-    const doc = world.get(kind, id)
-    const owner = { regionId: call.api.regionId, accountId: doc?.accountId ?? call.accountId }
-    return [ecsResource(owner, type, id, doc?.tags)]
-  })
+  const members = [
+    ...(InstanceId ? [resourceOf(world, call, 'instance', InstanceId)] : []),
+    ...(NetworkInterfaceId ? [resourceOf(world, call, 'eni', NetworkInterfaceId)] : []),
+  ]
   return [groupResource(world, call, SecurityGroupId), ...members]
 }
 

@@ -3,15 +3,14 @@ import Type from 'typebox'
 import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { ApiError } from '../../errors.ts'
 import type { PrefixListDoc } from '../../model/documents.ts'
-import { ecsResource } from '../../ram/resource-names.ts'
 import { createPrefixList, deletePrefixList, groupsUsing, modifyPrefixList } from '../../services/prefix-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
-import type { World } from '../../state/world.ts'
-import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
+import { type RpcAction, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
 import { coded400, coded403, type Recodings, recoded } from '../recode.ts'
+import { anyResource, askedResources, resourceOf } from '../resources.ts'
 import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
 const pages = { usual: 10, most: 100 }
@@ -26,15 +25,6 @@ const entryDescription = Type.Optional(coded('InvalidParameter.EntryDescription'
 const Cidr = coded('InvalidParameter.CidrMalformed', Type.String({ minLength: 1, maxLength: 64 }))
 const entries = Type.Array(Type.Object({ Cidr, Description: entryDescription }), { maxItems: 200 })
 type AskedEntries = readonly { readonly Cidr: string; readonly Description?: string | undefined }[]
-
-type Call = Pick<RpcCall<never>, 'principal' | 'accountId' | 'api'>
-
-const anyList = ({ accountId, api }: Call) => ecsResource({ regionId: api.regionId, accountId }, 'prefixlist', '*')
-
-function listResource(world: World, { accountId, api }: Call, id: string) {
-  const list = world.get('prefixList', id)
-  return ecsResource({ regionId: api.regionId, accountId: list?.accountId ?? accountId }, 'prefixlist', id, list?.tags)
-}
 
 const codes: Recodings = {
   'limit entries': coded400('LimitExceed.MaxEntries'),
@@ -89,7 +79,7 @@ export const prefixListActions: readonly RpcAction[] = [
     name: 'CreatePrefixList',
     summary: 'make a prefix list',
     parameters: createParameters,
-    access: (_world, call) => ({ action: 'ecs:CreatePrefixList', resources: [anyList(call)] }),
+    access: (_world, call) => ({ action: 'ecs:CreatePrefixList', resources: [anyResource(call, 'prefixList')] }),
     plan(world, { principal, accountId, parameters, nowMs }) {
       const { PrefixListName, AddressFamily, MaxEntries, Description, Entry, Tag } = parameters
       const wish = {
@@ -121,7 +111,7 @@ export const prefixListActions: readonly RpcAction[] = [
     }),
     access: (world, call) => ({
       action: 'ecs:ModifyPrefixList',
-      resources: [listResource(world, call, call.parameters.PrefixListId)],
+      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
     }),
     plan(world, { principal, parameters }) {
       const { PrefixListId, PrefixListName, Description, AddEntry, RemoveEntry } = parameters
@@ -142,7 +132,7 @@ export const prefixListActions: readonly RpcAction[] = [
     parameters: byList,
     access: (world, call) => ({
       action: 'ecs:DeletePrefixList',
-      resources: [listResource(world, call, call.parameters.PrefixListId)],
+      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
     }),
     plan: (world, { principal, parameters }) =>
       recoded(codes, () =>
@@ -154,12 +144,10 @@ export const prefixListActions: readonly RpcAction[] = [
     name: 'DescribePrefixLists',
     summary: 'prefix lists of the account, in pages',
     parameters: describeParameters,
-    access: (world, call) => {
-      const { PrefixListId = [] } = call.parameters
-      const resources =
-        PrefixListId.length === 0 ? [anyList(call)] : PrefixListId.map(id => listResource(world, call, id))
-      return { action: 'ecs:DescribePrefixLists', resources }
-    },
+    access: (world, call) => ({
+      action: 'ecs:DescribePrefixLists',
+      resources: askedResources(world, call, 'prefixList', call.parameters.PrefixListId),
+    }),
     read(world, { accountId, parameters }) {
       const { PrefixListId, PrefixListName, AddressFamily, Tag } = parameters
       const found = [...world.all('prefixList')]
@@ -192,7 +180,7 @@ export const prefixListActions: readonly RpcAction[] = [
     parameters: byList,
     access: (world, call) => ({
       action: 'ecs:DescribePrefixListAttributes',
-      resources: [listResource(world, call, call.parameters.PrefixListId)],
+      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
     }),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'prefixList', parameters.PrefixListId)
@@ -207,7 +195,7 @@ export const prefixListActions: readonly RpcAction[] = [
     parameters: Type.Object({ ...byList.properties, ...pagingParameters(pages) }),
     access: (world, call) => ({
       action: 'ecs:DescribePrefixListAssociations',
-      resources: [listResource(world, call, call.parameters.PrefixListId)],
+      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
     }),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'prefixList', parameters.PrefixListId)

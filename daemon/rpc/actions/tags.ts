@@ -2,23 +2,23 @@
 import Type from 'typebox'
 import { ApiError } from '../../errors.ts'
 import { type Documents, keyOf, type Tags } from '../../model/documents.ts'
-import { type EcsType, ecsResource } from '../../ram/resource-names.ts'
 import { visible, writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { pageOf } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
+import { type ResourceKind, resourceOf } from '../resources.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
 
-type Tagged = 'group' | 'instance' | 'eni' | 'prefixList' | 'portRangeList'
+type Tagged = ResourceKind
 
 /** Words for types of resources, in lower case. */
-const kindsOfTypes: Readonly<Record<string, { readonly kind: Tagged; readonly type: EcsType }>> = {
-  securitygroup: { kind: 'group', type: 'securitygroup' },
-  instance: { kind: 'instance', type: 'instance' },
-  eni: { kind: 'eni', type: 'eni' },
-  prefixlist: { kind: 'prefixList', type: 'prefixlist' },
-  portrangelist: { kind: 'portRangeList', type: 'portrangelist' },
+const kindsOfTypes: Readonly<Record<string, Tagged>> = {
+  securitygroup: 'group',
+  instance: 'instance',
+  eni: 'eni',
+  prefixlist: 'prefixList',
+  portrangelist: 'portRangeList',
 }
 
 const mostResources = 50
@@ -47,12 +47,8 @@ function resourcesOf(
   word: string,
   ids: readonly string[],
 ) {
-  const { kind, type } = kindOf(word)
-  return ids.map(id => {
-    const doc = world.get(kind, id)
-    const owner = { regionId: call.api.regionId, accountId: doc?.accountId ?? call.accountId }
-    return ecsResource(owner, type, id, doc?.tags)
-  })
+  const kind = kindOf(word)
+  return ids.map(id => resourceOf(world, call, kind, id))
 }
 
 /** @throws {ApiError} 404 */
@@ -70,7 +66,7 @@ function changeTags(
   { principal, parameters }: Pick<RpcCall<typeof tagged>, 'principal' | 'parameters'>,
   change: (tags: Tags) => Tags,
 ) {
-  const { kind } = kindOf(parameters.ResourceType)
+  const kind = kindOf(parameters.ResourceType)
   const docs = [...new Set(parameters.ResourceId)].map(id => found(() => writable(world, principal, kind, id), id))
   const writes = docs.map(doc => {
     const tags = change(doc.tags)
@@ -149,7 +145,7 @@ export const tagActions: readonly RpcAction[] = [
           'Cannot tell which are meant: expected ResourceId or Tag',
         )
       }
-      const { kind } = kindOf(ResourceType)
+      const kind = kindOf(ResourceType)
       const asked =
         ResourceId === undefined
           ? ([...world.all(kind)] as Documents[Tagged][]).filter(doc => doc.accountId === accountId)
