@@ -1,4 +1,4 @@
-/** Prefix lists. */
+/** Prefix lists and lists of ports. */
 import assert from 'node:assert/strict'
 import type { Scenarios } from '../../support/sdk/stage.ts'
 
@@ -42,6 +42,45 @@ export const listScenarios: Scenarios = {
     await ask('ecs', 'RevokeSecurityGroup', { RegionId, SecurityGroupId, Permissions: [rule] })
     await ask('ecs', 'DeletePrefixList', on)
     await refused('InvalidPrefixListId.NotFound', 404, 'ecs', 'DescribePrefixListAttributes', on)
+  },
+
+  async 'a list of ports is made, filled, named by a rule and deleted'({ ask, refused }) {
+    const { PortRangeListId } = await ask('ecs', 'CreatePortRangeList', {
+      RegionId,
+      PortRangeListName: 'web',
+      MaxEntries: 10,
+      Entry: [{ PortRange: '80/80', Description: 'plain' }, { PortRange: '8000/8100' }],
+    })
+    const on = { RegionId, PortRangeListId }
+    const entries = async () =>
+      (await ask('ecs', 'DescribePortRangeListEntries', on)).Entries.map(
+        (entry: Record<string, string>) => `${entry.PortRange} ${entry.Description}`,
+      ).sort()
+    assert.deepEqual(await entries(), ['80/80 plain', '8000/8100 '])
+    await ask('ecs', 'ModifyPortRangeList', {
+      ...on,
+      PortRangeListName: 'www',
+      AddEntry: [{ PortRange: '443/443' }],
+      RemoveEntry: [{ PortRange: '8000/8100' }],
+    })
+    assert.deepEqual(await entries(), ['443/443 ', '80/80 plain'])
+    const { SecurityGroupId } = await ask('ecs', 'CreateSecurityGroup', { RegionId })
+    const rule = { IpProtocol: 'tcp', PortRangeListId, SourceCidrIp: '198.18.0.0/15', Policy: 'accept' }
+    await ask('ecs', 'AuthorizeSecurityGroup', { RegionId, SecurityGroupId, Permissions: [rule] })
+    const { Permissions } = await ask('ecs', 'DescribeSecurityGroupAttribute', { RegionId, SecurityGroupId })
+    const [told] = Permissions.Permission
+    assert.deepEqual([told.PortRangeListId, told.PortRangeListName], [PortRangeListId, 'www'])
+    const lists = await ask('ecs', 'DescribePortRangeLists', { RegionId, PortRangeListName: 'www' })
+    assert.deepEqual(
+      lists.PortRangeLists.map((list: Record<string, unknown>) => [list.PortRangeListId, list.AssociationCount]),
+      [[PortRangeListId, 1]],
+    )
+    const { PortRangeListAssociations } = await ask('ecs', 'DescribePortRangeListAssociations', on)
+    assert.deepEqual(PortRangeListAssociations, [{ ResourceId: SecurityGroupId, ResourceType: 'securitygroup' }])
+    await refused('DependencyViolation', 403, 'ecs', 'DeletePortRangeList', on)
+    await ask('ecs', 'RevokeSecurityGroup', { RegionId, SecurityGroupId, Permissions: [rule] })
+    await ask('ecs', 'DeletePortRangeList', on)
+    await refused('InvalidPortRangeListId.NotFound', 404, 'ecs', 'DescribePortRangeListEntries', on)
   },
 
   async 'a prefix list that cannot be is refused'({ refused }) {
