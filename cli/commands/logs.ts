@@ -6,6 +6,7 @@ import type { LogNotice, RecentRecords } from '../../agent/logs/traffic-log.ts'
 import { parseCidr } from '../../rules-compiler/address/cidr.ts'
 import type { LogAction } from '../../rules-compiler/nft/log-prefix.ts'
 import type { ObservedEni } from '../../wire/observed.ts'
+import { requireAnswer } from '../client/agent-answer.ts'
 import { readLines } from '../client/event-stream.ts'
 import { exitFailed, type Io, OperationError, UsageError } from '../command.ts'
 import { readJson } from '../ddos/read-json.ts'
@@ -93,7 +94,7 @@ function filterOf(asked: Asked): RecordFilter {
 }
 
 async function showRecent(asked: Asked, tell: (record: LogRecord) => void, io: Io): Promise<void> {
-  const recent = readJson<RecentRecords>(requireBody(await askHolder('/logs')))
+  const recent = readJson<RecentRecords>(requireAnswer(await askHolder('/logs')).body)
   for (const record of recent.records) tell(record)
   for (const line of circumstances(recent, asked)) io.stderr.write(`${printable(line)}\n`)
 }
@@ -179,23 +180,8 @@ const lossTexts: Readonly<Record<string, string>> = {
 }
 
 async function summarize({ json }: Asked, io: Io): Promise<Result | null> {
-  const { enis } = readJson<{ readonly enis: readonly ObservedEni[] }>(requireBody(await askHolder('/observed')))
+  const { enis } = readJson<{ readonly enis: readonly ObservedEni[] }>(requireAnswer(await askHolder('/observed')).body)
   if (!json) return { answer: enis, text: width => summaryLines(enis, width) }
   for (const eni of enis) io.stdout.write(`${JSON.stringify(eni)}\n`)
   return null
-}
-
-function requireBody(answer: { readonly status: number; readonly body: string } | null): string {
-  return requireAnswer(answer).body
-}
-
-function requireAnswer<A extends { readonly status: number }>(answer: A | null): A {
-  if (answer !== null && answer.status === 200) return answer
-  const reason =
-    answer?.status === 503
-      ? 'it is starting, or too many ask'
-      : answer === null || answer.status === 404
-        ? 'none runs in this network namespace'
-        : `it answers with status ${answer.status}`
-  throw new OperationError([`Cannot ask the agent on this host: ${reason}`], exitFailed)
 }

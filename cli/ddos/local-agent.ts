@@ -2,6 +2,7 @@
 import { type Answer, askHolder, openHolder } from '../../agent/lock.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import type { DdosEvent, DdosSample, DdosStatus } from '../../wire/ddos.ts'
+import { AgentAwayError, requireAnswer } from '../client/agent-answer.ts'
 import { readLines } from '../client/event-stream.ts'
 import { exitFailed, OperationError } from '../command.ts'
 import type { AttackEvent } from './event.ts'
@@ -9,13 +10,7 @@ import type { Feed } from './feed.ts'
 import { readJson } from './read-json.ts'
 import type { Standing } from './standing.ts'
 
-/** No agent answers here, or none that measures. */
-export class AgentAwayError extends OperationError {
-  constructor(lines: readonly string[]) {
-    super(lines, exitFailed)
-    this.name = 'AgentAwayError'
-  }
-}
+const advice = ['Start it with "ringwall agent", or leave out --local to ask the daemon.']
 
 /** What an agent says at `/ddos`. */
 export interface AgentAnswer {
@@ -26,21 +21,7 @@ export interface AgentAnswer {
 
 /** @throws {OperationError} */
 export async function askAgent(): Promise<AgentAnswer> {
-  return readAnswer(requireAnswer(await askHolder('/ddos')))
-}
-
-function requireAnswer<A extends Pick<Answer, 'status'>>(answer: A | null): A {
-  if (answer !== null && answer.status === 200) return answer
-  if (answer?.status === 503) {
-    throw new AgentAwayError(['Cannot ask the agent on this host: it is starting, or too many ask'])
-  }
-  if (answer !== null && answer.status !== 404) {
-    throw new AgentAwayError([`Cannot ask the agent on this host: it answers with status ${answer.status}`])
-  }
-  throw new AgentAwayError([
-    'Cannot ask the agent on this host: none runs in this network namespace',
-    'Start it with "ringwall agent", or leave out --local to ask the daemon.',
-  ])
+  return readAnswer(requireAnswer(await askHolder('/ddos'), advice))
 }
 
 /** With what its policy says of the instance, in the words of the API. */
@@ -97,7 +78,7 @@ export function agentFeed(words: readonly string[]): Feed {
     mostWatched: Number.POSITIVE_INFINITY,
     standings: async () => chooseLocal((await askAgent()).instances, words),
     async *samples(ids, signal) {
-      const { chunks } = requireAnswer(await openHolder('/ddos/live', signal))
+      const { chunks } = requireAnswer(await openHolder('/ddos/live', signal), advice)
       try {
         for await (const line of readLines(chunks)) {
           for (const sample of readJson<readonly DdosSample[]>(line)) if (ids.includes(sample.instanceId)) yield sample

@@ -1,10 +1,10 @@
 /** Follows a feed until it is told to stop, over breaks: whoever looks wants to know what is, above all when all fails. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DdosSample } from '../../wire/ddos.ts'
+import { AgentAwayError } from '../client/agent-answer.ts'
 import { RefusedError, UnreachableError } from '../client/errors.ts'
 import { byUrgency } from './board.ts'
 import type { Feed } from './feed.ts'
-import { AgentAwayError } from './local-agent.ts'
 import type { Standing } from './standing.ts'
 
 export interface Viewer {
