@@ -60,19 +60,21 @@ function parsePath(text: string, folder: string): string | null {
 }
 
 function parseEndpoint(text: string): Endpoint | null {
-  const [, inBrackets, plain, digits = ''] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const address = inBrackets ?? plain ?? ''
-  const port = Number(digits)
-  const family = inBrackets === undefined ? 4 : 6
-  return isIP(address) === family && port <= 65_535 ? { address, port } : null
+  const { place, port, family } = splitPort(text)
+  return isIP(place) === (family === 'ip' ? 4 : 6) && port <= 65_535 ? { address: place, port } : null
 }
 
 function parseRescue(text: string): { readonly source: Cidr; readonly port: number } | null {
-  const [, inBrackets, plain, digits = ''] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const source = parseCidr(inBrackets ?? plain ?? '')
-  const port = Number(digits)
-  const family = inBrackets === undefined ? 'ip' : 'ip6'
+  const { place, port, family } = splitPort(text)
+  const source = parseCidr(place)
   return source?.family === family && port >= 1 && port <= 65_535 ? { source, port } : null
+}
+
+/** What stands before the port, empty where there is none; IPv6 alone is in brackets. */
+function splitPort(text: string): { readonly place: string; readonly port: number; readonly family: 'ip' | 'ip6' } {
+  const [, inBrackets, plain = '', digits = ''] = /^(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const family = inBrackets === undefined ? 'ip' : 'ip6'
+  return { place: inBrackets ?? plain, port: Number(digits), family }
 }
 
 function parseLoopback(text: string): Endpoint | null {
