@@ -119,7 +119,7 @@ interface SpeakingStatement {
 interface Simulation {
   readonly userName: string
   readonly action: string
-  readonly resource: string
+  readonly resources: readonly string[]
   readonly isAllowed: boolean
   readonly decidedBy: 'deny' | 'allow' | 'nothing'
   readonly statements: readonly SpeakingStatement[]
@@ -151,7 +151,11 @@ export const simulateNoun = nounCommand({
       words: [
         userWord,
         { name: 'ACTION', help: 'as policies name it: ecs:AuthorizeSecurityGroup' },
-        { name: 'RESOURCE', isOptional: true, help: 'sg-web, i-1, user/bob, or acs:…; all of its kind if left out' },
+        {
+          name: 'RESOURCE',
+          isOptional: true,
+          help: 'sg-web, i-1, user/bob, or acs:…; all that it can be done to if left out',
+        },
       ],
       flags: {
         from: { takes: 'text', value: 'ADDRESS', help: 'the address he asks from; 127.0.0.1 if left out' },
@@ -182,9 +186,9 @@ export const simulateNoun = nounCommand({
   ],
 })
 
-function verdictOf({ userName, action, resource, isAllowed, decidedBy }: Simulation): string {
-  if (isAllowed) return `${userName} may ${action} on ${resource}.`
-  return `${userName} may not ${action} on ${resource}: ${reasons[decidedBy]}.`
+function verdictOf({ userName, action, resources, isAllowed, decidedBy }: Simulation): string {
+  if (isAllowed) return `${userName} may ${action} on ${resources.join(' and ')}.`
+  return `${userName} may not ${action} on ${resources[0]}: ${reasons[decidedBy]}.`
 }
 
 function statementLines(statements: readonly SpeakingStatement[], width: number): readonly string[] {

@@ -2,6 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import Type, { type TObject } from 'typebox'
 import { ramId } from '../model/ram.ts'
+import { ringwallResource } from '../ram/resource-names.ts'
+import { rpcActions } from '../rpc/actions.ts'
+import { resourcesOfAction } from '../rpc/describe.ts'
 import { accountIdField, idParam } from '../schemas/fields.ts'
 import {
   createRamGroupSchema,
@@ -20,7 +23,7 @@ import { attachPolicy, detachPolicy, type HolderKind } from '../services/ram/pol
 import { findNamed, type NamedKind, type RamCall } from '../services/ram/ram-call.ts'
 import { createRole, deleteRole, updateRole } from '../services/ram/roles.ts'
 import { policyTypeOf, showRamGroup, showRamRole, showRamUser } from '../services/ram/show.ts'
-import { simulate } from '../services/ram/simulate.ts'
+import { resourceMeant, simulate } from '../services/ram/simulate.ts'
 import {
   addUserToGroup,
   createRamGroup,
@@ -126,9 +129,9 @@ function addUserRoutes(app: FastifyInstance, api: Api): void {
       action: Type.String({ description: 'ecs:AuthorizeSecurityGroup, say.', maxLength: 200 }),
       resource: Type.Optional(
         Type.String({
-          description: 'An id such as sg-web, user/NAME, or a whole name acs:…; everything if left out.',
+          description:
+            'An id such as sg-web, user/NAME, or a whole name acs:…; all that it can be done to if left out.',
           maxLength: 512,
-          default: '*',
         }),
       ),
       sourceAddress: Type.Optional(
@@ -140,7 +143,7 @@ function addUserRoutes(app: FastifyInstance, api: Api): void {
     answer: Type.Object({ simulation: simulationSchema }),
     read(world, input) {
       const { params, query, nowMs } = input
-      const { action, resource = '*', sourceAddress = '127.0.0.1', secure = true, time } = query
+      const { action, resource, sourceAddress = '127.0.0.1', secure = true, time } = query
       if (!/^[a-z][\w-]*:\w+$/i.test(action)) {
         const message = `Cannot judge action "${action}": expected one such as ecs:AuthorizeSecurityGroup`
         throw refuseQuery('?action', message, action)
@@ -149,7 +152,11 @@ function addUserRoutes(app: FastifyInstance, api: Api): void {
       const user = findNamed(call, 'ramUser', params.userName)
       const facts = { sourceAddress, isSecure: secure, nowMs: readTime(time, '?time') ?? nowMs }
       const owner = { regionId: api.regionId, accountId: call.accountId }
-      return { simulation: simulate(world, user, owner, { action, resource, facts }) }
+      const resources =
+        resource === undefined
+          ? (resourcesOfAction(rpcActions, action, owner) ?? [ringwallResource(owner, '*')])
+          : [resourceMeant(world, owner, resource)]
+      return { simulation: simulate(world, user, { action, resources, facts }) }
     },
   })
 

@@ -1,5 +1,7 @@
-/** The table of actions in docs/ecs-api/actions.md, made from the actions themselves. */
+/** What actions ask for, made from the actions themselves: the table in docs/ecs-api/actions.md, and for who asks beforehand. */
 import { ApiError } from '../errors.ts'
+import type { AskedResource } from '../ram/evaluate.ts'
+import type { Owner } from '../ram/resource-names.ts'
 import type { AccessNeed } from '../services/access.ts'
 import { accountPrincipal } from '../services/ram/identity.ts'
 import { World } from '../state/world.ts'
@@ -74,27 +76,53 @@ function sectionOf(product: Product, actions: readonly RpcAction[]): string {
 function allowedText(action: Exclude<RpcAction, { missing: string }>): string {
   if (action.needs !== undefined) return action.needs
   if (action.access === undefined) return 'nothing'
-  const need = needOf(action.access, action.parameters)
+  const need = needOf(action.access, action.parameters, anyOwner)
   const names = need.resources.map(({ name }) => `\`${name.split(':').slice(4).join(':')}\``)
   return `\`${need.action}\` on ${[...new Set(names)].join(', ')}`
 }
 
+/**
+ * Everything of its kind that an action is done to, for who asks beforehand; null for one that asks for nothing, or that
+ * the RPC API does not have.
+ * @param name  as policies write it: `ecs:JoinSecurityGroup`
+ */
+export function resourcesOfAction(
+  actions: readonly RpcAction[],
+  name: string,
+  owner: Owner,
+): readonly AskedResource[] | null {
+  const wanted = name.toLowerCase()
+  for (const action of actions) {
+    if ('missing' in action || action.access === undefined) continue
+    if (!wanted.endsWith(`:${action.name.toLowerCase()}`)) continue
+    const need = needOf(action.access, action.parameters, owner)
+    if (need.action.toLowerCase() !== wanted) continue
+    const names = new Set(need.resources.map(resource => resource.name.replace(sampleId, '*')))
+    return [...names].map(each => ({ name: each }))
+  }
+  return null
+}
+
 const emptyWorld = new World({ revision: 0, entries: [] })
-const accountId = '1000000000000000'
+const anyOwner: Owner = { regionId: 'local', accountId: '1000000000000000' }
 const sampleId = '…'
 
 /**
  * Of a request that names everything it can, so that every resource shows; where some exclude each other, all but one.
  * @throws {Error} where none will do
  */
-function needOf(access: (world: World, call: RpcCall<never>) => AccessNeed, parameters: Sampled): AccessNeed {
+function needOf(
+  access: (world: World, call: RpcCall<never>) => AccessNeed,
+  parameters: Sampled,
+  owner: Owner,
+): AccessNeed {
   const { required = [] } = parameters
   const all = { ...(sampleOf(parameters) as object), ...samples(parameters) }
   const names = Object.keys(all).filter(name => !required.includes(name))
   for (const left of [null, ...names]) {
     const given = Object.fromEntries(Object.entries(all).filter(([name]) => name !== left))
     try {
-      return access(emptyWorld, sampleCall(given))
+      return access(emptyWorld, sampleCall(given, owner))
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
     }
@@ -102,15 +130,15 @@ function needOf(access: (world: World, call: RpcCall<never>) => AccessNeed, para
   throw new Error(`Cannot tell what must be allowed: no choice of ${names.join(', ')} will do`)
 }
 
-function sampleCall(parameters: Readonly<Record<string, unknown>>): RpcCall<never> {
+function sampleCall(parameters: Readonly<Record<string, unknown>>, { regionId, accountId }: Owner): RpcCall<never> {
   return {
     principal: accountPrincipal(accountId),
     accountId,
     parameters: parameters as never,
-    regionId: 'local',
+    regionId,
     nowMs: 0,
     facts: { sourceAddress: '', isSecure: true, nowMs: 0 },
-    api: { regionId: 'local', world: emptyWorld } as never,
+    api: { regionId, world: emptyWorld } as never,
   }
 }
 

@@ -191,7 +191,10 @@ export const modifyAccessKeySchema = Type.Object(
 export const simulationSchema = Type.Object({
   userName: Type.String(),
   action: Type.String(),
-  resource: Type.String({ description: 'In full, as policies name it.' }),
+  resources: Type.Array(Type.String(), {
+    description:
+      'All that it is done to, as policies name it; each must be allowed. The first that is not stands first.',
+  }),
   isAllowed: Type.Boolean(),
   decidedBy: Type.Enum(['deny', 'allow', 'nothing'], {
     description: 'deny: a statement denies it, whatever others allow. nothing: no statement allows it.',

@@ -2,7 +2,7 @@
 import type { RamUserDoc } from '../../model/ram.ts'
 import { ramId } from '../../model/ram.ts'
 import { type AskedResource, decide, type NamedPolicy } from '../../ram/evaluate.ts'
-import { ddosResource, type EcsType, ecsResource, type Owner } from '../../ram/resource-names.ts'
+import { type EcsType, ecsResource, type Owner } from '../../ram/resource-names.ts'
 import type { Simulation } from '../../schemas/ram.ts'
 import type { World } from '../../state/world.ts'
 import { contextOf, type RequestFacts } from '../access.ts'
@@ -12,25 +12,29 @@ import { ramTargetOf } from './targets.ts'
 export interface Simulated {
   /** `ecs:AuthorizeSecurityGroup`. */
   readonly action: string
-  /** An id such as `sg-web`, `user/alice`, or a whole name `acs:…`. */
-  readonly resource: string
+  /** At least one. */
+  readonly resources: readonly AskedResource[]
   readonly facts: RequestFacts
 }
 
-export function simulate(world: World, user: RamUserDoc, owner: Owner, asked: Simulated): Simulation {
-  const { action, facts } = asked
-  const resource = resourceMeant(world, owner, action, asked.resource)
-  const request = { action, resources: [resource], context: contextOf(facts) }
-  const judge = (policies: readonly NamedPolicy[]) =>
-    decide({ kind: 'policies', identity: policies, session: null }, request)
+export function simulate(world: World, user: RamUserDoc, { action, resources, facts }: Simulated): Simulation {
+  const context = contextOf(facts)
+  const judge = (policies: readonly NamedPolicy[], on: readonly AskedResource[]) =>
+    decide({ kind: 'policies', identity: policies, session: null }, { action, resources: on, context })
   const granted = grantedOf(world, user)
-  const access = judge(granted.map(({ policy }) => policy))
-  const decidedBy = access.isAllowed ? 'allow' : access.by === 'explicit-deny' ? 'deny' : 'nothing'
+  const whole = judge(
+    granted.map(({ policy }) => policy),
+    resources,
+  )
+  const decidedBy = whole.isAllowed ? 'allow' : whole.by === 'explicit-deny' ? 'deny' : 'nothing'
   const statements = granted.flatMap(({ policy, groupName }) =>
     policy.document.statements.flatMap((statement, index) => {
-      const alone = judge([{ ...policy, document: { ...policy.document, statements: [statement] } }])
-      const isMeant = alone.isAllowed || alone.by === 'explicit-deny'
-      if (!isMeant) return []
+      const alone = [{ ...policy, document: { ...policy.document, statements: [statement] } }]
+      const speaks = resources.some(resource => {
+        const access = judge(alone, [resource])
+        return access.isAllowed || access.by === 'explicit-deny'
+      })
+      if (!speaks) return []
       const [policyType = '', policyName = ''] = policy.name.split('/')
       return [
         {
@@ -44,11 +48,13 @@ export function simulate(world: World, user: RamUserDoc, owner: Owner, asked: Si
       ]
     }),
   )
+  const names = resources.map(({ name }) => name)
+  const refused = whole.isAllowed ? null : whole.resource
   return {
     userName: user.name,
     action,
-    resource: resource.name,
-    isAllowed: access.isAllowed,
+    resources: names.toSorted((a, b) => Number(b === refused) - Number(a === refused)),
+    isAllowed: whole.isAllowed,
     decidedBy,
     statements: [...statements.filter(each => each.isDeciding), ...statements.filter(each => !each.isDeciding)],
   }
@@ -73,12 +79,11 @@ const byPrefix = [
 ] as const
 const byType = new Map<string, (typeof byPrefix)[number]>(byPrefix.map(each => [each[2] satisfies EcsType, each]))
 
-/** With the tags of the object where there is one, as a request for it would have. */
-function resourceMeant(world: World, owner: Owner, action: string, text: string): AskedResource {
-  if (text === '*') {
-    if (/^yundun-ddos:/i.test(action)) return ddosResource(owner)
-    return { name: `acs:${action.split(':')[0]}:${owner.regionId}:${owner.accountId}:*` }
-  }
+/**
+ * With the tags of the object where there is one, as a request for it would have.
+ * @param text  an id such as `sg-web`, `user/alice`, or a whole name `acs:…`
+ */
+export function resourceMeant(world: World, owner: Owner, text: string): AskedResource {
   const [, relative = text] = /^acs:(?:[^:]*:){3}(.*)$/s.exec(text) ?? []
   const [, type = '', id = relative] = /^([a-z]+)\/(.*)$/s.exec(relative) ?? []
   const known = byType.get(type) ?? (type === '' ? byPrefix.find(([prefix]) => id.startsWith(prefix)) : undefined)

@@ -293,7 +293,7 @@ describe('what a user may', () => {
     ['ecs:AuthorizeSecurityGroup', 'sg-web', '198.18.0.1', 'deny Custom/office 2 Deny staff'],
     ['ecs:AuthorizeSecurityGroup', 'sg-db', '198.18.0.1', 'allow Custom/office 1 Allow staff'],
     ['ecs:AuthorizeSecurityGroup', 'sg-db', '198.19.0.1', 'nothing'],
-    ['ecs:DescribeSecurityGroups', '*', '198.19.0.1', 'allow System/AliyunECSReadOnlyAccess 1 Allow null'],
+    ['ecs:DescribeSecurityGroups', '', '198.19.0.1', 'allow System/AliyunECSReadOnlyAccess 1 Allow null'],
     [
       'ecs:authorizesecuritygroup',
       `acs:ecs:local:${accountId}:securitygroup/sg-web`,
@@ -304,7 +304,7 @@ describe('what a user may', () => {
   ]
   for (const [action, resource, sourceAddress, expected] of rows) {
     test(`${action} on ${resource} from ${sourceAddress}: ${expected}`, async () => {
-      const query = new URLSearchParams({ action, resource, sourceAddress })
+      const query = new URLSearchParams({ action, ...(resource !== '' && { resource }), sourceAddress })
       const { simulation } = await did('GET', `users/Sim/simulate?${query}`)
       const [first] = simulation.statements
       const shown = first?.isDeciding
@@ -314,6 +314,22 @@ describe('what a user may', () => {
       assert.equal(simulation.isAllowed, simulation.decidedBy === 'allow')
     })
   }
+
+  test('is judged on all that an action is done to, where nothing is named', async () => {
+    await newPolicy('joins', statement('Allow', 'ecs:JoinSecurityGroup', `acs:ecs:*:${accountId}:securitygroup/*`))
+    await did('POST', 'users', { userName: 'joiner' })
+    await did('PUT', 'users/joiner/policies/joins')
+    const ask = async (query: string) => (await did('GET', `users/joiner/simulate?action=${query}`)).simulation
+    const whole = await ask('ecs:JoinSecurityGroup')
+    assert.deepEqual([whole.isAllowed, whole.decidedBy, whole.statements.length], [false, 'nothing', 1])
+    const name = (relative: string) => `acs:ecs:local:${accountId}:${relative}`
+    assert.equal(whole.resources[0], name('instance/*'))
+    assert.ok(whole.resources.includes(name('securitygroup/*')), whole.resources)
+    assert.equal((await ask('ecs:JoinSecurityGroup&resource=sg-web')).isAllowed, true)
+    assert.deepEqual((await ask('ringwall:DescribeChanges')).resources, [`acs:ringwall:local:${accountId}:*`])
+    assert.deepEqual((await ask('yundun-ddos:DescribeInstance')).resources, [`acs:yundun-ddos:local:${accountId}:*`])
+    assert.deepEqual((await ask('ram:createuser')).resources, [`acs:ram::${accountId}:user/*`])
+  })
 
   test('agrees with what is done', async () => {
     const token = await tokenOf('sim')
