@@ -41,6 +41,7 @@ import { addSettingsRoutes } from './routes/settings.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
 import { rpcActions } from './rpc/actions.ts'
 import { addRpcEndpoint, sendRpcError } from './rpc/endpoint.ts'
+import { usualNonces } from './rpc/nonces.ts'
 import { everyAccount, mayRead } from './services/principal.ts'
 import { findCredential } from './services/ram/identity.ts'
 
@@ -222,6 +223,9 @@ async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: A
   })
 }
 
+/** As long as a signature is good after its time; clocks that are ahead are rare. */
+const nonceMinutes = 15
+
 /** The RPC API, on the same listener. */
 async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> {
   const { api, requestsPerMinute } = options
@@ -240,6 +244,7 @@ async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> 
   await addRpcEndpoint(app, {
     api,
     actions: rpcActions,
+    mostNonces: Math.max(usualNonces, nonceMinutes * requestsPerMinute),
     findKey: (accessKeyId, securityToken) =>
       findCredential(world, sealer, { accessKeyId, securityToken, nowMs: now() }),
     onUsed(accessKeyId, sourceAddress) {

@@ -26,6 +26,8 @@ export interface EndpointOptions {
    * @throws {ApiError} 400 `InvalidAccessKeyId.NotFound`, `.Inactive`, `InvalidSecurityToken.…`
    */
   readonly findKey: (accessKeyId: string, securityToken: string | null) => FoundCredential
+  /** Of one key; what may be asked within a quarter of an hour, or more. */
+  readonly mostNonces?: number
   /** Told of good signatures, for "last used". */
   readonly onUsed: (accessKeyId: string, sourceAddress: string) => void
   readonly onRefused: (refused: RefusedWrite) => void
@@ -59,7 +61,7 @@ interface Authentic {
 
 export async function addRpcEndpoint(app: FastifyInstance, options: EndpointOptions): Promise<void> {
   const byName = new Map(options.actions.map(action => [`${versions[action.product]} ${action.name}`, action]))
-  const nonces = new Nonces(options.api.now())
+  const nonces = new Nonces(options.api.now(), options.mostNonces)
   await app.register(async rpc => {
     rpc.removeAllContentTypeParsers()
     // Signatures are about the bytes, so nothing may parse them before.

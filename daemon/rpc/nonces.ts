@@ -8,17 +8,22 @@ import { ApiError } from '../errors.ts'
 /** Either way, as the published API has it. */
 export const clockWindowMs = 15 * 60_000
 /** Of one key; beyond it the key's own requests are refused, and nobody else's. */
-const mostOfOneKey = 100_000
+export const usualNonces = 100_000
 
 export class Nonces {
   /** By key; each nonce with when it may be forgotten, in the order they came. */
   readonly #seen = new Map<string, Map<string, number>>()
   readonly #startedAtMs: number
+  readonly #most: number
   #forgetAgainAtMs = 0
 
-  /** @param startedAtMs  of this process; signatures tell whole seconds */
-  constructor(startedAtMs: number) {
+  /**
+   * @param startedAtMs  of this process; signatures tell whole seconds
+   * @param most  of one key, each some hundred bytes
+   */
+  constructor(startedAtMs: number, most = usualNonces) {
     this.#startedAtMs = Math.floor(startedAtMs / 1000) * 1000
+    this.#most = most
   }
 
   /**
@@ -43,7 +48,7 @@ export class Nonces {
     if (seen.has(nonce)) {
       throw new ApiError(400, 'SignatureNonceUsed', 'Cannot take the same request twice: expected another nonce')
     }
-    if (seen.size >= mostOfOneKey) {
+    if (seen.size >= this.#most) {
       throw new ApiError(400, 'Throttling.User', 'Cannot answer so many requests of one key: try again later')
     }
     seen.set(nonce, Math.max(nowMs, signedAtMs) + clockWindowMs)

@@ -293,6 +293,7 @@ const groupActions: readonly RpcAction[] = [
     (call, { UserName: name }) => ({
       Groups: {
         Group: users.groupsOfUser(call, name).map(({ group, joinedAtMs }) => ({
+          GroupId: group.id,
           GroupName: group.name,
           Comments: group.comments ?? '',
           JoinDate: isoSeconds(joinedAtMs),

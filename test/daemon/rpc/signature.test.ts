@@ -206,6 +206,14 @@ describe('a nonce', () => {
     )
   })
 
+  test('of one key are so many and no more, and leave others alone', () => {
+    const nonces = new Nonces(startMs, 2)
+    for (const nonce of ['a', 'b']) nonces.take('busy', nonce, startMs, startMs)
+    assert.throws(() => nonces.take('busy', 'c', startMs, startMs), code('Throttling.User'))
+    nonces.take('other', 'c', startMs, startMs)
+    nonces.take('busy', 'c', startMs + 15 * minute + 1, startMs + 15 * minute + 1)
+  })
+
   test('of a request from before the start, or too far off, is refused', () => {
     const nonces = new Nonces(startMs + 500)
     nonces.take('a', 'same second', startMs, startMs + 700)
