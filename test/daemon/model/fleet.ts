@@ -8,6 +8,7 @@ import {
   type GroupOfRule,
   isSingleIpv4List,
   overLimit,
+  type PortListOfRule,
   type PrefixListOfRule,
   type Refusal,
   type RuleFields,
@@ -16,7 +17,7 @@ import {
   sameness,
   wrong,
 } from './rules.ts'
-import { addresses, blocks, maximaOf, type Scope, scopesOf, type Who } from './vocabulary.ts'
+import { addresses, blocks, maximaOf, ranges, type Scope, scopesOf, type Who } from './vocabulary.ts'
 
 export type Mode = 'enforce' | 'observe'
 
@@ -37,6 +38,12 @@ export interface ModelGroup extends GroupOfRule {
 export interface ModelPrefixList extends PrefixListOfRule {
   readonly id: string
   readonly maxEntries: number
+}
+
+export interface ModelPortList extends PortListOfRule {
+  readonly id: string
+  /** Stored. */
+  readonly ranges: readonly string[]
 }
 
 export interface ModelInstance {
@@ -129,6 +136,7 @@ const notFoundCodes = {
   group: 'InvalidSecurityGroupId.NotFound',
   rule: 'InvalidSecurityGroupRuleId.NotFound',
   prefixList: 'InvalidPrefixListId.NotFound',
+  portList: 'InvalidPortRangeListId.NotFound',
   instance: 'InvalidInstanceId.NotFound',
   eni: 'InvalidEniId.NotFound',
   agent: 'InvalidAgentId.NotFound',
@@ -152,6 +160,7 @@ export class ModelFleet {
   accounts = new Map<string, string>()
   groups = new Map<string, ModelGroup>()
   prefixLists = new Map<string, ModelPrefixList>()
+  portLists = new Map<string, ModelPortList>()
   instances = new Map<string, ModelInstance>()
   enis = new Map<string, ModelEni>()
   limits: ModelLimits
@@ -178,6 +187,7 @@ export class ModelFleet {
       [...this.groups].map(([id, group]) => [id, { ...group, rules: group.rules.map(rule => ({ ...rule })) }]),
     )
     copy.prefixLists = new Map(this.prefixLists)
+    copy.portLists = new Map(this.portLists)
     copy.instances = new Map(this.instances)
     copy.enis = new Map(this.enis)
     copy.scrubbing = this.scrubbing
@@ -195,7 +205,9 @@ export class ModelFleet {
   deleteAccount(who: Who, accountId: string): Verdict {
     if (!mayWrite(who, '*')) return refuse(forbidden)
     if (!this.accounts.has(accountId)) return refuse(missing('account'))
-    const owned = [this.groups, this.prefixLists, this.instances, this.enis].flatMap(objects => [...objects.values()])
+    const owned = [this.groups, this.prefixLists, this.portLists, this.instances, this.enis].flatMap(objects => [
+      ...objects.values(),
+    ])
     const isNamed = Object.values(scopesOf).some(scopes => scopes.some(scope => scope.accountId === accountId))
     const isHeld = isNamed || owned.some(object => object.accountId === accountId)
     return unless(isHeld ? [held] : [], () => void this.accounts.delete(accountId))
@@ -291,8 +303,10 @@ export class ModelFleet {
     const group = this.#writable(who, this.groups, id, missing('group'))
     if ('refusals' in group) return group
     const { rules, refusals } = this.#readRules(permissions, group)
-    const all = distinct([...group.rules.map(({ fields }) => fields), ...rules])
-    return unless([...refusals, ...this.#ruleCountRefusals(all)], () => this.#putRules(group, all))
+    const present = group.rules.map(({ fields }) => fields)
+    const all = distinct([...present, ...rules])
+    const weighs = all.length > present.length ? this.#weightRefusals(all) : []
+    return unless([...refusals, ...this.#ruleCountRefusals(all), ...weighs], () => this.#putRules(group, all))
   }
 
   importRules(who: Who, id: string, mode: 'append' | 'replace', permissions: readonly Asked[]): Verdict {
@@ -301,7 +315,8 @@ export class ModelFleet {
     if ('refusals' in group) return group
     const { rules, refusals } = this.#readRules(permissions, group)
     const all = distinct(rules)
-    return unless([...refusals, ...this.#ruleCountRefusals(all)], () => this.#putRules(group, all))
+    const over = [...this.#ruleCountRefusals(all), ...this.#weightRefusals(all)]
+    return unless([...refusals, ...over], () => this.#putRules(group, all))
   }
 
   /** The rules of one group put into another of the same account, as `export` shows them. */
@@ -321,7 +336,10 @@ export class ModelFleet {
     if ('refusals' in group) return group
     const rule = group.rules.find(each => each.id === ruleId)
     if (rule === undefined) return refuse(missing('rule'))
-    const before: Asked = { ...rule.fields, ...withoutOwner(rule.fields, changes) }
+    const before: Asked = {
+      ...withoutPorts(rule.fields, changes),
+      ...withoutOwner(rule.fields, changes),
+    }
     const left = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null)
     const asked = Object.fromEntries(left)
     const { rules, refusals } = this.#readRules([asked], group)
@@ -331,6 +349,8 @@ export class ModelFleet {
       each => each !== rule && changed !== undefined && sameness(each.fields) === sameness(changed),
     )
     if (isThere) refusals.push(taken, conflict)
+    const others = group.rules.filter(each => each !== rule).map(({ fields }) => fields)
+    if (changed !== undefined) refusals.push(...this.#weightRefusals([...others, changed]))
     return unless(refusals, () => {
       const changedRules = group.rules.map(each => (each === rule ? { id: ruleId, fields: changed! } : each))
       this.groups.set(id, { ...group, rules: changedRules })
@@ -402,6 +422,46 @@ export class ModelFleet {
     const list = this.#writable(who, this.prefixLists, id, missing('prefixList'))
     if ('refusals' in list) return list
     return unless(this.associationsOf(id).length > 0 ? [held] : [], () => void this.prefixLists.delete(id))
+  }
+
+  // Lists of ports
+
+  createPortList(who: Who, body: CreatePortList): Verdict {
+    const { account, refusals } = this.#accountFor(who, body.accountId)
+    const read = readRanges(body.entries ?? [])
+    const { portRangeListId: id, maxEntries = 20 } = body
+    refusals.push(...read.refusals)
+    if (this.portLists.has(id)) refusals.push(taken)
+    if (read.ranges.length > maxEntries) refusals.push(overLimit)
+    return unless(
+      refusals,
+      () => void this.portLists.set(id, { id, accountId: account, maxEntries, ranges: read.ranges }),
+    )
+  }
+
+  modifyPortList(who: Who, id: string, body: ModifyPortList): Verdict {
+    const list = this.#writable(who, this.portLists, id, missing('portList'))
+    if ('refusals' in list) return list
+    const [removed, added] = [readRanges(body.removeEntries ?? []), readRanges(body.addEntries ?? [])]
+    const left = new Set(list.ranges).difference(new Set(removed.ranges))
+    const { maxEntries = list.maxEntries } = body
+    const changed = { ...list, maxEntries, ranges: [...left.union(new Set(added.ranges))] }
+    const refusals = [...removed.refusals, ...added.refusals]
+    if (changed.ranges.length > maxEntries) refusals.push(overLimit)
+    if (maxEntries > list.maxEntries) {
+      const after = this.clone()
+      after.portLists.set(id, changed)
+      for (const { rules } of after.groupsWithPorts(id)) {
+        refusals.push(...after.#weightRefusals(rules.map(({ fields }) => fields)))
+      }
+    }
+    return unless(refusals, () => void this.portLists.set(id, changed))
+  }
+
+  deletePortList(who: Who, id: string): Verdict {
+    const list = this.#writable(who, this.portLists, id, missing('portList'))
+    if ('refusals' in list) return list
+    return unless(this.groupsWithPorts(id).length > 0 ? [held] : [], () => void this.portLists.delete(id))
   }
 
   // Instances
@@ -642,7 +702,7 @@ export class ModelFleet {
     const changed = { ...this.limits, ...limits }
     const groups = [...this.groups.values()]
     const isBelow =
-      groups.some(({ rules }) => rules.length > changed.rulesPerGroup) ||
+      groups.some(({ rules }) => this.#countOf(rules.map(({ fields }) => fields)) > changed.rulesPerGroup) ||
       [...this.enis.values()].some(({ groupIds }) => groupIds.length > changed.groupsPerEni) ||
       groups.some(({ id, type }) =>
         type === 'basic'
@@ -720,6 +780,12 @@ export class ModelFleet {
     )
   }
 
+  groupsWithPorts(portListId: string): readonly ModelGroup[] {
+    return [...this.groups.values()].filter(({ rules }) =>
+      rules.some(({ fields }) => fields.portRangeListId === portListId),
+    )
+  }
+
   isVisible(who: Who, accountId: string): boolean {
     return mayRead(who, accountId)
   }
@@ -767,11 +833,28 @@ export class ModelFleet {
   }
 
   #newGroupRefusals(group: ModelGroup, rules: readonly RuleFields[]): readonly Refusal[] {
-    const refusals: Refusal[] = [...this.#ruleCountRefusals(rules)]
+    const refusals: Refusal[] = [...this.#ruleCountRefusals(rules), ...this.#weightRefusals(rules)]
     if (this.groups.has(group.id)) refusals.push(taken)
     if (group.networkType === 'classic' && (group.type === 'advanced' || group.vpcId !== null)) refusals.push(wrong)
     if (group.type === 'advanced' && group.innerAccessPolicy === 'accept') refusals.push(wrong)
     return refusals
+  }
+
+  /** A list of ports counts for what it may grow to. */
+  #weightRefusals(rules: readonly RuleFields[]): readonly Refusal[] {
+    return this.#weightOf(rules) > this.limits.rulesPerGroup ? [overLimit] : []
+  }
+
+  /** Of rules that are all different. */
+  #countOf(rules: readonly RuleFields[]): number {
+    return Math.max(rules.length, this.#weightOf(rules))
+  }
+
+  #weightOf(rules: readonly RuleFields[]): number {
+    const named = rules.filter(({ portRangeListId }) => portRangeListId !== undefined)
+    if (named.length === 0) return 0
+    const weights = named.map(({ portRangeListId }) => this.portLists.get(String(portRangeListId))?.maxEntries ?? 1)
+    return rules.length - named.length + weights.reduce((sum, weight) => sum + weight, 0)
   }
 
   #ruleCountRefusals(rules: readonly RuleFields[]): readonly Refusal[] {
@@ -786,6 +869,7 @@ export class ModelFleet {
     const surroundings: Surroundings = {
       group: id => this.groups.get(id),
       prefixList: id => this.prefixLists.get(id),
+      portList: id => this.portLists.get(id),
       objectsPerRule: this.limits.authorizationObjectsPerRequest,
       isLookup,
     }
@@ -1022,6 +1106,37 @@ export interface ModifyPrefixList {
   readonly maxEntries?: number
   readonly addEntries?: readonly Entry[]
   readonly removeEntries?: readonly Entry[]
+}
+
+interface RangeEntry {
+  readonly portRange: string
+}
+
+export interface CreatePortList {
+  readonly accountId?: string
+  readonly portRangeListId: string
+  readonly portRangeListName: string
+  readonly maxEntries?: number
+  readonly entries?: readonly RangeEntry[]
+}
+
+export interface ModifyPortList {
+  readonly maxEntries?: number
+  readonly addEntries?: readonly RangeEntry[]
+  readonly removeEntries?: readonly RangeEntry[]
+}
+
+function readRanges(entries: readonly RangeEntry[]) {
+  const found = entries.map(({ portRange }) => ranges.get(portRange) ?? '')
+  const isWrong = found.includes('') || new Set(found).size < found.length
+  return { ranges: found, refusals: isWrong ? [wrong] : [] }
+}
+
+/** A range and a list of them are said in place of each other. */
+function withoutPorts(fields: RuleFields, changes: Asked): Asked {
+  const { portRange, portRangeListId, ...rest } = fields
+  if (typeof changes.portRangeListId === 'string' || typeof changes.portRange === 'string') return rest
+  return { ...rest, portRange, ...(portRangeListId !== undefined && { portRangeListId }) }
 }
 
 function isAbove({ bps, pps }: NonNullable<ModelInstance['threshold']>, instanceType: string | null): boolean {

@@ -6,6 +6,7 @@ import type {
   CreateEni,
   CreateGroup,
   CreateInstance,
+  CreatePortList,
   CreatePrefixList,
   DetachEni,
   Membership,
@@ -16,6 +17,7 @@ import type {
   ModifyEni,
   ModifyGroup,
   ModifyInstance,
+  ModifyPortList,
   ModifyPrefixList,
   ModifyScrubbing,
   SetThreshold,
@@ -37,8 +39,10 @@ import {
   groupIds,
   instanceIds,
   instanceTypes,
+  portListIds,
   portsOfService,
   prefixListIds,
+  ranges,
   type Who,
 } from './vocabulary.ts'
 
@@ -79,6 +83,9 @@ export type Operation = { readonly as: Who } & (
   | { readonly op: 'createPrefixList'; readonly body: CreatePrefixList }
   | { readonly op: 'modifyPrefixList'; readonly id: string; readonly body: ModifyPrefixList }
   | { readonly op: 'deletePrefixList'; readonly id: string }
+  | { readonly op: 'createPortList'; readonly body: CreatePortList }
+  | { readonly op: 'modifyPortList'; readonly id: string; readonly body: ModifyPortList }
+  | { readonly op: 'deletePortList'; readonly id: string }
   | { readonly op: 'createInstance'; readonly body: CreateInstance }
   | { readonly op: 'modifyInstance'; readonly id: string; readonly body: ModifyInstance }
   | { readonly op: 'deleteInstance'; readonly id: string }
@@ -155,6 +162,12 @@ export function requestFor(operation: Operation, fleet: ModelFleet): Request {
       return { method: 'PATCH', path: `/v1/prefix-lists/${operation.id}`, body: operation.body }
     case 'deletePrefixList':
       return { method: 'DELETE', path: `/v1/prefix-lists/${operation.id}` }
+    case 'createPortList':
+      return { method: 'POST', path: '/v1/port-range-lists', body: operation.body }
+    case 'modifyPortList':
+      return { method: 'PATCH', path: `/v1/port-range-lists/${operation.id}`, body: operation.body }
+    case 'deletePortList':
+      return { method: 'DELETE', path: `/v1/port-range-lists/${operation.id}` }
     case 'createInstance':
       return { method: 'POST', path: '/v1/instances', body: operation.body }
     case 'modifyInstance':
@@ -233,6 +246,12 @@ export function verdictOn(operation: Operation, fleet: ModelFleet): Verdict {
       return fleet.modifyPrefixList(as, operation.id, operation.body)
     case 'deletePrefixList':
       return fleet.deletePrefixList(as, operation.id)
+    case 'createPortList':
+      return fleet.createPortList(as, operation.body)
+    case 'modifyPortList':
+      return fleet.modifyPortList(as, operation.id, operation.body)
+    case 'deletePortList':
+      return fleet.deletePortList(as, operation.id)
     case 'createInstance':
       return fleet.createInstance(as, operation.body)
     case 'modifyInstance':
@@ -317,6 +336,8 @@ const eniId = mostly(eniIds.slice(0, 6), eniIds)
 const newEniId = mostly(eniIds.slice(6), eniIds)
 const prefixListId = mostly(prefixListIds.slice(0, 1), prefixListIds)
 const newPrefixListId = mostly(prefixListIds.slice(1), prefixListIds)
+const portListId = mostly(portListIds.slice(0, 1), portListIds)
+const newPortListId = mostly(portListIds.slice(1), portListIds)
 const vpcId = pick('vpc-1')
 const inner = pick<'accept' | 'drop'>('accept', 'drop')
 const networkType = pick<'vpc' | 'classic'>('vpc', 'classic')
@@ -329,6 +350,14 @@ const addressesOf = (family: Family) =>
   [...addresses].filter(([, address]) => address.family === family).map(([text]) => text)
 
 const protocolAndPorts: fc.Arbitrary<Asked> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: given<Asked>({
+      ipProtocol: mostly(['tcp', 'UDP'], ['icmp', 'sctp']),
+      portRangeListId: portListId,
+      portRange: rarely(pick(...goodPorts)),
+    } as never),
+  },
   { weight: 6, arbitrary: fc.record({ ipProtocol: pick('tcp', 'TCP', 'udp'), portRange: pick(...goodPorts) }) },
   {
     weight: 1,
@@ -430,6 +459,8 @@ const permissions = fc.oneof(
 const ruleChanges: fc.Arbitrary<Asked> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ priority: pick(1, 2, 100, 101) }) },
   { weight: 2, arbitrary: fc.record({ description: pick('first', 'second', null) }) },
+  { weight: 2, arbitrary: fc.record({ portRangeListId: fc.option(portListId) }) },
+  { weight: 1, arbitrary: fc.record({ portRange: pick(...goodPorts), portRangeListId: fc.option(portListId) }) },
   { weight: 2, arbitrary: fc.record({ portRange: pick(...goodPorts, ...badPorts) }) },
   { weight: 2, arbitrary: fc.record({ ipProtocol: pick('tcp', 'udp', 'icmp', 'all') }) },
   {
@@ -458,6 +489,21 @@ const entry = (family: Family) =>
   )
 const entries = (family: Family) => fc.array(entry(family), { maxLength: 3 })
 
+const rangeEntries = fc
+  .array(mostly([...ranges.keys()], ['90/80', '0/1', '80/80']), { maxLength: 3 })
+  .map(texts => texts.map(portRange => ({ portRange })))
+const createPortList = given<CreatePortList>({
+  accountId: sometimes(accountId),
+  portRangeListId: newPortListId,
+  portRangeListName: name,
+  maxEntries: mostlyGiven(fc.integer({ min: 1, max: 3 })),
+  entries: sometimes(rangeEntries),
+} as never)
+const modifyPortList = given<ModifyPortList>({
+  maxEntries: rarely(fc.integer({ min: 1, max: 7 })),
+  addEntries: sometimes(rangeEntries),
+  removeEntries: sometimes(rangeEntries),
+} as never)
 const createPrefixList: fc.Arbitrary<CreatePrefixList> = pick('IPv4' as const, 'IPv4' as const, 'IPv6' as const).chain(
   addressFamily =>
     given<CreatePrefixList>({
@@ -583,6 +629,9 @@ const kinds: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<object>
   [1, fc.record({ op: pick('deleteRule'), id: groupId, rule: fc.nat(5) })],
   [1, fc.record({ op: pick('revokeByIds'), id: groupId, rules: fc.array(fc.nat(5), { minLength: 1, maxLength: 3 }) })],
   [1, fc.record({ op: pick('revokeByContent'), id: groupId, permissions })],
+  [2, fc.record({ op: pick('createPortList'), body: createPortList })],
+  [3, fc.record({ op: pick('modifyPortList'), id: portListId, body: modifyPortList })],
+  [1, fc.record({ op: pick('deletePortList'), id: portListId })],
   [2, fc.record({ op: pick('createPrefixList'), body: createPrefixList })],
   [3, fc.record({ op: pick('modifyPrefixList'), id: prefixListId, body: modifyPrefixList })],
   [1, fc.record({ op: pick('deletePrefixList'), id: prefixListId })],

@@ -24,10 +24,16 @@ export interface PrefixListOfRule {
   readonly cidrs: readonly string[]
 }
 
+export interface PortListOfRule {
+  readonly accountId: string
+  readonly maxEntries: number
+}
+
 /** What rules can name. */
 export interface Surroundings {
   readonly group: (id: string) => GroupOfRule | undefined
   readonly prefixList: (id: string) => PrefixListOfRule | undefined
+  readonly portList: (id: string) => PortListOfRule | undefined
   readonly objectsPerRule: number
   /** For a rule that is only looked for: what it names need not be there, nor fit. */
   readonly isLookup?: boolean
@@ -51,7 +57,7 @@ const protocols = new Set([...portProtocols, 'all', 'icmp', 'icmpv6', 'gre'])
 export function readPermission(asked: Asked, group: GroupOfRule, surroundings: Surroundings): Reading {
   const refusals: Refusal[] = []
   const { direction, policy = 'accept', priority = 1, description } = asked
-  const given = protocolOf(asked, refusals)
+  const given = protocolOf(withoutEmpty(asked), { group, surroundings }, refusals)
   if (!Number.isInteger(priority) || Number(priority) < 1 || Number(priority) > 100) refusals.push(wrong)
   if (group.type === 'advanced' && (policy !== 'accept' || priority !== 1)) refusals.push(wrong)
   const objects = objectsOf(asked, refusals)
@@ -74,14 +80,40 @@ export function readPermission(asked: Asked, group: GroupOfRule, surroundings: S
   return { rules, refusals }
 }
 
-function protocolOf({ ipProtocol, portRange, sourcePortRange, service }: Asked, refusals: Refusal[]): RuleFields {
+/** Rules that name a list of ports are shown with an empty range. */
+function withoutEmpty({ portRange, ...asked }: Asked): Asked {
+  return portRange === undefined || portRange === '' ? asked : { ...asked, portRange }
+}
+
+interface Standing {
+  readonly group: GroupOfRule
+  readonly surroundings: Surroundings
+}
+
+function protocolOf(asked: Asked, { group, surroundings }: Standing, refusals: Refusal[]): RuleFields {
+  const { ipProtocol, portRange, portRangeListId, sourcePortRange, service } = asked
   if (service !== undefined) {
     const ports = portsOfService.get(String(service))
-    if (ports === undefined || ipProtocol !== undefined || portRange !== undefined) refusals.push(wrong)
+    const others = [ipProtocol, portRange, portRangeListId].filter(field => field !== undefined)
+    if (ports === undefined || others.length > 0) refusals.push(wrong)
     return { ipProtocol: 'tcp', portRange: ports ?? '' }
   }
   const protocol = String(ipProtocol).toLowerCase()
   if (!protocols.has(protocol)) refusals.push(wrong, '400 MissingParameter')
+  if (portRangeListId !== undefined) {
+    // In place of a range, where there are ports, and for groups of its own account.
+    if (portRange !== undefined || !portProtocols.has(protocol)) refusals.push(wrong)
+    else if (!surroundings.isLookup && surroundings.portList(String(portRangeListId))?.accountId !== group.accountId) {
+      refusals.push('400 InvalidPortRangeListId.NotFound')
+    }
+    if (sourcePortRange !== undefined && !isPortRange(sourcePortRange)) refusals.push(wrong)
+    return {
+      ipProtocol: protocol,
+      portRange: '',
+      portRangeListId: String(portRangeListId),
+      ...(sourcePortRange !== undefined && { sourcePortRange: String(sourcePortRange) }),
+    }
+  }
   if (!portProtocols.has(protocol)) {
     const given = [portRange, sourcePortRange].filter(range => range !== undefined && range !== '-1/-1')
     if (given.length > 0) refusals.push(wrong)

@@ -62,6 +62,17 @@ export const furniture: readonly Operation[] = [
       entries: [{ cidr: '203.0.113.7' }],
     },
   },
+  {
+    as: 'admin',
+    op: 'createPortList',
+    body: {
+      accountId: accountA,
+      portRangeListId: 'prl-1',
+      portRangeListName: 'ports',
+      maxEntries: 2,
+      entries: [{ portRange: '80/80' }, { portRange: '8000/8100' }],
+    },
+  },
   { as: 'admin', op: 'createInstance', body: { accountId: accountA, instanceId: 'i-1', agentId: 'agent-1' } },
   { as: 'admin', op: 'createInstance', body: { accountId: accountA, instanceId: 'i-2', agentId: 'agent-2' } },
   { as: 'admin', op: 'createInstance', body: { accountId: accountB, instanceId: 'i-3', agentId: 'agent-2' } },
@@ -346,6 +357,25 @@ async function compareState(client: Client, model: ModelFleet, as: Who): Promise
     'security groups',
   )
   compare(
+    (await list('/v1/port-range-lists')).map(
+      ({ portRangeListId, accountId, maxEntries, entries, associationCount }) => ({
+        portRangeListId,
+        accountId,
+        maxEntries,
+        ranges: entries.map(({ portRange }: Answer) => portRange),
+        associationCount,
+      }),
+    ),
+    visible(model.portLists.values()).map(({ id, accountId, maxEntries, ranges }) => ({
+      portRangeListId: id,
+      accountId,
+      maxEntries,
+      ranges,
+      associationCount: model.groupsWithPorts(id).length,
+    })),
+    'lists of ports',
+  )
+  compare(
     (await list('/v1/prefix-lists')).map(
       ({ prefixListId, accountId, addressFamily, maxEntries, entries, associationCount }) => ({
         prefixListId,
@@ -506,6 +536,14 @@ function irOf(document: unknown, what: string) {
   return resolvePolicy(policy!)
 }
 
+/** A rule that names a list of ports is one for each of its ranges. */
+function rangesOf(model: ModelFleet, { id, fields }: ModelGroup['rules'][number]) {
+  const { portRangeListId, ...rest } = fields
+  if (portRangeListId === undefined) return [{ id, fields }]
+  const { ranges = [] } = model.portLists.get(String(portRangeListId)) ?? {}
+  return ranges.map((portRange): { id: string; fields: RuleFields } => ({ id, fields: { ...rest, portRange } }))
+}
+
 /** The policy of a host made of the model alone: every group there is, with all of its members. */
 export function documentOf(model: ModelFleet, agentId: string) {
   const instances = [...model.instances.values()].filter(instance => instance.agentId === agentId)
@@ -546,12 +584,14 @@ export function documentOf(model: ModelFleet, agentId: string) {
       innerAccessPolicy: group.innerAccessPolicy,
       mode: group.mode,
       members: model.membersOf(group.id),
-      rules: group.rules.map(({ id, fields: { nicType = '', ...fields } }) => ({
-        id,
-        ...fields,
-        // In a VPC a rule is for every ENI, and a file does not say so.
-        ...((group.networkType === 'classic' || nicType === 'intranet') && { nicType }),
-      })),
+      rules: group.rules
+        .flatMap(rule => rangesOf(model, rule))
+        .map(({ id, fields: { nicType = '', ...fields } }) => ({
+          id,
+          ...fields,
+          // In a VPC a rule is for every ENI, and a file does not say so.
+          ...((group.networkType === 'classic' || nicType === 'intranet') && { nicType }),
+        })),
     })),
     prefixLists: [...model.prefixLists.values()].map(({ id, cidrs }) => ({ id, entries: cidrs })),
     settings: { limits: { ...limits, keyPairsPerAccount: 500 }, trafficScope, scrubbing, logging },

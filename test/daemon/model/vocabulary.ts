@@ -10,6 +10,14 @@ export const groupIds = ['sg-1', 'sg-2', 'sg-3', 'sg-4', 'sg-5', 'sg-6', 'sg-7',
 export const instanceIds = ['i-1', 'i-2', 'i-3', 'i-4', 'i-5', 'i-6', 'i-7'] as const
 export const eniIds = ['eni-1', 'eni-2', 'eni-3', 'eni-4', 'eni-5', 'eni-6', 'eni-7', 'eni-8'] as const
 export const prefixListIds = ['pl-1', 'pl-2', 'pl-3'] as const
+export const portListIds = ['prl-1', 'prl-2', 'prl-3'] as const
+/** Ranges of lists of ports by how they are asked for. */
+export const ranges: ReadonlyMap<string, string> = new Map([
+  ['80/80', '80/80'],
+  ['443', '443/443'],
+  ['8000/8100', '8000/8100'],
+  ['8050/8200', '8050/8200'],
+])
 
 /** Published thresholds of the types that operations name; the other one is not known. */
 export const maximaOf: ReadonlyMap<string | null, { readonly bps: number; readonly pps: number }> = new Map([
