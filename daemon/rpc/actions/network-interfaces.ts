@@ -359,7 +359,7 @@ export const networkInterfaceActions: readonly RpcAction[] = [
     subject: eniSubject,
     plan(world, { principal, parameters: { NetworkInterfaceId, InstanceId } }) {
       return recoded(codes, () => {
-        // Whose it is not is asked for first: a client takes "is not there" for done.
+        // Which of them is missing is told before anything else: a client takes that for done.
         writable(world, principal, 'eni', NetworkInterfaceId)
         visible(world, principal, 'instance', InstanceId, 'InstanceId')
         const wish = { id: NetworkInterfaceId, body: { instanceId: InstanceId } }
