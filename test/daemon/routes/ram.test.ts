@@ -191,6 +191,28 @@ describe('access keys', () => {
     assert.ok(!JSON.stringify(dry.changes).includes('sealedSecret'), JSON.stringify(dry))
   })
 
+  test('leave no secret in the store, the audit log, or for repetitions', async () => {
+    await did('POST', 'users', { userName: 'quiet' })
+    const repeated = await api.request(
+      'POST',
+      '/v1/ram/access-keys',
+      { userName: 'quiet' },
+      {
+        headers: { 'idempotency-key': 'again' },
+      },
+    )
+    assert.deepEqual([repeated.status, repeated.body.code], [400, 'InvalidParameter'])
+    const { accessKey, accessKeySecret } = await did('POST', 'access-keys', { userName: 'quiet' })
+    await api.audit.settled()
+    const audit = (await api.request('GET', '/v1/audit?action=ram:CreateAccessKey')).body
+    assert.ok(audit.items.length > 0)
+    const change = (await api.request('GET', `/v1/changes/${api.world.revision}`)).body
+    const stored = api.world.get('accessKey', accessKey.accessKeyId)
+    assert.ok(stored!.sealedSecret.startsWith('v1.'))
+    for (const where of [audit, change, stored]) assert.ok(!JSON.stringify(where).includes(accessKeySecret))
+    assert.ok(!JSON.stringify(audit).includes(stored!.sealedSecret))
+  })
+
   test('of the account are the operators’ to make', async () => {
     const { accessKey, accessKeySecret } = await did('POST', 'access-keys', { userName: null })
     assert.equal((await signs(accessKey.accessKeyId, accessKeySecret)).IdentityType, 'Account')
