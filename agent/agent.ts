@@ -14,14 +14,7 @@ import { DriftWatch } from './drift.ts'
 import { Guard, type GuardOptions } from './guard/guard.ts'
 import { createGuardMetrics } from './guard/metrics.ts'
 import { noScrubbing, PanicSwitch } from './guard/panic.ts'
-import {
-  createRequestHandler,
-  healthRoute,
-  jsonReply,
-  type LoopbackServer,
-  metricsRoute,
-  serveLoopback,
-} from './http.ts'
+import { type LoopbackServer, serveLoopback } from './http.ts'
 import { type Credentials, defaultStateDir } from './link/credentials.ts'
 import { DaemonSource } from './link/daemon-source.ts'
 import { createFileSource } from './link/file-source.ts'
@@ -37,14 +30,14 @@ import { countLiveSessions } from './observe/live-sessions.ts'
 import { Observer } from './observe/observer.ts'
 import { probeHost } from './reconcile/host.ts'
 import { type Outcome, ReconcileLoop } from './reconcile/loop.ts'
-import { type AgentHealth, createReporter } from './report.ts'
+import { createReporter } from './report.ts'
+import { createRoutes, healthOf, type Logging, type Running, type Scrubbing } from './routes.ts'
 import { DaemonFeed } from './scrub/daemon-feed.ts'
 import { KeptState, readBootId } from './scrub/kept-state.ts'
 import { LiveFeed } from './scrub/live.ts'
 import { createScrubMetrics } from './scrub/metrics.ts'
 import { Outbox } from './scrub/outbox.ts'
 import { realScrubClock, Scrubber } from './scrub/scrubber.ts'
-import { makeView } from './show/view.ts'
 import { readTable } from './snapshot.ts'
 import type { PolicySink, Source } from './source.ts'
 import { openStateDir } from './state-dir.ts'
@@ -94,8 +87,6 @@ export interface Agent {
 const checkIntervalMs = 300_000
 /** What was loaded is read back once changes have come to rest: exit code 0 is nft's word, not the kernel's. */
 const readBackMs = 2_000
-/** Reading counters reads the members too: a scrape takes a reading at most this old. */
-const counterAgeMs = 5_000
 /** As `nft monitor` names the two tables of the agent. */
 const watched = { policy: `${tableFamily} ${tableName}`, scrubbing: `${tableFamily} ${scrubTableName}` }
 /** Listings that take longer come too late for the second they are of. */
@@ -114,13 +105,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const session = openNftSession({ timeoutMs: scrubNftTimeoutMs })
   const scrubNft = createNft({ timeoutMs: scrubNftTimeoutMs, session })
   const reporter = createReporter(log, metrics)
-  let source: Source | null = null
-  let guarding: Guard | null = null
-  let panicking: PanicSwitch | null = null
-  let scrubbing: Scrubbing | null = null
-  let logging: Logging | null = null
+  const running: Running = { source: null, guard: null, panic: null, scrubbing: null, logging: null }
   const inForce = Promise.withResolvers<void>()
-  const handler = createRoutes()
+  const handler = createRoutes({ log, metrics, nft, reporter, running })
   const lock = await acquireLock('agent', { ...toldOf(options.source), handler })
   const stops: (() => Promise<void> | void)[] = [() => session.close(), () => lock.release()]
 
@@ -144,22 +131,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     for (const message of capabilities.messages) log.warn(message)
 
     const logs = await startLogging()
-    logging = logs
+    running.logging = logs
     let readBack: NodeJS.Timeout | undefined
     const isOwnPid = (pid: number) => nft.isOwnPid(pid) || scrubNft.isOwnPid(pid)
     const drift = new DriftWatch({ table: watched.policy, isOwnPid, look: () => loop.resync('drift') })
     const scrub = await startScrubbing()
-    scrubbing = scrub
+    running.scrubbing = scrub
     const scrubDrift = new DriftWatch({ isOwnPid, look: () => void lookAtScrubbing() })
     const loop = new ReconcileLoop({ ...parts, onOutcome: noteOutcome })
     stops.unshift(() => loop.close())
     const policies = createSource({ nftVersion: capabilities.nftVersion, capabilities: capabilities.features })
-    source = policies
+    running.source = policies
     const guardMetrics = createGuardMetrics(metrics.registry)
     const guard = createGuard(policies)
-    guarding = guard
+    running.guard = guard
     const panic = createPanicSwitch(policies)
-    panicking = panic
+    running.panic = panic
     const server = await serve()
     if (server !== null) {
       stops.unshift(() => server.close())
@@ -218,7 +205,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       inForce: inForce.promise,
       status: () =>
         statusLine({
-          health: withSource(reporter.health()),
+          health: healthOf(reporter.health(), running),
           source: policies.status(),
           instances: scrub.scrubber.standings(),
         }),
@@ -245,7 +232,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       try {
         if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
         reporter.report(outcome, outcome.kind !== 'refused' && outcome.cause === 'drift' ? drift.suspect : '')
-        if (guarding?.noteOutcome(outcome) ?? true) source?.noteOutcome(outcome)
+        if (running.guard?.noteOutcome(outcome) ?? true) running.source?.noteOutcome(outcome)
         noteEnforced()
         if (reporter.enforced() !== null) inForce.resolve()
         if (outcome.kind === 'applied' && outcome.cause !== 'check') readBackSoon()
@@ -257,8 +244,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     /** What judges packets now is what records and counters are read by. */
     function noteEnforced(): void {
       const policy = reporter.enforced()
-      logging?.trafficLog.setPolicy(policy)
-      logging?.observer.setPolicy(policy)
+      running.logging?.trafficLog.setPolicy(policy)
+      running.logging?.observer.setPolicy(policy)
     }
 
     function lookAtTables(): void {
@@ -282,9 +269,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           return actual === null ? null : readTraffic(actual, policy)
         },
         countSessions: countLiveSessions,
-        send: message => source?.send(message),
+        send: message => running.source?.send(message),
         connection() {
-          const status = source?.status()
+          const status = running.source?.status()
           return status?.kind === 'daemon' && status.connected ? status.since : null
         },
       })
@@ -341,10 +328,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     function createSource(facts: NftFacts): Source {
       const sink: PolicySink = {
         setPolicy(ir) {
-          panicking?.setPolicy(ir)
+          running.panic?.setPolicy(ir)
         },
-        settled: () => guarding?.settled() ?? Promise.resolve(),
-        confirm: () => void guarding?.confirm(),
+        settled: () => running.guard?.settled() ?? Promise.resolve(),
+        confirm: () => void running.guard?.confirm(),
         stands: () =>
           readTable(nft).then(
             table => table !== null,
@@ -426,100 +413,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     for (const stop of stops) await stop()
     throw error
   }
-
-  function createRoutes() {
-    let readAtMs = Number.NEGATIVE_INFINITY
-    let reading: Promise<void> | null = null
-    const readCounters = async () => {
-      const ir = reporter.enforced()
-      const actual = ir === null ? null : await readTable(nft)
-      if (ir !== null && actual !== null) metrics.recordTraffic(readTraffic(actual, ir))
-    }
-    const scrape = metricsRoute(metrics.registry)
-    return createRequestHandler(
-      {
-        '/health': healthRoute(() => withSource(reporter.health())),
-        '/metrics': async () => {
-          if (performance.now() - readAtMs > counterAgeMs) {
-            // Without them the other metrics still say what is wrong.
-            reading ??= readCounters()
-              .catch((error: unknown) => log.warn({ error }, 'cannot read the counters of the kernel'))
-              .finally(() => {
-                readAtMs = performance.now()
-                reading = null
-              })
-            await reading
-          }
-          return scrape()
-        },
-        '/ddos': () =>
-          scrubbing === null
-            ? jsonReply(503, starting)
-            : jsonReply(200, { instances: scrubbing.scrubber.standings(), events: scrubbing.outbox.recent() }),
-        '/ddos/hour': query => {
-          const instanceId = query.get('instanceId') ?? ''
-          const samples = scrubbing?.scrubber.hourOf(instanceId) ?? null
-          return samples === null
-            ? jsonReply(404, { error: `no instance "${instanceId}" is measured here` })
-            : jsonReply(200, { instanceId, samples })
-        },
-        '/ddos/live': query => scrubbing?.live.lines(query.get('instanceId')) ?? jsonReply(503, starting),
-        '/logs': query => {
-          if (logging === null) return jsonReply(503, starting)
-          const { trafficLog } = logging
-          return query.has('follow') ? trafficLog.follow(query.has('recent')) : jsonReply(200, trafficLog.recent())
-        },
-        '/observed': async () =>
-          logging === null ? jsonReply(503, starting) : jsonReply(200, { enis: await logging.observer.report() }),
-        '/guard': () =>
-          guarding === null
-            ? jsonReply(503, starting)
-            : jsonReply(200, { ...guarding.status(), panic: panicking?.status() ?? null }),
-        '/show': async () => {
-          const ir = reporter.enforced()
-          return ir === null
-            ? jsonReply(503, { error: panicking?.problems()[0] ?? 'no policy is in force yet' })
-            : jsonReply(200, { ...makeView(ir, await readTable(nft)), ...(source && { source: source.status() }) })
-        },
-      },
-      (path, error) => log.error({ path, error }, 'cannot answer'),
-    )
-  }
-
-  function withSource(health: AgentHealth) {
-    if (source === null) return health
-    const problems = [
-      ...(panicking?.problems() ?? []),
-      ...source.problems(),
-      ...health.problems,
-      ...(guarding?.problems() ?? []),
-      ...scrubbingProblems(),
-    ]
-    return { ...health, healthy: health.healthy && problems.length === 0, problems, source: source.status() }
-  }
-
-  function scrubbingProblems(): readonly string[] {
-    if (scrubbing === null) return []
-    const { scrubber, outbox } = scrubbing
-    return [
-      ...scrubber.problems(),
-      ...(outbox.problem === null ? [] : [`events of traffic scrubbing cannot be kept on disk: ${outbox.problem}`]),
-    ]
-  }
-}
-
-const starting = { error: 'the agent is starting' }
-
-interface Scrubbing {
-  readonly scrubber: Scrubber
-  readonly outbox: Outbox
-  readonly live: LiveFeed
-  readonly feed: DaemonFeed
-}
-
-interface Logging {
-  readonly trafficLog: TrafficLog
-  readonly observer: Observer
 }
 
 /** What others are told of it who want the network namespace. */
