@@ -2,7 +2,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import { counterBy } from '../../common/counter-by.ts'
 
-export const trialOutcomes = ['confirmed', 'rolled-back', 'superseded'] as const
+const trialOutcomes = ['confirmed', 'rolled-back', 'superseded'] as const
 
 export type GuardMetrics = ReturnType<typeof createGuardMetrics>
 

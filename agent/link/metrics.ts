@@ -1,6 +1,7 @@
 /** What an agent that is led by a daemon tells Prometheus besides. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { counterBy } from '../../common/counter-by.ts'
+import type { ToAgent, ToDaemon } from '../../wire/messages.ts'
 
 /**
  *   unresolvable  the daemon's name has no address
@@ -13,7 +14,7 @@ import { counterBy } from '../../common/counter-by.ts'
  *   malformed     the daemon sent what cannot be read or applied
  *   renewed       our own doing: to use a new certificate
  */
-export const reconnectReasons = [
+const reconnectReasons = [
   'unresolvable',
   'unreachable',
   'untrusted',
@@ -26,22 +27,24 @@ export const reconnectReasons = [
 ] as const
 export type ReconnectReason = (typeof reconnectReasons)[number]
 
-export const messageTypes = [
-  'snapshot',
-  'delta',
-  'renewed',
-  'ddos-event-kept',
-  'ddos-watch',
-  'goodbye',
-  'hello',
-  'report',
-  'enforced',
-  'refused',
-  'ddos-status',
-  'ddos-event',
-  'ddos-samples',
-  'renew',
-] as const
+const messageTypes = Object.keys({
+  snapshot: true,
+  delta: true,
+  renewed: true,
+  'ddos-event-kept': true,
+  'ddos-watch': true,
+  confirm: true,
+  goodbye: true,
+  hello: true,
+  report: true,
+  enforced: true,
+  refused: true,
+  'ddos-status': true,
+  'ddos-event': true,
+  'ddos-samples': true,
+  observed: true,
+  renew: true,
+} satisfies Record<(ToAgent | ToDaemon)['type'], true>)
 
 export type LinkMetrics = ReturnType<typeof createLinkMetrics>
 

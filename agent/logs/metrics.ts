@@ -3,9 +3,9 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import { counterBy } from '../../common/counter-by.ts'
 
 /** `foreign`: of somebody else who logs to the same group. */
-export const recordActions = ['drop', 'observe', 'accept', 'foreign'] as const
+const recordActions = ['drop', 'observe', 'accept', 'foreign'] as const
 /** `kernel`: its buffer overran; `agent`: more than it takes a second; `reader`: who followed was slow; `file`: the disk refused. */
-export const lossPlaces = ['kernel', 'agent', 'reader', 'file'] as const
+const lossPlaces = ['kernel', 'agent', 'reader', 'file'] as const
 export type LossPlace = (typeof lossPlaces)[number]
 
 export type LogMetrics = ReturnType<typeof createLogMetrics>

@@ -56,10 +56,6 @@ export class LogReader {
     return this.#state
   }
 
-  get pid(): number | undefined {
-    return this.#child?.pid
-  }
-
   /** @param group  to be read from now on; null for none. Nothing happens where it is read already. */
   want(group: number | null): void {
     if (group === this.#group) return
@@ -141,7 +137,7 @@ export class LogReader {
     this.#state = { kind: 'reading', since: new Date().toISOString() }
     this.#saidReason = ''
     metrics.reading.set(1)
-    log.info({ group, pid: this.pid }, 'the kernel’s log of packets is read')
+    log.info({ group, pid: this.#child?.pid }, 'the kernel’s log of packets is read')
   }
 }
 

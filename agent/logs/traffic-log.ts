@@ -106,11 +106,6 @@ export class TrafficLog {
     }
   }
 
-  /** Pid of the program that reads; undefined where none does. */
-  get readerPid(): number | undefined {
-    return this.#reader.pid
-  }
-
   reopenFile(): void {
     this.#file?.reopen()
   }

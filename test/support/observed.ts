@@ -1,7 +1,7 @@
 /** Reports of observed ENIs in few words. */
 import type { ObservedEni, ObservedFlow } from '../../wire/observed.ts'
 
-export const observedSince = '2026-03-01T10:00:00.000Z'
+const observedSince = '2026-03-01T10:00:00.000Z'
 
 export function makeObservedFlow(fields: Partial<ObservedFlow> = {}): ObservedFlow {
   return {
