@@ -30,6 +30,9 @@ export interface LastGoodOptions {
   readonly spacingMs?: (tookMs: number) => number
 }
 
+/** A disk that refuses is left alone this long, each time longer. */
+const retryMs = { first: 1_000, most: 10_000 } as const
+
 export class LastGood {
   readonly #options: LastGoodOptions
   /** What is on disk; null where that is not known. */
@@ -38,9 +41,18 @@ export class LastGood {
   #writing: Promise<void> | null = null
   #nextAtMs = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
+  /** Why the disk has not what the kernel has; null while it has. */
+  #fault: string | null = null
+  #failures = 0
+  #isClosed = false
 
   constructor(options: LastGoodOptions) {
     this.#options = options
+  }
+
+  /** One sentence for whoever asks for health; empty while the disk takes what it is given. */
+  problems(): readonly string[] {
+    return this.#fault === null ? [] : [`what is in force cannot be kept on disk for the next boot: ${this.#fault}`]
   }
 
   /** The text on disk; null where there is none, or it cannot be read. */
@@ -62,15 +74,21 @@ export class LastGood {
     if (this.#writing !== null || this.#timer !== undefined) return
     const waitMs = this.#nextAtMs - performance.now()
     if (waitMs <= 0) this.#startWriting()
-    else this.#timer = setTimeout(() => this.#startWriting(), waitMs)
+    else if (!this.#isClosed) this.#timer = setTimeout(() => this.#startWriting(), waitMs)
   }
 
-  /** Writes what waits; resolves when nothing is left to write. */
+  /** Writes what waits; resolves when nothing is left to write, or the disk has refused it once more. */
   async settled(): Promise<void> {
-    while (this.#next !== null || this.#writing !== null) {
-      this.#startWriting()
+    do {
+      if (this.#next !== null) this.#startWriting()
       await this.#writing
-    }
+    } while (this.#next !== null && this.#fault === null)
+  }
+
+  /** What waits is written by `settled` alone from now on. */
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
   }
 
   #startWriting(): void {
@@ -80,11 +98,17 @@ export class LastGood {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null
       const nowMs = performance.now()
-      this.#nextAtMs = nowMs + (this.#options.spacingMs?.(nowMs - startedAtMs) ?? 0)
+      const spacingMs = this.#options.spacingMs?.(nowMs - startedAtMs) ?? 0
+      this.#nextAtMs = nowMs + (this.#fault === null ? spacingMs : this.#restMs())
       const waiting = this.#next
       this.#next = null
       if (waiting !== null) this.note(waiting)
     })
+  }
+
+  /** How long a disk that has refused is left alone. */
+  #restMs(): number {
+    return Math.min(retryMs.first * 2 ** (this.#failures - 1), retryMs.most)
   }
 
   async #write(): Promise<void> {
@@ -97,9 +121,18 @@ export class LastGood {
       // Without the device indexes and stamps of this boot: they mean other devices and sessions after the next. Without
       // logs, which nobody reads so early and which another kernel may not have: then nothing of it would load.
       await this.#options.stateDir?.write(text, printRuleset(compile(withoutLogs(kept.ir))))
+      if (this.#fault !== null) this.#options.log.info('the last good state is kept again')
+      this.#fault = null
+      this.#failures = 0
     } catch (error) {
       this.#kept = null
-      this.#options.log.error({ error }, 'cannot keep the last good state; what is in force stays')
+      // The disk may have room again when nothing changes in the policy any more.
+      this.#next ??= kept
+      this.#failures += 1
+      if (this.#fault === null) {
+        this.#options.log.error({ error }, 'cannot keep the last good state; what is in force stays')
+      }
+      this.#fault = error instanceof Error ? error.message : String(error)
     }
   }
 }

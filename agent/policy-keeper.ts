@@ -70,7 +70,15 @@ export function createPolicyKeeper({ log, reporter, stateDir, rescue, setPolicy 
       if (kept !== undefined) lastGood.note(kept)
     },
 
-    /** Resolves when nothing is left to read or to write. */
+    /** What is wrong with the disk, one sentence each. */
+    problems: () => lastGood.problems(),
+
+    /** Nothing is written any more, but by `settled`. */
+    close(): void {
+      lastGood.close()
+    },
+
+    /** Resolves when nothing is left to read or to write, or the disk refuses. */
     async settled(): Promise<void> {
       await fallingBack
       await lastGood.settled()

@@ -220,6 +220,7 @@ export class DaemonSource implements Source {
       ...(this.#link?.status.revoked === true ? [`the daemon has revoked this agent; ${again}`] : []),
       ...(this.#identity.expiresAtMs <= Date.now() ? [`the certificate of this agent has run out; ${again}`] : []),
       ...(this.#viewLog?.fault == null ? [] : [`what is in force cannot be kept on disk: ${this.#viewLog.fault}`]),
+      ...this.#lastGood.problems(),
       ...(this.#holdsBack
         ? ['what is in force may be newer than the disk; it is left as it is until the daemon answers']
         : []),
@@ -229,6 +230,8 @@ export class DaemonSource implements Source {
   async close(): Promise<void> {
     clearTimeout(this.#reportTimer)
     clearTimeout(this.#enisTimer)
+    this.#viewLog?.close()
+    this.#lastGood.close()
     await this.#addressWatch?.close()
     await this.#link?.close()
   }

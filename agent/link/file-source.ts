@@ -39,8 +39,9 @@ export function createFileSource({ path, log, reporter, stateDir, rescue, sink }
     way: () => null,
     probeWay() {},
     status: () => ({ kind: 'file', path }),
-    problems: () => [],
+    problems: () => keeper.problems(),
     async close() {
+      keeper.close()
       await file?.close()
     },
     settled: () => keeper.settled(),

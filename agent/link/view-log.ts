@@ -49,6 +49,7 @@ export class ViewLog {
   #fault: string | null = null
   #failures = 0
   #retryTimer: NodeJS.Timeout | undefined
+  #isClosed = false
   /** The view could not be written anew: not tried again before the log has grown to this. */
   #anewFromBytes = 0
 
@@ -98,9 +99,14 @@ export class ViewLog {
       if (this.#isResting) await this.#tryAgain()
       else if (this.#logBytes > 0) await this.#writeAnew()
       await this.#closeFile()
-      clearTimeout(this.#retryTimer)
     })
     await this.#turn
+  }
+
+  /** The disk is tried by `keep` and `settled` alone from now on. */
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#retryTimer)
   }
 
   async #write(number: number, delta: ViewDelta | null): Promise<void> {
@@ -173,9 +179,11 @@ export class ViewLog {
     this.#isResting = true
     const waitMs = Math.min(retryMs.first * 2 ** this.#failures, retryMs.most)
     this.#failures += 1
+    if (this.#isClosed) return
+    clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => {
       this.#turn = this.#turn.then(() => this.#tryAgain())
-    }, waitMs)
+    }, waitMs).unref()
   }
 
   /** What comes meanwhile waits for its turn: else the disk would be taken for the newest when it is not any more. */

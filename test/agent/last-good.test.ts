@@ -64,21 +64,66 @@ describe('what stands in the kernel', () => {
     assert.deepEqual(written, ['1'])
   })
 
-  test('that cannot be written is tried again the next time', async () => {
-    let isFull = true
-    const { store, written, lines } = lastGood({
-      async write() {
-        if (isFull) throw new Error('ENOSPC')
-      },
-    })
-    const same = kept('1')
-    store.note(same)
-    await store.settled()
-    isFull = false
-    store.note(same)
-    await store.settled()
-    assert.deepEqual(written, ['1'])
-    assert.deepEqual(lines, ['cannot keep the last good state; what is in force stays'])
+  test('that cannot be written is a problem until the disk takes it, which is tried again and again', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      let isFull = true
+      let attempts = 0
+      const { store, written, lines } = lastGood({
+        async write() {
+          attempts += 1
+          if (isFull) throw new Error('ENOSPC')
+        },
+      })
+      const untilTried = async (times: number) => {
+        while (attempts < times) {
+          mock.timers.tick(1000)
+          await new Promise(setImmediate)
+        }
+        await new Promise(setImmediate)
+      }
+      store.note(kept('1'))
+      await untilTried(2)
+      assert.deepEqual(store.problems(), ['what is in force cannot be kept on disk for the next boot: ENOSPC'])
+      store.note(kept('2'))
+      await untilTried(3)
+      isFull = false
+      await untilTried(4)
+      assert.deepEqual(written, ['2'])
+      assert.deepEqual(store.problems(), [])
+      assert.deepEqual(lines, [
+        'cannot keep the last good state; what is in force stays',
+        'the last good state is kept again',
+      ])
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  test('that cannot be written is tried once more when it is asked for, and by itself no more when it is closed', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      let attempts = 0
+      const { store } = lastGood({
+        async write() {
+          attempts += 1
+          throw new Error('EROFS')
+        },
+      })
+      store.note(kept('1'))
+      await store.settled()
+      const before = attempts
+      store.close()
+      await store.settled()
+      assert.equal(attempts, before + 1)
+      for (let second = 0; second < 60; second += 1) {
+        mock.timers.tick(1000)
+        await new Promise(setImmediate)
+      }
+      assert.equal(attempts, before + 1)
+    } finally {
+      mock.timers.reset()
+    }
   })
 
   test('waits after a writing as what it took says', async context => {

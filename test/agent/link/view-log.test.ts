@@ -5,6 +5,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { openKeptView } from '../../../agent/link/kept-view.ts'
 import { createLinkMetrics } from '../../../agent/link/metrics.ts'
@@ -13,6 +14,7 @@ import { ViewLog } from '../../../agent/link/view-log.ts'
 import { createMetrics } from '../../../agent/metrics.ts'
 import { createLogger } from '../../../common/log.ts'
 import { type Step, watchFiles } from '../../support/failing-files.ts'
+import { eventually } from '../../support/sessions.ts'
 import { acceptPort, groupObject, smallView } from '../../support/view-objects.ts'
 
 let home: string
@@ -46,6 +48,10 @@ async function startKeeping(in_: string, options: { readonly mostLogBytes?: numb
       assert.equal(view.apply(update), null)
       await viewLog.keep(update.type === 'delta' ? update : null, view.image()!)
       return stateOf(view)
+    },
+    async stop(): Promise<void> {
+      viewLog.close()
+      await viewLog.settled()
     },
     async metric(name: string) {
       return (await registry.getSingleMetric(`ringwall_agent_link_${name}`)!.get()).values[0]?.value
@@ -109,7 +115,7 @@ describe('an update that may go to the kernel is on disk', () => {
     assert.equal(statSync(join(folder, 'view.log')).mode & 0o777, 0o600)
     await agent.take(snapshot(3))
     assert.equal(readFileSync(join(folder, 'view.log'), 'utf8'), '')
-    await agent.viewLog.settled()
+    await agent.stop()
   })
 
   test('and goes on where the last agent ended', async () => {
@@ -117,7 +123,7 @@ describe('an update that may go to the kernel is on disk', () => {
       const agent = await startKeeping(folder)
       const state = await agent.take(update)
       assert.deepEqual(await readAgain(), { state, isNewest: true })
-      await agent.viewLog.settled()
+      await agent.stop()
       assert.deepEqual(await readAgain(), { state, isNewest: true })
     }
   })
@@ -127,7 +133,7 @@ describe('an update that may go to the kernel is on disk', () => {
     const states = await Promise.all(updates.map(update => agent.take(update)))
     assert.equal(agent.viewLog.pending, null)
     assert.deepEqual(await readAgain(), { state: states.at(-1), isNewest: true })
-    await agent.viewLog.settled()
+    await agent.stop()
   })
 
   test('whatever file operation the agent is killed at, and of a write after its half', async () => {
@@ -145,7 +151,7 @@ describe('an update that may go to the kernel is on disk', () => {
       const update = position === null ? snapshot(50) : delta(50, { port: 50 }, position.storeId)
       const state = await next.take(update)
       assert.deepEqual(await readAgain(), { state, isNewest: true }, where)
-      await next.viewLog.settled()
+      await next.stop()
     }
   })
 
@@ -195,7 +201,7 @@ describe('an update that may go to the kernel is on disk', () => {
           if (found.isNewest) assert.equal(found.state, state, `${name} ${at}: ${names[at]}`)
           else old += 1
         }
-        await agent.viewLog.settled()
+        await agent.stop()
       }
     }
     assert.ok(old > 0)
@@ -236,7 +242,7 @@ describe('a full disk', () => {
       'what the daemon says is kept again',
     ])
     assert.deepEqual((await readdir(folder)).sort(), ['view.json', 'view.log'])
-    await agent.viewLog.settled()
+    await agent.stop()
   })
 
   test('that has room again is not taken for the newest while it is behind', async () => {
@@ -259,8 +265,31 @@ describe('a full disk', () => {
     const found = await readAgain()
     if (found.isNewest) assert.equal(found.state, state)
     await settled
-    await agent.viewLog.settled()
+    await agent.stop()
     assert.deepEqual(await readAgain(), { state, isNewest: true })
+  })
+
+  test('is tried again by itself also after it was waited for in vain, and no more when the agent has stopped', async () => {
+    let isFull = true
+    let steps = 0
+    using _files = watchFiles({
+      folder,
+      onStep() {
+        steps += 1
+        if (isFull) throw new Error('ENOSPC')
+      },
+    })
+    const agent = await startKeeping(folder)
+    const state = await agent.take(snapshot(1))
+    await agent.viewLog.settled()
+    isFull = false
+    await eventually(async () => assert.deepEqual(await readAgain(), { state, isNewest: true }), 20_000)
+    isFull = true
+    await agent.take(snapshot(3))
+    await agent.stop()
+    const before = steps
+    await sleep(1500)
+    assert.equal(steps, before)
   })
 
   test('that has room again when the agent stops has all', async () => {
@@ -274,7 +303,7 @@ describe('a full disk', () => {
     const agent = await startKeeping(folder)
     const state = await agent.take(snapshot(1))
     isFull = false
-    await agent.viewLog.settled()
+    await agent.stop()
     assert.deepEqual(await readAgain(), { state, isNewest: true })
   })
 
@@ -292,7 +321,7 @@ describe('a full disk', () => {
     let state = ''
     for (let revision = 2; revision < 40; revision += 1) state = await agent.take(delta(revision, { port: revision }))
     assert.deepEqual(await readAgain(), { state, isNewest: true })
-    await agent.viewLog.settled()
+    await agent.stop()
     assert.deepEqual(await readAgain(), { state, isNewest: true })
     const told = agent.lines.length
     assert.ok(told > 0 && told < 8, `told ${told} times`)
@@ -302,7 +331,7 @@ describe('a full disk', () => {
   test('that can only be read is taken for older than the kernel', async () => {
     const agent = await startKeeping(folder)
     await agent.take(snapshot(1))
-    await agent.viewLog.settled()
+    await agent.stop()
     using _files = watchFiles({
       folder,
       onStep() {
@@ -323,7 +352,7 @@ test('a disk that hangs does not keep an update from the kernel for long', async
   // Nothing of it has been done yet; what hangs is played by a clock that runs ahead.
   context.mock.timers.tick(500)
   await taken
-  await agent.viewLog.settled()
+  await agent.stop()
   assert.equal((await readAgain()).isNewest, true)
 })
 
@@ -361,7 +390,7 @@ test('cut at any byte, the files give a state that was given to the kernel, the 
       // Whatever stands in place of the rest is no update.
       writeFileSync(join(killed, 'view.log'), Buffer.concat([log.subarray(0, cut), Buffer.alloc(log.length - cut)]))
       assert.equal((await readAgain(killed)).state, expected)
-      await agent.viewLog.settled()
+      await agent.stop()
     }),
     { numRuns: 60 },
   )
@@ -399,7 +428,7 @@ async function runUntil(endAt: number, how: 'kill' | 'power') {
     given.push(state)
     under = null
   }
-  await agent.viewLog.settled()
+  await agent.stop()
   if (how === 'power') files.losePower()
   return { given, under, names }
 }
