@@ -39,6 +39,9 @@ export interface Container extends AsyncDisposable {
   property(unit: string, name: string): Promise<string>
   /** Writes a file as root, with the folders above it. */
   write(path: string, text: string, mode?: number): void
+  read(path: string): string
+  /** Mounts its own disk anew, with options as mount(8) has them: `ro`, `rw`, `size=4m`. */
+  remountDisk(options: string): Promise<void>
   /** Switches it off, has `whileOff` done, and switches it on again; resolves when it is up. */
   reboot(whileOff?: () => Promise<void>): Promise<void>
 }
@@ -55,6 +58,8 @@ export interface ContainerOptions {
   readonly root: RootName
   /** What is installed beforehand: the sources, where packages put the program; they, if left out. */
   readonly program?: 'sources' | 'none'
+  /** The path of a folder that is a file system of its own, in memory; it is kept over reboots. None, if left out. */
+  readonly disk?: string
 }
 
 export type RootName = 'bookworm' | 'bookworm-firewalls'
@@ -62,6 +67,8 @@ export type RootName = 'bookworm' | 'bookworm-firewalls'
 /** Of commands inside: nothing of this machine's. */
 const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8']
 
+/** A machine that has not gone by then loses its power. */
+const offMs = 10_000
 const namePrefix = 'ringwall'
 let serial = 0
 
@@ -102,11 +109,12 @@ function reasonAgainstRoot(root: RootName): string | false {
 export async function startContainer(
   namespace: Namespace,
   prepare: (root: string) => void,
-  { root, program = 'sources' }: ContainerOptions = { root: 'bookworm' },
+  { root, program = 'sources', disk }: ContainerOptions = { root: 'bookworm' },
 ): Promise<Container> {
   const layer = await makeLayer(namespace, root)
   let machine: Machine
   try {
+    if (disk !== undefined) await layer.mountDisk(disk)
     if (program === 'sources') install(layer.view)
     prepare(layer.view)
     machine = await boot()
@@ -131,10 +139,15 @@ export async function startContainer(
   }
 
   async function off(): Promise<void> {
-    const gone = once(machine.child, 'exit')
-    machine.child.kill('SIGTERM')
-    await Promise.race([gone, sleep(10_000, undefined, { ref: false }).then(() => machine.child.kill('SIGKILL'))])
+    // A boot that failed has left none.
+    if (machine.child.exitCode !== null || machine.child.signalCode !== null) return
+    const { child, leader } = machine
+    const gone = once(child, 'exit')
+    child.kill('SIGTERM')
+    // With the first process all others end; with systemd-nspawn they would not.
+    const powerCut = setTimeout(() => killIfThere(leader), offMs)
     await gone
+    clearTimeout(powerCut)
   }
 
   return {
@@ -145,6 +158,11 @@ export async function startContainer(
     },
     write(path, text, mode = 0o644) {
       writeIn(layer.view, path, text, mode)
+    },
+    read: path => readFileSync(join(layer.view, path), 'utf8'),
+    async remountDisk(options) {
+      if (disk === undefined) throw new Error('Cannot remount: this container has no disk of its own')
+      await layer.remountDisk(disk, options)
     },
     async reboot(whileOff = async () => {}) {
       await off()
@@ -178,6 +196,9 @@ interface Layer extends AsyncDisposable {
   readonly view: string
   /** systemd-nspawn, which ends with this process at the latest; what it starts may live on until `removeStale`. */
   start(args: readonly string[], errors: 'pipe' | 'ignore'): ChildProcess
+  /** Before the start: what is mounted later is not seen inside. */
+  mountDisk(path: string): Promise<void>
+  remountDisk(path: string, options: string): Promise<void>
 }
 
 async function makeLayer(namespace: Namespace, root: RootName): Promise<Layer> {
@@ -198,8 +219,17 @@ async function makeLayer(namespace: Namespace, root: RootName): Promise<Layer> {
     `--network-namespace-path=/run/netns/${namespace.name}`,
   ]
   const joinGroups = groups.map(group => `echo $$ >${group}/cgroup.procs`).join('; ')
+  const view = `/proc/${keeper.pid}/root${layers}/root`
+  const mount = async (...args: readonly string[]) => {
+    await namespace.run('nsenter', ['-t', String(keeper.pid), '-m', 'mount', ...args])
+  }
   return {
-    view: `/proc/${keeper.pid}/root${layers}/root`,
+    view,
+    async mountDisk(path) {
+      mkdirSync(join(view, path), { recursive: true })
+      await mount('-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', join(layers, 'root', path))
+    },
+    remountDisk: (path, options) => mount('-o', `remount,${options}`, join(layers, 'root', path)),
     start(args, errors) {
       const enter = ['nsenter', '-t', String(keeper.pid), '-m', 'sh', '-c', `${joinGroups}; exec "$@"`, 'sh']
       return spawn(

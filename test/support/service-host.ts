@@ -1,0 +1,146 @@
+/** A host with systemd on which the services run, and somebody outside who knocks at its door. */
+import { createInterface } from 'node:readline'
+import { connect, createNamespace } from '../../lab/netns.ts'
+import { type ContainerOptions, startContainer, writeIn } from './container.ts'
+import { addresses } from './host-network.ts'
+import { eventually } from './sessions.ts'
+
+export const units = {
+  agent: 'ringwall-agent.service',
+  boot: 'ringwall-boot.service',
+  daemon: 'ringwalld.service',
+} as const
+
+const network = `
+[Match]
+Name=eth0
+[Network]
+Address=${addresses.host.ip}/24
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+`
+
+export interface ServiceHostOptions extends Partial<ContainerOptions> {
+  /** Texts of files by their paths, from the root without the first slash. */
+  readonly files: Readonly<Record<string, string>>
+}
+
+export type ServiceHost = Awaited<ReturnType<typeof startServiceHost>>
+
+export async function startServiceHost({ files, root = 'bookworm', ...options }: ServiceHostOptions) {
+  const outside = await createNamespace('outside')
+  const host = await createNamespace('host')
+  await connect(
+    { namespace: outside, device: 'eth0', addresses: [`${addresses.outside.ip}/24`] },
+    { namespace: host, device: 'eth0' },
+  )
+  const container = await startContainer(
+    host,
+    view => {
+      writeIn(view, 'etc/systemd/network/eth0.network', network)
+      for (const [path, text] of Object.entries(files)) writeIn(view, path, text)
+    },
+    { root, ...options },
+  )
+
+  const systemctl = (...args: readonly string[]) => container.run('systemctl', args)
+
+  /** Of this boot, as printed. */
+  async function journalText(unit: string): Promise<string> {
+    return (await container.run('journalctl', ['-b', '-u', unit, '-o', 'cat', '--no-pager'])).stdout
+  }
+
+  return {
+    outside,
+    host,
+    container,
+    systemctl,
+    journalText,
+    kill: (signal: string, pid: string) => container.run('sh', ['-c', `kill -s ${signal} ${pid}`]),
+    mainPid: (unit: string) => container.property(unit, 'MainPID'),
+
+    /** Waits until a unit is active in a process other than this one, if one is given; of the process the pid. */
+    untilActive(unit: string, { not }: { readonly not?: string } = {}): Promise<string> {
+      return eventually(async () => {
+        // Asked at once: between two questions it may have ended.
+        const { stdout: shown } = await systemctl('show', '-p', 'ActiveState', '-p', 'MainPID', unit)
+        const [, pid = '0'] = /^MainPID=(\d+)$/m.exec(shown) ?? []
+        const [, state = 'unknown'] = /^ActiveState=(.+)$/m.exec(shown) ?? []
+        if (state === 'active' && pid !== '0' && pid !== not) return pid
+        throw new Error(`${unit} is ${state} (pid ${pid}):\n${(await journalText(unit)).slice(-4000)}`)
+      }, 40_000)
+    },
+
+    /** Messages that the unit has logged in this boot. */
+    async journal(unit: string): Promise<readonly string[]> {
+      const lines = (await journalText(unit)).split('\n')
+      return lines.map(line => (line.startsWith('{') ? (JSON.parse(line).msg as string) : line))
+    },
+
+    /** What the agent answers to health checks. @throws {Error} where none is there */
+    async health(): Promise<{ readonly healthy: boolean; readonly inForce: boolean; readonly problems: string[] }> {
+      const ask = `fetch('http://127.0.0.1:9469/health').then(a => a.text()).then(t => console.log(t))`
+      return JSON.parse((await host.run(process.execPath, ['-e', ask])).stdout)
+    },
+
+    async hasTable(): Promise<boolean> {
+      const { stdout } = await host.run('nft', ['list', 'tables'])
+      return stdout.includes('table inet ringwall\n')
+    },
+
+    /** Leaves of a file nothing, or all but its end; also while the host is switched off. */
+    async tear(path: string, to: 'empty' | 'torn'): Promise<void> {
+      const text = container.read(path)
+      container.write(path, to === 'empty' ? '' : text.slice(0, -40))
+    },
+
+    /** Whether a ping from outside is answered. */
+    async answers(): Promise<boolean> {
+      const ping = ['-n', '-c', '2', '-i', '0.1', '-W', '0.3', addresses.host.ip]
+      return (await outside.run('ping', ping, { allowFailure: true })).exitCode === 0
+    },
+
+    /**
+     * Switched on again as a machine is: no rules in the kernel, no address and no link; somebody outside knocks all
+     * the time.
+     * @returns how many of the knocks were answered since it was switched off
+     */
+    async rebootAndKnock(whileOff = async () => {}): Promise<number> {
+      // Known to whoever knocks: the question of who has the address would be tried once a second only.
+      const { stdout: mac } = await host.run('cat', ['/sys/class/net/eth0/address'])
+      const neighbour = [addresses.host.ip, 'lladdr', mac.trim(), 'dev', 'eth0', 'nud', 'permanent']
+      await outside.run('ip', ['neigh', 'replace', ...neighbour])
+      const ping = outside.spawn('ping', ['-n', '-i', '0.005', '-W', '0.1', addresses.host.ip], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      let answers = 0
+      createInterface({ input: ping.stdout! }).on('line', line => {
+        if (line.includes('bytes from')) answers += 1
+      })
+      try {
+        await container.reboot(async () => {
+          await host.run('ip', ['link', 'set', 'eth0', 'down'])
+          await host.run('ip', ['addr', 'flush', 'dev', 'eth0'])
+          await host.run('nft', ['flush', 'ruleset'])
+          // The namespace outlives the machine, whose kernel would know no session.
+          await host.run('conntrack', ['-F'])
+          await whileOff()
+          answers = 0
+        })
+        // It is there: it gets out.
+        await eventually(() => container.run('ping', ['-c', '1', '-W', '1', addresses.outside.ip]), 20_000)
+        const lastly = ['-n', '-c', '20', '-i', '0.01', '-W', '0.1', addresses.host.ip]
+        await outside.run('ping', lastly, { allowFailure: true })
+      } finally {
+        ping.kill()
+      }
+      return answers
+    },
+
+    async [Symbol.asyncDispose]() {
+      await container[Symbol.asyncDispose]()
+      await host[Symbol.asyncDispose]()
+      await outside[Symbol.asyncDispose]()
+    },
+  }
+}
