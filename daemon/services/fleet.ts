@@ -47,7 +47,7 @@ export interface Fleet {
   statusOf(agentId: string): AgentStanding | undefined
   /** Tells the agent. @throws {ApiError} 409 where nothing on trial there waits for anybody */
   confirmTrial(agentId: string): Trial
-  /** Where agents reach the daemon: `https://daemon.example:7443`. */
+  /** Where agents reach the daemon: `https://daemon.example:9443`. */
   readonly agentUrl: string
   /** SHA-256 of the CA certificate in DER, base64url. */
   readonly caFingerprint: string
