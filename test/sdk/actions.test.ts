@@ -8,7 +8,7 @@ import { versions } from '../../daemon/rpc/action.ts'
 import { rpcActions } from '../../daemon/rpc/actions.ts'
 import { accountKey } from '../support/ram.ts'
 import type { RpcKey } from '../support/rpc-client.ts'
-import { type SdkClient, sdkClients } from '../support/sdk/clients.ts'
+import { answerFields, type SdkClient, sdkClients } from '../support/sdk/clients.ts'
 import { type Exchange, type SdkEndpoint, startEndpoint } from '../support/sdk/endpoint.ts'
 import { type Scenarios, stageOf } from '../support/sdk/stage.ts'
 import { ddosScenarios } from './scenarios/ddos.ts'
@@ -78,11 +78,20 @@ function noting(client: SdkClient, exchanges: readonly Exchange[]): SdkClient {
 
 /** `Users.User[].UserName`, and so on. */
 function pathsOf(value: unknown, path = ''): Set<string> {
-  if (Array.isArray(value)) return new Set(value.flatMap(each => [...pathsOf(each, `${path}[]`)]))
+  if (Array.isArray(value)) {
+    return value.length === 0 ? new Set([`${path}[]`]) : new Set(value.flatMap(each => [...pathsOf(each, `${path}[]`)]))
+  }
   if (typeof value !== 'object' || value === null) return new Set([path])
   return new Set(
     Object.entries(value).flatMap(([name, each]) => [...pathsOf(each, path === '' ? name : `${path}.${name}`)]),
   )
+}
+
+/** Also where a list that it stands in was always empty. */
+function isTold(field: string, told: ReadonlySet<string>): boolean {
+  if (told.has(field)) return true
+  const lists = [...field.matchAll(/\[\]/g)].map(({ index }) => field.slice(0, index + 2))
+  return lists.some(list => told.has(list) && ![...told].some(other => other.startsWith(`${list}.`)))
 }
 
 describe('all in all', () => {
@@ -129,7 +138,38 @@ describe('all in all', () => {
 
   test('the SDK knows the fields of the answers', () => {
     // What was made or changed is told as it is described.
-    const more = /^(Create|Update|ListUsers)|^DescribeInstanceAttribute DedicatedHostAttribute\./
+    const more =
+      /^(Create|Update|ListUsers)|^DescribeInstanceAttribute DedicatedHostAttribute\.|Attachment\.MemberNetworkInterfaceIds\./
     assert.deepEqual([...unseen].filter(field => !more.test(field)).sort(), [])
+  })
+
+  test('answers have the fields that the SDK knows, but for hardware and what is bought', () => {
+    const seen = new Map<string, Set<string>>()
+    for (const { action, status, body } of exchanges()) {
+      if (status !== 200) continue
+      const fields = seen.get(action) ?? new Set()
+      seen.set(action, fields)
+      for (const path of pathsOf(body)) fields.add(path)
+    }
+    const missing = working.flatMap(({ product, name }) =>
+      [...answerFields(product, name)]
+        .filter(field => !isTold(field, seen.get(name)!))
+        .map(field => `${name} ${field}`),
+    )
+    const leftOut = [
+      /^DescribeInstanceTypes InstanceTypes\.InstanceType\[\]\./,
+      /^DescribeInstances? .*(Options|Attr|Attribute|AdditionalInfo|EipAddress)\./,
+      /^Describe\S+ \S*(Spot\w+|ISP|EnableNVS|LocalStorageCapacity|DeploymentSetGroupNo|JumboFrame|Encryption|SecureBoot)$/,
+      /^Describe(InstanceAttribute|NetworkInterfaces) .*(Bandwidth|BandwidthWeighting|NetworkCardIndex|Ipv6Set\[\]\.Primary)$/,
+      // Nothing of the kind is there to be shown.
+      /^RunInstances (OrderId|TradePrice)$/,
+      /^List(Policies|Roles) .*Tags\.Tag\[\]/,
+      /^DescribePrefixLists \S+ResourceGroupId$/,
+      /^AssumeRole SourceIdentity$/,
+      /^GetPolicy Policy\.PolicyDocument$/,
+      // On the last page there is none.
+      /^List\w+ Marker$/,
+    ]
+    assert.deepEqual(missing.filter(field => !leftOut.some(form => form.test(field))).sort(), [])
   })
 })

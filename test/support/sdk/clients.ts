@@ -109,6 +109,29 @@ function modelOf(Model: any, parameters: object) {
   return dara.cast(parameters, new Model({}))
 }
 
+/**
+ * Fields that the SDK's model of an answer has: `Users.User[].UserName`. Lists of plain values are one field.
+ * @returns none for a product without SDK
+ */
+export function answerFields(product: Product, action: string): ReadonlySet<string> {
+  const fields = new Set<string>()
+  const Model = products.get(product)?.[`${action}ResponseBody`]
+  if (Model !== undefined) addFields(Model, '', fields)
+  return fields
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a class of the SDK's
+function addFields(Model: any, path: string, fields: Set<string>): void {
+  const types = Model.types()
+  for (const [name, wireName] of Object.entries(Model.names())) {
+    const field = path === '' ? String(wireName) : `${path}.${wireName}`
+    const type = types[name]
+    if (typeof type === 'function') addFields(type, field, fields)
+    else if (typeof type?.itemType === 'function') addFields(type.itemType, `${field}[]`, fields)
+    else fields.add(type?.type === 'array' ? `${field}[]` : field)
+  }
+}
+
 interface GenericCall {
   readonly signatureAlgorithm: SignatureAlgorithm
   readonly method: 'GET' | 'POST'
