@@ -110,6 +110,23 @@ const wireguardPort = 51820
 /** Sockets of wireguard-go have a name on the machine, not in the namespace. */
 const wgNames = { outside: `wo${process.pid}`, host: `wh${process.pid}` } as const
 
+/** A device with addresses of its own on that of the wire, which keeps those it has. */
+function sharedDevice(name: string, device: string, type: string): Layering {
+  return {
+    name,
+    skip: needsDevice(type.split(' ')[0]!),
+    device,
+    async make({ outside, host }) {
+      await ipBatch(outside, [`addr add ${aboveBlocks.outside} dev eth0`])
+      await ipBatch(host, [
+        `link add ${device} link eth0 type ${type}`,
+        `addr add ${aboveBlocks.host} dev ${device}`,
+        `link set ${device} up`,
+      ])
+    },
+  }
+}
+
 const layerings: readonly Layering[] = [
   {
     name: 'a bridge above its port',
@@ -126,32 +143,8 @@ const layerings: readonly Layering[] = [
       ])
     },
   },
-  {
-    name: 'a macvlan above its device',
-    skip: needsDevice('macvlan'),
-    device: 'mv0',
-    async make({ outside, host }) {
-      await ipBatch(outside, [`addr add ${aboveBlocks.outside} dev eth0`])
-      await ipBatch(host, [
-        'link add mv0 link eth0 type macvlan mode bridge',
-        `addr add ${aboveBlocks.host} dev mv0`,
-        'link set mv0 up',
-      ])
-    },
-  },
-  {
-    name: 'an ipvlan above its device',
-    skip: needsDevice('ipvlan'),
-    device: 'iv0',
-    async make({ outside, host }) {
-      await ipBatch(outside, [`addr add ${aboveBlocks.outside} dev eth0`])
-      await ipBatch(host, [
-        'link add iv0 link eth0 type ipvlan mode l2',
-        `addr add ${aboveBlocks.host} dev iv0`,
-        'link set iv0 up',
-      ])
-    },
-  },
+  sharedDevice('a macvlan above its device', 'mv0', 'macvlan mode bridge'),
+  sharedDevice('an ipvlan above its device', 'iv0', 'ipvlan mode l2'),
   {
     name: 'a VLAN above its device',
     skip: needsDevice('vlan id 5'),
