@@ -13,7 +13,7 @@ export interface Reply {
 /** A stream says something this often, if only that there is nothing to say: who hears less takes the agent to hang. */
 export const mostSilentMs = 2_000
 
-/** Lines for as long as there is somebody who reads them, and no longer apart than `mostSilentMs`. */
+/** Lines for as long as there is somebody who reads them, some `mostSilentMs` apart at most. */
 export interface LineStream {
   readonly contentType: string
   /** What waits for a slow reader at most; what Node keeps for a connection where left out. */
