@@ -63,6 +63,10 @@ export const instanceScenarios: Scenarios = {
     assert.equal((await describe({})).length, 2)
     await ask('ecs', 'DeleteInstances', { RegionId, InstanceId: more })
     assert.deepEqual(await describe({}), [])
+    const wish = { RegionId, SecurityGroupId, VSwitchId, DryRun: true }
+    await refused('DryRunOperation', 400, 'ecs', 'RunInstances', wish)
+    await refused('InvalidSecurityGroupId.NotFound', 404, 'ecs', 'RunInstances', { ...wish, SecurityGroupId: 'sg-0' })
+    assert.deepEqual(await describe({}), [])
     await refused('InvalidInstanceIds.Malformed', 400, 'ecs', 'DescribeInstances', { RegionId, InstanceIds: 'i-1' })
   },
 
