@@ -19,7 +19,9 @@ health checks, and to its daemon; a policy that comes meanwhile waits. For root.
   --undo            put the policy in force again
   --state-dir DIR   that of the agent; ${defaultStateDir} if left out
 
-Exit codes: 0 done; 1 not done, or not by the agent that runs here.
+A disk that takes no file keeps no word: stop the agent first; the host is open then until one starts.
+
+Exit codes: 0 done; 1 not done, not by the agent that runs here, or not kept.
 `
 
 const options = { undo: { type: 'boolean' }, 'state-dir': { type: 'string', default: defaultStateDir } } as const
@@ -38,8 +40,14 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 async function open(folder: string, io: Io): Promise<number> {
-  if ((await readPanic(folder)) === null) await writePanic(folder, { since: new Date().toISOString() })
+  const fault = await keepPanic(folder)
   const pid = await findAgent()
+  if (pid !== null && fault !== null) {
+    io.stderr.write(
+      `Cannot open this host while its agent runs (pid ${pid}): "${folder}" does not take the word for it (${fault}). Stop the agent, and run this again.\n`,
+    )
+    return 1
+  }
   if (pid !== null) {
     process.kill(pid, 'SIGHUP')
     if (!(await agentSays(isOpen => isOpen))) return disagrees(pid, folder, io)
@@ -51,8 +59,23 @@ async function open(folder: string, io: Io): Promise<number> {
       await lock.release()
     }
   }
+  if (fault !== null) {
+    io.stdout.write('THE HOST IS OPEN: nothing is enforced here until an agent starts, or the host boots.\n')
+    io.stderr.write(`It is not kept over that: "${folder}" does not take the word for it (${fault}).\n`)
+    return 1
+  }
   io.stdout.write('THE HOST IS OPEN: nothing is enforced here until "ringwall panic --undo".\n')
   return 0
+}
+
+/** @returns why the disk does not have it; null where it has */
+async function keepPanic(folder: string): Promise<string | null> {
+  try {
+    if ((await readPanic(folder)) === null) await writePanic(folder, { since: new Date().toISOString() })
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 async function undo(folder: string, io: Io): Promise<number> {
