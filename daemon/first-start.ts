@@ -44,19 +44,23 @@ export async function firstStart(
   }
   const account: AccountDoc = { id: firstAccountId, name: 'default', description: null, createdAtMs: nowMs }
   const text = tokenText(token.id, secret)
-  const made = makeAccessKey({ accountId: account.id, nowMs }, null, sealer)
-  const shownKey = { accountId: account.id, accessKeyId: made.key.id, accessKeySecret: made.secret }
   await writeAtomically(tokenFile, `${text}\n`)
-  await writeAtomically(keyFile, `${JSON.stringify(shownKey, null, 2)}\n`)
+  // Accounts that are there already have keys of their own, or want none.
+  const isFirst = world.count('account') === 0
+  const made = makeAccessKey({ accountId: account.id, nowMs }, null, sealer)
+  if (isFirst) {
+    const shownKey = { accountId: account.id, accessKeyId: made.key.id, accessKeySecret: made.secret }
+    await writeAtomically(keyFile, `${JSON.stringify(shownKey, null, 2)}\n`)
+  }
   const result = await store.commit({
     writes: [
       { key: keyOf('token', token.id), value: token },
-      ...(world.count('account') > 0
-        ? []
-        : [
+      ...(isFirst
+        ? [
             { key: keyOf('account', account.id), value: account },
             { key: keyOf('accessKey', made.key.id), value: made.key },
-          ]),
+          ]
+        : []),
     ],
     preconditions: [{ kind: 'head', revision: world.revision }],
     note: note(),

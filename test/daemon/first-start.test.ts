@@ -35,6 +35,10 @@ test('a first start makes an account, its access key and a token; another start 
     assert.deepEqual([found.secret, found.accountId, found.principal.kind], [accessKeySecret, accountId, 'account'])
     assert.ok(!JSON.stringify(await store.list('')).includes(accessKeySecret))
     assert.equal(await start(), null)
+    await rm(path('first-access-key.json'))
+    await store.commit({ writes: [...world.all('token')].map(({ id }) => ({ key: `token/${id}`, value: null })) })
+    assert.notEqual(await start(), null)
+    await assert.rejects(stat(path('first-access-key.json')), /ENOENT/)
   } finally {
     await store.close()
     await rm(folder, { recursive: true })
