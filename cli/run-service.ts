@@ -8,9 +8,15 @@ const settledMs = 30_000
 
 /**
  * Runs the command, whose name comes first in the words of the process. What Node has compiled of it is kept for the next
- * start, where its unit says a folder for that (NODE_COMPILE_CACHE).
+ * start, where its unit says a folder for that (NODE_COMPILE_CACHE); what was needed to start alone is given back.
  */
 export function runService(command: Command): void {
-  setTimeout(flushCompileCache, settledMs).unref()
+  setTimeout(settle, settledMs).unref()
   void runProcess(([, ...args], io) => runCommand(command, args, io))
+}
+
+function settle(): void {
+  flushCompileCache()
+  // Code too, and that of functions used since is compiled again. Only for who starts with --expose-gc, systemd/debian/launcher.sh.
+  void globalThis.gc?.({ type: 'major', flavor: 'last-resort' })
 }

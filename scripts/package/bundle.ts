@@ -10,7 +10,7 @@
  */
 import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type BuildOptions, build, type Metafile } from 'esbuild'
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 /** One file that is compiled at once, without modules to be looked for, takes the least memory. */
 const service = {
@@ -19,6 +19,25 @@ const service = {
   banner: { js: 'const moduleUrl = require("node:url").pathToFileURL(__filename).href' },
   define: { 'import.meta.url': 'moduleUrl', 'import.meta.dirname': '__dirname' },
 } as const
+
+/**
+ * What an agent needs only if a daemon leads it, or its policy is YAML. Imported at the beginning like all else, they are
+ * not loaded before something of theirs is asked for: 3 MiB less (docs/decisions/0011-packages.md).
+ */
+const loadedWhenUsed: Plugin = {
+  name: 'loaded when used',
+  setup({ onResolve, onLoad }) {
+    const namespace = 'when-used'
+    onResolve({ filter: /^(node:)?(https|tls)$|^(ws|yaml)$/ }, ({ path, namespace: importer }) =>
+      importer === namespace ? undefined : { path, namespace },
+    )
+    // A prototype, because esbuild copies what a module has itself when it is imported.
+    onLoad({ filter: /.*/, namespace }, ({ path }) => ({
+      contents: `module.exports = Object.create(new Proxy({}, { get: (_, name) => require('${path}')[name] }))`,
+      resolveDir: join(import.meta.dirname, '../..'),
+    }))
+  },
+}
 
 /** Packages of npm that are CommonJS ask for Node's modules by `require`. */
 const commandLine = {
@@ -60,7 +79,7 @@ export async function bundle(project: string, folder: string, version: string): 
   }
   const built = await Promise.all([
     build({ ...common, ...commandLine, entryPoints: { ringwall: 'cli/main.ts', peer: 'lab/peer.ts' } }),
-    build({ ...common, ...service, entryPoints: { agent: 'cli/agent-main.ts' } }),
+    build({ ...common, ...service, plugins: [loadedWhenUsed], entryPoints: { agent: 'cli/agent-main.ts' } }),
     build({
       ...common,
       ...service,

@@ -453,6 +453,18 @@ describe('the package of npm', { timeout }, () => {
     assert.ok(readFileSync(join(made, 'npm/lib/daemon.cjs'), 'utf8').includes('node:sqlite'))
   })
 
+  test('the agent loads for a daemon what it needs for one only', () => {
+    const list = 'process.on("exit", () => process.stderr.write(process.moduleLoadList.join("\\n")))'
+    const script = `${list}; require(process.argv[1])`
+    const words = ['-e', script, join(made, 'npm/lib/agent.cjs'), 'agent', '--help']
+    const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /^usage: ringwall agent/)
+    const loaded = stderr.split('\n').map(line => line.replace('NativeModule ', ''))
+    const wanted = { http: true, https: false, tls: false }
+    assert.deepEqual(Object.fromEntries(Object.keys(wanted).map(name => [name, loaded.includes(name)])), wanted)
+  })
+
   test('the same sources make the same bytes, at any place and with any umask', () => {
     const here = copySources(project, 'here')
     const there = copySources(here, 'there')
