@@ -73,7 +73,7 @@ export interface AgentOptions {
 export interface Agent {
   /** Somebody on the host wants the policy that is on trial. */
   confirm(): void
-  /** Resolves when the kernel has taken a policy of this process; it may be none that is wanted now. */
+  /** Resolves when the kernel has taken a policy of this process, which may be none that is wanted now, or is to have none. */
   readonly inForce: Promise<void>
   /** How it stands, in a sentence. */
   status(): string
@@ -197,6 +197,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       () => scrubDrift.close(),
     )
     await panic.open()
+    // Whoever waited for a policy would wait for an administrator.
+    if (panic.status() !== null) inForce.resolve()
     await policies.start()
     await guard.settled()
 

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import { connect, createNamespace } from '../../lab/netns.ts'
 import { type ContainerOptions, startContainer, writeIn } from './container.ts'
 import { addresses } from './host-network.ts'
+import { acceptEcho, acceptPort, closedGroup, policyDocument } from './policy-documents.ts'
 import { eventually } from './sessions.ts'
 
 export const units = {
@@ -19,6 +20,16 @@ Address=${addresses.host.ip}/24
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 `
+
+export const stateDir = '/var/lib/ringwall'
+/** How long a service may take for what it does by itself. */
+const patienceMs = 30_000
+
+/** A policy file: these ports are open, nobody outside may ping the host, and the host may ping out. */
+export function opening(...ports: readonly number[]): string {
+  const rules = [...ports.flatMap(port => acceptPort(port)), ...acceptEcho('egress')]
+  return JSON.stringify(policyDocument({ host: ['sg-1'] }, [closedGroup('sg-1', rules)]))
+}
 
 export interface ServiceHostOptions extends Partial<ContainerOptions> {
   /** Texts of files by their paths, from the root without the first slash. */
@@ -50,9 +61,45 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
     return (await container.run('journalctl', ['-b', '-u', unit, '-o', 'cat', '--no-pager'])).stdout
   }
 
+  const ruleset = async () => (await host.run('nft', ['list', 'table', 'inet', 'ringwall'])).stdout
+
+  const untilNamed = (read: () => Promise<string>, port: number) =>
+    eventually(async () => {
+      if (!new RegExp(`\\b${port}\\b`).test(await read())) throw new Error(`port ${port} is not in the ruleset`)
+    }, patienceMs)
+
   return {
     outside,
     host,
+    /** In the kernel, as nft prints it. */
+    ruleset,
+    untilInKernel: (port: number) => untilNamed(ruleset, port),
+    /** Waits until the ruleset for the next boot names a port. */
+    untilKept: (port: number) => untilNamed(async () => container.read(`${stateDir}/ruleset.nft`), port),
+
+    async replacePolicy(text: string): Promise<void> {
+      container.write('etc/ringwall/policy.yaml.new', text)
+      await container.run('mv', ['/etc/ringwall/policy.yaml.new', '/etc/ringwall/policy.yaml'])
+    },
+
+    async doctor() {
+      const { stdout, exitCode } = await container.run('ringwall', ['doctor', '--json'], { allowFailure: true })
+      const { findings } = JSON.parse(stdout) as { findings: { code: string }[] }
+      return { exitCode, codes: findings.map(({ code }) => code) }
+    },
+
+    /** Its disk, as the kernel makes it when there are errors; where it is "mounted" so, every view of it is. */
+    async makeReadOnly(how: 'by the kernel' | 'mounted'): Promise<void> {
+      await container.remountDisk('ro')
+      if (how === 'by the kernel') await container.remountDisk('bind,rw')
+    },
+
+    /** Leaves no room on its disk, until the file `filler` is removed there. */
+    async fillUp(): Promise<void> {
+      await container.remountDisk('size=2m')
+      await container.run('sh', ['-c', `head -c 64M /dev/zero >${stateDir}/filler || true`])
+    },
+
     container,
     systemctl,
     journalText,
