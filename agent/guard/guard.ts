@@ -87,10 +87,9 @@ export class Guard {
     this.#setAside = null
     await this.#working
     await this.#lookingNow
-    if (this.#trial !== null) {
-      this.#end('superseded')
-      await this.#memory.forget()
-    }
+    if (this.#trial !== null) this.#end('superseded')
+    // Of the agent before this one too: at the undo it would be taken back.
+    await this.#memory.forget()
     await putBack({ kind: 'nothing' }, this.#beforeParts)
     this.#enforced = null
   }

@@ -249,6 +249,31 @@ test('panic during a trial opens the host for good; undone, the policy is on tri
   await accepts(drill.network, [7001])
 })
 
+test('a panic after the agent was ended during a trial leaves nothing of that trial', {
+  skip: needsKernel,
+}, async () => {
+  const policyPath = join(drill.folder, 'policy.json')
+  await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
+  {
+    await using agent = await startLed(null, { policyPath, seconds: patientSeconds })
+    await openShell(drill.network)
+    await agent.writePolicy(acceptingPorts(7001))
+    await onTrial(agent, drill.network, [7001])
+    await agent.kill()
+  }
+  const opened = await drill.ringwall('panic', '--state-dir', drill.folder)
+  assert.equal(opened.exitCode, 0, opened.stderr)
+  await using next = await startLed(null, { policyPath, seconds: patientSeconds, awaitInForce: false })
+  await next.line(line => line.msg.startsWith('THE HOST IS OPEN'))
+  const from = next.log.length
+  assert.equal((await drill.ringwall('panic', '--state-dir', drill.folder, '--undo')).exitCode, 0)
+  await onTrial(next, drill.network, [7001], from)
+  assert.equal(
+    next.log.some(line => line.msg.startsWith('the agent was ended during a trial')),
+    false,
+  )
+})
+
 test('a clock that is stepped back makes a trial neither shorter nor longer', { skip: needsKernel }, async () => {
   const step = `const real = Date.now; process.on("SIGPWR", () => { Date.now = () => real() - 86_400_000 })`
   const prefix = ['env', `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(step)}`]
