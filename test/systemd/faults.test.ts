@@ -66,13 +66,13 @@ describe('a command that is told of attacks, within the unit', { skip: needsSyst
 exec >${told}.new 2>&1
 echo "user $(id -un) kind $RINGWALL_KIND"
 for place in ${places.join(' ')}; do touch "$place/by-command" 2>/dev/null && echo "writes $place"; done
-ls /home/somebody >/dev/null 2>&1 && echo "sees home"
+ls /home | grep -q . >/dev/null 2>&1 && echo "sees home"
 grep -E '^(CapEff|NoNewPrivs):' /proc/self/status
 mv ${told}.new ${told}
 `
   test('it runs as the user of the agent, with its capability, and writes where the agent does', async () => {
     it.container.write('usr/local/bin/told', script, 0o755)
-    await it.container.run('mkdir', ['-p', '/home/somebody'])
+    await it.container.run('sh', ['-c', 'cd /home && mkdir -p somebody'])
     it.container.write('etc/ringwall/agent.yaml', 'notifyCommand: /usr/local/bin/told\nnotifyKinds: [ddos.start]\n')
     const document = JSON.parse(opening(7080))
     document.instances = [{ id: 'i-1', ddosThreshold: { bps: 1, pps: 1_000_000 } }]

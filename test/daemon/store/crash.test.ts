@@ -172,7 +172,7 @@ describe('a writer that is killed', () => {
     let made = 0
     await killWriters(
       shortKills,
-      50,
+      200,
       folder,
       () => `backup ${path} ${backups}`,
       async printed => {
