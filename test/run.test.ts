@@ -27,7 +27,10 @@ function runTests(...patterns: readonly string[]) {
   // A test run inside a test run would report to the outer one.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const runner = join(folder, 'test', 'run.ts')
-  const { status, stdout, stderr } = spawnSync(process.execPath, [runner, ...patterns], { encoding: 'utf8', env })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [runner, ...patterns], {
+    encoding: 'utf8',
+    env: { ...env, RINGWALL_TEST_IDLE_MS: '1000' },
+  })
   return { status, stdout, stderr, lines: stdout.trimEnd().split('\n') }
 }
 

@@ -15,17 +15,19 @@ const testTimeoutMs = 120_000 * Number(process.env.RINGWALL_TEST_SLOWNESS ?? 1)
 
 /**
  * A test that leaves a timer or a socket behind must not hold up the run. Node's --test-force-exit would do it, and
- * loses the last results with it: it does not wait until they have been written.
+ * loses the last results with it: it does not wait until they have been written. What is cleaned up after the tests has
+ * this time too: a host with systemd takes some seconds to go.
  */
+const idleMs = Number(process.env.RINGWALL_TEST_IDLE_MS ?? 12_000)
 const endIdle = `data:text/javascript,${encodeURIComponent(
-  "import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), 20_000).unref())",
+  `import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), ${idleMs}).unref())`,
 )}`
 
 /** Each test as it ends, for a machine so slow that one would wonder: RINGWALL_TEST_PROGRESS=1. */
 const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
 
-/** Those that need the kernel mostly wait for it; more of them at once would wait for one another. */
-const filesAtOnce = 2
+/** On two cores: most of the time a test waits, for the kernel or for a second to be over. */
+const filesAtOnce = 3
 
 interface FileResult {
   /** Names of the test that runs and of those around it, outermost first. */
