@@ -208,10 +208,13 @@ function overTcp(socket: TcpSocket, echo: boolean): Conversation {
     message => socket.write(`${message}\n`),
     () => socket.destroy(),
   )
-  createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', line => {
-    conversation.note(line)
-    if (echo) conversation.send(line)
-  })
+  createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY })
+    .on('line', line => {
+      conversation.note(line)
+      if (echo) conversation.send(line)
+    })
+    // The socket's own, told again: a conversation that is cut must not end the peer.
+    .on('error', () => {})
   return conversation
 }
 

@@ -26,8 +26,8 @@ const endIdle = `data:text/javascript,${encodeURIComponent(
 /** Each test as it ends, for a machine so slow that one would wonder: RINGWALL_TEST_PROGRESS=1. */
 const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
 
-/** On two cores: most of the time a test waits, for the kernel or for a second to be over. */
-const filesAtOnce = 3
+/** Those that need the kernel mostly wait for it; more of them at once would wait for one another. */
+const filesAtOnce = 2
 
 interface FileResult {
   /** Names of the test that runs and of those around it, outermost first. */
