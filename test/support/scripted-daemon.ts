@@ -53,7 +53,7 @@ export interface WaitOptions {
   readonly waitMs?: number | null
 }
 
-const defaultWaitMs = 10_000
+const defaultWaitMs = 40_000
 
 export type ScriptedDaemon = Awaited<ReturnType<typeof startScriptedDaemon>>
 
