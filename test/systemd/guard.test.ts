@@ -2,65 +2,41 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Peer, startPeer } from '../../lab/conversation.ts'
-import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
-import { type Container, needsSystemd, startContainer, writeIn } from '../support/container.ts'
+import { needsSystemd } from '../support/container.ts'
 import { addresses } from '../support/host-network.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
+import { type ServiceHost, startServiceHost, units } from '../support/service-host.ts'
 import { arrives, converse, eventually } from '../support/sessions.ts'
 
-const agent = 'ringwall-agent.service'
-const bootUnit = 'ringwall-boot.service'
+const { agent, boot: bootUnit } = units
 const ssh = 7000
 const web = 7001
 const patienceMs = 30_000
 
-const network = `
-[Match]
-Name=eth0
-[Network]
-Address=${addresses.host.ip}/24
-LinkLocalAddressing=no
-IPv6AcceptRA=no
-`
-
-let outside: Namespace
-let host: Namespace
-let container: Container
+let it: ServiceHost
 let admin: Peer
 let server: Peer
 
 before(async () => {
   if (needsSystemd !== false) return
-  outside = await createNamespace('outside')
-  host = await createNamespace('host')
-  await connect(
-    { namespace: outside, device: 'eth0', addresses: [`${addresses.outside.ip}/24`] },
-    { namespace: host, device: 'eth0' },
-  )
-  container = await startContainer(host, root => {
-    writeIn(root, 'etc/systemd/network/eth0.network', network)
-    writeIn(root, 'etc/ringwall/policy.yaml', JSON.stringify(acceptingPorts(ssh)))
-    // Longer than the whole test: what ends a trial here is somebody or something else.
-    writeIn(root, 'etc/ringwall/agent.yaml', `guardSeconds: 3600\nrescuePort: [${ssh}]\n`)
+  it = await startServiceHost({
+    files: {
+      'etc/ringwall/policy.yaml': JSON.stringify(acceptingPorts(ssh)),
+      // Longer than the whole test: what ends a trial here is somebody or something else.
+      'etc/ringwall/agent.yaml': `guardSeconds: 3600\nrescuePort: [${ssh}]\n`,
+    },
   })
-  admin = await startPeer(outside)
-  server = await startPeer(host)
+  admin = await startPeer(it.outside)
+  server = await startPeer(it.host)
   for (const port of [ssh, web]) await server.listenTcp(port, { echo: false })
 })
 
 after(async () => {
-  for (const each of [admin, server, container, host, outside]) await each?.[Symbol.asyncDispose]()
+  for (const each of [admin, server, it]) await each?.[Symbol.asyncDispose]()
 })
 
-const systemctl = (...args: readonly string[]) => container.run('systemctl', args)
-
-async function journal(unit: string): Promise<readonly string[]> {
-  const { stdout } = await container.run('journalctl', ['-b', '-u', unit, '-o', 'cat', '--no-pager'])
-  return stdout.split('\n').map(line => (line.startsWith('{') ? (JSON.parse(line).msg as string) : line))
-}
-
 async function logs(message: RegExp): Promise<void> {
-  await eventually(async () => assert.match((await journal(agent)).join('\n'), message), patienceMs)
+  await eventually(async () => assert.match((await it.journal(agent)).join('\n'), message), patienceMs)
 }
 
 const openShell = () => converse('tcp', { client: admin, server, address: addresses.host.ip, port: ssh })
@@ -83,10 +59,7 @@ async function accepts(...expected: readonly number[]): Promise<void> {
   }, patienceMs)
 }
 
-async function replacePolicy(...ports: readonly number[]): Promise<void> {
-  container.write('etc/ringwall/policy.yaml.new', JSON.stringify(acceptingPorts(...ports)))
-  await container.run('mv', ['/etc/ringwall/policy.yaml.new', '/etc/ringwall/policy.yaml'])
-}
+const replacePolicy = (...ports: readonly number[]) => it.replacePolicy(JSON.stringify(acceptingPorts(...ports)))
 
 describe('the lockout guard under systemd', { skip: needsSystemd }, () => {
   test('a policy that cuts an administrator is on trial, and kept by "ringwall confirm" of root', async () => {
@@ -96,7 +69,7 @@ describe('the lockout guard under systemd', { skip: needsSystemd }, () => {
     await logs(/it is put in force on trial/)
     await accepts(web)
     assert.equal(await arrives(shell.client, shell.server), false)
-    const { stdout } = await container.run('ringwall', ['confirm'])
+    const { stdout } = await it.container.run('ringwall', ['confirm'])
     assert.equal(stdout, 'Confirmed.\n')
     await logs(/the policy on trial is confirmed/)
     await replacePolicy(ssh)
@@ -104,7 +77,7 @@ describe('the lockout guard under systemd', { skip: needsSystemd }, () => {
   })
 
   test('power that is lost during a trial brings what was confirmed last: from the boot unit, and from the agent', async () => {
-    const confirmed = async () => (await container.run('cat', ['/var/lib/ringwall/ruleset.nft'])).stdout
+    const confirmed = async () => (await it.container.run('cat', ['/var/lib/ringwall/ruleset.nft'])).stdout
     await eventually(async () => assert.match(await confirmed(), new RegExp(`\\b${ssh}\\b`)), patienceMs)
     const standing = await confirmed()
     await openShell()
@@ -112,19 +85,19 @@ describe('the lockout guard under systemd', { skip: needsSystemd }, () => {
     await accepts(web)
     assert.equal(await confirmed(), standing, 'nothing of a trial is for a boot')
     // Without a chance to tidy up, and not to come back before the boot.
-    container.write('run/systemd/system/ringwall-agent.service.d/once.conf', '[Service]\nRestart=no\n')
-    await systemctl('daemon-reload')
-    await container.run('sh', ['-c', `kill -s KILL ${await container.property(agent, 'MainPID')}`])
-    await systemctl('disable', agent)
-    await container.reboot(async () => {
-      await host.run('nft', ['flush', 'ruleset'])
-      await host.run('ip', ['addr', 'flush', 'dev', 'eth0'])
+    it.container.write('run/systemd/system/ringwall-agent.service.d/once.conf', '[Service]\nRestart=no\n')
+    await it.systemctl('daemon-reload')
+    await it.kill('KILL', await it.mainPid(agent))
+    await it.systemctl('disable', agent)
+    await it.container.reboot(async () => {
+      await it.host.run('nft', ['flush', 'ruleset'])
+      await it.host.run('ip', ['addr', 'flush', 'dev', 'eth0'])
     })
-    assert.equal(await container.property(agent, 'ActiveState'), 'inactive')
-    assert.ok((await journal(bootUnit)).includes('ringwall-boot: in force: /var/lib/ringwall/ruleset.nft'))
+    assert.equal(await it.container.property(agent, 'ActiveState'), 'inactive')
+    assert.ok((await it.journal(bootUnit)).includes('ringwall-boot: in force: /var/lib/ringwall/ruleset.nft'))
     await accepts(ssh)
 
-    await systemctl('start', agent)
+    await it.systemctl('start', agent)
     await logs(/the agent was ended during a trial; the policy on trial is taken back/)
     await logs(/the policy is refused: it was taken back before/)
     await accepts(ssh)
