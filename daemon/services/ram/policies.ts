@@ -7,7 +7,6 @@ import type { Plan } from '../executor.ts'
 import {
   allNamed,
   alreadyExists,
-  deleteConflict,
   entityNames,
   findNamed,
   limitReached,
@@ -18,6 +17,7 @@ import {
   type RamCall,
   remove,
   requireFree,
+  requireNone,
 } from './ram-call.ts'
 import { isSameName } from './users.ts'
 
@@ -55,16 +55,11 @@ export function deletePolicy(call: RamCall, name: string): Plan<object> {
   const policy = findNamed(call, 'ramPolicy', name)
   for (const kind of holderKinds) {
     const holders = holdersOf(call, kind, 'Custom', name).map(holder => `${wordFor(kind)} ${holder.doc.name}`)
-    if (holders.length > 0) throw deleteConflict(`Policy.${entityNames[kind]}`, name, holders)
+    requireNone(`Policy.${entityNames[kind]}`, name, holders)
   }
   const others = policy.versions.filter(({ id }) => id !== policy.defaultVersion)
-  if (others.length > 0) {
-    throw deleteConflict(
-      'Policy.Version',
-      name,
-      others.map(({ id }) => `version ${id}`),
-    )
-  }
+  const versions = others.map(({ id }) => `version ${id}`)
+  requireNone('Policy.Version', name, versions)
   return { writes: [remove('ramPolicy', policy)], body: () => ({}) }
 }
 

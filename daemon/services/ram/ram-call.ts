@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { ApiError } from '../../errors.ts'
 import { type Documents, keyOf } from '../../model/documents.ts'
-import { ramId } from '../../model/ram.ts'
+import { type AttachedPolicy, ramId } from '../../model/ram.ts'
 import type { World } from '../../state/world.ts'
 import type { Write } from '../../store/store.ts'
 
@@ -59,11 +59,27 @@ export function alreadyExists(entity: string, name: string): ApiError {
   return new ApiError(409, `EntityAlreadyExists.${entity}`, message)
 }
 
-/** @param held  `User.Policy`: the user still has policies */
-export function deleteConflict(held: string, name: string, holders: readonly string[]): ApiError {
+/**
+ * @param held     `User.Policy`: the user still has policies
+ * @param name     of what is to be deleted
+ * @param holders  what must go first, in words
+ * @throws {ApiError} 409 `DeleteConflict.User.Policy` and so on where there is any
+ */
+export function requireNone(held: string, name: string, holders: readonly string[]): void {
+  if (holders.length === 0) return
   const [entity = ''] = held.split('.')
   const message = `Cannot delete ${wordsFor(entity)} "${name}": ${holders.join(', ')} must go first`
-  return new ApiError(409, `DeleteConflict.${held}`, message, { details: { heldBy: holders } })
+  throw new ApiError(409, `DeleteConflict.${held}`, message, { details: { heldBy: holders } })
+}
+
+/** @throws {ApiError} 409 while the user, group or role has policies */
+export function requireNoPolicies(
+  kind: Exclude<NamedKind, 'ramPolicy'>,
+  name: string,
+  policies: readonly AttachedPolicy[],
+): void {
+  const holders = policies.map(policy => `policy ${policy.name}`)
+  requireNone(`${entityNames[kind]}.Policy`, name, holders)
 }
 
 /** @param limit  `User.AccessKey` */

@@ -2,7 +2,7 @@
 import type { RamRoleDoc } from '../../model/ram.ts'
 import { readPolicyDocument } from '../../ram/policy-document.ts'
 import type { Plan } from '../executor.ts'
-import { deleteConflict, findNamed, madeNumber, put, type RamCall, remove, requireFree } from './ram-call.ts'
+import { findNamed, madeNumber, put, type RamCall, remove, requireFree, requireNoPolicies } from './ram-call.ts'
 
 export const sessionSeconds = { least: 900, usual: 3600, most: 43_200 } as const
 
@@ -49,13 +49,7 @@ export function updateRole(call: RamCall, name: string, changes: RoleChanges): P
 /** Its sessions end with it. @throws {ApiError} 409 while it has policies */
 export function deleteRole(call: RamCall, name: string): Plan<object> {
   const role = findNamed(call, 'ramRole', name)
-  if (role.policies.length > 0) {
-    throw deleteConflict(
-      'Role.Policy',
-      name,
-      role.policies.map(policy => `policy ${policy.name}`),
-    )
-  }
+  requireNoPolicies('ramRole', name, role.policies)
   return { writes: [remove('ramRole', role)], body: () => ({}) }
 }
 

@@ -4,7 +4,6 @@ import type { Plan } from '../executor.ts'
 import {
   allNamed,
   alreadyExists,
-  deleteConflict,
   findNamed,
   madeNumber,
   notExist,
@@ -13,6 +12,8 @@ import {
   randomText,
   remove,
   requireFree,
+  requireNone,
+  requireNoPolicies,
 } from './ram-call.ts'
 
 export interface NewUser {
@@ -58,18 +59,10 @@ export function deleteUser(call: RamCall, name: string): Plan<object> {
       ({ user: owner }) => owner !== undefined && isOf(user, { accountId: owner.accountId, userName: owner.name }),
     )
     .map(token => `API token ${token.name}`)
-  if (keys.length + tokens.length > 0) throw deleteConflict('User.AccessKey', name, [...keys, ...tokens])
-  if (user.groups.length > 0) {
-    const groups = user.groups.map(group => `membership of ${group.name}`)
-    throw deleteConflict('User.Group', name, groups)
-  }
-  if (user.policies.length > 0) {
-    throw deleteConflict(
-      'User.Policy',
-      name,
-      user.policies.map(policy => `policy ${policy.name}`),
-    )
-  }
+  const groups = user.groups.map(group => `membership of ${group.name}`)
+  requireNone('User.AccessKey', name, [...keys, ...tokens])
+  requireNone('User.Group', name, groups)
+  requireNoPolicies('ramUser', name, user.policies)
   return { writes: [remove('ramUser', user)], body: () => ({}) }
 }
 
@@ -104,14 +97,8 @@ export function createRamGroup(call: RamCall, { name, comments }: NewGroup): Pla
 export function deleteRamGroup(call: RamCall, name: string): Plan<object> {
   const group = findNamed(call, 'ramGroup', name)
   const users = usersOfGroup(call, name).map(({ user }) => `user ${user.name}`)
-  if (users.length > 0) throw deleteConflict('Group.User', name, users)
-  if (group.policies.length > 0) {
-    throw deleteConflict(
-      'Group.Policy',
-      name,
-      group.policies.map(policy => `policy ${policy.name}`),
-    )
-  }
+  requireNone('Group.User', name, users)
+  requireNoPolicies('ramGroup', name, group.policies)
   return { writes: [remove('ramGroup', group)], body: () => ({}) }
 }
 
