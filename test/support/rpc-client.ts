@@ -129,26 +129,40 @@ export async function inject(app: FastifyInstance, request: WireRequest): Promis
 /** A request of the RPC API in an API of the tests, as one of its keys. */
 export type Rpc = (action: string, parameters?: object, key?: RpcKey) => Promise<RpcReply>
 
+/** The status, and the fields of the answer beside it. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers as they come
-export type RpcReply = { readonly status: number } & Readonly<Record<string, any>>
+export type RpcReply = any
 
-/**
- * Of an API and a key that are there when something is called.
- * @returns `call` answers whatever comes, `did` what must succeed
- */
+export interface RpcCalls {
+  /** Answers whatever comes. */
+  readonly call: Rpc
+  /** What must succeed. */
+  readonly did: Rpc
+  /** Status and code of what must not; clients take the word "NotFound" in a message for something else. */
+  readonly refusal: (...asked: Parameters<Rpc>) => Promise<string>
+}
+
+/** Of an API and a key that are there when something is called. @param always  parameters of every request */
 export function rpcCalls(
   app: () => FastifyInstance,
   root: () => RpcKey,
-  options: RpcOptions = {},
-): { readonly call: Rpc; readonly did: Rpc } {
+  { always = {}, ...options }: RpcOptions & { readonly always?: object } = {},
+): RpcCalls {
   const call: Rpc = async (action, parameters = {}, key = root()) => {
-    const { status, body } = await inject(app(), sign(key, action, parameters, options))
+    const { status, body } = await inject(app(), sign(key, action, { ...always, ...parameters }, options))
     return { status, ...body }
   }
-  const did: Rpc = async (action, parameters, key) => {
-    const reply = await call(action, parameters, key)
-    assert.equal(reply.status, 200, JSON.stringify(reply))
-    return reply
+  return {
+    call,
+    async did(action, parameters, key) {
+      const reply = await call(action, parameters, key)
+      assert.equal(reply.status, 200, JSON.stringify(reply))
+      return reply
+    },
+    async refusal(action, parameters, key) {
+      const { status, Code, Message } = await call(action, parameters, key)
+      assert.doesNotMatch(Message ?? '', /NotFound/)
+      return `${status} ${Code}`
+    },
   }
-  return { call, did }
 }

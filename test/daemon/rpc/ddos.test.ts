@@ -8,7 +8,7 @@ import { accountId, otherAccountId, startApi, type TestApi } from '../../support
 import { ended, makeEvent, makeStatus, second } from '../../support/ddos.ts'
 import { makeAgent } from '../../support/documents.ts'
 import { accountKey, userKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, rpcCalls } from '../../support/rpc-client.ts'
 
 const asset = { DdosRegionId: 'local', InstanceType: 'ecs' }
 const mostMbit = 10_000_000
@@ -41,16 +41,11 @@ beforeEach(async () => {
 })
 afterEach(() => api[Symbol.asyncDispose]())
 
-async function call(action: string, parameters: object = {}, key = root) {
-  const request = sign(key, action, { ...asset, ...parameters }, { version: '2017-05-18' })
-  const { status, body } = await inject(api.app, request)
-  return { status, ...body }
-}
-async function did(action: string, parameters: object = {}) {
-  const answer = await call(action, parameters)
-  assert.equal(answer.status, 200, JSON.stringify(answer))
-  return answer
-}
+const { call, did } = rpcCalls(
+  () => api.app,
+  () => root,
+  { always: asset, version: '2017-05-18' },
+)
 async function thresholdOf(InstanceId: string, DdosType = 'defense') {
   const { Thresholds } = await did('DescribeDdosThreshold', { DdosType, InstanceIds: [InstanceId] })
   assert.equal(Thresholds.Threshold.length, 1)

@@ -5,7 +5,7 @@ import type { AgentStanding } from '../../../daemon/services/fleet.ts'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
 import { addAgent, hostReport } from '../../support/fleet-state.ts'
 import { accountKey, userKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, rpcCalls } from '../../support/rpc-client.ts'
 
 const connected: AgentStanding = {
   state: 'in-sync',
@@ -30,20 +30,11 @@ before(async () => {
 })
 after(() => api[Symbol.asyncDispose]())
 
-async function call(action: string, parameters: object = {}, key = root) {
-  const { status, body } = await inject(api.app, sign(key, action, { RegionId: 'local', ...parameters }))
-  return { status, ...body }
-}
-async function did(action: string, parameters: object = {}) {
-  const answer = await call(action, parameters)
-  assert.equal(answer.status, 200, JSON.stringify(answer))
-  return answer
-}
-async function refusal(action: string, parameters: object, key = root): Promise<string> {
-  const { status, Code, Message } = await call(action, parameters, key)
-  assert.doesNotMatch(Message ?? '', /NotFound/)
-  return `${status} ${Code}`
-}
+const { call, did, refusal } = rpcCalls(
+  () => api.app,
+  () => root,
+  { always: { RegionId: 'local' } },
+)
 const newGroup = async (parameters: object = {}): Promise<string> =>
   (await did('CreateSecurityGroup', parameters)).SecurityGroupId
 const newInstance = async (parameters: object = {}): Promise<string> =>

@@ -18,6 +18,7 @@ after(() => api[Symbol.asyncDispose]())
 const { call, did } = rpcCalls(
   () => api.app,
   () => root,
+  { always: { RegionId: 'local' } },
 )
 const newGroup = async (parameters: object = {}): Promise<string> =>
   (await did('CreateSecurityGroup', parameters)).SecurityGroupId

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startApi, type TestApi } from '../../support/api.ts'
 import { accountKey, userKey } from '../../support/ram.ts'
-import { inject, type RpcKey, sign } from '../../support/rpc-client.ts'
+import { type RpcKey, rpcCalls } from '../../support/rpc-client.ts'
 
 let api: TestApi
 let root: RpcKey
@@ -13,20 +13,11 @@ before(async () => {
 })
 after(() => api[Symbol.asyncDispose]())
 
-async function call(action: string, parameters: object = {}, key = root) {
-  const { status, body } = await inject(api.app, sign(key, action, { RegionId: 'local', ...parameters }))
-  return { status, ...body }
-}
-async function did(action: string, parameters: object = {}) {
-  const answer = await call(action, parameters)
-  assert.equal(answer.status, 200, JSON.stringify(answer))
-  return answer
-}
-async function refusal(action: string, parameters: object, key = root): Promise<string> {
-  const { status, Code, Message } = await call(action, parameters, key)
-  assert.doesNotMatch(Message ?? '', /NotFound/)
-  return `${status} ${Code}`
-}
+const { call, did, refusal } = rpcCalls(
+  () => api.app,
+  () => root,
+  { always: { RegionId: 'local' } },
+)
 const wish = { PortRangeListName: 'web', MaxEntries: 5, Entry: [{ PortRange: '80/80', Description: 'plain' }] }
 const newList = async (parameters: object = {}): Promise<string> =>
   (await did('CreatePortRangeList', { ...wish, ...parameters })).PortRangeListId

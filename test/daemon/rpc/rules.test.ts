@@ -20,6 +20,7 @@ beforeEach(async () => {
 const { call } = rpcCalls(
   () => api.app,
   () => root,
+  { always: { RegionId: 'local' } },
 )
 
 const https = {

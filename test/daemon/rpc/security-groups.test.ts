@@ -16,6 +16,7 @@ after(() => api[Symbol.asyncDispose]())
 const { call, did } = rpcCalls(
   () => api.app,
   () => root,
+  { always: { RegionId: 'cn-hangzhou' } },
 )
 const made = async (parameters: object = {}): Promise<string> =>
   (await did('CreateSecurityGroup', parameters)).SecurityGroupId
@@ -29,7 +30,6 @@ describe('security groups', () => {
       Tag: [{ Key: 'team', Value: 'a' }],
     })
     const { SecurityGroups, RegionId, TotalCount, NextToken } = await call('DescribeSecurityGroups', {
-      RegionId: 'cn-hangzhou',
       SecurityGroupId: id,
     })
     assert.deepEqual([RegionId, TotalCount, NextToken], ['cn-hangzhou', 1, ''])
