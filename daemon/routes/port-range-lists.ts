@@ -8,12 +8,11 @@ import {
   portRangeListSchema,
 } from '../schemas/port-range-lists.ts'
 import { associationSchema } from '../schemas/prefix-lists.ts'
+import { groupsNaming, showAssociation } from '../services/named-lists.ts'
 import {
   createPortRangeList,
   deletePortRangeList,
-  groupsUsingPorts,
   modifyPortRangeList,
-  showPortAssociation,
   showPortRangeList,
 } from '../services/port-range-lists.ts'
 import { mayRead, visible, writable } from '../services/principal.ts'
@@ -120,7 +119,7 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     idField: 'securityGroupId',
     items(world, { principal, params: { portRangeListId } }) {
       visible(world, principal, 'portRangeList', portRangeListId)
-      return groupsUsingPorts(world, portRangeListId).map(group => showPortAssociation(group, portRangeListId))
+      return groupsNaming(world, portRangeListId).map(group => showAssociation(group, portRangeListId))
     },
   })
 }

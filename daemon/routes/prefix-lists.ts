@@ -8,14 +8,8 @@ import {
   modifyPrefixListSchema,
   prefixListSchema,
 } from '../schemas/prefix-lists.ts'
-import {
-  createPrefixList,
-  deletePrefixList,
-  groupsUsing,
-  modifyPrefixList,
-  showAssociation,
-  showPrefixList,
-} from '../services/prefix-lists.ts'
+import { groupsNaming, showAssociation } from '../services/named-lists.ts'
+import { createPrefixList, deletePrefixList, modifyPrefixList, showPrefixList } from '../services/prefix-lists.ts'
 import { mayRead, visible, writable } from '../services/principal.ts'
 import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
@@ -119,7 +113,7 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     idField: 'securityGroupId',
     items(world, { principal, params: { prefixListId } }) {
       visible(world, principal, 'prefixList', prefixListId)
-      return groupsUsing(world, prefixListId).map(group => showAssociation(group, prefixListId))
+      return groupsNaming(world, prefixListId).map(group => showAssociation(group, prefixListId))
     },
   })
 }

@@ -2,12 +2,8 @@
 import Type from 'typebox'
 import type { PortRangeListDoc } from '../../model/documents.ts'
 import { mostRanges } from '../../schemas/port-range-lists.ts'
-import {
-  createPortRangeList,
-  deletePortRangeList,
-  groupsUsingPorts,
-  modifyPortRangeList,
-} from '../../services/port-range-lists.ts'
+import { groupsNaming } from '../../services/named-lists.ts'
+import { createPortRangeList, deletePortRangeList, modifyPortRangeList } from '../../services/port-range-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
@@ -192,7 +188,7 @@ export const portRangeListActions: readonly RpcAction[] = [
     access: ofList('DescribePortRangeListAssociations'),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'portRangeList', parameters.PortRangeListId)
-      const groups = groupsUsingPorts(world, list.id)
+      const groups = groupsNaming(world, list.id)
       const { items, fields } = pageOf(groups, group => group.id, { MaxResults: pages.usual, ...parameters }, pages)
       return {
         PortRangeListAssociations: items.map(group => ({ ResourceId: group.id, ResourceType: 'securitygroup' })),

@@ -3,7 +3,8 @@ import Type from 'typebox'
 import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { ApiError } from '../../errors.ts'
 import type { PrefixListDoc } from '../../model/documents.ts'
-import { createPrefixList, deletePrefixList, groupsUsing, modifyPrefixList } from '../../services/prefix-lists.ts'
+import { groupsNaming } from '../../services/named-lists.ts'
+import { createPrefixList, deletePrefixList, modifyPrefixList } from '../../services/prefix-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
 import { type RpcAction, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
@@ -199,7 +200,7 @@ export const prefixListActions: readonly RpcAction[] = [
     }),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'prefixList', parameters.PrefixListId)
-      const groups = groupsUsing(world, list.id)
+      const groups = groupsNaming(world, list.id)
       const { items, fields } = pageOf(groups, group => group.id, { MaxResults: pages.usual, ...parameters }, pages)
       return {
         PrefixListAssociations: {
