@@ -2,12 +2,12 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { idParam } from '../schemas/fields.ts'
+import { associationSchema } from '../schemas/named-lists.ts'
 import {
   createPortRangeListSchema,
   modifyPortRangeListSchema,
   portRangeListSchema,
 } from '../schemas/port-range-lists.ts'
-import { associationSchema } from '../schemas/prefix-lists.ts'
 import { groupsNaming, showAssociation } from '../services/named-lists.ts'
 import {
   createPortRangeList,

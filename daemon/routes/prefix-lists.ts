@@ -2,12 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { idParam } from '../schemas/fields.ts'
-import {
-  associationSchema,
-  createPrefixListSchema,
-  modifyPrefixListSchema,
-  prefixListSchema,
-} from '../schemas/prefix-lists.ts'
+import { associationSchema } from '../schemas/named-lists.ts'
+import { createPrefixListSchema, modifyPrefixListSchema, prefixListSchema } from '../schemas/prefix-lists.ts'
 import { groupsNaming, showAssociation } from '../services/named-lists.ts'
 import { createPrefixList, deletePrefixList, modifyPrefixList, showPrefixList } from '../services/prefix-lists.ts'
 import { mayRead, visible, writable } from '../services/principal.ts'

@@ -2,7 +2,6 @@
 import Type, { type Static } from 'typebox'
 import {
   accountIdField,
-  descriptionField,
   exact,
   groupNameField,
   idField,
@@ -11,6 +10,7 @@ import {
   tagsField,
   timeField,
 } from './fields.ts'
+import { namedListFields } from './named-lists.ts'
 
 export const mostEntries = 200
 
@@ -35,26 +35,26 @@ const cidr = Type.String({
   description: 'A block of the list’s family; a bare address is /32 or /128, host bits are masked off.',
   maxLength: 64,
 })
-const entry = Type.Object({ cidr, description: Type.Optional(nullable(descriptionField('entry'))) }, exact)
-export type AskedEntry = Static<typeof entry>
-
-const maxEntries = Type.Integer({
-  description: `Entries it may have at most; ${mostEntries} if left out.`,
-  minimum: 1,
-  maximum: mostEntries,
-})
-const entries = (description: string) => Type.Array(entry, { description, maxItems: mostEntries })
+const { description, maxEntries, entries, addEntries, removeEntries } = namedListFields(
+  { cidr },
+  {
+    list: 'prefix list',
+    entry: 'block',
+    maxEntries: `Entries it may have at most; ${mostEntries} if left out.`,
+    most: mostEntries,
+  },
+)
 
 export const createPrefixListSchema = Type.Object(
   {
     accountId: Type.Optional(accountIdField('The account that owns it.')),
     prefixListId: Type.Optional(idField('prefixList', 'Made where left out.')),
     prefixListName: groupNameField('What people call it.'),
-    description: Type.Optional(nullable(descriptionField('prefix list'))),
+    description,
     tags: Type.Optional(tagsField),
     addressFamily,
-    maxEntries: Type.Optional(maxEntries),
-    entries: Type.Optional(entries('Each block once.')),
+    maxEntries,
+    entries,
   },
   exact,
 )
@@ -63,22 +63,12 @@ export type NewPrefixList = Static<typeof createPrefixListSchema>
 export const modifyPrefixListSchema = Type.Object(
   {
     prefixListName: Type.Optional(groupNameField('What people call it.')),
-    description: Type.Optional(nullable(descriptionField('prefix list'))),
+    description,
     tags: Type.Optional(nullable(tagsField)),
-    maxEntries: Type.Optional(maxEntries),
-    addEntries: Type.Optional(entries('A block that is there gets this description.')),
-    removeEntries: Type.Optional(
-      Type.Array(Type.Object({ cidr }, exact), {
-        description: 'Taken out before others are added; one that is not there is left alone.',
-        maxItems: mostEntries,
-      }),
-    ),
+    maxEntries,
+    addEntries,
+    removeEntries,
   },
   exact,
 )
 export type PrefixListChanges = Static<typeof modifyPrefixListSchema>
-
-export const associationSchema = Type.Object({
-  securityGroupId: Type.String(),
-  securityGroupRuleIds: Type.Array(Type.String()),
-})
