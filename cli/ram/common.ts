@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
 import type { Query } from '../client/client.ts'
 import { InputError, type Io } from '../command.ts'
-import type { Daemon } from '../operate/daemon.ts'
+import type { Daemon, WriteAnswer } from '../operate/daemon.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { said } from '../operate/objects.ts'
 import type { ResourceKind, Shown } from '../operate/resources.ts'
@@ -31,6 +31,15 @@ export function ramPath(...parts: readonly string[]): string {
 export async function accountQuery(daemon: Daemon, flag: string | undefined): Promise<Query> {
   const accountId = await daemon.accountId(flag)
   return accountId === undefined ? {} : { accountId }
+}
+
+/** Writes what is of an account. @param account  the flag that says which */
+export async function ramWrite(
+  daemon: Daemon,
+  account: string | undefined,
+  request: Omit<Parameters<Daemon['write']>[0], 'query'>,
+): Promise<WriteAnswer> {
+  return await daemon.write({ ...request, query: await accountQuery(daemon, account) })
 }
 
 export interface RamKind {
@@ -95,33 +104,43 @@ export function ramDeleteVerb({ folder, noun, word: name }: RamKind, summary: st
     flags: ramAccountFlag,
     async run({ daemon, words: [text = ''], flags, confirm }) {
       await confirm(`Delete ${noun} ${text}${warning}?`)
-      const query = await accountQuery(daemon, flags.account)
-      return said(
-        await daemon.write({ method: 'DELETE', path: ramPath(folder, text), query }),
-        `Deleted ${noun} ${text}`,
-      )
+      const answer = await ramWrite(daemon, flags.account, { method: 'DELETE', path: ramPath(folder, text) })
+      return said(answer, `Deleted ${noun} ${text}`)
     },
   })
 }
 
 /** `attach` and `detach`. */
-export function attachmentVerbs({ folder, noun, word: name }: RamKind): readonly Verb[] {
-  return (
-    [
-      ['attach', 'PUT', `give a policy to a ${noun}; it holds from the next request on`, 'Gave', 'to'],
-      ['detach', 'DELETE', `take a policy from a ${noun}`, 'Took', 'from'],
-    ] as const
-  ).map(([verbName, method, summary, did, where]) =>
+export function attachmentVerbs(kind: RamKind): readonly Verb[] {
+  const policies = { folder: 'policies', noun: 'policy', word: policyWord }
+  return pairVerbs(kind, policies, [
+    ['attach', 'PUT', `give a policy to a ${kind.noun}; it holds from the next request on`, 'Gave', 'to'],
+    ['detach', 'DELETE', `take a policy from a ${kind.noun}`, 'Took', 'from'],
+  ])
+}
+
+type Named = Pick<RamKind, 'folder' | 'noun' | 'word'>
+
+/**
+ * What a holder gets and loses.
+ * @param verbs  of each its name, how it is asked for, its summary, and how it is told: `Gave` a policy `to` a user
+ */
+export function pairVerbs(
+  holder: Named,
+  held: Named,
+  verbs: readonly (readonly [name: string, method: 'PUT' | 'DELETE', summary: string, did: string, where: string])[],
+): readonly Verb[] {
+  return verbs.map(([name, method, summary, did, where]) =>
     verb({
-      name: verbName,
+      name,
       summary,
       effect: 'makes',
-      words: [name, policyWord],
+      words: [holder.word, held.word],
       flags: ramAccountFlag,
-      async run({ daemon, words: [holder = '', policy = ''], flags }) {
-        const query = await accountQuery(daemon, flags.account)
-        const answer = await daemon.write({ method, path: ramPath(folder, holder, 'policies', policy), query })
-        return said(answer, `${did} policy ${policy} ${where} ${noun} ${holder}`)
+      async run({ daemon, words: [holderName = '', heldName = ''], flags }) {
+        const path = ramPath(holder.folder, holderName, held.folder, heldName)
+        const answer = await ramWrite(daemon, flags.account, { method, path })
+        return said(answer, `${did} ${held.noun} ${heldName} ${where} ${holder.noun} ${holderName}`)
       },
     }),
   )

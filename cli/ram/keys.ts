@@ -6,7 +6,7 @@ import type { Shown } from '../operate/resources.ts'
 import { verb, type Word } from '../operate/verb.ts'
 import { tableLines } from '../output/table.ts'
 import { timeText, valueText } from '../output/values.ts'
-import { accountQuery, cell, ramAccountFlag, ramPath, time, userWord } from './common.ts'
+import { accountQuery, cell, ramAccountFlag, ramPath, ramWrite, time, userWord } from './common.ts'
 
 const keyWord: Word = { name: 'KEY', names: 'accessKey', help: 'id of the access key' }
 
@@ -61,10 +61,9 @@ export const keyNoun = nounCommand({
       examples: ['ringwall ram key create alice', 'ringwall ram key create --of-account'],
       async run({ daemon, words: [user], flags }) {
         if ((user === undefined) !== flags['of-account']) throw new UsageError('expected USER or --of-account')
-        const query = await accountQuery(daemon, flags.account)
         const body = { userName: user ?? null }
         const path = ramPath('access-keys')
-        const answer = await daemon.write({ method: 'POST', path, query, body, isSecret: true })
+        const answer = await ramWrite(daemon, flags.account, { method: 'POST', path, body, isSecret: true })
         const { accessKeyId } = (answer.accessKey ?? {}) as Shown
         return {
           answer,

@@ -7,7 +7,6 @@ import { verb } from '../operate/verb.ts'
 import { durationText } from '../output/units.ts'
 import { listText } from '../output/values.ts'
 import {
-  accountQuery,
   attachmentVerbs,
   cell,
   policiesText,
@@ -18,6 +17,7 @@ import {
   ramListVerb,
   ramPath,
   ramShowVerb,
+  ramWrite,
   readDocument,
   roleWord,
   time,
@@ -96,9 +96,8 @@ export const policyNoun = nounCommand({
       examples: ['ringwall ram policy create office-only office.json'],
       async run({ daemon, words: [policyName = '', file = ''], flags, io }) {
         const document = await readDocument(file, io)
-        const query = await accountQuery(daemon, flags.account)
         const body = { policyName, document, ...newBodyOf(flags, { description: 'description' }) }
-        const answer = await daemon.write({ method: 'POST', path: ramPath('policies'), query, body })
+        const answer = await ramWrite(daemon, flags.account, { method: 'POST', path: ramPath('policies'), body })
         return said(answer, `Made policy ${policyName}`)
       },
     }),
@@ -114,10 +113,9 @@ export const policyNoun = nounCommand({
       details: 'Five versions are kept; the oldest that does not hold goes for the sixth.',
       async run({ daemon, words: [policyName = '', file = ''], flags, io }) {
         const document = await readDocument(file, io)
-        const query = await accountQuery(daemon, flags.account)
         const body = { document, setAsDefault: !flags['not-yet'], rotates: true }
         const path = ramPath('policies', policyName, 'versions')
-        const answer = await daemon.write({ method: 'POST', path, query, body })
+        const answer = await ramWrite(daemon, flags.account, { method: 'POST', path, body })
         const which = flags['not-yet'] ? 'is kept' : 'holds'
         return said(answer, `Version ${answer.versionId} of policy ${policyName} ${which}`)
       },
@@ -129,9 +127,8 @@ export const policyNoun = nounCommand({
       words: [policyWord, { name: 'VERSION', help: 'v1, v2 …' }],
       flags: ramAccountFlag,
       async run({ daemon, words: [policyName = '', versionId = ''], flags }) {
-        const query = await accountQuery(daemon, flags.account)
         const path = ramPath('policies', policyName, 'default-version')
-        const answer = await daemon.write({ method: 'PUT', path, query, body: { versionId } })
+        const answer = await ramWrite(daemon, flags.account, { method: 'PUT', path, body: { versionId } })
         return said(answer, `Version ${versionId} of policy ${policyName} holds`)
       },
     }),
@@ -143,12 +140,9 @@ export const policyNoun = nounCommand({
       flags: ramAccountFlag,
       async run({ daemon, words: [policyName = '', versionId = ''], flags, confirm }) {
         await confirm(`Delete version ${versionId} of policy ${policyName}?`)
-        const query = await accountQuery(daemon, flags.account)
         const path = ramPath('policies', policyName, 'versions', versionId)
-        return said(
-          await daemon.write({ method: 'DELETE', path, query }),
-          `Deleted version ${versionId} of policy ${policyName}`,
-        )
+        const answer = await ramWrite(daemon, flags.account, { method: 'DELETE', path })
+        return said(answer, `Deleted version ${versionId} of policy ${policyName}`)
       },
     }),
     ramDeleteVerb(policies, 'delete a policy that nobody has, and that has one version'),
@@ -205,9 +199,8 @@ export const roleNoun = nounCommand({
       async run({ daemon, words: [roleName = ''], flags, io }) {
         if (flags.trust === undefined) throw new UsageError('missing --trust, the file that says who may assume it')
         const trustPolicy = await readDocument(flags.trust, io)
-        const query = await accountQuery(daemon, flags.account)
         const body = { roleName, trustPolicy, ...newBodyOf(flags, roleFields) }
-        const answer = await daemon.write({ method: 'POST', path: ramPath('roles'), query, body })
+        const answer = await ramWrite(daemon, flags.account, { method: 'POST', path: ramPath('roles'), body })
         return said(answer, `Made role ${roleName}`)
       },
     }),
@@ -225,8 +218,8 @@ export const roleNoun = nounCommand({
         }
         if (Object.keys(body).length === 0)
           throw new UsageError('nothing to change, expected one of --trust, --sessions, --description')
-        const query = await accountQuery(daemon, flags.account)
-        const answer = await daemon.write({ method: 'PATCH', path: ramPath('roles', roleName), query, body })
+        const path = ramPath('roles', roleName)
+        const answer = await ramWrite(daemon, flags.account, { method: 'PATCH', path, body })
         return said(answer, `Changed role ${roleName}`)
       },
     }),

@@ -5,10 +5,10 @@ import type { Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
 import { listText } from '../output/values.ts'
 import {
-  accountQuery,
   attachmentVerbs,
   cell,
   groupWord,
+  pairVerbs,
   policiesText,
   type RamKind,
   ramAccountFlag,
@@ -16,6 +16,7 @@ import {
   ramListVerb,
   ramPath,
   ramShowVerb,
+  ramWrite,
   time,
   userWord,
 } from './common.ts'
@@ -73,9 +74,8 @@ export const userNoun = nounCommand({
       flags: { ...userFlags, ...ramAccountFlag },
       examples: ['ringwall ram user create alice --comments on-call'],
       async run({ daemon, words: [userName = ''], flags }) {
-        const query = await accountQuery(daemon, flags.account)
         const body = { userName, ...newBodyOf(flags, userFields) }
-        const answer = await daemon.write({ method: 'POST', path: ramPath('users'), query, body })
+        const answer = await ramWrite(daemon, flags.account, { method: 'POST', path: ramPath('users'), body })
         return said(answer, `Made user ${userName}, who may nothing yet`)
       },
     }),
@@ -88,8 +88,8 @@ export const userNoun = nounCommand({
       async run({ daemon, words: [userName = ''], flags }) {
         const body = bodyOf(flags, userFields)
         requireChange(body, userFlags)
-        const query = await accountQuery(daemon, flags.account)
-        const answer = await daemon.write({ method: 'PATCH', path: ramPath('users', userName), query, body })
+        const path = ramPath('users', userName)
+        const answer = await ramWrite(daemon, flags.account, { method: 'PATCH', path, body })
         return said(answer, `Changed user ${userName}`)
       },
     }),
@@ -136,31 +136,15 @@ export const groupNoun = nounCommand({
       words: [{ name: 'NAME', help: 'how it is called: letters, digits, ".", "_" and "-"' }],
       flags: { comments: { ...userFlags.comments, help: 'whatever there is to say' }, ...ramAccountFlag },
       async run({ daemon, words: [groupName = ''], flags }) {
-        const query = await accountQuery(daemon, flags.account)
         const body = { groupName, ...newBodyOf(flags, { comments: 'comments' }) }
-        const answer = await daemon.write({ method: 'POST', path: ramPath('groups'), query, body })
+        const answer = await ramWrite(daemon, flags.account, { method: 'POST', path: ramPath('groups'), body })
         return said(answer, `Made group ${groupName}`)
       },
     }),
-    ...(
-      [
-        ['add', 'PUT', 'put a user into a group', 'Put', 'into'],
-        ['remove', 'DELETE', 'take a user out of a group', 'Took', 'out of'],
-      ] as const
-    ).map(([name, method, summary, did, where]) =>
-      verb({
-        name,
-        summary,
-        effect: 'makes',
-        words: [groupWord, userWord],
-        flags: ramAccountFlag,
-        async run({ daemon, words: [group = '', user = ''], flags }) {
-          const query = await accountQuery(daemon, flags.account)
-          const answer = await daemon.write({ method, path: ramPath('groups', group, 'users', user), query })
-          return said(answer, `${did} user ${user} ${where} group ${group}`)
-        },
-      }),
-    ),
+    ...pairVerbs(groups, users, [
+      ['add', 'PUT', 'put a user into a group', 'Put', 'into'],
+      ['remove', 'DELETE', 'take a user out of a group', 'Took', 'out of'],
+    ]),
     ...attachmentVerbs(groups),
     ramDeleteVerb(groups, 'delete a group without users and policies'),
   ],
