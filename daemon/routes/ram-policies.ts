@@ -27,7 +27,7 @@ import { notExist } from '../services/ram/ram-call.ts'
 import { showAccessKey, showCustomPolicy, showPolicyWhole, showSystemPolicy } from '../services/ram/show.ts'
 import type { World } from '../state/world.ts'
 import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
-import { accountQuery, named, namedSubject, ramCall, ramTag, told } from './ram.ts'
+import { accountQuery, addDeleteRoute, idOf, namedSubject, ramCall, ramTag, told } from './ram-route.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const url = '/v1/ram/policies'
@@ -59,7 +59,7 @@ export function addPolicyRoutes(app: FastifyInstance, api: Api): void {
       for (const policy of systemPolicies) yield showSystemPolicy(call, policy, accountIds)
       for (const policy of world.all('ramPolicy')) {
         if (!mayRead(principal, policy.accountId)) continue
-        yield showCustomPolicy(call, policy, world.revisionOf('ramPolicy', named(policy)))
+        yield showCustomPolicy(call, policy, world.revisionOf('ramPolicy', idOf(policy)))
       }
     },
   })
@@ -90,27 +90,17 @@ export function addPolicyRoutes(app: FastifyInstance, api: Api): void {
       const { policyName: name, document, description } = input.body
       const given = { name, document: JSON.stringify(document), description: description ?? undefined }
       return told(createPolicy(call, given), (policy, revisionOf) => ({
-        policy: showCustomPolicy(call, policy, revisionOf('ramPolicy', named(policy))),
+        policy: showCustomPolicy(call, policy, revisionOf('ramPolicy', idOf(policy))),
       }))
     },
   })
 
-  addWriteRoute(app, api, {
-    method: 'DELETE',
-    url: policyUrl,
+  const text = {
     summary: 'Delete a policy',
     description: 'Refused while somebody has it, or it has more than one version.',
-    tag: ramTag,
-    action: 'ram:DeletePolicy',
-    params,
-    query: accountQuery,
-    answer: Type.Object({ policyName: Type.String() }),
-    subject,
-    plan: (world, input) =>
-      told(deletePolicy(ramCall(world, input, 'write'), input.params.policyName), () => ({
-        policyName: input.params.policyName,
-      })),
-  })
+  }
+  const policies = { kind: 'ramPolicy', folder: 'policies', nameField: 'policyName', params } as const
+  addDeleteRoute(app, api, policies, text, deletePolicy)
 
   addWriteRoute(app, api, {
     method: 'POST',
