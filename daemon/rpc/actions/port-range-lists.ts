@@ -2,27 +2,29 @@
 import Type from 'typebox'
 import type { PortRangeListDoc } from '../../model/documents.ts'
 import { mostRanges } from '../../schemas/port-range-lists.ts'
-import { groupsNaming } from '../../services/named-lists.ts'
 import { createPortRangeList, deletePortRangeList, modifyPortRangeList } from '../../services/port-range-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
-import { pageOf, pagingParameters } from '../paging.ts'
+import {
+  askedIds,
+  askedName,
+  description,
+  entryDescription,
+  listId,
+  listName,
+  listPaging,
+  pageOfAssociations,
+  pageOfLists,
+  searchParameters,
+} from '../named-lists.ts'
 import { coded } from '../read-parameters.ts'
 import { coded400, coded403, type Recodings, recoded } from '../recode.ts'
 import { anyResource, askedResources, resourceOf } from '../resources.ts'
-import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
+import { isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
-const pages = { usual: 10, most: 100 }
-
-const listId = Type.String({ maxLength: 64 })
-const listName = coded(
-  'InvalidParameter.PortRangeListName',
-  Type.String({ pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' }),
-)
-const description = coded('InvalidParameter.Description', Type.String({ maxLength: 256, pattern: '^(?!https?://)' }))
-const entryDescription = Type.Optional(coded('InvalidParameter.EntryDescription', Type.String({ maxLength: 32 })))
+const name = listName('InvalidParameter.PortRangeListName')
 const PortRange = coded('InvalidParameter.PortRangeMalformed', Type.String({ minLength: 1, maxLength: 64 }))
 const entries = Type.Array(Type.Object({ PortRange, Description: entryDescription }), { maxItems: mostRanges })
 type AskedEntries = readonly { readonly PortRange: string; readonly Description?: string | undefined }[]
@@ -50,7 +52,7 @@ const ofList = (action: string) => (world: World, call: RpcCall<typeof byList>) 
 })
 
 const createParameters = Type.Object({
-  PortRangeListName: listName,
+  PortRangeListName: name,
   MaxEntries: maxEntries,
   Description: Type.Optional(description),
   Entry: Type.Optional(entries),
@@ -58,17 +60,16 @@ const createParameters = Type.Object({
 })
 const modifyParameters = Type.Object({
   ...byList.properties,
-  PortRangeListName: Type.Optional(listName),
+  PortRangeListName: Type.Optional(name),
   Description: Type.Optional(description),
   MaxEntries: Type.Optional(maxEntries),
   AddEntry: Type.Optional(entries),
   RemoveEntry: Type.Optional(Type.Array(Type.Object({ PortRange }), { maxItems: mostRanges })),
 })
 const describeParameters = Type.Object({
-  PortRangeListId: Type.Optional(Type.Array(listId, { maxItems: 100 })),
-  PortRangeListName: Type.Optional(Type.String({ maxLength: 128 })),
-  ...tagParameters,
-  ...pagingParameters(pages),
+  PortRangeListId: askedIds,
+  PortRangeListName: askedName,
+  ...searchParameters,
 })
 
 const shown = (world: World, list: PortRangeListDoc) => ({
@@ -150,18 +151,10 @@ export const portRangeListActions: readonly RpcAction[] = [
       resources: askedResources(world, call, 'portRangeList', call.parameters.PortRangeListId),
     }),
     read(world, { accountId, parameters }) {
-      const { PortRangeListId, PortRangeListName, Tag } = parameters
-      const found = [...world.all('portRangeList')]
-        .filter(
-          list =>
-            list.accountId === accountId &&
-            (PortRangeListId === undefined || PortRangeListId.includes(list.id)) &&
-            (!PortRangeListName || list.name === PortRangeListName) &&
-            hasTags(list.tags, Tag),
-        )
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
-      const { items, fields } = pageOf(found, list => list.id, { MaxResults: pages.usual, ...parameters }, pages)
-      return { PortRangeLists: items.map(list => shown(world, list)), NextToken: fields.NextToken }
+      const { PortRangeListId: ids, PortRangeListName, ...asked } = parameters
+      const search = { ...asked, accountId, ids, name: PortRangeListName }
+      const { lists, NextToken } = pageOfLists(world.all('portRangeList'), search)
+      return { PortRangeLists: lists.map(list => shown(world, list)), NextToken }
     },
   }),
   readAction({
@@ -184,15 +177,14 @@ export const portRangeListActions: readonly RpcAction[] = [
     product: 'ecs',
     name: 'DescribePortRangeListAssociations',
     summary: 'groups with rules that name a list of ports',
-    parameters: Type.Object({ ...byList.properties, ...pagingParameters(pages) }),
+    parameters: Type.Object({ ...byList.properties, ...listPaging }),
     access: ofList('DescribePortRangeListAssociations'),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'portRangeList', parameters.PortRangeListId)
-      const groups = groupsNaming(world, list.id)
-      const { items, fields } = pageOf(groups, group => group.id, { MaxResults: pages.usual, ...parameters }, pages)
+      const { associations, NextToken } = pageOfAssociations(world, list.id, parameters)
       return {
-        PortRangeListAssociations: items.map(group => ({ ResourceId: group.id, ResourceType: 'securitygroup' })),
-        NextToken: fields.NextToken,
+        PortRangeListAssociations: associations,
+        NextToken,
       }
     },
   }),

@@ -3,26 +3,29 @@ import Type from 'typebox'
 import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { ApiError } from '../../errors.ts'
 import type { PrefixListDoc } from '../../model/documents.ts'
-import { groupsNaming } from '../../services/named-lists.ts'
 import { createPrefixList, deletePrefixList, modifyPrefixList } from '../../services/prefix-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
-import { type RpcAction, readAction, writeAction } from '../action.ts'
+import type { World } from '../../state/world.ts'
+import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
-import { pageOf, pagingParameters } from '../paging.ts'
+import {
+  askedIds,
+  askedName,
+  description,
+  entryDescription,
+  listId,
+  listName,
+  listPaging,
+  pageOfAssociations,
+  pageOfLists,
+  searchParameters,
+} from '../named-lists.ts'
 import { coded } from '../read-parameters.ts'
 import { coded400, coded403, type Recodings, recoded } from '../recode.ts'
 import { anyResource, askedResources, resourceOf } from '../resources.ts'
-import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
+import { isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
-const pages = { usual: 10, most: 100 }
-
-const listId = Type.String({ maxLength: 64 })
-const listName = coded(
-  'InvalidParameter.PrefixListName',
-  Type.String({ pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' }),
-)
-const description = coded('InvalidParameter.Description', Type.String({ maxLength: 256, pattern: '^(?!https?://)' }))
-const entryDescription = Type.Optional(coded('InvalidParameter.EntryDescription', Type.String({ maxLength: 32 })))
+const name = listName('InvalidParameter.PrefixListName')
 const Cidr = coded('InvalidParameter.CidrMalformed', Type.String({ minLength: 1, maxLength: 64 }))
 const entries = Type.Array(Type.Object({ Cidr, Description: entryDescription }), { maxItems: 200 })
 type AskedEntries = readonly { readonly Cidr: string; readonly Description?: string | undefined }[]
@@ -49,7 +52,7 @@ function readEntries(asked: AskedEntries | undefined) {
 }
 
 const createParameters = Type.Object({
-  PrefixListName: listName,
+  PrefixListName: name,
   AddressFamily: coded('InvalidParameter.AddressFamily', Type.Enum(['IPv4', 'IPv6'])),
   MaxEntries: coded('InvalidParameter.MaxEntries', Type.Integer({ minimum: 1, maximum: 200 })),
   Description: Type.Optional(description),
@@ -57,13 +60,17 @@ const createParameters = Type.Object({
   ...tagParameters,
 })
 const describeParameters = Type.Object({
-  PrefixListId: Type.Optional(Type.Array(listId, { maxItems: 100 })),
-  PrefixListName: Type.Optional(Type.String({ maxLength: 128 })),
+  PrefixListId: askedIds,
+  PrefixListName: askedName,
   AddressFamily: Type.Optional(coded('InvalidParameter.AddressFamily', Type.Enum(['IPv4', 'IPv6']))),
-  ...tagParameters,
-  ...pagingParameters(pages),
+  ...searchParameters,
 })
 const byList = Type.Object({ PrefixListId: listId })
+
+const ofList = (action: string) => (world: World, call: RpcCall<typeof byList>) => ({
+  action: `ecs:${action}`,
+  resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
+})
 
 const shown = (list: PrefixListDoc) => ({
   PrefixListId: list.id,
@@ -105,15 +112,12 @@ export const prefixListActions: readonly RpcAction[] = [
     summary: 'rename a list, add, change and take away entries',
     parameters: Type.Object({
       ...byList.properties,
-      PrefixListName: Type.Optional(listName),
+      PrefixListName: Type.Optional(name),
       Description: Type.Optional(description),
       AddEntry: Type.Optional(entries),
       RemoveEntry: Type.Optional(Type.Array(Type.Object({ Cidr }), { maxItems: 200 })),
     }),
-    access: (world, call) => ({
-      action: 'ecs:ModifyPrefixList',
-      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
-    }),
+    access: ofList('ModifyPrefixList'),
     plan(world, { principal, parameters }) {
       const { PrefixListId, PrefixListName, Description, AddEntry, RemoveEntry } = parameters
       const list = writable(world, principal, 'prefixList', PrefixListId)
@@ -131,10 +135,7 @@ export const prefixListActions: readonly RpcAction[] = [
     name: 'DeletePrefixList',
     summary: 'delete a list that no rule names',
     parameters: byList,
-    access: (world, call) => ({
-      action: 'ecs:DeletePrefixList',
-      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
-    }),
+    access: ofList('DeletePrefixList'),
     plan: (world, { principal, parameters }) =>
       recoded(codes, () =>
         renamed(deletePrefixList(world, writable(world, principal, 'prefixList', parameters.PrefixListId)), () => ({})),
@@ -150,27 +151,20 @@ export const prefixListActions: readonly RpcAction[] = [
       resources: askedResources(world, call, 'prefixList', call.parameters.PrefixListId),
     }),
     read(world, { accountId, parameters }) {
-      const { PrefixListId, PrefixListName, AddressFamily, Tag } = parameters
-      const found = [...world.all('prefixList')]
-        .filter(
-          list =>
-            list.accountId === accountId &&
-            (PrefixListId === undefined || PrefixListId.includes(list.id)) &&
-            (!PrefixListName || list.name === PrefixListName) &&
-            (AddressFamily === undefined || list.addressFamily === AddressFamily) &&
-            hasTags(list.tags, Tag),
-        )
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
-      const { items, fields } = pageOf(found, list => list.id, { MaxResults: pages.usual, ...parameters }, pages)
+      const { PrefixListId: ids, PrefixListName, AddressFamily, ...asked } = parameters
+      const ofFamily = world
+        .all('prefixList')
+        .filter(list => AddressFamily === undefined || list.addressFamily === AddressFamily)
+      const { lists, NextToken } = pageOfLists(ofFamily, { ...asked, accountId, ids, name: PrefixListName })
       return {
         PrefixLists: {
-          PrefixList: items.map(list => ({
+          PrefixList: lists.map(list => ({
             ...shown(list),
             AssociationCount: world.groupsUsingPrefixList(list.id).size,
             Tags: { Tag: tagList(list.tags) },
           })),
         },
-        NextToken: fields.NextToken,
+        NextToken,
       }
     },
   }),
@@ -179,10 +173,7 @@ export const prefixListActions: readonly RpcAction[] = [
     name: 'DescribePrefixListAttributes',
     summary: 'a list with its entries',
     parameters: byList,
-    access: (world, call) => ({
-      action: 'ecs:DescribePrefixListAttributes',
-      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
-    }),
+    access: ofList('DescribePrefixListAttributes'),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'prefixList', parameters.PrefixListId)
       const Entry = list.entries.map(({ cidr, description: text }) => ({ Cidr: cidr, Description: text ?? '' }))
@@ -193,20 +184,16 @@ export const prefixListActions: readonly RpcAction[] = [
     product: 'ecs',
     name: 'DescribePrefixListAssociations',
     summary: 'groups with rules that name a list',
-    parameters: Type.Object({ ...byList.properties, ...pagingParameters(pages) }),
-    access: (world, call) => ({
-      action: 'ecs:DescribePrefixListAssociations',
-      resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
-    }),
+    parameters: Type.Object({ ...byList.properties, ...listPaging }),
+    access: ofList('DescribePrefixListAssociations'),
     read(world, { principal, parameters }) {
       const list = visible(world, principal, 'prefixList', parameters.PrefixListId)
-      const groups = groupsNaming(world, list.id)
-      const { items, fields } = pageOf(groups, group => group.id, { MaxResults: pages.usual, ...parameters }, pages)
+      const { associations, NextToken } = pageOfAssociations(world, list.id, parameters)
       return {
         PrefixListAssociations: {
-          PrefixListAssociation: items.map(group => ({ ResourceId: group.id, ResourceType: 'securitygroup' })),
+          PrefixListAssociation: associations,
         },
-        NextToken: fields.NextToken,
+        NextToken,
       }
     },
   }),
