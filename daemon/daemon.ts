@@ -138,7 +138,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     stops.unshift(() => housekeeping.close())
 
     const sealer = await openSealer(join(dataDir, 'secrets.key'))
-    const keyUsage = await KeyUsage.open(join(dataDir, 'access-key-usage.json'), log)
+    const keyUsage = await KeyUsage.open({
+      path: join(dataDir, 'access-key-usage.json'),
+      log,
+      isThere: id => state.get('accessKey', id) !== undefined,
+    })
     stops.unshift(() => keyUsage.close())
 
     const transferFolder = join(dataDir, 'transfer')

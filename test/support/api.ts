@@ -121,7 +121,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const transferFolder = join(folder, 'transfer')
   await openTransferFolder(transferFolder)
   const refused: RefusedWrite[] = []
-  const keyUsage = await KeyUsage.open(null, log)
+  const keyUsage = await KeyUsage.open({ path: null, log, isThere: id => world.get('accessKey', id) !== undefined })
   const app = await createApp({
     api: {
       world,

@@ -12,27 +12,37 @@ export interface KeyUse {
   readonly sourceAddress: string
 }
 
+export interface KeyUsageOptions {
+  /** Null keeps nothing beyond the process. */
+  readonly path: string | null
+  readonly log: Logger
+  /** Keys that are not any more are forgotten. */
+  readonly isThere: (accessKeyId: string) => boolean
+}
+
 const writeEveryMs = 60_000
 
 export class KeyUsage {
   readonly #path: string | null
   readonly #log: Logger
+  readonly #isThere: (accessKeyId: string) => boolean
   readonly #uses: Map<string, KeyUse>
   #isWritten = true
   #hasFailed = false
   readonly #timer: NodeJS.Timeout
 
-  private constructor(path: string | null, log: Logger, uses: Map<string, KeyUse>) {
+  private constructor({ path, log, isThere }: KeyUsageOptions, uses: Map<string, KeyUse>) {
     this.#path = path
     this.#log = log
+    this.#isThere = isThere
     this.#uses = uses
     this.#timer = setInterval(() => void this.write(), writeEveryMs)
     this.#timer.unref()
   }
 
-  /** @param path  null keeps nothing beyond the process */
-  static async open(path: string | null, log: Logger): Promise<KeyUsage> {
-    return new KeyUsage(path, log, path === null ? new Map() : await readUses(path, log))
+  static async open(options: KeyUsageOptions): Promise<KeyUsage> {
+    const { path, log } = options
+    return new KeyUsage(options, path === null ? new Map() : await readUses(path, log))
   }
 
   note(accessKeyId: string, use: KeyUse): void {
@@ -44,14 +54,10 @@ export class KeyUsage {
     return this.#uses.get(accessKeyId)
   }
 
-  /** Keys that are gone are forgotten. */
-  retain(isThere: (accessKeyId: string) => boolean): void {
-    for (const id of this.#uses.keys()) if (!isThere(id)) this.#uses.delete(id)
-  }
-
   async write(): Promise<void> {
     if (this.#path === null || this.#isWritten) return
     this.#isWritten = true
+    for (const id of this.#uses.keys()) if (!this.#isThere(id)) this.#uses.delete(id)
     try {
       await writeAtomically(this.#path, JSON.stringify(Object.fromEntries(this.#uses)))
       this.#hasFailed = false
