@@ -232,8 +232,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     function noteOutcome(outcome: Outcome): void {
       try {
-        if (outcome.kind !== 'refused' && outcome.cause === 'drift') drift.noteReading(outcome.seconds * 1000)
-        reporter.report(outcome, outcome.kind !== 'refused' && outcome.cause === 'drift' ? drift.suspect : '')
+        const isDrift = outcome.kind !== 'refused' && outcome.cause === 'drift'
+        if (isDrift) drift.noteReading(outcome.seconds * 1000)
+        reporter.report(outcome, isDrift ? drift.suspect : '')
         if (running.guard?.noteOutcome(outcome) ?? true) running.source?.noteOutcome(outcome)
         noteEnforced()
         if (reporter.enforced() !== null) inForce.resolve()

@@ -2,7 +2,7 @@
 import Type from 'typebox'
 import type { Endpoint } from '../common/config/formats.ts'
 import { checkNotify, notifySettings } from '../common/config/notify.ts'
-import { type ConfigDefinition, formatted, optionalSetting, setting, type ValuesOf } from '../common/config/setting.ts'
+import { type ConfigDefinition, formatted, optionalSetting, setting } from '../common/config/setting.ts'
 import { logLevels } from '../common/log.ts'
 import { mostRescues, type Rescue } from '../rules-compiler/model/policy.ts'
 import { notificationKinds, usualNotificationKinds } from '../wire/notification.ts'
@@ -99,5 +99,3 @@ export const agentConfig: ConfigDefinition<typeof settings> = {
   settings,
   check: checkNotify,
 }
-
-export type AgentSettings = ValuesOf<typeof settings>

@@ -8,7 +8,6 @@ import {
   formatted,
   optionalSetting,
   setting,
-  type ValuesOf,
 } from '../common/config/setting.ts'
 import { logLevels } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
@@ -82,8 +81,6 @@ export const daemonConfig: ConfigDefinition<typeof settings> = {
   settings,
   check: config => [...checkTls(config), ...checkNotify(config)],
 }
-
-export type DaemonSettings = ValuesOf<typeof settings>
 
 function checkTls({ values, nameOf }: CheckedConfig<typeof settings>): readonly string[] {
   const { tlsCertificate, tlsKey, listen } = values

@@ -1,7 +1,5 @@
 /** Errors of services in the codes that an action's clients know. */
 import { ApiError, type FieldError } from '../errors.ts'
-import type { Plan } from '../services/executor.ts'
-import type { World } from '../state/world.ts'
 
 export interface Recoding {
   readonly status: number
@@ -46,9 +44,4 @@ function keysOf({ code, field }: FieldError): readonly string[] {
     .at(-1)!
     .replace(/\[\d+\]$/, '')
   return [`${code} ${name}`, name, code]
-}
-
-/** A plan that is told so. */
-export function recodedPlan<C, P extends Plan<object>>(recodings: Recodings, plan: (world: World, call: C) => P) {
-  return (world: World, call: C): P => recoded(recodings, () => plan(world, call))
 }

@@ -5,7 +5,7 @@
 import { ApiError } from '../../errors.ts'
 import type { AttachedPolicy, RamPolicyDoc, RamUserDoc } from '../../model/ram.ts'
 import { ramId } from '../../model/ram.ts'
-import type { Grants, NamedPolicy } from '../../ram/evaluate.ts'
+import type { NamedPolicy } from '../../ram/evaluate.ts'
 import { readPolicyDocument } from '../../ram/policy-document.ts'
 import type { Sealer } from '../../ram/seal.ts'
 import { systemPolicyNamed } from '../../ram/system-policies.ts'
@@ -92,10 +92,6 @@ function sessionPrincipal(world: World, session: RamSession): Principal {
   }
   const name = `${role.name}/${sessionName}`
   return { kind: 'session', id: `${role.id}:${sessionName}`, name, scopes: [{ accountId, access: 'write' }], ram }
-}
-
-export function grantsOfUser(world: World, user: RamUserDoc): Grants {
-  return { kind: 'policies', identity: policiesOfUser(world, user), session: null }
 }
 
 function policiesOfUser(world: World, { accountId, policies, groups }: RamUserDoc): readonly NamedPolicy[] {
