@@ -172,7 +172,9 @@ async function carryOut(action: RpcAction, authentic: Authentic, options: Endpoi
   const { api } = options
   const nowMs = api.now()
   const isWrite = 'plan' in action
-  if (isWrite) request.rpcNote = noteOf(auditName(action), authentic)
+  // A dry run stores nothing, so that nothing is refused either.
+  const isAudited = isWrite && common.DryRun !== true
+  if (isAudited) request.rpcNote = noteOf(auditName(action), authentic)
   const call: RpcCall<TObject> = {
     principal: found.principal,
     accountId: found.accountId,
@@ -184,7 +186,7 @@ async function carryOut(action: RpcAction, authentic: Authentic, options: Endpoi
   }
   const need = action.access?.(api.world, call)
   if (need !== undefined) {
-    if (isWrite) request.rpcNote = noteOf(need.action, authentic)
+    if (isAudited) request.rpcNote = noteOf(need.action, authentic)
     requireAccess(found.principal, need, call.facts)
   }
   if (!isWrite) {

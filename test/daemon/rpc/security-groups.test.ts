@@ -72,8 +72,10 @@ describe('security groups', () => {
 
   test('are not made by a dry run', async () => {
     const before = api.world.count('group')
+    const refused = api.refused.length
     const { status, Code } = await call('CreateSecurityGroup', { DryRun: true })
     assert.deepEqual([status, Code, api.world.count('group')], [400, 'DryRunOperation', before])
+    assert.equal(api.refused.length, refused, 'and nothing is refused')
   })
 
   test('come in pages, by number and by token', async () => {
