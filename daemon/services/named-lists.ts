@@ -3,6 +3,15 @@ import { ApiError, type FieldError, fieldError } from '../errors.ts'
 import type { GroupDoc, PortRangeListDoc, PrefixListDoc, RuleDoc } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 import { firstOf } from './held-by.ts'
+import type { Principal } from './principal.ts'
+
+/** Who makes a list, and when. */
+export interface ListCaller {
+  readonly world: World
+  readonly principal: Principal
+  /** Milliseconds since 1970. */
+  readonly nowMs: number
+}
 
 interface NamedList<Entry> extends Omit<PrefixListDoc | PortRangeListDoc, 'entries'> {
   readonly entries: readonly Entry[]

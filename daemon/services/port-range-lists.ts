@@ -11,8 +11,15 @@ import {
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
 import { newId } from './ids.ts'
-import { changedList, type EntryForm, entriesOfNew, groupsNaming, requireUnnamed } from './named-lists.ts'
-import { accountFor, type Principal } from './principal.ts'
+import {
+  changedList,
+  type EntryForm,
+  entriesOfNew,
+  groupsNaming,
+  type ListCaller,
+  requireUnnamed,
+} from './named-lists.ts'
+import { accountFor } from './principal.ts'
 import { faultOfWeight } from './rule-check.ts'
 
 const ranges: EntryForm<'portRange', PortRangeListDoc['entries'][number]> = {
@@ -41,16 +48,9 @@ export function showPortRangeList(world: World, list: PortRangeListDoc, revision
   }
 }
 
-export interface PortRangeListCaller {
-  readonly world: World
-  readonly principal: Principal
-  /** Milliseconds since 1970. */
-  readonly nowMs: number
-}
-
 /** @throws {ApiError} with every entry that is wrong */
 export function createPortRangeList(
-  { world, principal, nowMs }: PortRangeListCaller,
+  { world, principal, nowMs }: ListCaller,
   given: NewPortRangeList,
 ): Plan<{ portRangeList: ShownPortRangeList }> {
   const { maxEntries = usualRanges } = given

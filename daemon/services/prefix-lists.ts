@@ -12,8 +12,15 @@ import {
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
 import { newId } from './ids.ts'
-import { changedList, type EntryForm, entriesOfNew, groupsNaming, requireUnnamed } from './named-lists.ts'
-import { accountFor, type Principal } from './principal.ts'
+import {
+  changedList,
+  type EntryForm,
+  entriesOfNew,
+  groupsNaming,
+  type ListCaller,
+  requireUnnamed,
+} from './named-lists.ts'
+import { accountFor } from './principal.ts'
 import { faultsWithList } from './rule-check.ts'
 
 function blocks(addressFamily: PrefixListDoc['addressFamily']): EntryForm<'cidr', PrefixListDoc['entries'][number]> {
@@ -41,16 +48,9 @@ export function showPrefixList(world: World, list: PrefixListDoc, revision: numb
   }
 }
 
-export interface PrefixListCaller {
-  readonly world: World
-  readonly principal: Principal
-  /** Milliseconds since 1970. */
-  readonly nowMs: number
-}
-
 /** @throws {ApiError} with every entry that is wrong */
 export function createPrefixList(
-  { world, principal, nowMs }: PrefixListCaller,
+  { world, principal, nowMs }: ListCaller,
   given: NewPrefixList,
 ): Plan<{ prefixList: ShownPrefixList }> {
   const { addressFamily, maxEntries = mostEntries } = given
