@@ -1,6 +1,6 @@
 /** Opens the file of a store: made where there is none, locked, of a version we know, whole. */
 import { randomUUID } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite'
 import { checkVersion, type Migration, migrate } from './migrations.ts'
 import { createFile } from './new-file.ts'
@@ -22,6 +22,8 @@ export async function openDatabase(path: string, migrations: readonly Migration[
   const attempt = attemptOnStore('open', path)
   try {
     if (fileSize(path, attempt) === null) await createDatabase(attempt, migrations)
+    // Of a file system that is mounted read-only SQLite says no more than "disk I/O error".
+    accessSync(path, constants.W_OK)
     return openChecked(attempt, false, database => prepare(database, attempt, migrations))
   } catch (error) {
     throw sortError(attempt, error)

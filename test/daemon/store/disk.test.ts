@@ -52,6 +52,37 @@ test('a full disk refuses commits, keeps what there was, and takes them again wh
   assert.deepEqual([code, output.replace('Killed\n', '')], [0, ''])
 })
 
+test('a disk that can only be read is called that', { skip: needsMounts }, async () => {
+  const mountPoint = join(folder, 'read-only')
+  mkdirSync(mountPoint)
+  const module = JSON.stringify(join(import.meta.dirname, '../../../daemon/store/sqlite.ts'))
+  const code = `
+    import { openSqliteStore } from ${module}
+    const open = () => openSqliteStore(process.argv[1] + '/store.db')
+    if (process.argv[2] === 'make') await (await open()).close()
+    else await open().catch(error => console.log(error.kind, error.message))
+  `
+  const script = `
+    mount -t tmpfs -o size=12m,mode=700 tmpfs "$1" || exit 10
+    "$2" --input-type=module-typescript -e "$3" "$1" make || exit 11
+    mount -o remount,ro "$1" || exit 12
+    "$2" --input-type=module-typescript -e "$3" "$1" open
+  `
+  const { code: exitCode, output } = await run('unshare', [
+    ...ownMount,
+    script,
+    'sh',
+    mountPoint,
+    process.execPath,
+    code,
+  ])
+  assert.equal(exitCode, 0, output)
+  assert.equal(
+    output.replaceAll(mountPoint, 'DISK'),
+    `unusable Cannot open store "DISK/store.db": EROFS: read-only file system, access 'DISK/store.db'; expected a file and a folder that this user may write\n`,
+  )
+})
+
 describe('under a tracer', { skip: needsTracer }, () => {
   const module = JSON.stringify(join(import.meta.dirname, '../../../daemon/store/sqlite.ts'))
   const runTraced = (extra: readonly string[], code: string, args: readonly string[]) => {
