@@ -25,7 +25,8 @@ case $(uname -m) in
   *) architecture=other ;;
 esac
 node=
-for folder in "$root/node_modules" "$root/.."; do
+# Last where the package was made by \`npm pack\`, with this two folders down.
+for folder in "$root/node_modules" "$root/.." "$root/../../node_modules" "$root/../../.."; do
   each=$folder/node-linux-$architecture/bin/node
   if [ -z "$node" ] && [ -x "$each" ]; then node=$each; fi
 done

@@ -13,6 +13,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -55,7 +56,11 @@ function makePackages(name: string, { from = project, umask = '022', only }: Bui
 /** The sources at another place, as they are now. */
 function copySources(from: string, name: string): string {
   const copy = join(folder, name)
-  cpSync(from, copy, { recursive: true, filter: path => !/\/(node_modules|dist|\.git)$/.test(path) })
+  cpSync(from, copy, {
+    recursive: true,
+    preserveTimestamps: true,
+    filter: path => !/\/(node_modules|dist|\.git)$/.test(path),
+  })
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'))
   return copy
 }
@@ -473,6 +478,36 @@ describe('the package of npm', { timeout }, () => {
       makePackages('other', { from: there, umask: '077', only: 'npm' }),
     ].map(each => readFileSync(globSync(`${each}/*.tgz`)[0]!))
     assert.ok(one!.equals(other!))
+  })
+
+  test('`npm pack` in the repository makes it too, and leaves the sources as they were', () => {
+    const sources = copySources(project, 'repository')
+    const manifest = readFileSync(join(sources, 'package.json'), 'utf8')
+    const env = { ...process.env, SOURCE_DATE_EPOCH: '1767225600' }
+    const pack = () => execFileSync('npm', ['pack', '--silent'], { cwd: sources, encoding: 'utf8', env })
+    const packed = join(sources, pack().trim())
+    assert.equal(readFileSync(join(sources, 'package.json'), 'utf8'), manifest)
+    // As one leaves it that is killed before its end.
+    renameSync(join(sources, 'package.json'), join(sources, 'dist/package.json'))
+    writeFileSync(join(sources, 'package.json'), '{ "name": "ringwall", "version": "0", "scripts": {} }')
+    const after = [join(sources, 'scripts/package/npm-pack.ts'), 'after']
+    execFileSync(process.execPath, after)
+    assert.equal(readFileSync(join(sources, 'package.json'), 'utf8'), manifest)
+
+    const [, ...files] = execFileSync('tar', ['-tzf', packed], { encoding: 'utf8' }).trim().split('\n')
+    assert.deepEqual(
+      files.filter(file => /\.ts$|\/(agent|cli|daemon|test)\//.test(file)),
+      [],
+    )
+    const user = join(folder, 'npx')
+    mkdirSync(user)
+    const words = ['--yes', '--offline', '--omit=optional', '--package', packed, 'ringwall', '--version']
+    const { stdout, stderr } = spawnSync('npx', words, {
+      cwd: user,
+      encoding: 'utf8',
+      env: { ...env, PATH: `${dirname(process.execPath)}:${process.env.PATH}`, npm_config_cache: join(user, 'cache') },
+    })
+    assert.equal(stdout, `ringwall ${version}\n`, stderr)
   })
 
   test('works by npx with the Node of the machine, if it is new enough', () => {
