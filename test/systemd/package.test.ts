@@ -16,6 +16,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -58,7 +59,6 @@ function copySources(from: string, name: string): string {
   const copy = join(folder, name)
   cpSync(from, copy, {
     recursive: true,
-    preserveTimestamps: true,
     filter: path => !/\/(node_modules|dist|\.git)$/.test(path),
   })
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'))
@@ -484,6 +484,8 @@ describe('the package of npm', { timeout }, () => {
     const sources = copySources(project, 'repository')
     const manifest = readFileSync(join(sources, 'package.json'), 'utf8')
     const env = { ...process.env, SOURCE_DATE_EPOCH: '1767225600' }
+    // Older than what is installed, or it would be installed anew, for all who use these packages.
+    utimesSync(join(sources, 'package-lock.json'), 0, 0)
     const pack = () => execFileSync('npm', ['pack', '--silent'], { cwd: sources, encoding: 'utf8', env })
     const packed = join(sources, pack().trim())
     assert.equal(readFileSync(join(sources, 'package.json'), 'utf8'), manifest)
