@@ -3,10 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { notFound } from '../errors.ts'
 import { accountSchema, createAccountSchema, modifyAccountSchema } from '../schemas/accounts.ts'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import { createAccount, deleteAccount, findAccount, modifyAccount, showAccount } from '../services/accounts.ts'
 import { everyAccount, mayRead, requireWrite } from '../services/principal.ts'
-import { addListRoute, wildcardFilter } from './listing.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Accounts'
@@ -19,15 +19,15 @@ export function addAccountRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/accounts',
     summary: 'List accounts',
     tag,
-    item: accountSchema,
-    idField: 'accountId',
-    filters: { name: wildcardFilter('name', 'Accounts of this name.') },
-    sortFields: ['name', 'createTime'],
-    *items(world, { principal }) {
-      for (const account of world.all('account')) {
-        if (mayRead(principal, account.id)) yield showAccount(account, world.revisionOf('account', account.id))
-      }
+    *sources(world, { principal }) {
+      for (const standing of world.standings('account')) if (mayRead(principal, standing.doc.id)) yield standing
     },
+    item: accountSchema,
+    show: ({ doc, revision }) => showAccount(doc, revision),
+    idField: 'accountId',
+    idOf: ({ doc }) => doc.id,
+    filters: { name: { like: ({ doc }) => doc.name, description: 'Accounts of this name.' } },
+    sorts: { name: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
   })
 
   addReadRoute(app, api, {

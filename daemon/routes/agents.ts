@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { agentSchema, createEnrolmentTokenSchema, enrolmentTokenSchema, trialSchema } from '../schemas/agents.ts'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import {
   createEnrolment,
   deleteAgent,
@@ -12,9 +12,10 @@ import {
   showAgent,
   showEnrolment,
   showTrial,
+  stateOf,
 } from '../services/fleet.ts'
 import { everyAccount, requireRead, requireWrite } from '../services/principal.ts'
-import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute, sourceAddressOf } from './route.ts'
 
 const tag = 'Agents'
@@ -29,17 +30,22 @@ export function addAgentRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/agents',
     summary: 'List agents',
     tag,
-    item: agentSchema,
-    idField: 'agentId',
-    filters: {
-      state: fieldFilter('state', 'Agents in this state.'),
-      hostName: wildcardFilter('hostName', 'Agents on hosts of this name.'),
-    },
-    sortFields: ['hostName', 'createTime'],
-    *items(world, { principal }) {
+    sources(world, { principal }) {
       requireRead(principal, everyAccount)
-      for (const agent of world.all('agent')) yield showAgent(world, agent, fleet.statusOf(agent.id))
+      return world.all('agent')
     },
+    item: agentSchema,
+    show: (agent, world) => showAgent(world, agent, fleet.statusOf(agent.id)),
+    idField: 'agentId',
+    idOf: ({ id }) => id,
+    filters: {
+      state: {
+        equals: agent => stateOf(agent, fleet.statusOf(agent.id)),
+        description: 'Agents in this state.',
+      },
+      hostName: { like: ({ hostName }) => hostName, description: 'Agents on hosts of this name.' },
+    },
+    sorts: { hostName: ({ hostName }) => hostName, createTime: ({ createdAtMs }) => isoTime(createdAtMs) },
   })
 
   addReadRoute(app, api, {
@@ -134,13 +140,15 @@ function addEnrolmentRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/enrolment-tokens',
     summary: 'List enrolment tokens',
     tag,
-    item: enrolmentTokenSchema,
-    idField: 'enrolmentTokenId',
-    sortFields: ['createTime'],
-    *items(world, { principal }) {
+    sources(world, { principal }) {
       requireRead(principal, everyAccount)
-      for (const token of world.all('enrolment')) yield showEnrolment(token, world.revisionOf('enrolment', token.id))
+      return world.standings('enrolment')
     },
+    item: enrolmentTokenSchema,
+    show: ({ doc, revision }) => showEnrolment(doc, revision),
+    idField: 'enrolmentTokenId',
+    idOf: ({ doc }) => doc.id,
+    sorts: { createTime: ({ doc }) => isoTime(doc.createdAtMs) },
   })
 
   addWriteRoute(app, api, {

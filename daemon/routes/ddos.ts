@@ -2,12 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { floodTypes } from '../../rules-compiler/model/traffic.ts'
-import { ddosEventPhases, ddosPhases } from '../../wire/ddos.ts'
+import { type DdosEvent, ddosEventPhases, ddosPhases } from '../../wire/ddos.ts'
+import type { DdosEventDoc, InstanceDoc } from '../model/documents.ts'
 import { ddosEventSchema, ddosInstanceSchema } from '../schemas/ddos.ts'
 import { idParam } from '../schemas/fields.ts'
-import { eventsOf, showDdosEvent, showDdosInstance, visibleEvent, wentOn } from '../services/ddos.ts'
-import { mayRead, visible } from '../services/principal.ts'
-import { addListRoute, type Filter, fieldFilter } from './listing.ts'
+import { showDdosEvent, showDdosInstance, visibleEvent, wentOn } from '../services/ddos.ts'
+import { mayRead, readable, visible } from '../services/principal.ts'
+import type { Standing } from '../state/world.ts'
+import { addListRoute, type Filter } from './listing.ts'
 import { readTime } from './query.ts'
 import { type Api, addReadRoute } from './route.ts'
 
@@ -15,29 +17,33 @@ const tag = 'Traffic scrubbing'
 
 export function addDdosRoutes(app: FastifyInstance, api: Api): void {
   const sources = { board: api.ddos, fleet: api.fleet }
+  const statusOf = ({ doc }: Standing<InstanceDoc>) => api.ddos.standingOf(doc.id)?.status
 
   addListRoute(app, api, {
     url: '/v1/ddos/instances',
     summary: 'List instances with how each stands under attack',
     description: 'From what agents tell every few seconds; a daemon that has just started knows nothing of it yet.',
     tag,
+    sources: (world, { principal }) => readable(world, principal, 'instance'),
     item: ddosInstanceSchema,
+    show: ({ doc, revision }) => showDdosInstance(doc, sources, revision),
     idField: 'instanceId',
+    idOf: ({ doc }) => doc.id,
     filters: {
       phase: {
-        ...fieldFilter('phase', 'Instances in this phase.'),
-        schema: Type.Enum([...ddosPhases], { description: 'Instances in this phase.' }),
+        equals: source => statusOf(source)?.phase ?? null,
+        description: 'Instances in this phase.',
+        schema: Type.Enum([...ddosPhases]),
       },
-      accountId: fieldFilter('accountId', 'Instances of this account.'),
-      instanceId: fieldFilter('instanceId', 'This instance alone.'),
-      agentId: fieldFilter('agentId', 'Instances that this agent serves.'),
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Instances of this account.' },
+      instanceId: { equals: ({ doc }) => doc.id, description: 'This instance alone.' },
+      agentId: { equals: ({ doc }) => doc.agentId, description: 'Instances that this agent serves.' },
     },
-    sortFields: ['phase', 'since', 'bitsPerSecond', 'packetsPerSecond'],
-    *items(world, { principal }) {
-      for (const instance of world.all('instance')) {
-        if (!mayRead(principal, instance.accountId)) continue
-        yield showDdosInstance(instance, sources, world.revisionOf('instance', instance.id))
-      }
+    sorts: {
+      phase: source => statusOf(source)?.phase ?? null,
+      since: source => statusOf(source)?.since ?? null,
+      bitsPerSecond: source => statusOf(source)?.sample?.offered.bitsPerSecond ?? null,
+      packetsPerSecond: source => statusOf(source)?.sample?.offered.packetsPerSecond ?? null,
     },
   })
 
@@ -57,19 +63,30 @@ export function addDdosRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/ddos/events',
     summary: 'List attacks, newest first',
     tag,
+    *sources(world, { principal, query }) {
+      const { instanceId } = query as { instanceId?: string }
+      if (instanceId === undefined) return yield* readable(world, principal, 'ddosEvent')
+      for (const id of world.eventsOfInstance(instanceId)) {
+        const standing = world.standing('ddosEvent', id)!
+        if (mayRead(principal, standing.doc.accountId)) yield standing
+      }
+    },
     item: ddosEventSchema,
+    show: ({ doc, revision }) => showDdosEvent(doc, revision),
     idField: 'eventId',
+    idOf: ({ doc }) => doc.event.id,
     filters: {
-      instanceId: fieldFilter('instanceId', 'Attacks on this instance.'),
-      accountId: fieldFilter('accountId', 'Attacks on instances of this account.'),
+      instanceId: { equals: ({ doc }) => doc.event.instanceId, description: 'Attacks on this instance.' },
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Attacks on instances of this account.' },
       phase: {
-        ...fieldFilter('phase', 'Attacks in this phase.'),
-        schema: Type.Enum([...ddosEventPhases], { description: 'Attacks in this phase.' }),
+        equals: ({ doc }) => doc.event.phase,
+        description: 'Attacks in this phase.',
+        schema: Type.Enum([...ddosEventPhases]),
       },
       attackType: {
+        test: text => source => source.doc.event.attackTypes.some(({ type }) => type === text),
         description: 'Attacks in which this was recognised.',
-        schema: Type.Enum([...floodTypes], { description: 'Attacks in which this was recognised.' }),
-        matches: ({ attackTypes }, text) => attackTypes.some(({ type }) => type === text),
+        schema: Type.Enum([...floodTypes]),
       },
       since: timeFilter('?since', 'Attacks that had not ended before this time, ISO 8601.', (event, sinceMs) =>
         wentOn(event, { sinceMs, untilMs: null }),
@@ -78,14 +95,8 @@ export function addDdosRoutes(app: FastifyInstance, api: Api): void {
         wentOn(event, { sinceMs: null, untilMs }),
       ),
     },
-    sortFields: ['startTime'],
+    sorts: { startTime: ({ doc }) => doc.event.startTime },
     defaultSort: '-startTime',
-    *items(world, { principal, query }) {
-      const { instanceId } = query as { instanceId?: string }
-      for (const doc of instanceId === undefined ? world.all('ddosEvent') : eventsOf(world, instanceId)) {
-        if (mayRead(principal, doc.accountId)) yield showDdosEvent(doc, world.revisionOf('ddosEvent', doc.event.id))
-      }
-    },
   })
 
   addReadRoute(app, api, {
@@ -102,19 +113,16 @@ export function addDdosRoutes(app: FastifyInstance, api: Api): void {
   })
 }
 
-interface Times {
-  readonly startTime: string
-  readonly endTime: string | null
-}
-
 function timeFilter(
   field: string,
   description: string,
-  matches: (event: Times, timeMs: number) => boolean,
-): Filter<Times> {
+  matches: (event: DdosEvent, timeMs: number) => boolean,
+): Filter<Standing<DdosEventDoc>> {
   return {
     description,
-    check: text => void readTime(text, field),
-    matches: (event, text) => matches(event, readTime(text, field)!),
+    test(text) {
+      const timeMs = readTime(text, field)!
+      return ({ doc }) => matches(doc.event, timeMs)
+    },
   }
 }

@@ -1,11 +1,11 @@
 /** `/v1/instances` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import { createInstanceSchema, instanceSchema, modifyInstanceSchema } from '../schemas/instances.ts'
 import { createInstance, deleteInstance, modifyInstance, showInstance } from '../services/instances.ts'
-import { mayRead, visible } from '../services/principal.ts'
-import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { readable, visible } from '../services/principal.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Instances'
@@ -18,29 +18,26 @@ export function addInstanceRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/instances',
     summary: 'List instances',
     tag,
+    sources: (world, { principal }) => readable(world, principal, 'instance'),
     item: instanceSchema,
+    show: ({ doc, revision }, world) => showInstance(world, doc, revision),
     idField: 'instanceId',
+    idOf: ({ doc }) => doc.id,
     filters: {
-      accountId: fieldFilter('accountId', 'Instances of this account.'),
-      instanceName: wildcardFilter('instanceName', 'Instances of this name.'),
-      instanceType: fieldFilter('instanceType', 'Instances of this type.'),
-      agentId: fieldFilter('agentId', 'Instances that this agent serves.'),
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Instances of this account.' },
+      instanceName: { like: ({ doc }) => doc.name, description: 'Instances of this name.' },
+      instanceType: { equals: ({ doc }) => doc.instanceType, description: 'Instances of this type.' },
+      agentId: { equals: ({ doc }) => doc.agentId, description: 'Instances that this agent serves.' },
       securityGroupId: {
-        description: 'Instances with an interface in this group.',
-        matches: ({ networkInterfaceIds }, groupId) => {
+        test(groupId) {
           const members = api.world.enisOfGroup(groupId)
-          return networkInterfaceIds.some(id => members.has(id))
+          return ({ doc }) => [...api.world.enisOfInstance(doc.id)].some(id => members.has(id))
         },
+        description: 'Instances with an interface in this group.',
       },
     },
-    sortFields: ['instanceName', 'createTime'],
-    hasTags: true,
-    *items(world, { principal }) {
-      for (const instance of world.all('instance')) {
-        if (!mayRead(principal, instance.accountId)) continue
-        yield showInstance(world, instance, world.revisionOf('instance', instance.id))
-      }
-    },
+    sorts: { instanceName: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
+    tagsOf: ({ doc }) => doc.tags,
   })
 
   addReadRoute(app, api, {

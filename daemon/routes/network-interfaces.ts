@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { parseAddress } from '../../rules-compiler/address/cidr.ts'
 import type { EniDoc } from '../model/documents.ts'
-import { idParam, modeField } from '../schemas/fields.ts'
+import { idParam, isoTime, modeField } from '../schemas/fields.ts'
 import {
   attachSchema,
   createNetworkInterfaceSchema,
@@ -14,15 +14,16 @@ import {
 } from '../schemas/network-interfaces.ts'
 import { attachNetworkInterface, detachNetworkInterface } from '../services/eni-attachment.ts'
 import { joinGroup, leaveGroup } from '../services/membership.ts'
+import { enforcementOf, modeOf } from '../services/modes.ts'
 import {
   createNetworkInterface,
   deleteNetworkInterface,
   modifyNetworkInterface,
   showNetworkInterface,
 } from '../services/network-interfaces.ts'
-import { mayRead, visible } from '../services/principal.ts'
-import type { World } from '../state/world.ts'
-import { addListRoute, fieldFilter } from './listing.ts'
+import { mayRead, type Principal, readable, visible } from '../services/principal.ts'
+import type { Standing, World } from '../state/world.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Network interfaces'
@@ -36,46 +37,50 @@ export function addNetworkInterfaceRoutes(app: FastifyInstance, api: Api): void 
     url: '/v1/network-interfaces',
     summary: 'List network interfaces',
     tag,
+    sources: candidates,
     item: networkInterfaceSchema,
+    show: ({ doc, revision }, world) => showNetworkInterface(world, doc, revision),
     idField: 'networkInterfaceId',
+    idOf: ({ doc }) => doc.id,
     filters: {
-      accountId: fieldFilter('accountId', 'Interfaces of this account.'),
-      instanceId: fieldFilter('instanceId', 'Interfaces of this instance.'),
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Interfaces of this account.' },
+      instanceId: { equals: ({ doc }) => doc.instanceId, description: 'Interfaces of this instance.' },
       securityGroupId: {
+        test: groupId => source => source.doc.securityGroupIds.includes(groupId),
         description: 'Interfaces in this group.',
-        matches: ({ securityGroupIds }, groupId) => securityGroupIds.includes(groupId),
       },
-      vpcId: fieldFilter('vpcId', 'Interfaces in this VPC.'),
+      vpcId: { equals: ({ doc }) => doc.vpcId, description: 'Interfaces in this VPC.' },
       address: {
-        description: 'The interface with this address, in each network.',
-        matches: ({ privateIpAddresses, ipv6Addresses }, text) => {
+        test(text) {
           const address = parseAddress(text) ?? ''
-          return privateIpAddresses.includes(address) || ipv6Addresses.includes(address)
+          return ({ doc }) => doc.addresses.includes(address)
         },
+        description: 'The interface with this address, in each network.',
       },
       macAddress: {
+        test(text) {
+          const mac = canonicalMac(text)
+          return ({ doc }) => doc.macAddress === mac
+        },
         description: 'Interfaces with this MAC address.',
-        matches: ({ macAddress }, text) => macAddress === canonicalMac(text),
       },
-      mode: fieldFilter('mode', 'Interfaces of this mode of their own, enforce or observe.', modeField),
-      enforcement: fieldFilter(
-        'enforcement',
-        'enforced, observed (by themselves or by a group), or none, without group.',
-        networkInterfaceSchema.properties.enforcement,
-      ),
+      mode: {
+        equals: ({ doc }) => modeOf(doc),
+        description: 'Interfaces of this mode of their own, enforce or observe.',
+        schema: modeField,
+      },
+      enforcement: {
+        equals: ({ doc }) => enforcementOf(api.world, doc).enforcement,
+        description: 'enforced, observed (by themselves or by a group), or none, without group.',
+        schema: networkInterfaceSchema.properties.enforcement,
+      },
       agentId: {
+        equals: ({ doc }) => api.world.agentOfEni(doc),
         description: 'Interfaces of instances that this agent serves.',
-        matches: ({ instanceId }, agentId) =>
-          instanceId !== null && api.world.get('instance', instanceId)?.agentId === agentId,
       },
     },
-    sortFields: ['createTime'],
-    hasTags: true,
-    *items(world, { principal, query }) {
-      for (const eni of candidates(world, query)) {
-        if (mayRead(principal, eni.accountId)) yield showNetworkInterface(world, eni, world.revisionOf('eni', eni.id))
-      }
-    },
+    sorts: { createTime: ({ doc }) => isoTime(doc.createdAtMs) },
+    tagsOf: ({ doc }) => doc.tags,
   })
 
   addReadRoute(app, api, {
@@ -165,27 +170,26 @@ function addAttachmentRoutes(app: FastifyInstance, api: Api): void {
   })
 }
 
-/** Of fifty thousand, those that can be meant, before anything is made of them; the filters still decide. */
-function* candidates(world: World, query: Readonly<Record<string, unknown>>): Generator<EniDoc> {
-  const { address } = query
-  const canonical = address === undefined ? null : (parseAddress(String(address)) ?? '')
-  for (const eni of indexed(world, query)) {
-    if (canonical === null || eni.addresses.includes(canonical)) yield eni
+/** Of fifty thousand, those that can be meant; the filters still decide. */
+function* candidates(world: World, { principal, query }: AskedInterfaces): Generator<Standing<EniDoc>> {
+  const { instanceId, securityGroupId, macAddress } = query as Readonly<Record<string, string>>
+  const ids = instanceId
+    ? world.enisOfInstance(instanceId)
+    : macAddress !== undefined
+      ? world.enisWithMac(canonicalMac(macAddress))
+      : securityGroupId !== undefined
+        ? world.enisOfGroup(securityGroupId)
+        : null
+  if (ids === null) return yield* readable(world, principal, 'eni')
+  for (const id of ids) {
+    const standing = world.standing('eni', id)!
+    if (mayRead(principal, standing.doc.accountId)) yield standing
   }
 }
 
-function* indexed(world: World, query: Readonly<Record<string, unknown>>): Generator<EniDoc> {
-  const { instanceId, securityGroupId, macAddress } = query
-  const ids =
-    instanceId !== undefined
-      ? world.enisOfInstance(String(instanceId))
-      : macAddress !== undefined
-        ? world.enisWithMac(canonicalMac(String(macAddress)))
-        : securityGroupId !== undefined
-          ? world.enisOfGroup(String(securityGroupId))
-          : null
-  if (ids === null) return yield* world.all('eni')
-  for (const id of ids) yield world.get('eni', id)!
+interface AskedInterfaces {
+  readonly principal: Principal
+  readonly query: object
 }
 
 function canonicalMac(text: string): string {

@@ -1,7 +1,7 @@
 /** `/v1/port-range-lists` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import { associationSchema } from '../schemas/named-lists.ts'
 import {
   createPortRangeListSchema,
@@ -15,8 +15,8 @@ import {
   modifyPortRangeList,
   showPortRangeList,
 } from '../services/port-range-lists.ts'
-import { mayRead, visible, writable } from '../services/principal.ts'
-import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { readable, visible, writable } from '../services/principal.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Lists of ports'
@@ -81,20 +81,17 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     url,
     summary: 'List lists of ports',
     tag,
+    sources: (world, { principal }) => readable(world, principal, 'portRangeList'),
     item: portRangeListSchema,
+    show: ({ doc, revision }, world) => showPortRangeList(world, doc, revision),
     idField: 'portRangeListId',
+    idOf: ({ doc }) => doc.id,
     filters: {
-      accountId: fieldFilter('accountId', 'Lists of this account.'),
-      portRangeListName: wildcardFilter('portRangeListName', 'Lists of this name.'),
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Lists of this account.' },
+      portRangeListName: { like: ({ doc }) => doc.name, description: 'Lists of this name.' },
     },
-    sortFields: ['portRangeListName', 'createTime'],
-    hasTags: true,
-    *items(world, { principal }) {
-      for (const list of world.all('portRangeList')) {
-        if (mayRead(principal, list.accountId))
-          yield showPortRangeList(world, list, world.revisionOf('portRangeList', list.id))
-      }
-    },
+    sorts: { portRangeListName: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
+    tagsOf: ({ doc }) => doc.tags,
   })
 
   addReadRoute(app, api, {
@@ -115,11 +112,13 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     summary: 'List the security groups with rules that name a list of ports',
     tag,
     params,
-    item: associationSchema,
-    idField: 'securityGroupId',
-    items(world, { principal, params: { portRangeListId } }) {
+    sources(world, { principal, params: { portRangeListId } }) {
       visible(world, principal, 'portRangeList', portRangeListId)
-      return groupsNaming(world, portRangeListId).map(group => showAssociation(group, portRangeListId))
+      return groupsNaming(world, portRangeListId)
     },
+    item: associationSchema,
+    show: (group, _world, { params: { portRangeListId } }) => showAssociation(group, portRangeListId),
+    idField: 'securityGroupId',
+    idOf: ({ id }) => id,
   })
 }

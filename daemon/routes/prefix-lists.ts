@@ -1,13 +1,13 @@
 /** `/v1/prefix-lists` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import { associationSchema } from '../schemas/named-lists.ts'
 import { createPrefixListSchema, modifyPrefixListSchema, prefixListSchema } from '../schemas/prefix-lists.ts'
 import { groupsNaming, showAssociation } from '../services/named-lists.ts'
 import { createPrefixList, deletePrefixList, modifyPrefixList, showPrefixList } from '../services/prefix-lists.ts'
-import { mayRead, visible, writable } from '../services/principal.ts'
-import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { readable, visible, writable } from '../services/principal.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Prefix lists'
@@ -70,21 +70,18 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     url,
     summary: 'List prefix lists',
     tag,
+    sources: (world, { principal }) => readable(world, principal, 'prefixList'),
     item: prefixListSchema,
+    show: ({ doc, revision }, world) => showPrefixList(world, doc, revision),
     idField: 'prefixListId',
+    idOf: ({ doc }) => doc.id,
     filters: {
-      accountId: fieldFilter('accountId', 'Lists of this account.'),
-      prefixListName: wildcardFilter('prefixListName', 'Lists of this name.'),
-      addressFamily: fieldFilter('addressFamily', 'IPv4 or IPv6.'),
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Lists of this account.' },
+      prefixListName: { like: ({ doc }) => doc.name, description: 'Lists of this name.' },
+      addressFamily: { equals: ({ doc }) => doc.addressFamily, description: 'IPv4 or IPv6.' },
     },
-    sortFields: ['prefixListName', 'createTime'],
-    hasTags: true,
-    *items(world, { principal }) {
-      for (const list of world.all('prefixList')) {
-        if (mayRead(principal, list.accountId))
-          yield showPrefixList(world, list, world.revisionOf('prefixList', list.id))
-      }
-    },
+    sorts: { prefixListName: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
+    tagsOf: ({ doc }) => doc.tags,
   })
 
   addReadRoute(app, api, {
@@ -105,11 +102,13 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     summary: 'List the security groups with rules that name a prefix list',
     tag,
     params,
-    item: associationSchema,
-    idField: 'securityGroupId',
-    items(world, { principal, params: { prefixListId } }) {
+    sources(world, { principal, params: { prefixListId } }) {
       visible(world, principal, 'prefixList', prefixListId)
-      return groupsNaming(world, prefixListId).map(group => showAssociation(group, prefixListId))
+      return groupsNaming(world, prefixListId)
     },
+    item: associationSchema,
+    show: (group, _world, { params: { prefixListId } }) => showAssociation(group, prefixListId),
+    idField: 'securityGroupId',
+    idOf: ({ id }) => id,
   })
 }

@@ -2,8 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { ApiError } from '../errors.ts'
-import { systemPolicies } from '../ram/system-policies.ts'
-import { idParam } from '../schemas/fields.ts'
+import type { RamPolicyDoc } from '../model/ram.ts'
+import { type SystemPolicy, systemPolicies } from '../ram/system-policies.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import {
   accessKeySchema,
   createAccessKeySchema,
@@ -14,7 +15,7 @@ import {
   ramPolicyWholeSchema,
   setDefaultVersionSchema,
 } from '../schemas/ram.ts'
-import { mayRead, type Principal, requireWrite } from '../services/principal.ts'
+import { mayRead, type Principal, readable, requireWrite } from '../services/principal.ts'
 import { createAccessKey, deleteAccessKey, updateAccessKey } from '../services/ram/access-keys.ts'
 import {
   createPolicy,
@@ -24,9 +25,16 @@ import {
   setDefaultVersion,
 } from '../services/ram/policies.ts'
 import { notExist } from '../services/ram/ram-call.ts'
-import { showAccessKey, showCustomPolicy, showPolicyWhole, showSystemPolicy } from '../services/ram/show.ts'
-import type { World } from '../state/world.ts'
-import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import {
+  policyArn,
+  showAccessKey,
+  showCustomPolicy,
+  showPolicyWhole,
+  showSystemPolicy,
+  systemPolicyArn,
+} from '../services/ram/show.ts'
+import type { Standing, World } from '../state/world.ts'
+import { addListRoute } from './listing.ts'
 import { accountQuery, addDeleteRoute, idOf, namedSubject, ramCall, ramTag, told } from './ram-route.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
@@ -37,31 +45,43 @@ const versionParams = Type.Object({ ...params.properties, versionId: idParam('v1
 const subject = namedSubject('ramPolicy', 'policyName')
 const versionAnswer = Type.Object({ policyName: Type.String(), versionId: Type.String() })
 
+/** Of the system, or one that was made. */
+type ListedPolicy = { readonly arn: string; readonly name: string } & (
+  | { readonly system: SystemPolicy }
+  | { readonly custom: Standing<RamPolicyDoc> }
+)
+
+const typeOf = (listed: ListedPolicy) => ('system' in listed ? 'System' : 'Custom')
+
 export function addPolicyRoutes(app: FastifyInstance, api: Api): void {
   addListRoute(app, api, {
     url,
     summary: 'List policies: those of the system and those that were made',
     tag: ramTag,
-    item: ramPolicySchema,
-    idField: 'arn',
-    filters: {
-      accountId: {
-        description: 'Policies of this account; those of the system, which belong to all, are told in any case.',
-        matches: ({ accountId }, text) => accountId === null || accountId === text,
-      },
-      policyName: wildcardFilter('policyName', 'Policies of this name.'),
-      policyType: fieldFilter('policyType', 'System or Custom.', ramPolicySchema.properties.policyType),
-    },
-    sortFields: ['policyName', 'policyType'],
-    *items(world, { principal, nowMs }) {
-      const accountIds = [...world.all('account')].map(({ id }) => id).filter(id => mayRead(principal, id))
-      const call = { world, accountId: '', nowMs }
-      for (const policy of systemPolicies) yield showSystemPolicy(call, policy, accountIds)
-      for (const policy of world.all('ramPolicy')) {
-        if (!mayRead(principal, policy.accountId)) continue
-        yield showCustomPolicy(call, policy, world.revisionOf('ramPolicy', idOf(policy)))
+    *sources(world, { principal }): Generator<ListedPolicy> {
+      for (const system of systemPolicies) yield { arn: systemPolicyArn(system.name), name: system.name, system }
+      for (const custom of readable(world, principal, 'ramPolicy')) {
+        yield { arn: policyArn(custom.doc), name: custom.doc.name, custom }
       }
     },
+    item: ramPolicySchema,
+    show(listed, world, { principal, nowMs }) {
+      const call = { world, accountId: '', nowMs }
+      if ('custom' in listed) return showCustomPolicy(call, listed.custom.doc, listed.custom.revision)
+      const accountIds = [...world.all('account')].map(({ id }) => id).filter(id => mayRead(principal, id))
+      return showSystemPolicy(call, listed.system, accountIds)
+    },
+    idField: 'arn',
+    idOf: ({ arn }) => arn,
+    filters: {
+      accountId: {
+        test: text => listed => 'system' in listed || listed.custom.doc.accountId === text,
+        description: 'Policies of this account; those of the system, which belong to all, are told in any case.',
+      },
+      policyName: { like: ({ name }) => name, description: 'Policies of this name.' },
+      policyType: { equals: typeOf, description: 'System or Custom.', schema: ramPolicySchema.properties.policyType },
+    },
+    sorts: { policyName: ({ name }) => name, policyType: typeOf },
   })
 
   addReadRoute(app, api, {
@@ -175,22 +195,34 @@ export function addAccessKeyRoutes(app: FastifyInstance, api: Api): void {
     url: keysUrl,
     summary: 'List access keys, without their secrets',
     tag: ramTag,
-    item: accessKeySchema,
-    idField: 'accessKeyId',
-    filters: {
-      accountId: fieldFilter('accountId', 'Keys of this account.'),
-      userName: {
-        description: 'Keys of this user.',
-        matches: ({ userName }, text) => userName?.toLowerCase() === text.toLowerCase(),
-      },
-      status: fieldFilter('status', 'Active or Inactive.', accessKeySchema.properties.status),
-    },
-    sortFields: ['userName', 'createTime', 'lastUsedTime'],
-    *items(world, { principal }) {
-      for (const key of world.all('accessKey')) {
-        if (!mayRead(principal, key.accountId) || (key.userName === null && !ownsAccount(principal))) continue
-        yield showAccessKey(key, keyUsage, world.revisionOf('accessKey', key.id))
+    *sources(world, { principal }) {
+      for (const standing of readable(world, principal, 'accessKey')) {
+        if (standing.doc.userName !== null || ownsAccount(principal)) yield standing
       }
+    },
+    item: accessKeySchema,
+    show: ({ doc, revision }) => showAccessKey(doc, keyUsage, revision),
+    idField: 'accessKeyId',
+    idOf: ({ doc }) => doc.id,
+    filters: {
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Keys of this account.' },
+      userName: {
+        test: text => source => source.doc.userName?.toLowerCase() === text.toLowerCase(),
+        description: 'Keys of this user.',
+      },
+      status: {
+        equals: ({ doc }) => doc.status,
+        description: 'Active or Inactive.',
+        schema: accessKeySchema.properties.status,
+      },
+    },
+    sorts: {
+      userName: ({ doc }) => doc.userName,
+      createTime: ({ doc }) => isoTime(doc.createdAtMs),
+      lastUsedTime({ doc }) {
+        const use = keyUsage.of(doc.id)
+        return use === undefined ? null : isoTime(use.atMs)
+      },
     },
   })
 

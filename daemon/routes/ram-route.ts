@@ -3,12 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import Type, { type Static, type TObject } from 'typebox'
 import type { Documents } from '../model/documents.ts'
 import { ramId } from '../model/ram.ts'
-import { accountIdField } from '../schemas/fields.ts'
+import { accountIdField, isoTime } from '../schemas/fields.ts'
 import type { Plan, RevisionOf } from '../services/executor.ts'
-import { accountFor, mayRead, type Principal } from '../services/principal.ts'
+import { accountFor, type Principal, readable } from '../services/principal.ts'
 import { entityNames, findNamed, type NamedKind, type RamCall } from '../services/ram/ram-call.ts'
-import type { World } from '../state/world.ts'
-import { addListRoute, type Filter, fieldFilter, wildcardFilter } from './listing.ts'
+import type { Standing, World } from '../state/world.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 export const ramTag = 'Access control'
@@ -57,6 +57,8 @@ export interface Named<K extends NamedKind = NamedKind> {
 
 export interface Shown<K extends NamedKind, S extends TObject> extends Named<K> {
   readonly schema: S
+  /** By which one is told from those of other accounts. */
+  readonly arnOf: (doc: Documents[K]) => string
   readonly show: (call: RamCall, doc: Documents[K], revisionOf: RevisionOf) => Static<S>
 }
 
@@ -73,28 +75,29 @@ export function addLookRoutes<K extends NamedKind, S extends TObject>(
   named: Shown<K, S>,
   { list, read }: { readonly list: string; readonly read: string },
 ): void {
-  const { kind, folder, nameField, params, schema, show } = named
+  const { kind, folder, nameField, params, schema, arnOf, show } = named
   const answerField = entityNames[kind].toLowerCase()
   const plural = `${entityNames[kind]}s`
-  const filters: Readonly<Record<string, Filter<object>>> = {
-    accountId: fieldFilter('accountId' as never, `${plural} of this account.`),
-    [nameField]: wildcardFilter(nameField as never, `${plural} of this name.`),
+  const sorts = {
+    [nameField]: ({ doc }: Standing<Documents[K]>) => doc.name,
+    createTime: ({ doc }: Standing<Documents[K]>) => isoTime(doc.createdAtMs),
   }
 
   addListRoute(app, api, {
     url: `/v1/ram/${folder}`,
     summary: list,
     tag: ramTag,
+    sources: (world, { principal }) => readable(world, principal, kind),
     item: schema,
+    show: ({ doc, revision }, world, { nowMs }) =>
+      show({ world, accountId: doc.accountId, nowMs }, doc, () => revision),
     idField: 'arn' as never,
-    filters: filters as never,
-    sortFields: [nameField, 'createTime'] as never,
-    *items(world, { principal, nowMs }) {
-      for (const doc of world.all(kind)) {
-        const { accountId } = doc
-        if (mayRead(principal, accountId)) yield show({ world, accountId, nowMs }, doc, revisionsOf(world))
-      }
+    idOf: ({ doc }) => arnOf(doc),
+    filters: {
+      accountId: { equals: ({ doc }) => doc.accountId, description: `${plural} of this account.` },
+      [nameField]: { like: ({ doc }) => doc.name, description: `${plural} of this name.` },
     },
+    sorts: sorts as never,
   })
 
   addReadRoute(app, api, {

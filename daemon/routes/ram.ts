@@ -16,10 +16,11 @@ import {
   ramUserSchema,
   simulationSchema,
 } from '../schemas/ram.ts'
+import { userArn } from '../services/ram/identity.ts'
 import { attachPolicy, detachPolicy, type HolderKind } from '../services/ram/policies.ts'
 import { entityNames, findNamed } from '../services/ram/ram-call.ts'
-import { createRole, deleteRole, updateRole } from '../services/ram/roles.ts'
-import { policyTypeOf, showRamGroup, showRamRole, showRamUser } from '../services/ram/show.ts'
+import { createRole, deleteRole, roleArn, updateRole } from '../services/ram/roles.ts'
+import { groupArn, policyTypeOf, showRamGroup, showRamRole, showRamUser } from '../services/ram/show.ts'
 import { resourceMeant, simulate } from '../services/ram/simulate.ts'
 import {
   addUserToGroup,
@@ -56,6 +57,7 @@ const users: Shown<'ramUser', typeof ramUserSchema> = {
   nameField: 'userName',
   params: userParams,
   schema: ramUserSchema,
+  arnOf: userArn,
   show: (_, user, revisionOf) => showRamUser(user, revisionOf('ramUser', idOf(user))),
 }
 const groups: Shown<'ramGroup', typeof ramGroupSchema> = {
@@ -64,6 +66,7 @@ const groups: Shown<'ramGroup', typeof ramGroupSchema> = {
   nameField: 'groupName',
   params: groupParams,
   schema: ramGroupSchema,
+  arnOf: groupArn,
   show: (call, group, revisionOf) => showRamGroup(call, group, revisionOf('ramGroup', idOf(group))),
 }
 const roles: Shown<'ramRole', typeof ramRoleSchema> = {
@@ -72,6 +75,7 @@ const roles: Shown<'ramRole', typeof ramRoleSchema> = {
   nameField: 'roleName',
   params: roleParams,
   schema: ramRoleSchema,
+  arnOf: roleArn,
   show: (_, role, revisionOf) => showRamRole(role, revisionOf('ramRole', idOf(role))),
 }
 

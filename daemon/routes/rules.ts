@@ -1,13 +1,13 @@
 /** `/v1/security-groups/{securityGroupId}/rules` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import { authorizeSchema, modifyRuleSchema, permissionSchema, revokeSchema } from '../schemas/rules.ts'
 import { showPermission } from '../services/permissions.ts'
 import { type Principal, visible, writable } from '../services/principal.ts'
 import { authorize, deleteRule, type GroupCall, modifyRule, revoke } from '../services/rules.ts'
 import type { World } from '../state/world.ts'
-import { addListRoute, fieldFilter } from './listing.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addWriteRoute } from './route.ts'
 import { groupParams, groupSubject } from './security-groups.ts'
 
@@ -33,20 +33,21 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     summary: 'List the rules of a security group',
     tag,
     params: groupParams,
+    sources: (world, { principal, params: { securityGroupId } }) =>
+      visible(world, principal, 'group', securityGroupId).rules,
     item: permissionSchema,
+    show: showPermission,
     idField: 'securityGroupRuleId',
+    idOf: ({ id }) => id,
     filters: {
-      direction: fieldFilter('direction', 'ingress or egress.'),
-      policy: fieldFilter('policy', 'accept or drop.'),
+      direction: { equals: ({ direction }) => direction, description: 'ingress or egress.' },
+      policy: { equals: ({ policy }) => policy, description: 'accept or drop.' },
       ipProtocol: {
+        test: text => rule => rule.ipProtocol === text.toLowerCase(),
         description: 'Rules that name this protocol.',
-        matches: ({ ipProtocol }, text) => ipProtocol === text.toLowerCase(),
       },
     },
-    sortFields: ['priority', 'createTime'],
-    items(world, { principal, params: { securityGroupId } }) {
-      return visible(world, principal, 'group', securityGroupId).rules.map(showPermission)
-    },
+    sorts: { priority: ({ priority }) => priority, createTime: ({ createdAtMs }) => isoTime(createdAtMs) },
   })
 
   addWriteRoute(app, api, {

@@ -1,7 +1,7 @@
 /** `/v1/security-groups` and `/v1/security-group-templates` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam, modeField } from '../schemas/fields.ts'
+import { idParam, isoTime, modeField } from '../schemas/fields.ts'
 import {
   cloneGroupSchema,
   createGroupSchema,
@@ -14,22 +14,24 @@ import {
   securityGroupSchema,
   templatesSchema,
 } from '../schemas/security-groups.ts'
+import { modeOf } from '../services/modes.ts'
 import { exportRule } from '../services/permissions.ts'
-import { mayRead, visible, writable } from '../services/principal.ts'
+import { readable, visible, writable } from '../services/principal.ts'
 import {
   cloneGroup,
   createGroup,
   deleteGroup,
   groupTypeOf,
-  listMembers,
+  membersOf,
   modifyGroup,
   provideDefaultGroup,
   showGroup,
   showGroupWithRules,
+  showMember,
   showReferences,
 } from '../services/security-groups.ts'
 import { servicePorts, templateNames, templates } from '../services/templates.ts'
-import { addListRoute, fieldFilter, wildcardFilter } from './listing.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Security groups'
@@ -82,27 +84,35 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups',
     summary: 'List security groups',
     tag,
+    sources: (world, { principal }) => readable(world, principal, 'group'),
     item: securityGroupSchema,
+    show: ({ doc, revision }, world) => showGroup(world, doc, revision),
     idField: 'securityGroupId',
+    idOf: ({ doc }) => doc.id,
     filters: {
-      accountId: fieldFilter('accountId', 'Groups of this account.'),
-      securityGroupName: wildcardFilter('securityGroupName', 'Groups of this name.'),
-      vpcId: fieldFilter('vpcId', 'Groups in this VPC; empty for those in none that has a name.'),
-      networkType: fieldFilter('networkType', 'vpc or classic.'),
-      mode: fieldFilter('mode', 'Groups of this mode, enforce or observe.', modeField),
+      accountId: { equals: ({ doc }) => doc.accountId, description: 'Groups of this account.' },
+      securityGroupName: { like: ({ doc }) => doc.name, description: 'Groups of this name.' },
+      vpcId: {
+        equals: ({ doc }) => doc.vpcId,
+        description: 'Groups in this VPC; empty for those in none that has a name.',
+      },
+      networkType: { equals: ({ doc }) => doc.networkType, description: 'vpc or classic.' },
+      mode: {
+        equals: ({ doc }) => modeOf(doc),
+        description: 'Groups of this mode, enforce or observe.',
+        schema: modeField,
+      },
       securityGroupType: {
+        test(text) {
+          const type = groupTypeOf(text as GroupTypeWord)
+          return ({ doc }) => doc.type === type
+        },
         description: 'normal (or basic), or enterprise (or advanced).',
         schema: createGroupSchema.properties.securityGroupType,
-        matches: ({ securityGroupType }, text) => groupTypeOf(securityGroupType) === groupTypeOf(text as GroupTypeWord),
       },
     },
-    sortFields: ['securityGroupName', 'createTime'],
-    hasTags: true,
-    *items(world, { principal }) {
-      for (const group of world.all('group')) {
-        if (mayRead(principal, group.accountId)) yield showGroup(world, group, world.revisionOf('group', group.id))
-      }
-    },
+    sorts: { securityGroupName: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
+    tagsOf: ({ doc }) => doc.tags,
   })
 
   addReadRoute(app, api, {
@@ -134,11 +144,12 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     summary: 'List the network interfaces in a security group',
     tag,
     params: groupParams,
+    sources: (world, { principal, params: { securityGroupId } }) =>
+      membersOf({ world, principal, group: visible(world, principal, 'group', securityGroupId) }),
     item: memberSchema,
+    show: showMember,
     idField: 'networkInterfaceId',
-    items(world, { principal, params: { securityGroupId } }) {
-      return listMembers({ world, principal, group: visible(world, principal, 'group', securityGroupId) })
-    },
+    idOf: ({ id }) => id,
   })
 
   addReadRoute(app, api, {

@@ -1,11 +1,11 @@
 /** `/v1/tokens` and `/v1/whoami` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { idParam } from '../schemas/fields.ts'
+import { idParam, isoTime } from '../schemas/fields.ts'
 import { apiTokenSchema, createTokenSchema, whoamiSchema } from '../schemas/tokens.ts'
 import { everyAccount, requireRead, requireWrite } from '../services/principal.ts'
 import { createToken, deleteToken, showToken } from '../services/tokens.ts'
-import { addListRoute, wildcardFilter } from './listing.ts'
+import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Tokens'
@@ -28,14 +28,16 @@ export function addTokenRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/tokens',
     summary: 'List API tokens',
     tag,
-    item: apiTokenSchema,
-    idField: 'tokenId',
-    filters: { name: wildcardFilter('name', 'Tokens of this name.') },
-    sortFields: ['name', 'createTime'],
-    *items(world, { principal }) {
+    sources(world, { principal }) {
       requireRead(principal, everyAccount)
-      for (const token of world.all('token')) yield showToken(token, world.revisionOf('token', token.id))
+      return world.standings('token')
     },
+    item: apiTokenSchema,
+    show: ({ doc, revision }) => showToken(doc, revision),
+    idField: 'tokenId',
+    idOf: ({ doc }) => doc.id,
+    filters: { name: { like: ({ doc }) => doc.name, description: 'Tokens of this name.' } },
+    sorts: { name: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
   })
 
   addWriteRoute(app, api, {

@@ -54,13 +54,12 @@ export interface Fleet {
 }
 
 export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding | undefined): Agent {
-  const { id, hostName, status, certificates, report, createdAtMs, revokedAtMs } = agent
-  const state = status === 'revoked' ? 'revoked' : (standing?.state ?? 'away')
+  const { id, hostName, certificates, report, createdAtMs, revokedAtMs } = agent
   const endsAtMs = Math.max(0, ...certificates.map(({ notAfterMs }) => notAfterMs))
   return {
     agentId: id,
     hostName,
-    state,
+    state: stateOf(agent, standing),
     since: isoTime(standing?.sinceMs ?? revokedAtMs ?? createdAtMs),
     enforcedRevision: standing?.enforcedRevision ?? null,
     relevantRevision: standing?.relevantRevision ?? world.revision,
@@ -80,6 +79,10 @@ export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding
     createTime: isoTime(createdAtMs),
     revision: world.revisionOf('agent', id),
   }
+}
+
+export function stateOf({ status }: AgentDoc, standing: AgentStanding | undefined): Agent['state'] {
+  return status === 'revoked' ? 'revoked' : (standing?.state ?? 'away')
 }
 
 export function showTrial(trial: Trial | null): Agent['trial'] {

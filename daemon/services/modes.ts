@@ -12,6 +12,10 @@ export function withMode<D extends { readonly mode?: 'observe' }>(doc: D, mode: 
   return (mode === 'observe' ? { ...rest, mode } : rest) as D
 }
 
+export function modeOf({ mode }: { readonly mode?: 'observe' }): Mode {
+  return mode ?? 'enforce'
+}
+
 /** Nothing is dropped there. An ENI without group has no policy to be observed. */
 export function isObserved(world: Pick<World, 'get'>, { mode, securityGroupIds }: EniDoc): boolean {
   if (securityGroupIds.length === 0) return false

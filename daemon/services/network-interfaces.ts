@@ -19,7 +19,7 @@ import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
 import { newId } from './ids.ts'
 import { enisOf } from './instances.ts'
-import { enforcementOf, withMode } from './modes.ts'
+import { enforcementOf, modeOf, withMode } from './modes.ts'
 import { accountFor, mayRead, type Principal, visible, writable } from './principal.ts'
 
 type CreateBody = Static<typeof createNetworkInterfaceSchema>
@@ -46,7 +46,7 @@ export function showNetworkInterface(world: World, eni: EniDoc, revision: number
     ipv6Addresses: eni.addresses.filter(address => familyOf(address) === 'ip6'),
     securityGroupIds: [...eni.securityGroupIds],
     nicType: eni.nicType,
-    mode: eni.mode ?? 'enforce',
+    mode: modeOf(eni),
     ...enforcementOf(world, eni),
     createTime: isoTime(eni.createdAtMs),
     revision,

@@ -1,9 +1,9 @@
 /** Who asks, and what he may see and change. */
 import { ApiError, type NamedKind, notFound } from '../errors.ts'
-import type { TokenScope } from '../model/documents.ts'
+import type { Documents, TokenScope } from '../model/documents.ts'
 import type { NotedPrincipal } from '../model/note.ts'
 import type { Grants } from '../ram/evaluate.ts'
-import type { World } from '../state/world.ts'
+import type { Standing, World } from '../state/world.ts'
 
 export interface Principal extends NotedPrincipal {
   /** The accounts that can be reached at all. */
@@ -65,6 +65,20 @@ export function writable<K extends OwnedKind>(world: World, principal: Principal
   const doc = visible(world, principal, kind, id, field)
   requireWrite(principal, doc.accountId)
   return doc
+}
+
+/** Kinds of what belongs to an account. */
+type KindOfAccount = {
+  [K in keyof Documents]: Documents[K] extends { readonly accountId: string } ? K : never
+}[keyof Documents]
+
+/** Everything of a kind that the principal may see. */
+export function* readable<K extends KindOfAccount>(
+  world: World,
+  principal: Principal,
+  kind: K,
+): Generator<Standing<Documents[K]>> {
+  for (const standing of world.standings(kind)) if (mayRead(principal, standing.doc.accountId)) yield standing
 }
 
 /**

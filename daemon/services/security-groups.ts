@@ -1,6 +1,6 @@
 /** Security groups: made, changed, copied and deleted. Their rules are in rules.ts. */
 import { ApiError, type FieldError, fieldError, refused } from '../errors.ts'
-import { type GroupDoc, keyOf, type RuleDoc } from '../model/documents.ts'
+import { type EniDoc, type GroupDoc, keyOf, type RuleDoc } from '../model/documents.ts'
 import { fileRule } from '../model/file-rule.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { AskedPermission } from '../schemas/rules.ts'
@@ -10,7 +10,7 @@ import { ensureDefaultGroup } from './default-group.ts'
 import type { Plan } from './executor.ts'
 import { firstOf } from './held-by.ts'
 import { newId } from './ids.ts'
-import { isObserved, type Mode, withMode, worldWith } from './modes.ts'
+import { isObserved, type Mode, modeOf, withMode, worldWith } from './modes.ts'
 import { type Asked, type AskedRule, askFor, itemOf, showPermission } from './permissions.ts'
 import { accountFor, mayRead, type Principal } from './principal.ts'
 import { checkRules } from './rule-check.ts'
@@ -31,7 +31,7 @@ export function showGroup(world: World, group: GroupDoc, revision: number): Show
     networkType: group.networkType,
     vpcId: group.vpcId,
     innerAccessPolicy: group.innerAccessPolicy,
-    mode: group.mode ?? 'enforce',
+    mode: modeOf(group),
     isDefault: group.isDefault,
     ruleCount: group.rules.length,
     networkInterfaceCount: eniIds.length,
@@ -275,12 +275,14 @@ export function showReferences({ world, principal, group }: Omit<GroupCall, 'now
   }
 }
 
-export function* listMembers({ world, principal, group }: Omit<GroupCall, 'nowMs'>) {
-  for (const eniId of world.enisOfGroup(group.id)) {
-    const eni = world.get('eni', eniId)!
-    if (!mayRead(principal, eni.accountId)) continue
-    yield { networkInterfaceId: eniId, instanceId: eni.instanceId, addresses: [...eni.addresses] }
-  }
+/** ENIs in it that the principal may see. */
+export function membersOf({ world, principal, group }: Omit<GroupCall, 'nowMs'>): readonly EniDoc[] {
+  const enis = [...world.enisOfGroup(group.id)].map(id => world.get('eni', id)!)
+  return enis.filter(({ accountId }) => mayRead(principal, accountId))
+}
+
+export function showMember({ id, instanceId, addresses }: EniDoc) {
+  return { networkInterfaceId: id, instanceId, addresses: [...addresses] }
 }
 
 function writeWithRules(world: World, group: GroupDoc): Plan<GroupWithRules> {

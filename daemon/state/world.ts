@@ -8,7 +8,8 @@ import { type Documents, type Kind, kinds, parseKey, settingsId } from '../model
 import type { Commit, Listing } from '../store/store.ts'
 import { MultiMap } from './multi-map.ts'
 
-interface Standing<D> {
+/** A document, and the revision that wrote it. */
+export interface Standing<D> {
   readonly doc: D
   readonly revision: number
 }
@@ -65,7 +66,16 @@ export class World {
     for (const { doc } of this.#documents[kind].values()) yield doc
   }
 
-  /** The same with their ids, which not every document has in itself. */
+  /** The same with the revisions that wrote them. */
+  standings<K extends Kind>(kind: K): Iterable<Standing<Documents[K]>> {
+    return this.#documents[kind].values()
+  }
+
+  standing<K extends Kind>(kind: K, id: string): Standing<Documents[K]> | undefined {
+    return this.#documents[kind].get(id)
+  }
+
+  /** The documents with their ids, which not every document has in itself. */
   *entries<K extends Kind>(kind: K): Generator<readonly [id: string, doc: Documents[K]]> {
     for (const [id, { doc }] of this.#documents[kind]) yield [id, doc]
   }

@@ -54,6 +54,18 @@ export function showRamUser(user: RamUserDoc, revision: number): ShownRamUser {
   }
 }
 
+export function groupArn({ accountId, name }: Pick<RamGroupDoc, 'accountId' | 'name'>): string {
+  return `acs:ram::${accountId}:group/${name}`
+}
+
+export function policyArn({ accountId, name }: Pick<RamPolicyDoc, 'accountId' | 'name'>): string {
+  return `acs:ram::${accountId}:policy/${name}`
+}
+
+export function systemPolicyArn(name: string): string {
+  return `acs:ram::system:policy/${name}`
+}
+
 export function showRamGroup(call: RamCall, group: RamGroupDoc, revision: number): ShownRamGroup {
   const { accountId, name, id, comments, policies } = group
   // One that is being made is not there yet.
@@ -62,7 +74,7 @@ export function showRamGroup(call: RamCall, group: RamGroupDoc, revision: number
     accountId,
     groupName: name,
     groupId: id,
-    arn: `acs:ram::${accountId}:group/${name}`,
+    arn: groupArn(group),
     comments,
     policies: attached(policies),
     userNames: isThere ? usersOfGroup({ ...call, accountId }, name).map(({ user }) => user.name) : [],
@@ -93,7 +105,7 @@ export function showCustomPolicy(call: RamCall, policy: RamPolicyDoc, revision: 
     accountId,
     policyName: name,
     policyType: 'Custom',
-    arn: `acs:ram::${accountId}:policy/${name}`,
+    arn: policyArn(policy),
     description,
     defaultVersion,
     attachmentCount: attachmentCount({ ...call, accountId }, 'Custom', name),
@@ -112,7 +124,7 @@ export function showSystemPolicy(
     accountId: null,
     policyName: name,
     policyType: 'System',
-    arn: `acs:ram::system:policy/${name}`,
+    arn: systemPolicyArn(name),
     description,
     defaultVersion: 'v1',
     attachmentCount: accountIds.reduce(
