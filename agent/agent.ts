@@ -353,7 +353,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       const { credentials, stateDir: folder } = options.source
       const kept = { folder, stateDir: openStateDir(folder) }
       const { registry } = metrics
-      return new DaemonSource({ ...common, ...kept, credentials, registry, nft: facts, ddos: scrub.feed })
+      const { rescuePorts } = options.guard
+      return new DaemonSource({ ...common, ...kept, rescuePorts, credentials, registry, nft: facts, ddos: scrub.feed })
     }
 
     function createGuard(policies: Source): Guard {

@@ -34,7 +34,19 @@ export interface HostReport {
    * is not known. Left out where it is not open.
    */
   readonly openSince?: string | null
+  /**
+   * What it does for this host besides what it is told, and no policy changes: accepts at every ENI of placement `host` what
+   * comes from `rescue` (canonical blocks) to that TCP port, and what goes to its daemon at `controlConnections`. Both and
+   * `rescuePorts` are left out by agents from before them.
+   */
+  readonly rescue?: readonly { readonly source: string; readonly port: number }[]
+  readonly controlConnections?: readonly { readonly address: string; readonly port: number }[]
+  /** TCP ports of the host whose sessions its lockout guard watches over. */
+  readonly rescuePorts?: readonly number[]
 }
+
+/** Of a `HostReport`. */
+export type HostExceptions = Pick<HostReport, 'rescue' | 'controlConnections' | 'rescuePorts'>
 
 export interface ReportedDevice {
   readonly name: string

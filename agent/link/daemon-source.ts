@@ -10,7 +10,7 @@ import type { Registry } from 'prom-client'
 import type { Logger } from '../../common/log.ts'
 import type { Rescue } from '../../rules-compiler/model/policy.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import type { HostReport, Position, ToDaemon, TrialTold } from '../../wire/messages.ts'
+import type { HostExceptions, HostReport, Position, ToDaemon, TrialTold } from '../../wire/messages.ts'
 import { LockoutError, type TrialNotice } from '../guard/error.ts'
 import type { DaemonWay } from '../guard/trial.ts'
 import { type Kept, LastGood } from '../last-good.ts'
@@ -44,6 +44,8 @@ export interface DaemonSourceOptions {
   readonly nft: NftFacts
   /** By whom and where the host is administered. */
   readonly rescue: readonly Rescue[]
+  /** Whose sessions the lockout guard watches over; told to the daemon. */
+  readonly rescuePorts: readonly number[]
   readonly sink: PolicySink
   /** Told of what concerns traffic scrubbing. */
   readonly ddos?: DdosListener
@@ -127,12 +129,17 @@ export class DaemonSource implements Source {
     this.#memory = await readLinkMemory(folder)
     this.#links = await listLinks()
     await this.#fallBack()
-    this.#report = await makeHostReport(this.#options.nft, folder)
+    this.#report = await this.#makeReport()
     const link = new DaemonLink({
       identity: this.#identity,
       log,
       metrics: this.#metrics,
-      hello: () => ({ report: this.#report!, view: this.#heldView(), enforced: this.#positionOf(this.#enforced) }),
+      // The way to the daemon may be another since the report was made.
+      hello: () => ({
+        report: { ...this.#report!, ...this.#exceptions() },
+        view: this.#heldView(),
+        enforced: this.#positionOf(this.#enforced),
+      }),
       onUpdate: (update, arrivedAtMs) => this.#take(update, arrivedAtMs),
       onConfirm: revision => this.#confirm(revision),
       onAddresses: addresses => this.#freeTheWay(addresses),
@@ -320,12 +327,8 @@ export class DaemonSource implements Source {
     if (image === null || this.#holdsBack) return false
     const bindings = bindEnis(this.#view.enis(), this.#links, new Map(Object.entries(this.#memory.deviceNames)))
     this.#noteBindings(bindings)
-    const { daemonAddresses } = this.#memory
-    const surroundings: Surroundings = {
-      devices: bindings.devices,
-      controlConnections: daemonAddresses.map(address => ({ address, port: this.#port })),
-      rescue: this.#options.rescue.map(({ source, port }) => ({ source: source.text, port })),
-    }
+    const { controlConnections, rescue } = this.#exceptions()
+    const surroundings: Surroundings = { devices: bindings.devices, controlConnections, rescue }
     const policy = this.#view.makePolicy(surroundings)
     if (policy === this.#current) return false
     this.#current = policy
@@ -484,6 +487,20 @@ export class DaemonSource implements Source {
     return true
   }
 
+  #exceptions(): Required<HostExceptions> {
+    const { rescue, rescuePorts } = this.#options
+    return {
+      rescue: rescue.map(({ source, port }) => ({ source: source.text, port })),
+      controlConnections: this.#memory.daemonAddresses.map(address => ({ address, port: this.#port })),
+      rescuePorts: [...new Set(rescuePorts)],
+    }
+  }
+
+  #makeReport(): Promise<HostReport> {
+    const { nft, folder } = this.#options
+    return makeHostReport({ nft, stateDir: folder, exceptions: this.#exceptions() })
+  }
+
   #reportSoon(): void {
     this.#reportTimer ??= setTimeout(() => {
       this.#reportTimer = undefined
@@ -493,7 +510,7 @@ export class DaemonSource implements Source {
 
   async #reportNow(): Promise<void> {
     try {
-      const report = await makeHostReport(this.#options.nft, this.#options.folder)
+      const report = await this.#makeReport()
       if (JSON.stringify(report) === JSON.stringify(this.#report)) return
       this.#report = report
       this.#link?.send({ type: 'report', report })

@@ -1,7 +1,7 @@
 /** What an agent says of its host. */
 import { hostname, release } from 'node:os'
 import { version } from '../../common/version.ts'
-import type { HostReport } from '../../wire/messages.ts'
+import type { HostExceptions, HostReport } from '../../wire/messages.ts'
 import { readPanic } from '../guard/panic.ts'
 import { listAddresses } from '../watch/addresses.ts'
 
@@ -17,14 +17,16 @@ const mostAddresses = 64
 /** What an agent from before it was there would not do, and the daemon could not know. */
 const ownCapabilities = { observe: 'counters' } as const
 
-/**
- * @param stateDir  where the host's panic is kept; null where it is not asked about
- * @throws {Error} if the devices cannot be listed
- */
-export async function makeHostReport(
-  { nftVersion, capabilities }: NftFacts,
-  stateDir: string | null = null,
-): Promise<HostReport> {
+export interface ReportedHost {
+  readonly nft: NftFacts
+  /** Where the host's panic is kept; null where it is not asked about. */
+  readonly stateDir: string | null
+  readonly exceptions: HostExceptions
+}
+
+/** @throws {Error} if the devices cannot be listed */
+export async function makeHostReport({ nft, stateDir, exceptions }: ReportedHost): Promise<HostReport> {
+  const { nftVersion, capabilities } = nft
   const devices = await listAddresses()
   const panic = stateDir === null ? null : await readPanic(stateDir)
   return {
@@ -42,6 +44,7 @@ export async function makeHostReport(
       addresses: device.addresses.slice(0, mostAddresses),
     })),
     ...(panic !== null && { openSince: asTime(panic.since) }),
+    ...exceptions,
   }
 }
 

@@ -181,7 +181,11 @@ async function join(args: readonly string[], io: Io): Promise<number> {
   }
   await assertWritable(folder)
   const token = given === '-' ? await text(io.stdin) : given
-  const report = await makeHostReport({ nftVersion: await nftVersion(), capabilities: {} })
+  const report = await makeHostReport({
+    nft: { nftVersion: await nftVersion(), capabilities: {} },
+    stateDir: null,
+    exceptions: {},
+  })
   const credentials = await enrol({ url, token, report })
   await writeCredentials(folder, credentials)
   io.stdout.write(`Joined ${credentials.daemonUrl} as agent ${credentials.agentId}.\n`)

@@ -356,6 +356,13 @@ function openText({ isOpen, openSince }: Shown): string {
   return isOpen === true ? timeText(openSince as string | null) || 'unknown' : ''
 }
 
+/** Set on the host; '' where its agent does not tell. */
+function rescueText({ rescue }: Shown): string {
+  if (rescue == null) return ''
+  const from = rescue as readonly { readonly source: string; readonly port: number }[]
+  return from.length === 0 ? 'none' : listText(from.map(({ source, port }) => `${source} to port ${port}`))
+}
+
 export const agents: Kind = {
   kind: 'agent',
   plural: 'agents',
@@ -379,6 +386,8 @@ export const agents: Kind = {
     ['since', time('since')],
     ['open since', openText],
     ['last error', text('lastError')],
+    ['rescue', rescueText],
+    ['rescue ports', list('rescuePorts')],
     ['on trial until', ({ trial }) => time('until')((trial ?? {}) as Shown)],
     ['would cut', ({ trial }) => list('cuts')((trial ?? {}) as Shown)],
     ['enforced revision', text('enforcedRevision')],

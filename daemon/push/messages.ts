@@ -4,6 +4,8 @@
  */
 import Type, { type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { parseAddress, parseCidr } from '../../rules-compiler/address/cidr.ts'
+import { mostRescues } from '../../rules-compiler/model/policy.ts'
 import type { HostReport, ToDaemon } from '../../wire/messages.ts'
 import { canonicalTime, ddosSchemas } from './ddos-messages.ts'
 import { knownFieldsOf } from './known-fields.ts'
@@ -24,6 +26,21 @@ const device = Type.Object({
   addresses: Type.Array(Type.String({ maxLength: 64, pattern: '^[0-9a-fA-F:.]+(/[0-9]{1,3})?$' }), { maxItems: 256 }),
 })
 
+/** More than a name server answers with at once. */
+const mostControlConnections = 4096
+const port = Type.Integer({ minimum: 1, maximum: 65_535 })
+/** Canonical, as agents write them: a policy is made of both. */
+const block = Type.Refine(
+  Type.String({ maxLength: 49 }),
+  words => parseCidr(words)?.text === words,
+  () => 'must be a CIDR block',
+)
+const address = Type.Refine(
+  Type.String({ maxLength: 45 }),
+  words => parseAddress(words) === words,
+  () => 'must be an address',
+)
+
 export const hostReportSchema = Type.Object({
   hostName: text(255),
   kernel: text(255),
@@ -35,6 +52,9 @@ export const hostReportSchema = Type.Object({
   }),
   devices: Type.Array(device, { maxItems: 4096 }),
   openSince: Type.Optional(Type.Union([Type.Null(), canonicalTime])),
+  rescue: Type.Optional(Type.Array(Type.Object({ source: block, port }), { maxItems: mostRescues })),
+  controlConnections: Type.Optional(Type.Array(Type.Object({ address, port }), { maxItems: mostControlConnections })),
+  rescuePorts: Type.Optional(Type.Array(port, { maxItems: 65_535 })),
 })
 
 const position = { storeId: text(64), revision }
@@ -150,6 +170,9 @@ export function knownReport({
   capabilities,
   devices,
   openSince,
+  rescue,
+  controlConnections,
+  rescuePorts,
 }: HostReport): HostReport {
   return {
     hostName,
@@ -159,6 +182,11 @@ export function knownReport({
     capabilities: { ...capabilities },
     devices: devices.map(({ name, macAddress, kind, up, addresses }) => ({ name, macAddress, kind, up, addresses })),
     ...(openSince !== undefined && { openSince }),
+    ...(rescue && { rescue: rescue.map(({ source, port }) => ({ source, port })) }),
+    ...(controlConnections && {
+      controlConnections: controlConnections.map(({ address, port }) => ({ address, port })),
+    }),
+    ...(rescuePorts && { rescuePorts }),
   }
 }
 

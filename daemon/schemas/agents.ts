@@ -39,6 +39,23 @@ export const agentSchema = Type.Object({
   nftVersion: nullable(Type.String()),
   agentVersion: nullable(Type.String()),
   capabilities: Type.Record(Type.String(), Type.String(), { description: 'How each feature is done on the host.' }),
+  rescue: nullable(
+    Type.Array(
+      Type.Object({
+        source: Type.String({ description: 'A CIDR block.' }),
+        port: Type.Integer({ description: 'The TCP port of the host.' }),
+      }),
+      {
+        description:
+          'Set on the host (`rescue` of its agent.yaml): accepted at its network interfaces of placement host, whatever the rules say. null where its agent is from before it was told.',
+      },
+    ),
+  ),
+  rescuePorts: nullable(
+    Type.Array(Type.Integer(), {
+      description: 'TCP ports of the host whose sessions its lockout guard watches over (`rescuePort`); null as above.',
+    }),
+  ),
   devices: Type.Array(
     Type.Object({
       name: Type.String(),

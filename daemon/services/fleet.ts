@@ -73,6 +73,8 @@ export function showAgent(world: World, agent: AgentDoc, standing: AgentStanding
     nftVersion: report?.nftVersion ?? null,
     agentVersion: report?.agentVersion ?? null,
     capabilities: report?.capabilities ?? {},
+    rescue: report?.rescue === undefined ? null : [...report.rescue],
+    rescuePorts: report?.rescuePorts === undefined ? null : [...report.rescuePorts],
     devices: (report?.devices ?? []).map(device => ({ ...device, addresses: [...device.addresses] })),
     networkInterfaces: (standing?.enis ?? []).map(eni => ({ networkInterfaceId: eni.id, state: eni.state })),
     observedNetworkInterfaceIds: observedOf(world, id),

@@ -69,6 +69,7 @@ async function startSource(options: SourceTestOptions = {}) {
     folder,
     stateDir: openStateDir(folder),
     rescue: options.rescue ?? [],
+    rescuePorts: [22, 2222, 22],
     log,
     reporter,
     registry: metrics.registry,
@@ -492,10 +493,17 @@ describe('after a restart', () => {
   })
 })
 
-test('administrators of the host are in the policy, and in what is kept of it for a boot', async () => {
+test('administrators of the host are told, are in the policy, and in what is kept of it for a boot', async () => {
   const rescue = [{ source: parseCidr('203.0.113.0/24')!, port: 22 }]
   await using agent = await startSource({ rescue })
   const connection = await daemon.connection()
+  const { report } = await connection.next('hello')
+  assert.deepEqual(
+    { rescue: report.rescue, rescuePorts: report.rescuePorts },
+    { rescue: [{ source: '203.0.113.0/24', port: 22 }], rescuePorts: [22, 2222] },
+  )
+  const { hostname, port } = new URL(daemon.url)
+  assert.deepEqual(report.controlConnections, [{ address: hostname, port: Number(port) }])
   connection.send(snapshot(5))
   const ir = await agent.nextPolicy()
   assert.deepEqual(

@@ -19,3 +19,46 @@ for (const openSince of ['an unknown time', '2026-03-01', '', 7, true, '2026-03-
     assert.match((read({ ...hostReport, openSince }) as { fault: string }).fault, /^report: \/report\/openSince /)
   })
 }
+
+const exceptions = {
+  rescue: [
+    { source: '198.18.7.0/24', port: 22 },
+    { source: '2001:db8:7::/64', port: 2222 },
+  ],
+  controlConnections: [{ address: '2001:db8::1', port: 9443 }],
+  rescuePorts: [22, 2222],
+}
+
+test('what a host accepts besides the policy is read as it is, without fields that are not known', () => {
+  const report = { ...hostReport, ...exceptions }
+  assert.deepEqual(read(report), { value: { type: 'report', report } })
+  const [first, second] = exceptions.rescue
+  const more = { ...report, rescue: [{ ...first, until: 'noon' }, second] }
+  assert.deepEqual(read(more), { value: { type: 'report', report } })
+  const none = { ...hostReport, rescue: [], controlConnections: [], rescuePorts: [] }
+  assert.deepEqual(read(none), { value: { type: 'report', report: none } })
+})
+
+test('an agent from before tells nothing of it, and is heard', () => {
+  assert.deepEqual(read(hostReport), { value: { type: 'report', report: hostReport } })
+})
+
+const unsound: readonly (readonly [keyof typeof exceptions, unknown])[] = [
+  ['rescue', null],
+  ['rescue', [{ source: '198.18.7.0/24' }]],
+  ['rescue', [{ source: '198.18.7.1/24', port: 22 }]],
+  ['rescue', [{ source: '198.18.7.1', port: 22 }]],
+  ['rescue', [{ source: '2001:DB8::/64', port: 22 }]],
+  ['rescue', [{ source: 'example.com', port: 22 }]],
+  ['rescue', [{ source: '198.18.7.0/24', port: 0 }]],
+  ['rescue', Array.from({ length: 65 }, (_, n) => ({ source: `198.18.${n}.0/24`, port: 22 }))],
+  ['controlConnections', [{ address: '198.18.7.0/24', port: 22 }]],
+  ['controlConnections', [{ address: '198.18.7.1', port: 65_536 }]],
+  ['rescuePorts', [22, '2222']],
+]
+for (const [field, value] of unsound) {
+  test(`${field}: ${JSON.stringify(value).slice(0, 60)} is refused`, () => {
+    const { fault } = read({ ...hostReport, [field]: value }) as { fault: string }
+    assert.ok(fault.startsWith(`report: /report/${field}`), fault)
+  })
+}

@@ -60,6 +60,19 @@ describe('agents', () => {
     }
   })
 
+  test('show who gets in to their host whatever the rules say, where they tell', async () => {
+    const rescueOf = async (id: string) => {
+      const { rescue, rescuePorts } = (await api.request('GET', `/v1/agents/${id}`)).body.agent
+      return { rescue, rescuePorts }
+    }
+    const told = { rescue: [{ source: '198.18.7.0/24', port: 22 }], rescuePorts: [22, 2222] }
+    await addAgent(api, 'agent-rescued', { report: { ...hostReport([]), ...told } })
+    assert.deepEqual(await rescueOf('agent-rescued'), told)
+    assert.deepEqual(await rescueOf('agent-1'), { rescue: null, rescuePorts: null })
+    assert.deepEqual(await rescueOf('agent-silent'), { rescue: null, rescuePorts: null })
+    await api.store.commit({ writes: [{ key: 'agent/agent-rescued', value: null }] })
+  })
+
   test('show what they said and how they stand', async () => {
     const { agent } = (await api.request('GET', '/v1/agents/agent-1')).body
     const { state, since, enforcedRevision, relevantRevision, lastError, instanceIds, networkInterfaces, devices } =
