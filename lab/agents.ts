@@ -65,8 +65,9 @@ async function enrol({ name, namespace, instanceIds }: HostWithAgent, folder: st
 export function startAgent(
   { name, namespace }: Pick<HostWithAgent, 'name' | 'namespace'>,
   folder: string,
+  flags: readonly string[] = [],
 ): ChildProcess {
-  const args = ['agent', '--state-dir', stateDirOf(folder, name)]
+  const args = ['agent', '--state-dir', stateDirOf(folder, name), ...flags]
   return startLogged({ namespace, hostName: name, args, log: logOf(folder, name) })
 }
 

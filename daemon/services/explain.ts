@@ -1,4 +1,7 @@
-/** What decides about a packet at a network interface, by the state as it stands; agents may be a little behind. */
+/**
+ * What decides about a packet at a network interface, by the state as it stands and what the agent has
+ * said of its host; agents may be a little behind.
+ */
 import { familyOf, parseAddress } from '../../rules-compiler/address/cidr.ts'
 import { protocolNumbers } from '../../rules-compiler/address/protocol.ts'
 import { evaluate } from '../../rules-compiler/policy/evaluate.ts'
@@ -7,8 +10,10 @@ import type { Packet } from '../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { formatProblem } from '../../rules-compiler/validate/problem.ts'
 import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
+import type { HostReport } from '../../wire/messages.ts'
 import { policyDocument } from '../../wire/view.ts'
 import { type FieldError, fieldError, refused } from '../errors.ts'
+import type { EniDoc } from '../model/documents.ts'
 import { viewKeysOfEni, viewObject } from '../push/views.ts'
 import type { PacketQuestion, ShownExplanation } from '../schemas/explain.ts'
 import type { World } from '../state/world.ts'
@@ -19,8 +24,10 @@ export function explainPacket(world: World, principal: Principal, question: Pack
   const eni = visible(world, principal, 'eni', question.networkInterfaceId, 'networkInterfaceId')
   const packet = readPacket(question)
   const objects = [...viewKeysOfEni(world, eni.id)].flatMap(key => viewObject(world, key) ?? [])
+  const { rescue = [], controlConnections = [] } = reportOfHost(world, eni) ?? {}
   // Which device it is makes no difference to the verdict.
-  const { policy, problems } = checkPolicy(policyDocument(objects, { deviceOf: () => 'eth0' }))
+  const options = { deviceOf: () => 'eth0', rescue, controlConnections }
+  const { policy, problems } = checkPolicy(policyDocument(objects, options))
   if (policy === null) throw new Error(`Cannot explain at ${eni.id}: ${problems.map(formatProblem).join('; ')}`)
   const ir = resolvePolicy(policy)
   const decision = evaluate(ir, packet)
@@ -31,6 +38,12 @@ export function explainPacket(world: World, principal: Principal, question: Pack
     matchingRules: [...matchingRules],
     text: explainText(decision, packet, ir),
   }
+}
+
+/** What the agent that serves it has said; null where that is nothing, or none does. */
+function reportOfHost(world: World, { instanceId }: EniDoc): HostReport | null {
+  const agentId = instanceId === null ? null : world.get('instance', instanceId)?.agentId
+  return agentId == null ? null : (world.get('agent', agentId)?.report ?? null)
 }
 
 /** An ephemeral port as any client could have. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Answer, accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
-import { post } from '../../support/fleet-state.ts'
+import { addAgent, hostReport, post } from '../../support/fleet-state.ts'
 import { assertRefused } from '../../support/refused-requests.ts'
 
 type Body = Answer['body']
@@ -227,6 +227,47 @@ describe('an explanation', () => {
       [accepting!.id, dropping!.id],
     )
     assert.equal(body.packet.sourcePort, 40_000)
+  })
+
+  test('knows what the host accepts besides, as its agent tells, at interfaces of the host alone', async () => {
+    const told = {
+      rescue: [
+        { source: '203.0.113.0/28', port: 2222 },
+        { source: '2001:db8:7::/64', port: 2222 },
+      ],
+      controlConnections: [{ address: '203.0.113.20', port: 9443 }],
+    }
+    await addAgent(api, 'agent-told', { report: { ...hostReport([]), ...told } })
+    await addAgent(api, 'agent-before', { report: hostReport([]) })
+    const place = { accountId, networkInterfaceId: 'eni-hosted', instanceId: 'i-hosted' }
+    await post(api, '/v1/instances', { accountId, instanceId: 'i-hosted', agentId: 'agent-told' })
+    const addresses = { privateIpAddresses: ['198.18.0.5'], ipv6Addresses: ['2001:db8::5'] }
+    await post(api, '/v1/network-interfaces', { ...place, ...addresses, securityGroupIds: ['sg-web'] })
+    const guest = { networkInterfaceId: 'eni-guest', placement: 'guest', privateIpAddresses: ['198.18.0.6'] }
+    await post(api, '/v1/network-interfaces', { ...place, ...guest, device: 'tap0', securityGroupIds: ['sg-web'] })
+
+    const reasonOf = async (question: Record<string, unknown>) => {
+      const body = { ...packet, networkInterfaceId: 'eni-hosted', destination: '198.18.0.5', port: 2222, ...question }
+      const { verdict, reason, text } = (await api.request('POST', '/v1/explain', body)).body
+      return { said: `${verdict} ${reason.kind} ${reason.name}`, text }
+    }
+    const said = async (question: Record<string, unknown> = {}) => (await reasonOf(question)).said
+    const { text } = await reasonOf({})
+    assert.match(text, /^accept: .*\n.*exception that rules cannot change: an administrator of the host, from a rescue/)
+    assert.equal(await said(), 'accept exception rescue')
+    assert.equal(await said({ source: '203.0.113.16' }), 'drop default null')
+    assert.equal(await said({ port: 2223 }), 'drop default null')
+    assert.equal(await said({ protocol: 'udp' }), 'drop default null')
+    assert.equal(await said({ source: '2001:db8:7::9', destination: '2001:db8::5' }), 'accept exception rescue')
+    const toGuest = { networkInterfaceId: 'eni-guest', destination: '198.18.0.6' }
+    assert.equal(await said(toGuest), 'drop default null')
+    const toDaemon = { direction: 'egress', source: '198.18.0.5', destination: '203.0.113.20', port: 9443 }
+    assert.equal(await said(toDaemon), 'accept exception control-connection')
+
+    for (const agentId of ['agent-before', null]) {
+      assert.equal((await api.request('PATCH', '/v1/instances/i-hosted', { agentId })).status, 200)
+      assert.equal(await said(), 'drop default null')
+    }
   })
 
   const refusals: readonly { name: string; question: Record<string, unknown>; expected: string }[] = [
