@@ -14,7 +14,7 @@ import { asApiError, problemContentType, problemDocument } from './http/problem.
 import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
-import type { RefusedWrite } from './model/note.ts'
+import { notedPrincipal, type RefusedWrite } from './model/note.ts'
 import { requireRouteAccess } from './routes/access.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
@@ -172,13 +172,15 @@ function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyReque
     .send(problemDocument(error, request.id))
 }
 
+const nobody = { kind: 'token', id: '', name: 'unknown' } as const
+
 /** A dry run stores nothing, so that nothing is refused either. */
 function noteRefused(request: FastifyRequest, error: ApiError, onRefused: AppOptions['onRefused']): void {
   const action = actionOf(request)
   if (action === undefined || (request.query as { dryRun?: unknown }).dryRun === true) return
-  const { kind, id, name } = request.principal ?? { kind: 'token', id: '', name: 'unknown' }
+  const principal = notedPrincipal(request.principal ?? nobody)
   onRefused({
-    note: { action, principal: { kind, id, name }, sourceAddress: sourceAddressOf(request), requestId: request.id },
+    note: { action, principal, sourceAddress: sourceAddressOf(request), requestId: request.id },
     method: request.method,
     url: request.url,
     status: error.status,

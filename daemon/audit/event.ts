@@ -1,6 +1,6 @@
 /** What the audit log has of each write, done or refused: one JSON object a line. */
 import { type DdosEventDoc, type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
-import type { Note, NotedPrincipal, RefusedWrite } from '../model/note.ts'
+import { type Note, type NotedPrincipal, notedPrincipal, type RefusedWrite } from '../model/note.ts'
 import type { Change, Commit } from '../store/store.ts'
 import { type ChangedFields, differenceOf } from './difference.ts'
 
@@ -60,7 +60,7 @@ function isShown({ key, before, value }: Change): boolean {
 }
 
 export function eventOfRefusal(
-  { note, method, url, status, code, message }: RefusedWrite,
+  { note, method, url, objects, status, code, message }: RefusedWrite,
   timeMs: number,
 ): UnplacedEvent {
   const [path = ''] = url.split('?')
@@ -69,7 +69,7 @@ export function eventOfRefusal(
     outcome: 'refused',
     code,
     status,
-    objects: objectsOfPath(path),
+    objects: (objects ?? objectsOfPath(path)).slice(0, maxObjects),
     changes: [],
     detail: `${method} ${url}: ${message}`.slice(0, maxDetail),
   }
@@ -84,8 +84,8 @@ export function eventOfAct(note: Note, detail: string, timeMs: number): Unplaced
 export type UnplacedEvent = Omit<AuditEvent, 'revision'>
 
 function headOf({ action, principal, sourceAddress, requestId }: Note, timeMs: number) {
-  const { kind, id, name } = principal
-  return { time: new Date(timeMs).toISOString(), requestId, principal: { kind, id, name }, sourceAddress, action }
+  const time = new Date(timeMs).toISOString()
+  return { time, requestId, principal: notedPrincipal(principal), sourceAddress, action }
 }
 
 const kindsOfPaths: Readonly<Record<string, Kind>> = {

@@ -23,7 +23,7 @@ export function authenticate(world: World, authorization: string | undefined, no
   if (token.user === undefined) return { kind: 'token', id: tokenId, name: token.name, scopes: token.scopes, tokenId }
   const user = world.get('ramUser', ramId(token.user.accountId, token.user.name))
   if (user === undefined) throw new ApiError(401, 'Unauthorized', 'Cannot accept the token: its user is gone')
-  return { ...userPrincipal(world, user), tokenId }
+  return { ...userPrincipal(world, user), tokenId, credentialId: tokenId }
 }
 
 /** 256 random bits and their hash. @returns text for the client, which is shown once, and what the store keeps */

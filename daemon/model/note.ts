@@ -9,12 +9,20 @@ export interface Note {
   readonly requestId: string
 }
 
-export const principalKinds = ['token', 'account', 'user', 'session', 'agent', 'enrolment', 'system'] as const
+/** `key`: an access key, where nobody has shown to have its secret. */
+export const principalKinds = ['token', 'account', 'user', 'session', 'key', 'agent', 'enrolment', 'system'] as const
 
 export interface NotedPrincipal {
   readonly kind: (typeof principalKinds)[number]
   readonly id: string
   readonly name: string
+  /** The access key or API token that it came with; left out where that is `id`. */
+  readonly credentialId?: string
+}
+
+/** Of whoever asks, what is kept. */
+export function notedPrincipal({ kind, id, name, credentialId }: NotedPrincipal): NotedPrincipal {
+  return { kind, id, name, ...(credentialId !== undefined && { credentialId }) }
 }
 
 /** A write that was not made. */
@@ -22,6 +30,8 @@ export interface RefusedWrite {
   readonly note: Note
   readonly method: string
   readonly url: string
+  /** Keys of what it would have been done to, `group/sg-web`; where left out, the url says it. */
+  readonly objects?: readonly string[]
   /** Of the answer. */
   readonly status: number
   readonly code: string

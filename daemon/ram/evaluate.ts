@@ -37,6 +37,8 @@ export interface AskedResource {
   readonly name: string
   /** Keys of this resource beside those of the request: `ecs:tag/team`. */
   readonly context?: ConditionContext
+  /** Of its document, `group/sg-1`; left out for what stands for many, or for none. */
+  readonly key?: string
 }
 
 export type Access =

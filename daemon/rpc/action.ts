@@ -17,6 +17,14 @@ export const versions = {
 
 export type Product = keyof typeof versions
 
+/** Services are called otherwise in policies than in versions. */
+const serviceCodes: Readonly<Partial<Record<Product, string>>> = { 'antiddos-public': 'yundun-ddos' }
+
+/** As policies and the audit log have it: `ecs:AuthorizeSecurityGroup`. */
+export function policyName({ product, name }: { readonly product: Product; readonly name: string }): string {
+  return `${serviceCodes[product] ?? product}:${name}`
+}
+
 export interface RpcCall<P extends TObject> {
   readonly principal: Principal
   /** Of the caller: whose objects are meant where a request names none. */

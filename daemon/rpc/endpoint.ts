@@ -12,12 +12,13 @@ import { type Api, awaitEnforced, enforcementAnswer, sourceAddressOf } from '../
 import { requireAccess } from '../services/access.ts'
 import type { Call, Idempotency } from '../services/executor.ts'
 import type { FoundCredential } from '../services/ram/identity.ts'
-import { type Product, type ReadAction, type RpcAction, type RpcCall, versions, type WriteAction } from './action.ts'
+import { policyName, type RpcAction, type RpcCall, versions, type WriteAction } from './action.ts'
 import { answerOf, errorOf, rpcContentType, unknownAction } from './envelope.ts'
 import { Nonces } from './nonces.ts'
 import { growTree, type Pair, readPairs } from './pairs.ts'
 import { coded, readParameters } from './read-parameters.ts'
-import { type Claim, isSignedWith, readClaim } from './signature.ts'
+import { type Asker, isWrite, type RpcRefusal, refusalOf } from './refused.ts'
+import { type Claim, isSignedWith, readClaim, type SignedRequest } from './signature.ts'
 
 export interface EndpointOptions {
   readonly api: Api
@@ -55,12 +56,15 @@ type Common = Static<typeof commonSchema>
 interface Authentic {
   readonly request: FastifyRequest
   readonly claim: Claim
+  /** Undefined where there is none that is called so. */
+  readonly action: RpcAction | undefined
   readonly found: FoundCredential
   readonly common: Common
 }
 
 export async function addRpcEndpoint(app: FastifyInstance, options: EndpointOptions): Promise<void> {
   const byName = new Map(options.actions.map(action => [`${versions[action.product]} ${action.name}`, action]))
+  const actionOf = ({ version, action }: Claim) => byName.get(`${version} ${action}`)
   const nonces = new Nonces(options.api.now(), options.mostNonces)
   await app.register(async rpc => {
     rpc.removeAllContentTypeParsers()
@@ -77,11 +81,10 @@ export async function addRpcEndpoint(app: FastifyInstance, options: EndpointOpti
       config: { isOpen: true, isRpc: true },
       schema: { hide: true },
       handler: async (request, reply) => {
-        const authentic = await authenticate(request, nonces, options)
-        const { claim } = authentic
-        const action = byName.get(`${claim.version} ${claim.action}`)
+        const authentic = await authenticate(request, { nonces, actionOf, options })
+        const { claim, action } = authentic
         if (action === undefined) throw unknownAction(claim.version, claim.action)
-        const answer = await carryOut(action, authentic, options)
+        const answer = await carryOut(action, authentic, options.api)
         return sendRpc(reply, 200, answerOf(answer, request.id))
       },
     })
@@ -97,10 +100,10 @@ export function sendRpcError(
 ) {
   const error = asApiError(thrown)
   if (error.status >= 500) onFault(thrown, request.id)
-  const { rpcNote } = request
-  if (rpcNote !== undefined) {
+  const refusal = request.rpcRefusal?.()
+  if (refusal !== undefined) {
     const { status, code, message } = error
-    onRefused({ note: rpcNote, method: request.method, url: '/', status, code, message })
+    onRefused({ ...refusal, method: request.method, url: '/', status, code, message: withoutSigned(message) })
   }
   const { retryAfterMs } = error.details
   if (typeof retryAfterMs === 'number') reply.header('x-acs-retry-after', String(Math.ceil(retryAfterMs)))
@@ -116,22 +119,26 @@ function sendRpc(reply: FastifyReply, status: number, body: object) {
     .send(body)
 }
 
-async function authenticate(request: FastifyRequest, nonces: Nonces, options: EndpointOptions): Promise<Authentic> {
+interface Door {
+  readonly nonces: Nonces
+  readonly actionOf: (claim: Claim) => RpcAction | undefined
+  readonly options: EndpointOptions
+}
+
+async function authenticate(request: FastifyRequest, { nonces, actionOf, options }: Door): Promise<Authentic> {
   const { api, findKey, onUsed, limit } = options
   let found: FoundCredential
   let claim: Claim
+  let action: RpcAction | undefined
   try {
-    const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const question = request.url.indexOf('?')
-    claim = readClaim({
-      method: request.method,
-      headers: request.headers,
-      query: question < 0 ? [] : readPairs(request.url.slice(question + 1)),
-      form: formOf(request, rawBody),
-      rawBody,
-    })
+    claim = readClaim(signedRequestOf(request))
+    action = actionOf(claim)
+    const asker: Asker = { owner: null, isProven: false }
+    auditRefusal(request, { action, claim, asker, api })
     found = findKey(claim.accessKeyId, claim.securityToken)
+    asker.owner = found
     if (!isSignedWith(claim, found.secret)) throw wrongSignature(claim)
+    asker.isProven = true
     const nowMs = api.now()
     nonces.forget(nowMs)
     nonces.take(claim.accessKeyId, claim.nonce, claim.signedAtMs, nowMs)
@@ -141,7 +148,31 @@ async function authenticate(request: FastifyRequest, nonces: Nonces, options: En
   }
   await limit(request, claim.accessKeyId)
   onUsed(claim.accessKeyId, sourceAddressOf(request))
-  return { request, claim, found, common: readParameters(commonSchema, growTree(commonPairs(claim.parameters))) }
+  const common = readParameters(commonSchema, growTree(commonPairs(claim.parameters)))
+  return { request, claim, action, found, common }
+}
+
+function signedRequestOf(request: FastifyRequest): SignedRequest {
+  const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+  const question = request.url.indexOf('?')
+  return {
+    method: request.method,
+    headers: request.headers,
+    query: question < 0 ? [] : readPairs(request.url.slice(question + 1)),
+    form: formOf(request, rawBody),
+    rawBody,
+  }
+}
+
+interface Heard {
+  readonly action: RpcAction | undefined
+  readonly claim: Claim
+  readonly asker: Asker
+  readonly api: Api
+}
+
+function auditRefusal(request: FastifyRequest, { action, ...heard }: Heard): void {
+  if (isWrite(action)) request.rpcRefusal = () => refusalOf(action, { request, ...heard })
 }
 
 /** Parameters of an action are its own to read, and to complain of. */
@@ -157,24 +188,29 @@ function formOf({ headers }: FastifyRequest, rawBody: Buffer): readonly Pair[] {
 /** Nobody looks at more; that of a large form is several times as large as the form. */
 const mostShownToSign = 64 * 1024
 
+const signedIntro = ' server string to sign is:'
+
 /** The client's own library compares this text with what it signed, so it must end so. */
 function wrongSignature({ stringToSign }: Claim): ApiError {
   const shown = stringToSign.slice(0, mostShownToSign)
-  const message = `Specified signature is not matched with our calculation. server string to sign is:${shown}`
+  const message = `Specified signature is not matched with our calculation.${signedIntro}${shown}`
   return new ApiError(400, 'SignatureDoesNotMatch', message)
 }
 
-async function carryOut(action: RpcAction, authentic: Authentic, options: EndpointOptions): Promise<object> {
+/** What was signed is everything that the request says, tokens of sessions too: nothing for a log. */
+function withoutSigned(message: string): string {
+  const at = message.indexOf(signedIntro)
+  return at < 0 ? message : message.slice(0, at)
+}
+
+async function carryOut(action: RpcAction, authentic: Authentic, api: Api): Promise<object> {
   if ('missing' in action) {
     throw new ApiError(400, 'UnsupportedOperation', `Cannot carry out ${action.name} yet: ${action.missing}`)
   }
   const { request, claim, found, common } = authentic
-  const { api } = options
-  const nowMs = api.now()
-  const isWrite = 'plan' in action
   // A dry run stores nothing, so that nothing is refused either.
-  const isAudited = isWrite && common.DryRun !== true
-  if (isAudited) request.rpcNote = noteOf(auditName(action), authentic)
+  if (common.DryRun === true) delete request.rpcRefusal
+  const nowMs = api.now()
   const call: RpcCall<TObject> = {
     principal: found.principal,
     accountId: found.accountId,
@@ -185,38 +221,26 @@ async function carryOut(action: RpcAction, authentic: Authentic, options: Endpoi
     api,
   }
   const need = action.access?.(api.world, call)
-  if (need !== undefined) {
-    if (isAudited) request.rpcNote = noteOf(need.action, authentic)
-    requireAccess(found.principal, need, call.facts)
-  }
-  if (!isWrite) {
-    if (common.DryRun === true) throw dryRun()
-    return (action as ReadAction).read(api.world, call)
-  }
-  return write(action, { call, authentic, action: need?.action ?? auditName(action) })
+  if (need !== undefined) requireAccess(found.principal, need, call.facts)
+  if ('plan' in action) return write(action, call, authentic)
+  if (common.DryRun === true) throw dryRun()
+  return action.read(api.world, call)
 }
 
-interface WriteParts {
-  readonly call: RpcCall<TObject>
-  readonly authentic: Authentic
-  /** As it is audited. */
-  readonly action: string
-}
-
-async function write(rpcAction: WriteAction, { call, authentic, action }: WriteParts): Promise<object> {
+async function write(action: WriteAction, call: RpcCall<TObject>, authentic: Authentic): Promise<object> {
   const { request, claim, common } = authentic
   const { api, principal } = call
-  const subject = rpcAction.subject?.(call) ?? null
+  const subject = action.subject?.(call) ?? null
   const executed: Call = {
     principal,
-    action,
+    action: policyName(action),
     requestId: request.id,
     sourceAddress: sourceAddressOf(request),
     dryRun: common.DryRun === true,
     ifMatch: null,
-    idempotency: rpcAction.isSecret === true ? null : idempotencyOf(claim, common),
+    idempotency: action.isSecret === true ? null : idempotencyOf(claim, common),
   }
-  const outcome = await api.executor.execute(executed, { subject, status: 200 }, world => rpcAction.plan(world, call))
+  const outcome = await api.executor.execute(executed, { subject, status: 200 }, world => action.plan(world, call))
   if (outcome.kind === 'preview') throw dryRun()
   const body = outcome.body as object
   if (common.RingwallWait === undefined) return body
@@ -239,26 +263,14 @@ function dryRun(): ApiError {
   return new ApiError(400, 'DryRunOperation', 'Request validation has been passed with DryRun flag set.')
 }
 
-function noteOf(action: string, { request, found }: Authentic): RefusedWrite['note'] {
-  const { kind, id, name } = found.principal
-  return { action, principal: { kind, id, name }, sourceAddress: sourceAddressOf(request), requestId: request.id }
-}
-
-/** Services are called otherwise in policies than in versions. */
-const serviceCodes: Readonly<Partial<Record<Product, string>>> = { 'antiddos-public': 'yundun-ddos' }
-
-function auditName({ product, name }: { readonly product: Product; readonly name: string }): string {
-  return `${serviceCodes[product] ?? product}:${name}`
-}
-
 function isSecure({ protocol }: FastifyRequest): boolean {
   return protocol === 'https'
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What a refusal is audited as; set for writes of the RPC API as soon as it is known whose they are. */
-    rpcNote?: RefusedWrite['note']
+    /** What a refusal is audited as; set for writes of the RPC API as soon as it is known that they are. */
+    rpcRefusal?: () => RpcRefusal
   }
   interface FastifyContextConfig {
     /** Errors are told in the shape of the RPC API. */

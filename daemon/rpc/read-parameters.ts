@@ -47,6 +47,11 @@ export function readParameters<P extends TObject>(schema: P, tree: Branch): Stat
   })
 }
 
+/** Those that can be read, where others cannot: for who wants to know what was meant. */
+export function readableParameters(schema: TObject, tree: Branch): Readonly<Record<string, unknown>> {
+  return new Reader().fields('', schema as unknown as WireSchema, tree)
+}
+
 class Reader {
   readonly faults: FieldError[] = []
 
@@ -93,6 +98,7 @@ class Reader {
     return numbered
       .toSorted(([a], [b]) => Number(a) - Number(b))
       .map(([index, item]) => this.#value(`${field}.${index}`, items, item))
+      .filter(item => item !== undefined)
   }
 
   #json(field: string, schema: WireSchema, tree: Tree): unknown {
@@ -102,7 +108,9 @@ class Reader {
     if (list === null || list.length > maxItems) {
       return this.#refuse(field, schema, typeof tree === 'string' ? tree : 'a list', expected)
     }
-    return list.map((item, index) => this.#text(`${field}[${index}]`, { ...schema, ...items }, item))
+    return list
+      .map((item, index) => this.#text(`${field}[${index}]`, { ...schema, ...items }, item))
+      .filter(item => item !== undefined)
   }
 
   #text(field: string, schema: WireSchema, text: string): unknown {

@@ -1,6 +1,9 @@
 /** What actions are done to, as policies know it. */
+
+import { keyOf } from '../model/documents.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
 import { type EcsType, ecsResource } from '../ram/resource-names.ts'
+import type { AccessNeed } from '../services/access.ts'
 import type { World } from '../state/world.ts'
 import type { RpcCall } from './action.ts'
 
@@ -17,10 +20,16 @@ const types = {
 }
 export type ResourceKind = keyof typeof types
 
-/** The object with what policies know of it; one that is not there is asked for by its id all the same. */
-export function resourceOf(world: World, { accountId, api }: Call, kind: ResourceKind, id: string): AskedResource {
+/**
+ * The object with what policies know of it. One that is not there is asked for by its id all the same, and so is one of
+ * another account: for who asks it is not there.
+ */
+export function resourceOf(world: World, call: Call, kind: ResourceKind, id: string): AskedResource {
   const doc = world.get(kind, id)
-  return ecsResource({ regionId: api.regionId, accountId: doc?.accountId ?? accountId }, types[kind], id, doc?.tags)
+  const tags = doc?.accountId === call.accountId ? doc.tags : {}
+  const { regionId } = call.api
+  const resource = ecsResource({ regionId, accountId: call.accountId }, types[kind], id, tags)
+  return id === '*' ? resource : { ...resource, key: keyOf(kind, id) }
 }
 
 /** For one that is to be made. */
@@ -31,4 +40,12 @@ export function anyResource({ accountId, api }: Call, kind: ResourceKind): Asked
 /** Those that are named, or all where none is. */
 export function askedResources(world: World, call: Call, kind: ResourceKind, ids: readonly string[] = []) {
   return ids.length === 0 ? [anyResource(call, kind)] : ids.map(id => resourceOf(world, call, kind, id))
+}
+
+/** What an action of ECS asks for that is done to the one object that a parameter names. */
+export function accessByField<Field extends string>(name: string, kind: ResourceKind, field: Field) {
+  return (world: World, call: Call & { readonly parameters: Readonly<Record<Field, string>> }): AccessNeed => ({
+    action: `ecs:${name}`,
+    resources: [resourceOf(world, call, kind, call.parameters[field])],
+  })
 }

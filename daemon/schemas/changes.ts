@@ -8,6 +8,9 @@ export const principalSchema = Type.Object({
   kind: Type.Enum([...principalKinds]),
   id: Type.String(),
   name: Type.String(),
+  credentialId: Type.Optional(
+    Type.String({ description: 'The access key or API token that it came with; left out where that is `id`.' }),
+  ),
 })
 
 const common = {

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { ApiError } from '../errors.ts'
 import { type IdempotencyDoc, type Kind, keyOf, parseKey } from '../model/documents.ts'
-import type { Note } from '../model/note.ts'
+import { type Note, notedPrincipal } from '../model/note.ts'
 import type { World } from '../state/world.ts'
 import type { Change, Store, Write } from '../store/store.ts'
 import type { Principal } from './principal.ts'
@@ -175,6 +175,5 @@ function idempotencyId(principal: Principal, key: string): string {
 }
 
 function noteOf({ principal, action, sourceAddress, requestId }: Call): Note {
-  const { kind, id, name } = principal
-  return { action, principal: { kind, id, name }, sourceAddress, requestId }
+  return { action, principal: notedPrincipal(principal), sourceAddress, requestId }
 }

@@ -15,7 +15,7 @@ import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { coded, jsonList } from '../read-parameters.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
-import { anyResource, askedResources, resourceOf } from '../resources.ts'
+import { accessByField, anyResource, askedResources, resourceOf } from '../resources.ts'
 import { hasTags, isoMinutes, readTags, tagList, tagParameters } from '../shapes.ts'
 import { addressSets, ipv4Of, zoneOf } from './interface-shapes.ts'
 
@@ -347,10 +347,7 @@ export const instanceActions: readonly RpcAction[] = [
     name: 'DescribeInstanceAttribute',
     summary: 'one instance',
     parameters: byInstance,
-    access: (world, call) => ({
-      action: 'ecs:DescribeInstanceAttribute',
-      resources: [resourceOf(world, call, 'instance', call.parameters.InstanceId)],
-    }),
+    access: accessByField('DescribeInstanceAttribute', 'instance', 'InstanceId'),
     read: (world, call) =>
       commonFields(world, visible(world, call.principal, 'instance', call.parameters.InstanceId), call),
   }),
@@ -388,10 +385,7 @@ export const instanceActions: readonly RpcAction[] = [
     summary: 'forget an instance with its interfaces',
     differs: 'the machine itself goes on; Force is needed as long as its agent is connected',
     parameters: deleteParameters,
-    access: (world, call) => ({
-      action: 'ecs:DeleteInstance',
-      resources: [resourceOf(world, call, 'instance', call.parameters.InstanceId)],
-    }),
+    access: accessByField('DeleteInstance', 'instance', 'InstanceId'),
     plan(world, call) {
       const { InstanceId, Force = false } = call.parameters
       return deletePlan(world, call, { ids: [InstanceId], force: Force })

@@ -8,8 +8,8 @@ import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
-import { resourceOf } from '../resources.ts'
-import { groupId, groupResource } from './security-groups.ts'
+import { askedResources, resourceOf } from '../resources.ts'
+import { groupId } from './security-groups.ts'
 
 const parameters = Type.Object({
   SecurityGroupId: groupId,
@@ -33,7 +33,7 @@ function resourcesOf(world: World, call: RpcCall<typeof parameters>) {
     ...(InstanceId ? [resourceOf(world, call, 'instance', InstanceId)] : []),
     ...(NetworkInterfaceId ? [resourceOf(world, call, 'eni', NetworkInterfaceId)] : []),
   ]
-  return [groupResource(world, call, SecurityGroupId), ...members]
+  return [resourceOf(world, call, 'group', SecurityGroupId), ...members]
 }
 
 /** @throws {ApiError} 400 for both, or neither */
@@ -75,7 +75,7 @@ export const membershipActions: readonly RpcAction[] = [
     parameters: Type.Object({ SecurityGroupId: Type.Array(groupId, { minItems: 1, maxItems: 10 }) }),
     access: (world, call) => ({
       action: 'ecs:DescribeSecurityGroupReferences',
-      resources: call.parameters.SecurityGroupId.map(id => groupResource(world, call, id)),
+      resources: askedResources(world, call, 'group', call.parameters.SecurityGroupId),
     }),
     read(world, { principal, parameters: { SecurityGroupId: ids } }) {
       const references = ids.map(id =>

@@ -16,7 +16,7 @@ import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
-import { anyResource, askedResources, resourceOf } from '../resources.ts'
+import { accessByField, anyResource, askedResources, resourceOf } from '../resources.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
 import { describeEni, eniStatus, ipv4Of, ipv6Of } from './interface-shapes.ts'
 
@@ -224,12 +224,7 @@ function unassigned(world: World, { principal }: Pick<RpcCall<never>, 'principal
   return modifyNetworkInterface(world, principal, { id: eni.id, body })
 }
 
-const ofEni =
-  (action: string) =>
-  (world: World, call: RpcCall<typeof byEni>): { action: string; resources: ReturnType<typeof resourceOf>[] } => ({
-    action: `ecs:${action}`,
-    resources: [resourceOf(world, call, 'eni', call.parameters.NetworkInterfaceId)],
-  })
+const ofEni = (name: string) => accessByField(name, 'eni', 'NetworkInterfaceId')
 const eniSubject = (call: RpcCall<typeof byEni>) => ({ kind: 'eni', id: call.parameters.NetworkInterfaceId }) as const
 
 const attachParameters = Type.Object({

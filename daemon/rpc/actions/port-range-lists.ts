@@ -5,7 +5,7 @@ import { mostRanges } from '../../schemas/port-range-lists.ts'
 import { createPortRangeList, deletePortRangeList, modifyPortRangeList } from '../../services/port-range-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
-import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
+import { type RpcAction, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import {
   askedIds,
@@ -21,7 +21,7 @@ import {
 } from '../named-lists.ts'
 import { coded } from '../read-parameters.ts'
 import { coded400, coded403, type Recodings, recoded } from '../recode.ts'
-import { anyResource, askedResources, resourceOf } from '../resources.ts'
+import { accessByField, anyResource, askedResources } from '../resources.ts'
 import { isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
 const name = listName('InvalidParameter.PortRangeListName')
@@ -46,10 +46,7 @@ const readEntries = (asked: AskedEntries | undefined) =>
     ...(Description && { description: Description }),
   }))
 
-const ofList = (action: string) => (world: World, call: RpcCall<typeof byList>) => ({
-  action: `ecs:${action}`,
-  resources: [resourceOf(world, call, 'portRangeList', call.parameters.PortRangeListId)],
-})
+const ofList = (name: string) => accessByField(name, 'portRangeList', 'PortRangeListId')
 
 const createParameters = Type.Object({
   PortRangeListName: name,

@@ -5,8 +5,7 @@ import { ApiError } from '../../errors.ts'
 import type { PrefixListDoc } from '../../model/documents.ts'
 import { createPrefixList, deletePrefixList, modifyPrefixList } from '../../services/prefix-lists.ts'
 import { visible, writable } from '../../services/principal.ts'
-import type { World } from '../../state/world.ts'
-import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
+import { type RpcAction, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import {
   askedIds,
@@ -22,7 +21,7 @@ import {
 } from '../named-lists.ts'
 import { coded } from '../read-parameters.ts'
 import { coded400, coded403, type Recodings, recoded } from '../recode.ts'
-import { anyResource, askedResources, resourceOf } from '../resources.ts'
+import { accessByField, anyResource, askedResources } from '../resources.ts'
 import { isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
 const name = listName('InvalidParameter.PrefixListName')
@@ -67,10 +66,7 @@ const describeParameters = Type.Object({
 })
 const byList = Type.Object({ PrefixListId: listId })
 
-const ofList = (action: string) => (world: World, call: RpcCall<typeof byList>) => ({
-  action: `ecs:${action}`,
-  resources: [resourceOf(world, call, 'prefixList', call.parameters.PrefixListId)],
-})
+const ofList = (name: string) => accessByField(name, 'prefixList', 'PrefixListId')
 
 const shown = (list: PrefixListDoc) => ({
   PrefixListId: list.id,

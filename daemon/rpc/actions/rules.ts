@@ -13,7 +13,7 @@ import { pageOf, pagingParameters } from '../paging.ts'
 import { anyCase, coded } from '../read-parameters.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
 import { isoSeconds } from '../shapes.ts'
-import { groupId, groupResource, writableGroup } from './security-groups.ts'
+import { accessToGroup, groupId, writableGroup } from './security-groups.ts'
 
 type Direction = 'ingress' | 'egress'
 
@@ -163,10 +163,7 @@ function authorizeAction(direction: Direction): WriteAction<typeof authorizePara
     summary: `add ${direction} rules, up to ${mostPermissions} at once`,
     differs: 'all or nothing',
     parameters: authorizeParameters,
-    access: (world, call) => ({
-      action: `ecs:${name}`,
-      resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-    }),
+    access: accessToGroup(name),
     subject: ({ parameters }) => ({ kind: 'group', id: parameters.SecurityGroupId }),
     plan(world, call) {
       const permissions = permissionsOf(direction, call.parameters)
@@ -189,10 +186,7 @@ function revokeAction(direction: Direction): WriteAction<typeof revokeParameters
     name,
     summary: `take ${direction} rules away, by id or by what they say`,
     parameters: revokeParameters,
-    access: (world, call) => ({
-      action: `ecs:${name}`,
-      resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-    }),
+    access: accessToGroup(name),
     subject: ({ parameters }) => ({ kind: 'group', id: parameters.SecurityGroupId }),
     plan(world, call) {
       const { SecurityGroupId, SecurityGroupRuleId: ids = [], ...asked } = call.parameters
@@ -221,10 +215,7 @@ function modifyAction(direction: Direction): WriteAction<typeof modifyParameters
     name,
     summary: `change an ${direction} rule; without its id, its description`,
     parameters: modifyParameters,
-    access: (world, call) => ({
-      action: `ecs:${name}`,
-      resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-    }),
+    access: accessToGroup(name),
     subject: ({ parameters }) => ({ kind: 'group', id: parameters.SecurityGroupId }),
     plan(world, call) {
       const { SecurityGroupId, SecurityGroupRuleId, ...asked } = call.parameters
@@ -287,10 +278,7 @@ const describeAction = readAction({
   name: 'DescribeSecurityGroupAttribute',
   summary: 'a group with its rules',
   parameters: describeParameters,
-  access: (world, call) => ({
-    action: 'ecs:DescribeSecurityGroupAttribute',
-    resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-  }),
+  access: accessToGroup('DescribeSecurityGroupAttribute'),
   read(world, { principal, parameters, regionId }) {
     const { SecurityGroupId, Direction = 'all', NicType } = parameters
     const group = visible(world, principal, 'group', SecurityGroupId)

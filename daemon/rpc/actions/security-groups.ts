@@ -1,7 +1,6 @@
 /** Security groups: made, described, changed and deleted. Their rules are in rules.ts. */
 import Type from 'typebox'
 import type { GroupDoc } from '../../model/documents.ts'
-import { ecsResource } from '../../ram/resource-names.ts'
 import { visible, writable } from '../../services/principal.ts'
 import { createGroup, deleteGroup, modifyGroup } from '../../services/security-groups.ts'
 import type { World } from '../../state/world.ts'
@@ -10,6 +9,7 @@ import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { anyCase, coded, jsonList } from '../read-parameters.ts'
 import { coded403, recoded } from '../recode.ts'
+import { accessByField, anyResource, askedResources } from '../resources.ts'
 import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
 const pages = { usual: 10, most: 100 }
@@ -25,20 +25,10 @@ export const groupDescription = coded(
   Type.String({ maxLength: 256, pattern: '^(?!https?://)' }),
 )
 
-type Call = Pick<RpcCall<never>, 'principal' | 'accountId' | 'api' | 'nowMs'>
+type Call = Pick<RpcCall<never>, 'principal' | 'nowMs'>
 
-/** The group with what policies know of it; one that is not there is asked for by its id all the same. */
-export function groupResource(world: World, { accountId, api }: Call, id: string) {
-  const group = world.get('group', id)
-  return ecsResource(
-    { regionId: api.regionId, accountId: group?.accountId ?? accountId },
-    'securitygroup',
-    id,
-    group?.tags,
-  )
-}
-
-const anyGroup = ({ accountId, api }: Call) => ecsResource({ regionId: api.regionId, accountId }, 'securitygroup', '*')
+/** What is asked for by an action on one group. @param name  of the action */
+export const accessToGroup = (name: string) => accessByField(name, 'group', 'SecurityGroupId')
 
 /** @throws {ApiError} 404 */
 export function writableGroup(world: World, { principal, nowMs }: Call, id: string) {
@@ -75,7 +65,7 @@ export const securityGroupActions = [
     summary: 'make a group',
     differs: 'a VPC is a name and need not be made before; without VpcId the group is in the VPC that needs no name',
     parameters: createParameters,
-    access: (_world, call) => ({ action: 'ecs:CreateSecurityGroup', resources: [anyGroup(call)] }),
+    access: (_world, call) => ({ action: 'ecs:CreateSecurityGroup', resources: [anyResource(call, 'group')] }),
     plan(world, { principal, accountId, parameters, nowMs }) {
       const { VpcId, SecurityGroupName, Description, SecurityGroupType = 'normal', Tag } = parameters
       const plan = createGroup(
@@ -97,10 +87,7 @@ export const securityGroupActions = [
     name: 'DeleteSecurityGroup',
     summary: 'delete a group that nothing holds',
     parameters: byGroup,
-    access: (world, call) => ({
-      action: 'ecs:DeleteSecurityGroup',
-      resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-    }),
+    access: accessToGroup('DeleteSecurityGroup'),
     plan: (world, call) =>
       recoded({ DependencyViolation: coded403('DependencyViolation') }, () =>
         renamed(deleteGroup(writableGroup(world, call, call.parameters.SecurityGroupId)), () => ({})),
@@ -115,10 +102,7 @@ export const securityGroupActions = [
       SecurityGroupName: Type.Optional(groupName),
       Description: Type.Optional(groupDescription),
     }),
-    access: (world, call) => ({
-      action: 'ecs:ModifySecurityGroupAttribute',
-      resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-    }),
+    access: accessToGroup('ModifySecurityGroupAttribute'),
     plan(world, call) {
       const { SecurityGroupId, SecurityGroupName, Description } = call.parameters
       const plan = modifyGroup(writableGroup(world, call, SecurityGroupId), {
@@ -136,10 +120,7 @@ export const securityGroupActions = [
       ...byGroup.properties,
       InnerAccessPolicy: coded('InvalidPolicy.Malformed', anyCase(Type.Enum(['accept', 'drop']))),
     }),
-    access: (world, call) => ({
-      action: 'ecs:ModifySecurityGroupPolicy',
-      resources: [groupResource(world, call, call.parameters.SecurityGroupId)],
-    }),
+    access: accessToGroup('ModifySecurityGroupPolicy'),
     plan(world, call) {
       const { SecurityGroupId, InnerAccessPolicy } = call.parameters
       const changes = { innerAccessPolicy: InnerAccessPolicy }
@@ -171,7 +152,7 @@ export const securityGroupActions = [
 function askedGroups(world: World, call: RpcCall<typeof describeParameters>) {
   const { SecurityGroupId, SecurityGroupIds = [] } = call.parameters
   const ids = [...(SecurityGroupId ? [SecurityGroupId] : []), ...SecurityGroupIds]
-  return ids.length === 0 ? [anyGroup(call)] : ids.map(id => groupResource(world, call, id))
+  return askedResources(world, call, 'group', ids)
 }
 
 /** Of many, those that can be meant; the filters still decide. */

@@ -31,7 +31,7 @@ export function findCredential(
 ): FoundCredential {
   if (securityToken !== null) {
     const session = readSession(sealer, { accessKeyId, securityToken, nowMs })
-    return { secret: session.secret, principal: sessionPrincipal(world, session), accountId: session.accountId }
+    return found(sessionPrincipal(world, session), session)
   }
   const key = world.get('accessKey', accessKeyId)
   const secret = key === undefined ? null : secretOf(key, sealer)
@@ -41,10 +41,18 @@ export function findCredential(
   if (key.status !== 'Active')
     throw new ApiError(400, 'InvalidAccessKeyId.Inactive', 'Specified access key is disabled.')
   const { accountId, userName } = key
-  if (userName === null) return { secret, principal: accountPrincipal(accountId), accountId }
+  const signed = { accessKeyId, secret, accountId }
+  if (userName === null) return found(accountPrincipal(accountId), signed)
   const user = world.get('ramUser', ramId(accountId, userName))
   if (user === undefined) throw new ApiError(400, 'InvalidAccessKeyId.NotFound', 'Specified access key is not found.')
-  return { secret, principal: userPrincipal(world, user), accountId }
+  return found(userPrincipal(world, user), signed)
+}
+
+function found(
+  principal: Principal,
+  { accessKeyId, secret, accountId }: Omit<FoundCredential, 'principal'> & { readonly accessKeyId: string },
+): FoundCredential {
+  return { secret, principal: { ...principal, credentialId: accessKeyId }, accountId }
 }
 
 export function accountPrincipal(accountId: string): Principal {

@@ -1,4 +1,5 @@
 /** Names of RAM's objects in policies: `acs:ram::<account>:user/alice`, as they were written when they were made. */
+import { keyOf } from '../../model/documents.ts'
 import { ramId } from '../../model/ram.ts'
 import type { AskedResource } from '../../ram/evaluate.ts'
 import { ramResource } from '../../ram/resource-names.ts'
@@ -19,8 +20,9 @@ const kinds = Object.fromEntries(Object.entries(words).map(([kind, word]) => [wo
  * @param name  `*` for all, or for one that is to be made
  */
 export function ramTarget(world: World, accountId: string, kind: NamedKind, name: string): AskedResource {
-  const { name: made = name } = world.get(kind, ramId(accountId, name)) ?? {}
-  return ramResource(accountId, `${words[kind]}/${made}`)
+  const id = ramId(accountId, name)
+  const { name: made = name } = world.get(kind, id) ?? {}
+  return { ...ramResource(accountId, `${words[kind]}/${made}`), ...(name !== '*' && { key: keyOf(kind, id) }) }
 }
 
 /** @param relative  `user/Alice` */

@@ -25,6 +25,9 @@ function onOwner({ UserName: name }: { readonly UserName?: string }, call: Pick<
   return `user/${ownerOf(call, name) ?? '*'}`
 }
 
+const keySubject = ({ parameters }: { readonly parameters: { readonly UserAccessKeyId: string } }) =>
+  ({ kind: 'accessKey', id: parameters.UserAccessKeyId }) as const
+
 export const keyActions: readonly RpcAction[] = [
   writes(
     'CreateAccessKey',
@@ -75,13 +78,19 @@ export const keyActions: readonly RpcAction[] = [
         Status: coded('InvalidParameter.Status', Type.Enum(['Active', 'Inactive'])),
       },
       on: onOwner,
+      subject: keySubject,
     },
     (call, { UserName: name, UserAccessKeyId: id, Status }, rpc) =>
       silent(keys.updateAccessKey(call, ownerOf(rpc, name), id, Status)),
   ),
   writes(
     'DeleteAccessKey',
-    { summary: 'delete an access key', parameters: { ...keyOwner, UserAccessKeyId }, on: onOwner },
+    {
+      summary: 'delete an access key',
+      parameters: { ...keyOwner, UserAccessKeyId },
+      on: onOwner,
+      subject: keySubject,
+    },
     (call, { UserName: name, UserAccessKeyId: id }, rpc) => silent(keys.deleteAccessKey(call, ownerOf(rpc, name), id)),
   ),
 ]

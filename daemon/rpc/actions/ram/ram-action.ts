@@ -72,7 +72,7 @@ export function reads<P extends TProperties>(
 
 export function writes<P extends TProperties>(
   name: string,
-  text: Text<P> & Pick<WriteAction, 'isSecret'>,
+  text: Text<P> & Pick<WriteAction<TObject<P>>, 'isSecret' | 'subject'>,
   plan: (call: RamCall, parameters: RpcCall<TObject<P>>['parameters'], rpc: RpcCall<TObject<P>>) => Plan<object>,
 ): WriteAction<TObject<P>> {
   return writeAction({
@@ -81,6 +81,7 @@ export function writes<P extends TProperties>(
     summary: text.summary,
     parameters: Type.Object(text.parameters),
     ...(text.isSecret !== undefined && { isSecret: text.isSecret }),
+    ...(text.subject !== undefined && { subject: text.subject }),
     access: accessOf(name, text.on),
     plan: (world, call) => plan(ramCall(world, call), call.parameters, call),
   })
