@@ -39,6 +39,24 @@ describe('prefix lists', () => {
     Entry: [{ Cidr: '198.18.0.0/24', Description: 'north' }],
   }
 
+  test('count as one rule each where rules name them, whatever they may grow to', async () => {
+    await using own = await startApi()
+    const key = await accountKey(own)
+    const { did: ask } = rpcCalls(
+      () => own.app,
+      () => key,
+    )
+    const { SecurityGroupId } = await ask('CreateSecurityGroup')
+    for (const port of [80, 443]) {
+      const { PrefixListId } = await ask('CreatePrefixList', { ...wish, MaxEntries: 200 })
+      const rule = { IpProtocol: 'TCP', PortRange: `${port}/${port}`, SourcePrefixListId: PrefixListId }
+      await ask('AuthorizeSecurityGroup', { SecurityGroupId, ...rule })
+    }
+    const { limits } = (await own.request('GET', '/v1/limits')).body
+    const { highest, where } = limits.find(({ limit }: { limit: string }) => limit === 'rulesPerGroup')
+    assert.deepEqual([highest, where], [2, SecurityGroupId])
+  })
+
   test('are made, changed, described and deleted', async () => {
     const { PrefixListId } = await did('CreatePrefixList', { ...wish, Tag: [{ Key: 'team', Value: 'a' }] })
     await did('ModifyPrefixList', {
