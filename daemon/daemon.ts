@@ -93,12 +93,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       registry: metrics.registry,
     })
     stops.unshift(() => notifier.close())
+    const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
+    stops.unshift(() => audit.close())
+    // Agents may hold what came after it, under the id that it has; a backup gets another by itself.
+    if (audit.storeWentBack) await store.rename()
     const authority = await openAuthority(store)
     world = new World(await store.list(''))
     const state = world
 
-    const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
-    stops.unshift(() => audit.close())
     const { address, port } = options.agentListen
     const executor = new Executor({ store, world, now })
     const push = await Push.start({
@@ -124,6 +126,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       audit.committed(commit)
     })
     stops.unshift(() => watch.close())
+    // Of what was committed before anybody watched.
+    audit.committed()
     const housekeeping = startHousekeeping({
       store,
       world,

@@ -40,7 +40,7 @@ const retryMs = 5000
 
 /**
  * Opens the log and adds what it lacks.
- * @throws {NodeJS.ErrnoException} where what is there cannot be read
+ * @throws {Error} where what is there cannot be read
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
   const audit = new AuditLog(options)
@@ -54,6 +54,7 @@ export class AuditLog {
   readonly #writer: AuditWriter
   /** Every commit up to here has its line, or needs none. */
   #covered = 0
+  #storeWentBack = false
   readonly #waiting: Waiting[] = []
   #dropped = 0
   #isFailing = false
@@ -68,8 +69,13 @@ export class AuditLog {
     this.#writer = new AuditWriter({ path, maxBytes, keptFiles })
   }
 
-  /** To be told of each commit; it is read from the history when its turn comes. */
-  committed(_commit: Commit): void {
+  /** When it was opened, it had commits that the store had not: an older copy was put in the store's place. */
+  get storeWentBack(): boolean {
+    return this.#storeWentBack
+  }
+
+  /** To be told of each commit, or that there were some; it is read from the history when its turn comes. */
+  committed(_commit?: Commit): void {
     this.#ask()
   }
 
@@ -101,16 +107,19 @@ export class AuditLog {
 
   /** Once, before anything else. */
   async begin(): Promise<void> {
-    const { store, log } = this.#options
-    const { revision, repair } = await this.#writer.begin()
-    if (repair !== null) log.warn({ path: this.#options.path, repair }, 'the last line of the audit log was torn')
-    if (revision > store.head()) {
-      log.warn(
-        { revision, head: store.head() },
-        'the audit log is ahead of the store: an older state was put in its place',
-      )
+    const { store, log, path } = this.#options
+    const { revision, repair } = await this.#writer.begin().catch((cause: Error) => {
+      throw new Error(`Cannot read audit log "${path}": ${cause.message}`, { cause })
+    })
+    if (repair !== null) log.warn({ path, repair }, 'the last line of the audit log was torn')
+    const head = store.head()
+    this.#covered = Math.min(revision, head)
+    if (revision > head) {
+      this.#storeWentBack = true
+      log.warn({ revision, head }, 'the audit log is ahead of the store: an older state was put in its place')
+      // It has the store's revision, so that the next start goes on from there, and not from what is no more.
+      this.#wait(this.#gap(`revisions ${head + 1} to ${revision} are no more: an older state was put in their place`))
     }
-    this.#covered = Math.min(revision, store.head())
     this.#ask()
     await this.#writing
   }

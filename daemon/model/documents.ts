@@ -233,6 +233,16 @@ export interface AuthorityDoc {
   /** PKCS#8, PEM. Never shown, nor written to the audit log. */
   readonly privateKey: string
   readonly createdAtMs: number
+  /** Id of the store that it was used with last; left out where that is to be written by the next start. */
+  readonly storeId?: string
+  /** A restored state ends before this time: certificates signed in it are good, though no agent's document lists them. */
+  readonly lost?: TimeSpan
+}
+
+/** Milliseconds since 1970, both inclusive. */
+export interface TimeSpan {
+  readonly fromMs: number
+  readonly untilMs: number
 }
 
 /** What was answered to a write with an Idempotency-Key, stored in the same commit as the write. */

@@ -16,9 +16,9 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { type AuthorityDoc, authorityId, keyOf } from '../model/documents.ts'
+import { type AuthorityDoc, authorityId, keyOf, type TimeSpan } from '../model/documents.ts'
 import type { Note } from '../model/note.ts'
-import type { Store } from '../store/store.ts'
+import type { Entry, Store } from '../store/store.ts'
 
 /** Name in the listener's certificate, whatever the host is called: agents trust the CA, not a name service. */
 export const daemonName = 'ringwall-daemon'
@@ -47,18 +47,35 @@ const ticketKeyBytes = 48
 export async function openAuthority(store: Store, nowMs: number = Date.now()): Promise<Authority> {
   const key = keyOf('authority', authorityId)
   const known = await store.get(key)
-  if (known !== null) return Authority.read(known.value as AuthorityDoc)
-  const made = await makeAuthority(nowMs)
-  const note: Note = {
-    action: 'ringwall:CreateAuthority',
-    principal: { kind: 'system', id: 'system', name: 'daemon' },
-    sourceAddress: null,
-    requestId: crypto.randomUUID(),
-  }
+  if (known !== null) return Authority.read(await takeUp(store, known, nowMs))
+  const made: AuthorityDoc = { ...(await makeAuthority(nowMs)), storeId: store.id }
+  const note = noteOf('ringwall:CreateAuthority')
   await store.commit({ writes: [{ key, value: made }], preconditions: [{ kind: 'key', key, revision: 0 }], note })
   // Ours, or that of a daemon that started at the same time and was faster.
   const stands = await store.get(key)
   return Authority.read(stands!.value as AuthorityDoc)
+}
+
+/** In a store that is another than before, a restored one, it has signed what that knows nothing of. */
+async function takeUp(store: Store, { key, value, revision }: Entry, nowMs: number): Promise<AuthorityDoc> {
+  const doc = value as AuthorityDoc
+  if (doc.storeId === store.id) return doc
+  const lost = { fromMs: await newestCommitMs(store, nowMs), untilMs: nowMs }
+  const taken: AuthorityDoc = { ...doc, storeId: store.id, ...(doc.storeId !== undefined && { lost }) }
+  const note = noteOf('ringwall:TakeUpAuthority')
+  await store.commit({ writes: [{ key, value: taken }], preconditions: [{ kind: 'key', key, revision }], note })
+  return taken
+}
+
+async function newestCommitMs(store: Store, otherwise: number): Promise<number> {
+  const head = store.head()
+  const [newest] = head < store.oldest() ? [] : await store.history(head, 1)
+  return newest?.timeMs ?? otherwise
+}
+
+function noteOf(action: string): Note {
+  const principal = { kind: 'system', id: 'system', name: 'daemon' } as const
+  return { action, principal, sourceAddress: null, requestId: crypto.randomUUID() }
 }
 
 export class Authority {
@@ -69,24 +86,37 @@ export class Authority {
   readonly #x509: X509Certificate
   readonly #signingKey: webcrypto.CryptoKey
   readonly #keyBytes: Buffer
+  readonly #lost: TimeSpan | null
 
-  private constructor(certificate: string, signingKey: webcrypto.CryptoKey, keyBytes: Buffer) {
+  private constructor(
+    { certificate, lost = null }: { readonly certificate: string; readonly lost?: TimeSpan | null },
+    signingKey: webcrypto.CryptoKey,
+    keyBytes: Buffer,
+  ) {
     this.certificate = certificate
+    this.#lost = lost
     this.#x509 = new X509Certificate(certificate)
     this.fingerprint = Buffer.from(this.#x509.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
     this.#signingKey = signingKey
     this.#keyBytes = keyBytes
   }
 
-  static async read({ certificate, privateKey }: AuthorityDoc): Promise<Authority> {
-    const keyBytes = createPrivateKey(privateKey).export({ type: 'pkcs8', format: 'der' })
+  static async read(doc: AuthorityDoc): Promise<Authority> {
+    const keyBytes = createPrivateKey(doc.privateKey).export({ type: 'pkcs8', format: 'der' })
     const signingKey = await webcrypto.subtle.importKey('pkcs8', keyBytes, ecdsa, false, ['sign'])
-    return new Authority(certificate, signingKey, keyBytes)
+    return new Authority(doc, signingKey, keyBytes)
   }
 
   /** Whether this CA signed it. Says nothing of its time or purpose. */
   hasSigned(certificate: X509Certificate): boolean {
     return certificate.checkIssued(this.#x509) && certificate.verify(this.#x509.publicKey)
+  }
+
+  /** Whether it was signed in a time of which the state, a restored one, knows nothing. */
+  hasForgotten({ validFromDate }: X509Certificate): boolean {
+    if (this.#lost === null) return false
+    const signedMs = validFromDate.getTime() + clockToleranceMs
+    return signedMs > this.#lost.fromMs && signedMs <= this.#lost.untilMs
   }
 
   /** @param publicKey  SubjectPublicKeyInfo in DER, P-256 */

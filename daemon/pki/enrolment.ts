@@ -161,6 +161,19 @@ export class Enrolment {
     })
   }
 
+  /** A certificate that the state has forgotten is listed again; those that it is newer than go when it is used. */
+  async adopt(
+    agentId: string,
+    certificate: { readonly serialNumber: string; readonly notAfterMs: number },
+    sourceAddress: string,
+  ): Promise<void> {
+    const { serialNumber, notAfterMs } = certificate
+    await this.#change(agentId, 'ringwall:AdoptAgentCertificate', sourceAddress, agent => {
+      if (agent.certificates.some(listed => listed.serialNumber === serialNumber)) return null
+      return { ...agent, certificates: [...agent.certificates, { serialNumber, notAfterMs }] }
+    })
+  }
+
   /** What the host says of itself; stored only where it is news. @param report  of known shape */
   async report(agentId: string, report: HostReport, sourceAddress: string): Promise<void> {
     await this.#change(agentId, 'ringwall:ReportAgent', sourceAddress, agent => {

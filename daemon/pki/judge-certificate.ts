@@ -26,6 +26,8 @@ export type Judgement =
       readonly serialNumber: string
       /** When the connection must end. */
       readonly notAfterMs: number
+      /** false: the state has forgotten it, and must list it before it is let in. */
+      readonly isListed: boolean
     }
   | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly message: string }
 
@@ -67,10 +69,15 @@ export function judgeCertificate(certificate: X509Certificate | undefined, parts
     return refuse('revoked', `agent "${agentId}" was revoked: enrol again with a new token`)
   }
   const { serialNumber } = certificate
-  if (!agent.certificates.some(listed => listed.serialNumber === serialNumber)) {
-    return refuse('unlisted', `the certificate was replaced by a newer one of agent "${agentId}"`)
+  const isListed = agent.certificates.some(listed => listed.serialNumber === serialNumber)
+  const isNewer = agent.certificates.every(listed => listed.notAfterMs < notAfterMs)
+  if (!isListed && !(isNewer && authority.hasForgotten(certificate))) {
+    return refuse(
+      'unlisted',
+      `the certificate was replaced by a newer one of agent "${agentId}": where this host is a copy of another, or went back to an older state, enrol again with a new token`,
+    )
   }
-  return { kind: 'admitted', agentId, serialNumber, notAfterMs }
+  return { kind: 'admitted', agentId, serialNumber, notAfterMs, isListed }
 }
 
 function refuse(reason: RefusalReason, why: string): Judgement {

@@ -3,7 +3,7 @@
  * little: so many at once, so long, and nothing of theirs is kept.
  */
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -181,7 +181,14 @@ export class AgentServer {
       )
       return
     }
-    const { agentId, serialNumber, notAfterMs } = judged
+    const { agentId, serialNumber, notAfterMs, isListed } = judged
+    if (!isListed) {
+      this.#parts.enrolment.adopt(agentId, { serialNumber, notAfterMs }, sourceAddress).then(
+        () => this.#upgrade(request, socket, head),
+        error => refuse(socket, asApiError(error)),
+      )
+      return
+    }
     this.#webSockets.handleUpgrade(request, socket, head, webSocket => {
       this.#strangers.release(socket as TLSSocket)
       this.#parts.onAgent(webSocket, { agentId, serialNumber, notAfterMs, sourceAddress })
@@ -270,7 +277,7 @@ function send(response: ServerResponse, status: number, contentType: string, bod
 function refuse(socket: Duplex, error: ApiError): void {
   const body = `${JSON.stringify(problemDocument(error, randomUUID()))}\n`
   const head = [
-    `HTTP/1.1 ${error.status} ${error.status === 401 ? 'Unauthorized' : 'Not Found'}`,
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
     `Content-Type: ${problemContentType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '../../common/files.ts'
 import { ApiError } from '../errors.ts'
-import { authorityId, type Documents, type Kind, keyOf, kinds, parseKey } from '../model/documents.ts'
+import { authorityId, type Documents, type Kind, keyOf, kinds, parseKey, type TimeSpan } from '../model/documents.ts'
 import { World } from '../state/world.ts'
 import type { Listing, Write } from '../store/store.ts'
 import { withoutOrder } from './ddos-thresholds.ts'
@@ -19,8 +19,8 @@ export interface Backups {
   read(path: string): Promise<BackupContent>
 }
 
-/** Everything, and the id of the store it is from. */
-export type BackupContent = Listing & { readonly id: string }
+/** Everything, the id of the store it is from, and the time of its newest commit in milliseconds since 1970; null: it has none. */
+export type BackupContent = Listing & { readonly id: string; readonly timeMs: number | null }
 
 /** Makes the folder, and removes what a daemon that was killed has left there. */
 export async function openTransferFolder(folder: string): Promise<void> {
@@ -41,9 +41,10 @@ export interface Restored {
 const shownKinds = kinds.filter(kind => kind !== 'idempotency' && kind !== 'authority' && kind !== 'settings')
 
 /**
- * Everything as in the backup, but for four: the token that asks stays as it is, so that nobody locks himself out; the
- * CA of agents stays where the backup has none; answers kept for repetitions are gone, for what they tell of is; and so
- * are orders to agents.
+ * Everything as in the backup, but for five: the token that asks stays as it is, so that nobody locks himself out; the
+ * CA of agents stays where the backup has the same or none; under the same CA what came of certificates since stays so,
+ * or who renewed his would be locked out and who was revoked let in; answers kept for repetitions are gone, for what
+ * they tell of is; and so are orders to agents.
  * @throws {ApiError} 400 where the file's objects are no whole state
  */
 export function restore(
@@ -57,12 +58,15 @@ export function restore(
   const restored = worldOf(content)
   const tokenKey = keyOf('token', principal.id)
   const authorityKey = keyOf('authority', authorityId)
-  const kept = new Set([tokenKey, ...(restored.count('authority') === 0 ? [authorityKey] : [])])
+  const isOtherAuthority = restored.count('authority') > 0 && !isSameAuthority(world, restored)
+  const kept = new Set([tokenKey, ...(isOtherAuthority ? [] : [authorityKey])])
   const entries = content.entries.filter(({ key }) => parseKey(key).kind !== 'idempotency' && !kept.has(key))
   const present = new Set(entries.map(({ key }) => key))
   const gone = keysOf(world, nowMs).filter(key => !present.has(key) && !kept.has(key))
+  const lost = { fromMs: content.timeMs ?? nowMs, untilMs: nowMs }
+  const documentOf = isOtherAuthority ? withLostTime(lost) : withAccessOf(world)
   const writes: Write[] = [
-    ...entries.map(({ key, value }) => ({ key, value: withoutOldOrder(world, key, value) })),
+    ...entries.map(({ key, value }) => ({ key, value: documentOf(key, withoutOldOrder(world, key, value)) })),
     ...gone.map(key => ({ key, value: null })),
   ]
   const hasToken = restored.get('token', principal.id) !== undefined
@@ -73,8 +77,32 @@ export function restore(
       backup: { storeId: content.id, revision: content.revision },
       objects: { ...objects, token: restored.count('token') + (hasToken ? 0 : 1) },
       keptTokenId: hasToken ? null : principal.id,
-      authorityChanged: present.has(authorityKey) && !isSameAuthority(world, restored),
+      authorityChanged: isOtherAuthority,
     }),
+  }
+}
+
+type Changed = (key: string, value: unknown) => unknown
+
+/** Who may connect stays as it is: certificates and revocations of agents, and enrolment tokens that were used. */
+function withAccessOf(world: World): Changed {
+  return (key, value) => {
+    const { kind, id } = parseKey(key)
+    if (kind === 'agent') {
+      const { status, certificates, revokedAtMs } = world.get('agent', id) ?? (value as Documents['agent'])
+      return { ...(value as Documents['agent']), status, certificates, revokedAtMs }
+    }
+    const usedByAgentId = kind === 'enrolment' ? (world.get('enrolment', id)?.usedByAgentId ?? null) : null
+    return usedByAgentId === null ? value : { ...(value as Documents['enrolment']), usedByAgentId }
+  }
+}
+
+/** The CA is taken up by the next start, and knows then that agents have certificates which the backup does not list. */
+function withLostTime(lost: TimeSpan): Changed {
+  return (key, value) => {
+    if (key !== keyOf('authority', authorityId)) return value
+    const { storeId: _, ...authority } = value as Documents['authority']
+    return { ...authority, lost }
   }
 }
 

@@ -14,8 +14,8 @@ export interface BackupReport {
   readonly bytes: number
 }
 
-/** A listing of everything, and the id of the store that the backup was made of. */
-export type BackupContent = Listing & { readonly id: string }
+/** A listing of everything, the id of the store that the backup was made of, and the time of its newest commit; null: it has none. */
+export type BackupContent = Listing & { readonly id: string; readonly timeMs: number | null }
 
 /**
  * Copied page by page in a thread of its own. What is committed meanwhile through the same connection goes into the
@@ -67,7 +67,9 @@ export async function readBackup(path: string): Promise<BackupContent> {
     try {
       checkWhole(database, attempt, 'integrity_check')
       const tables = new Tables(database, attempt)
-      return { id: tables.meta().id, revision: tables.head(), entries: tables.entries('') }
+      const revision = tables.head()
+      const timeMs = tables.commits(revision, 1)[0]?.timeMs ?? null
+      return { id: tables.meta().id, timeMs, revision, entries: tables.entries('') }
     } finally {
       database.close()
     }

@@ -2,6 +2,7 @@
  * The store in one SQLite file, by node:sqlite alone. Everything runs in the caller's thread: a commit takes as long as
  * its fsync.
  */
+import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { type BackupReport, writeBackup } from './backup.ts'
@@ -37,6 +38,8 @@ export interface SqliteStore extends Store {
    * that one alone has more.
    */
   oldestWithin(bytes: number): Promise<number>
+  /** Gives this history another id: whoever knows it by the old one may know of commits that it has not. */
+  rename(): Promise<void>
 }
 
 export interface SqliteStoreOptions {
@@ -78,7 +81,7 @@ export async function openSqliteStore(path: string, options: SqliteStoreOptions 
 const pageSize = 256
 
 class SqliteFile implements SqliteStore {
-  readonly id: string
+  #id: string
   readonly #path: string
   readonly #database: DatabaseSync
   readonly #tables: Tables
@@ -104,9 +107,13 @@ class SqliteFile implements SqliteStore {
     this.#watchers = new Watchers(onWatcherError)
     this.#tables = new Tables(database, attemptOnStore('read', path))
     const { id, oldest } = this.#tables.meta()
-    this.id = id
+    this.#id = id
     this.#oldest = oldest
     this.#head = this.#tables.head()
+  }
+
+  get id(): string {
+    return this.#id
   }
 
   head(): number {
@@ -163,6 +170,16 @@ class SqliteFile implements SqliteStore {
 
   async oldestWithin(bytes: number): Promise<number> {
     return this.#try('read', () => this.#tables.oldestWithin(bytes))
+  }
+
+  rename(): Promise<void> {
+    return this.#turns.run(() =>
+      this.#try('write', () => {
+        const id = randomUUID()
+        this.#transaction(() => this.#tables.rename(id))
+        this.#id = id
+      }),
+    )
   }
 
   async backup(path: string): Promise<BackupReport> {

@@ -65,6 +65,10 @@ export class Tables {
     return { id, oldest }
   }
 
+  rename(id: string): void {
+    this.#database.prepare('UPDATE meta SET id = ?').run(id)
+  }
+
   /** Of the newest commit; where compaction took all of them, the one before `oldest`. */
   head(): number {
     const { newest } = this.#database.prepare('SELECT max(revision) AS newest FROM commits').get() ?? {}

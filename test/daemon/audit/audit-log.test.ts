@@ -315,17 +315,31 @@ describe('where history is short', () => {
     assert.match(events()[0]!.detail!, /revisions 1 to 5 are missing/)
   })
 
-  test('an older store in place of the one that was audited goes on from where it is', async () => {
+  test('an older store in place of the one that was audited goes on from where it is, and nothing of it is left out', async () => {
     const store = new MemoryStore()
     for (const number of upTo(9)) await commitAccount(store, number)
-    await (await open(store)).close()
+    const before = await open(store)
+    assert.equal(before.storeWentBack, false)
+    await before.close()
     const older = new MemoryStore()
     for (const number of upTo(4)) await commitAccount(older, number)
-    const audit = await open(older)
+    const first = await open(older)
+    assert.equal(first.storeWentBack, true)
+    // Killed between the commit and its line, before it has written any other.
     await commitAccount(older, 5)
-    await audit.close()
-    assert.deepEqual(revisions(), [...upTo(9), 5])
+    const second = await open(older)
+    assert.equal(second.storeWentBack, false)
+    await second.close()
+    assert.deepEqual(revisions(), [...upTo(9), 4, 5])
+    assert.equal(events().at(-2)!.detail, 'revisions 5 to 9 are no more: an older state was put in their place')
     assert.match(warnings.join(), /ahead of the store/)
+  })
+
+  test('a file that cannot be read is named', async () => {
+    mkdirSync(path())
+    await assert.rejects(open(new MemoryStore()), {
+      message: `Cannot read audit log "${path()}": EISDIR: illegal operation on a directory, read`,
+    })
   })
 })
 

@@ -51,7 +51,8 @@ describe('a backup', () => {
     const { mode, size } = statSync(inFolder('backup'))
     assert.deepEqual([report, mode & 0o777], [{ revision: 50, bytes: size }, 0o600])
     const content = await readBackup(inFolder('backup'))
-    assert.deepEqual(content, { id: store.id, revision: 50, entries: replayed(50) })
+    const { timeMs } = (await store.history(50, 1))[0]!
+    assert.deepEqual(content, { id: store.id, timeMs, revision: 50, entries: replayed(50) })
     // Reading it has left nothing beside it, and nothing in it.
     assert.deepEqual(readdirSync(folder).sort(), ['backup', 'store.db', 'store.db-wal'])
     assert.deepEqual(await readBackup(inFolder('backup')), content)
@@ -59,7 +60,12 @@ describe('a backup', () => {
 
   test('of an empty store is one', async () => {
     await store.backup(inFolder('backup'))
-    assert.deepEqual(await readBackup(inFolder('backup')), { id: store.id, revision: 0, entries: [] })
+    assert.deepEqual(await readBackup(inFolder('backup')), {
+      id: store.id,
+      timeMs: null,
+      revision: 0,
+      entries: [],
+    })
   })
 
   test('is of one revision while commits, refused ones and compaction go on', async () => {
