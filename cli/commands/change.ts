@@ -55,7 +55,11 @@ export const command = nounCommand({
         const enforcement = answer.enforcement as Enforcement
         return {
           answer,
-          text: width => [...fieldLines(fieldsOf(answer), width), '', ...enforcementLines(enforcement, width)],
+          text: width => [
+            ...fieldLines(fieldsOf(answer), width),
+            '',
+            ...enforcementLines(enforcement, revision, width),
+          ],
           exitCode: enforcementExit(enforcement),
         }
       },

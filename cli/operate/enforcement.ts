@@ -23,27 +23,40 @@ export interface Enforcement {
 const shortestPauseMs = 50
 const longestPauseMs = 500
 
-/** @returns what there is when it is in force, or when the time is over */
+/**
+ * What is stored stays stored when somebody presses Ctrl-C: that ends the waiting, and what there is then is told. Once more,
+ * and the process ends at once.
+ * @returns what there is when it is in force, when the time is over, or at Ctrl-C
+ */
 export async function readEnforcement(
   client: Client,
   revision: number,
   { seconds, status }: { readonly seconds: number; readonly status: StatusLine },
 ): Promise<Enforcement> {
   const end = performance.now() + seconds * 1000
+  const interrupted = new AbortController()
+  const interrupt = () => interrupted.abort()
+  process.once('SIGINT', interrupt)
   try {
     for (let pause = shortestPauseMs; ; pause = Math.min(longestPauseMs, pause * 2)) {
       const { enforcement } = await client.get<{ enforcement: Enforcement }>(`/v1/changes/${revision}`)
       const left = end - performance.now()
-      if (enforcement.state === 'enforced' || left <= 0) return enforcement
+      if (enforcement.state === 'enforced' || left <= 0 || interrupted.signal.aborted) return enforcement
       status.show(`${enforcement.enforced} of ${count(enforcement.agents, 'agent')}`)
-      await delay(Math.min(pause, left))
+      await delay(Math.min(pause, left), undefined, { signal: interrupted.signal }).catch(() => {})
     }
   } finally {
+    process.off('SIGINT', interrupt)
     status.clear()
   }
 }
 
-export function enforcementLines({ state, agents, enforced, behind }: Enforcement, width: number): string[] {
+/** @param revision  of the change, for who wants to wait on */
+export function enforcementLines(
+  { state, agents, enforced, behind }: Enforcement,
+  revision: number,
+  width: number,
+): string[] {
   if (state === 'enforced') {
     if (agents === 0) return ['In force: it concerns no agent.']
     return [agents === 1 ? 'In force on the one agent it concerns.' : `In force on all ${agents} agents it concerns.`]
@@ -58,6 +71,7 @@ export function enforcementLines({ state, agents, enforced, behind }: Enforcemen
   return [
     `Not in force everywhere: ${enforced} of ${count(agents, 'agent')}. Behind:`,
     ...tableLines(columns, behind, width),
+    `The change is stored. To wait for it: ringwall change show ${revision} --follow`,
   ]
 }
 

@@ -121,15 +121,21 @@ async function confirm(question: string, flags: CommonValues, io: Io): Promise<v
   if (!(await confirmed(question, io))) throw new NotConfirmed()
 }
 
+/** What an answer to a write may have. */
+interface Waited {
+  readonly dryRun: boolean
+  readonly enforcement: Enforcement
+}
+
 function tell({ answer, text, exitCode = 0 }: Result, flags: CommonValues, io: Io): number {
-  const { dryRun = false, enforcement } = (answer ?? {}) as Shown & { enforcement?: Enforcement; dryRun?: boolean }
+  const { dryRun = false, enforcement, revision } = (answer ?? {}) as Shown & Partial<Waited>
   const waited = flags.wait !== undefined && enforcement !== undefined ? enforcement : null
   if (flags.json === true) {
     io.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
   } else {
     const width = widthOf(io.stdout)
     const lines = dryRun === true ? previewLines(answer as Shown, width) : text(width)
-    for (const line of [...lines, ...(waited === null ? [] : enforcementLines(waited, width))])
+    for (const line of [...lines, ...(waited === null ? [] : enforcementLines(waited, Number(revision), width))])
       io.stdout.write(`${line}\n`)
   }
   return waited === null ? exitCode : enforcementExit(waited) || exitCode

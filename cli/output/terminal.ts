@@ -12,14 +12,18 @@ export function isTerminal(stream: unknown): boolean {
   return (stream as { isTTY?: boolean }).isTTY === true
 }
 
-/** Asks and reads one line; only "y" and "yes" are a yes. */
+/** Asks and reads one line; only "y" and "yes" are a yes, and Ctrl-C is a no. */
 export async function confirmed(question: string, io: Io): Promise<boolean> {
   io.stderr.write(`${question} [y/N] `)
   const lines = createInterface({ input: io.stdin })
+  const interrupt = () => lines.close()
+  process.once('SIGINT', interrupt)
   try {
     for await (const line of lines) return /^y(es)?$/i.test(line.trim())
+    io.stderr.write('\n')
     return false
   } finally {
+    process.off('SIGINT', interrupt)
     lines.close()
   }
 }

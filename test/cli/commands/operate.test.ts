@@ -486,19 +486,20 @@ It touches 1 rule:
 })
 
 suite('deleting asks on a terminal', () => {
-  for (const [name, stdin, flags, exitCode, isDeleted] of [
-    ['no', 'n\n', [], 1, false],
-    ['nothing but Enter', '\n', [], 1, false],
-    ['the terminal ends', '', [], 1, false],
-    ['yes', 'y\n', [], 0, true],
-    ['--yes', '', ['--yes'], 0, true],
+  for (const [name, stdin, flags, exitCode, said] of [
+    ['no', 'n\n', [], 1, 'Nothing was changed.\n'],
+    ['nothing but Enter', '\n', [], 1, 'Nothing was changed.\n'],
+    ['the terminal ends', '', [], 1, '\nNothing was changed.\n'],
+    ['yes', 'y\n', [], 0, ''],
+    ['--yes', '', ['--yes'], 0, ''],
   ] as const) {
     test(name, async () => {
       await operator.do('sg', 'create', 'sg-gone')
       const result = await run(['sg', 'delete', 'sg-gone', ...flags], { stdin, terminal: 'stdin' })
       assert.equal(result.exitCode, exitCode)
       const asked = 'Delete security group sg-gone and its rules? [y/N] '
-      assert.equal(result.stderr, `${flags.length > 0 ? '' : asked}${isDeleted ? '' : 'Nothing was changed.\n'}`)
+      assert.equal(result.stderr, `${flags.length > 0 ? '' : asked}${said}`)
+      const isDeleted = exitCode === 0
       assert.equal(
         (await json('sg', 'list')).items.some(
           ({ securityGroupId }: { securityGroupId: string }) => securityGroupId === 'sg-gone',
@@ -653,6 +654,7 @@ suite('--wait', () => {
     assert.match(lines[0]!, /^Not in force everywhere: 0 of 1 agent\. Behind:$/)
     assert.match(lines[1]!, /^AGENT +HOST +STATE +SINCE$/)
     assert.match(lines[2]!, new RegExp(`^${credentials.agentId} +\\S+ +away +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d$`))
+    assert.match(lines[3]!, /^The change is stored\. To wait for it: ringwall change show \d+ --follow$/)
     const asJson = await run([...rule(2), '--wait', '1', '--json'])
     assert.equal(asJson.exitCode, 3)
     assert.equal(JSON.parse(asJson.stdout).enforcement.state, 'pending')

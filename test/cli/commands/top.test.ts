@@ -1,6 +1,6 @@
 /** `ringwall top` against a real daemon and an agent without kernel: in a pipe, and on a terminal of its own. */
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
@@ -10,6 +10,7 @@ import { startRingwall } from '../../support/launcher.ts'
 import { startOperator } from '../../support/operator.ts'
 import { Printed } from '../../support/printed.ts'
 import { ringwallCommand } from '../../support/ringwall.ts'
+import { noTerminal, startOnTerminal } from '../../support/terminal.ts'
 
 const operator = await startOperator()
 let agent: FakeAgent
@@ -166,22 +167,11 @@ async function openWay(to: number): Promise<Way> {
   return way
 }
 
-const hasScript = spawnSync('script', ['--version']).status === 0
-
-suite('on a terminal', { skip: hasScript ? false : 'needs script, of util-linux' }, () => {
+suite('on a terminal', { skip: noTerminal }, () => {
   const enterScreen = '\u001b[?1049h'
   const leaveScreen = '\u001b[?1049l'
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with an escape character.
   const colors = /\u001b\[[\d;]*m/
-
-  /** A terminal of 80 by 24; `script` gives its own standard input on as keys. */
-  function startOnTerminal(line: string, env: Readonly<Record<string, string>> = {}) {
-    const child = spawn('script', ['-qfec', `stty cols 80 rows 24; ${line}`, '/dev/null'], {
-      env: { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', ...env },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    return { child, printed: new Printed(child.stdout!) }
-  }
 
   const top = `"${ringwallCommand}" top; echo "exit $?"`
   /** The modes that the terminal has now, those of a shell or others. */
