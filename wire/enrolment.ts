@@ -20,6 +20,8 @@ export interface EnrolRequest {
   /** Signature of `proofText` by that key: ECDSA with SHA-256 in IEEE P1363 form, base64url. */
   readonly proof: string
   readonly report: HostReport
+  /** What its clock says, milliseconds since 1970: certificates are good by it. Left out by agents from before. */
+  readonly timeMs?: number
 }
 
 export interface EnrolAnswer {

@@ -46,6 +46,7 @@ export async function enrol({ url, token: tokenText, report }: EnrolOptions): Pr
       publicKey: key.publicKey,
       proof: proveKey(key, token.id),
       report,
+      timeMs: Date.now(),
     }
     const answer = await ask(socket, daemon, question)
     const caCertificate = ca.toString()

@@ -37,10 +37,10 @@ export interface ServerCertificate extends IssuedCertificate {
 }
 
 const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
-const dayMs = 24 * 3600 * 1000
-const authorityDays = 3650
+/** The CA is trusted by its fingerprint, whatever a clock said when it was made, and has no end (RFC 5280, 4.1.2.5). */
+const authorityValidity = { notBeforeMs: Date.UTC(2020, 0), notAfterMs: Date.UTC(9999, 11, 31, 23, 59, 59) }
 /** Certificates begin in the past, for hosts whose clock is slow. */
-const clockToleranceMs = 3600 * 1000
+export const clockToleranceMs = 3600 * 1000
 const ticketKeyBytes = 48
 
 /** @throws {StoreError} where the store cannot be read or written */
@@ -188,7 +188,7 @@ async function makeAuthority(nowMs: number): Promise<AuthorityDoc> {
     name,
     keys,
     signingAlgorithm: ecdsa,
-    ...validityDates({ notBeforeMs: nowMs - clockToleranceMs, notAfterMs: nowMs + authorityDays * dayMs }),
+    ...validityDates(authorityValidity),
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),

@@ -20,7 +20,7 @@ import { madeId } from '../services/ids.ts'
 import { enisOf } from '../services/instances.ts'
 import type { World } from '../state/world.ts'
 import type { Precondition, Store, Write } from '../store/store.ts'
-import type { Authority, IssuedCertificate } from './authority.ts'
+import { type Authority, clockToleranceMs, type IssuedCertificate } from './authority.ts'
 
 const dayMs = 24 * 3600 * 1000
 export const defaultCertificateMs = 7 * dayMs
@@ -111,6 +111,7 @@ export class Enrolment {
     const request = readEnrolRequest(body)
     const key = provenKey(request.publicKey, request.proof, request.tokenId)
     this.#requireSecret(request, source)
+    this.#requireClock(request)
     const { authority } = this.#parts
     return this.#repeat(async () => {
       const agentId = this.#usable(request.tokenId).agentId ?? madeId('agent')
@@ -188,6 +189,18 @@ export class Enrolment {
     if (enrolment !== undefined && isSecret(secret, enrolment.secretSha256)) return
     this.#guesses.take(source)
     throw new ApiError(401, 'InvalidEnrolmentToken', 'Cannot enrol: expected a token that this daemon has given out')
+  }
+
+  /** A certificate that is not good yet by the host's clock, or was long ago, would spend the token for nothing. */
+  #requireClock({ timeMs = this.#now() }: EnrolRequest): void {
+    const nowMs = this.#now()
+    if (Math.abs(timeMs - nowMs) <= clockToleranceMs) return
+    const [theirs, ours] = [timeMs, nowMs].map(ms => new Date(ms).toISOString())
+    throw new ApiError(
+      400,
+      'ClocksDiffer',
+      `Cannot enrol: the host's clock says ${theirs} and the daemon's ${ours}: set the wrong one and use the token again`,
+    )
   }
 
   #usable(tokenId: string): EnrolmentDoc {
@@ -315,6 +328,9 @@ function makeInstance(
   return { id: madeId('instance'), accountId, instanceType, agentId, smtpUnblocked: false, ...described }
 }
 
+/** The last that a Date can be (ECMA-262, 21.4.1.1). */
+const maxTimeMs = 8.64e15
+
 const enrolRequest = Compile(
   Type.Object({
     tokenId: Type.String({ pattern: '^[a-z0-9-]{1,64}$' }),
@@ -322,6 +338,7 @@ const enrolRequest = Compile(
     publicKey: Type.String({ pattern: '^[\\w-]{1,512}$' }),
     proof: Type.String({ pattern: '^[\\w-]{1,512}$' }),
     report: hostReportSchema,
+    timeMs: Type.Optional(Type.Integer({ minimum: 0, maximum: maxTimeMs })),
   }),
 )
 

@@ -49,6 +49,8 @@ export class AgentServer {
   readonly #webSockets: WebSocketServer
   readonly #strangers: Strangers
   readonly #renewal: NodeJS.Timeout
+  /** Times by the clock as it was when the listener's certificate was made. */
+  #madeAtMs: number
   #renewAtMs: number
   #ticketPeriod: number
 
@@ -75,6 +77,7 @@ export class AgentServer {
     const { options, metrics } = parts
     this.#parts = parts
     this.#strangers = new Strangers(options, () => metrics.connectionsRefused.inc({ reason: 'too-slow' }))
+    this.#madeAtMs = credentials.madeAtMs
     this.#renewAtMs = credentials.renewAtMs
     this.#ticketPeriod = credentials.ticketPeriod
     this.#webSockets = new WebSocketServer({
@@ -203,10 +206,13 @@ export class AgentServer {
   /** Connections that stand keep what they were made with. */
   async #renewIfDue(): Promise<void> {
     const nowMs = Date.now()
-    if (nowMs < this.#renewAtMs && ticketPeriodAt(nowMs) === this.#ticketPeriod) return
+    // By a clock that was set back, it may not have begun.
+    const isDue = nowMs >= this.#renewAtMs || nowMs < this.#madeAtMs
+    if (!isDue && ticketPeriodAt(nowMs) === this.#ticketPeriod) return
     try {
-      const { tls, renewAtMs, ticketPeriod } = await makeCredentials(this.#parts)
+      const { tls, madeAtMs, renewAtMs, ticketPeriod } = await makeCredentials(this.#parts)
       this.#server.setSecureContext(tls)
+      this.#madeAtMs = madeAtMs
       this.#renewAtMs = renewAtMs
       this.#ticketPeriod = ticketPeriod
       this.#parts.logger.info('certificate of the listener for agents renewed')
@@ -225,7 +231,8 @@ interface Credentials {
     readonly sessionTimeout: number
     readonly sessionIdContext: string
   }
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, as the next. */
+  readonly madeAtMs: number
   readonly renewAtMs: number
   readonly ticketPeriod: number
 }
@@ -246,6 +253,7 @@ async function makeCredentials({ authority, options }: AgentServerParts): Promis
       // Else it is made from the command line, and no ticket is good in another process.
       sessionIdContext: 'ringwall',
     },
+    madeAtMs: nowMs,
     renewAtMs: nowMs + options.serverCertificateMs / 2,
     ticketPeriod,
   }

@@ -105,6 +105,20 @@ describe('enrolment', () => {
     })
   })
 
+  test('refuses a host whose clock differs, with both times, and the token stays good', async () => {
+    await using host = await PushHost.start()
+    const token = await host.token()
+    for (const apartMs of [-7_200_000, 86_400_000]) {
+      const timeMs = Date.now() + apartMs
+      const { status, body } = await post(host.port, enrolBody(token, makeKeyPair(), { timeMs }))
+      assert.deepEqual([status, body.code], [400, 'ClocksDiffer'])
+      const said = `the host's clock says ${new Date(timeMs).toISOString()} and the daemon's `
+      assert.ok(String(body.detail).includes(said), String(body.detail))
+    }
+    await post(host.port, enrolBody(token, makeKeyPair(), { timeMs: Date.now() - 3_000_000 }))
+    assert.equal(host.world.count('agent'), 1)
+  })
+
   test('refuses a token whose instance, account or agent is gone', async () => {
     await using host = await PushHost.start()
     for (const options of [
@@ -148,6 +162,7 @@ describe('enrolment', () => {
     }),
     'a key of another kind': () => ({ publicKey: rsa.toString('base64url') }),
     'a key that is none': () => ({ publicKey: 'AAAA' }),
+    'a time that is none': () => ({ timeMs: 1e300 }),
     'no report': () => ({ report: null }),
     'a host name with control characters': () => ({ report: { ...hostReport, hostName: 'a\u001b[2J' } }),
     'more devices than a host has': () => ({

@@ -160,6 +160,24 @@ describe('the listener for agents', () => {
     await assert.doesNotReject(FakeAgent.connect(host.port, await host.enrol()))
   })
 
+  test('has a certificate that has begun, though the clock was set back since it was made', async context => {
+    const options = { serverCertificateMs: 10_000 }
+    const nowMs = Date.now()
+    context.mock.timers.enable({ apis: ['Date'], now: nowMs + dayMs })
+    await using host = await PushHost.start({ options })
+    context.mock.timers.setTime(nowMs)
+    const credentials = await host.enrol()
+    const connects = () =>
+      FakeAgent.connect(host.port, credentials).then(
+        () => null,
+        error => error.code,
+      )
+    assert.equal(await connects(), 'CERT_NOT_YET_VALID')
+    let outcome = 'CERT_NOT_YET_VALID'
+    while (outcome === 'CERT_NOT_YET_VALID') outcome = await connects()
+    assert.equal(outcome, null)
+  })
+
   test('answers any other path with 404', async () => {
     await using host = await PushHost.start()
     assert.partialDeepStrictEqual(await post(host.port, '{}', '/v1/else'), { status: 404, body: { code: 'NotFound' } })
