@@ -27,15 +27,22 @@ export function matchesGlob(pattern: string, text: string): boolean {
   return at === pattern.length
 }
 
+const [servicePart, relativePart] = [1, 4]
+
 /**
  * Whether a resource is meant: `*`, or `acs:<service>:<region>:<account>:<relative>` with patterns in every part. A `*`
- * ends with its part, so that `acs:ecs:*:1:…` never reaches another account.
+ * ends with its part, so that `acs:ecs:*:1:…` never reaches another account. Services are in any case, as in actions, and
+ * so are names of RAM: `user/Alice` and `user/alice` are one user, and a request may write either.
  */
 export function matchesResource(pattern: string, resource: string): boolean {
   if (pattern === '*') return true
   const wanted = resourceParts(pattern)
   const parts = resourceParts(resource)
-  return wanted.length === 5 && parts.length === 5 && wanted.every((part, index) => matchesGlob(part, parts[index]!))
+  if (wanted.length !== 5 || parts.length !== 5) return false
+  const isRam = parts[servicePart]!.toLowerCase() === 'ram'
+  const isInAnyCase = (index: number) => index === servicePart || (isRam && index === relativePart)
+  const folded = (text: string, index: number) => (isInAnyCase(index) ? text.toLowerCase() : text)
+  return wanted.every((part, index) => matchesGlob(folded(part, index), folded(parts[index]!, index)))
 }
 
 /** The last part may hold colons of its own. */

@@ -131,7 +131,10 @@ class Reader {
     return Object.entries(this.#object(field, value)).flatMap(([operator, keys]) => {
       const at = `${field}.${operator}`
       if (isOperator(operator)) {
-        return Object.entries(this.#object(at, keys)).map(([key, values]) => ({
+        const given = Object.entries(this.#object(at, keys))
+        // It would hold of every request.
+        if (given.length === 0) this.#refuse(at, keys, 'a key, with the values it must have')
+        return given.map(([key, values]) => ({
           operator,
           key: key.toLowerCase(),
           values: this.#values(`${at}.${key}`, operator, values),

@@ -37,6 +37,8 @@ export function ringwallResource({ regionId, accountId }: Owner, relative: strin
   return { name: `acs:ringwall:${regionId}:${accountId}:${relative}` }
 }
 
+/** Keys of conditions are in any case, those of tags are not: a key may have the values of several. */
 function tagContext(tags: Readonly<Record<string, string>>): ConditionContext {
-  return new Map(Object.entries(tags).map(([key, value]) => [`ecs:tag/${key}`.toLowerCase(), [value]]))
+  const byKey = Map.groupBy(Object.entries(tags), ([key]) => `ecs:tag/${key}`.toLowerCase())
+  return new Map([...byKey].map(([key, same]) => [key, same.map(([, value]) => value)]))
 }

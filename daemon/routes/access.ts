@@ -47,6 +47,8 @@ interface Rule {
   readonly on?: Kind | 'ddos' | 'nothing'
   /** Fields of the body that name further objects it is done to. */
   readonly also?: readonly string[]
+  /** What it also does to what the path names: a copy can be read. */
+  readonly andAction?: string
 }
 
 /** Needs nothing but to be somebody: what one is, and what is the same for all. */
@@ -54,7 +56,7 @@ const everybody = 'everybody'
 
 const reads: Readonly<Record<string, Rule | typeof everybody>> = {
   '/v1/whoami': everybody,
-  '/v1/limits': everybody,
+  '/v1/limits': { action: 'ringwall:DescribeLimits', on: 'nothing' },
   '/v1/security-group-templates': everybody,
   '/v1/accounts': { action: 'ringwall:DescribeAccounts', on: 'nothing' },
   '/v1/accounts/:accountId': { action: 'ringwall:DescribeAccounts', on: 'nothing' },
@@ -118,6 +120,7 @@ const readsByPost: Readonly<Record<string, Rule>> = {
 const writes: Readonly<Record<string, Rule>> = {
   'POST /v1/security-groups': { on: 'group' },
   'POST /v1/security-groups/default': { on: 'group' },
+  'POST /v1/security-groups/:securityGroupId/clone': { andAction: 'ecs:DescribeSecurityGroupAttribute' },
   'POST /v1/security-groups/:securityGroupId/join': { also: ['instanceIds', 'networkInterfaceIds'] },
   'POST /v1/security-groups/:securityGroupId/leave': { also: ['instanceIds', 'networkInterfaceIds'] },
   'POST /v1/prefix-lists': { on: 'prefixList' },
@@ -139,18 +142,17 @@ export function requireRouteAccess(request: FastifyRequest, api: Api): void {
   const { principal } = request
   if (principal?.ram === undefined) return
   const { routeOptions, protocol } = request
-  const need = needOf(request, api, principal.ram.accountId)
-  if (need === everybody) return
-  if (need === null) {
+  const needs = needsOf(request, api, principal.ram.accountId)
+  if (needs === null) {
     const what = `${request.method} ${routeOptions.url}`
     throw new ApiError(403, 'Forbidden', `Cannot answer ${what} to a user of an account: it is for operators' tokens`)
   }
   const facts = { sourceAddress: sourceAddressOf(request), isSecure: protocol === 'https', nowMs: api.now() }
-  requireAccess(principal, need, facts)
+  for (const need of needs) requireAccess(principal, need, facts)
 }
 
-/** Null for what is the operator's alone. */
-function needOf(request: FastifyRequest, api: Api, accountId: string): AccessNeed | typeof everybody | null {
+/** None for what everybody may; null for what is the operator's alone. */
+function needsOf(request: FastifyRequest, api: Api, accountId: string): readonly AccessNeed[] | null {
   const { method } = request
   const url = request.routeOptions.url ?? ''
   const action = actionOf(request)
@@ -159,10 +161,11 @@ function needOf(request: FastifyRequest, api: Api, accountId: string): AccessNee
       ? reads[url]
       : (readsByPost[url] ?? writes[`${method} ${url}`] ?? (action === undefined ? undefined : {}))
   if (rule === undefined) return null
-  if (rule === everybody) return everybody
+  if (rule === everybody) return []
   const name = rule.action ?? action
   const resources = resourcesOf(request, rule, { world: api.world, owner: { regionId: api.regionId, accountId } })
-  return name === undefined || resources.length === 0 ? null : { action: name, resources }
+  if (name === undefined || resources.length === 0) return null
+  return [name, ...(rule.andAction === undefined ? [] : [rule.andAction])].map(each => ({ action: each, resources }))
 }
 
 interface Naming {
@@ -185,23 +188,25 @@ function resourcesNamed(field: string, ids: readonly string[], { world, owner }:
   if (kind === undefined) return []
   return ids.map(id => {
     if (kind === 'accessKey') return keyResource(world, owner.accountId, id)
-    if (isRamKind(kind)) return ramTarget(world, owner.accountId, kind, id)
+    if (isRamKind(kind)) return ramTarget(owner.accountId, kind, id)
+    // One of another account is not there for who asks.
     const doc = world.get(kind, id)
-    return ecsResource({ ...owner, accountId: doc?.accountId ?? owner.accountId }, types[kind], id, doc?.tags)
+    return ecsResource(owner, types[kind], id, doc?.accountId === owner.accountId ? doc.tags : {})
   })
 }
 
-function resourceOf(on: Exclude<Rule['on'], undefined>, { world, owner }: Naming): readonly AskedResource[] {
+function resourceOf(on: Exclude<Rule['on'], undefined>, { owner }: Naming): readonly AskedResource[] {
   if (on === 'ddos') return [ddosResource(owner)]
   if (on === 'nothing') return [{ name: `acs:ringwall:${owner.regionId}:${owner.accountId}:*` }]
-  if (on === 'accessKey') return [ramTarget(world, owner.accountId, 'ramUser', '*')]
-  if (isRamKind(on)) return [ramTarget(world, owner.accountId, on, '*')]
+  if (on === 'accessKey') return [ramTarget(owner.accountId, 'ramUser', '*')]
+  if (isRamKind(on)) return [ramTarget(owner.accountId, on, '*')]
   return [ecsResource(owner, types[on], '*')]
 }
 
 /** Keys are judged by whose they are. */
 function keyResource(world: World, accountId: string, id: string): AskedResource {
-  return ramTarget(world, accountId, 'ramUser', world.get('accessKey', id)?.userName ?? '*')
+  const key = world.get('accessKey', id)
+  return ramTarget(accountId, 'ramUser', (key?.accountId === accountId ? key.userName : null) ?? '*')
 }
 
 function isRamKind(kind: Kind): kind is RamKind {

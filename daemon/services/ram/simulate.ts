@@ -94,5 +94,5 @@ export function resourceMeant(world: World, owner: Owner, text: string): AskedRe
     const full = ecsResource(owner, ecsType, id, isOwn ? doc.tags : {})
     return relative === text ? full : { ...full, name: text }
   }
-  return relative === text ? ramTargetOf(world, owner.accountId, text) : { name: text }
+  return relative === text ? ramTargetOf(owner.accountId, text) : { name: text }
 }

@@ -177,6 +177,13 @@ const rows: readonly Row[] = [
     expected: 'implicit',
   },
   { name: 'a resource in other case', policies: [allow('ecs:*', group.replace('sg-1', 'SG-1'))], expected: 'implicit' },
+  { name: 'a service in other case', policies: [allow('ecs:*', group.replace('ecs', 'ECS'))], expected: 'allow' },
+  {
+    name: 'names of RAM in other case',
+    policies: [allow('*'), deny('*', `acs:ram::${account}:user/AL*`)],
+    resources: [`acs:ram::${account}:user/alice`],
+    expected: 'explicit',
+  },
   { name: 'ids by their beginning', policies: [allow('ecs:*', `${anyGroup.slice(0, -1)}sg-*`)], expected: 'allow' },
   { name: 'ids by one character', policies: [allow('ecs:*', `${anyGroup.slice(0, -1)}sg-?`)], expected: 'allow' },
   {

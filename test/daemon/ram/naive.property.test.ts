@@ -27,7 +27,8 @@ function pattern(text: string, flags = ''): RegExp {
 function naiveResource(wanted: string, resource: string): boolean {
   if (wanted === '*') return true
   const [parts, patterns] = [resource.split(':'), wanted.split(':')]
-  return patterns.every((each, index) => pattern(each).test(parts[index] ?? ''))
+  const flags = ['', 'i', '', '', parts[1] === 'ram' ? 'i' : '']
+  return patterns.every((each, index) => pattern(each, flags[index]).test(parts[index] ?? ''))
 }
 
 function naiveCondition(operator: string, values: readonly string[], given: readonly string[]): boolean {
@@ -87,6 +88,9 @@ const resourcePattern = fc.constantFrom(
   'acs:ecs:local:1:securitygroup/sg-1',
   'acs:ecs:local:2:*',
   'acs:ecs:*:*:instance/i-?',
+  'acs:ECS:*:*:securitygroup/SG-1',
+  'acs:*::1:User/Al*',
+  'acs:RAM:*:*:user/alice',
 )
 const keyName = fc.constantFrom('k:a', 'k:b')
 const value = fc.constantFrom('1', '2', '10', '*', '1*', '?')
@@ -121,7 +125,12 @@ const asked = fc.record({
   session: fc.option(policy),
   action: fc.constantFrom('ecs:GetA', 'ecs:GetB', 'ecs:SetA', 'ram:GetA'),
   resources: fc.array(
-    fc.constantFrom('acs:ecs:local:1:securitygroup/sg-1', 'acs:ecs:local:2:instance/i-1', 'acs:ecs:local:1:instance/*'),
+    fc.constantFrom(
+      'acs:ecs:local:1:securitygroup/sg-1',
+      'acs:ecs:local:2:instance/i-1',
+      'acs:ecs:local:1:instance/*',
+      'acs:ram::1:user/Alice',
+    ),
     { minLength: 1, maxLength: 2 },
   ),
   keys: fc.dictionary(keyName, fc.array(fc.constantFrom('1', '2', '10'), { maxLength: 2 }), { maxKeys: 2 }),

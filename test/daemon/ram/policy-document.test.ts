@@ -83,6 +83,11 @@ const rows: readonly [string, unknown, readonly string[]][] = [
     ],
   ],
   [
+    'an operator without key',
+    policy({ ...good, Condition: { IpAddress: {} } }),
+    ['Statement[0].Condition.IpAddress: Cannot use {}: expected a key, with the values it must have'],
+  ],
+  [
     'a principal',
     policy({ ...good, Principal: { RAM: '*' } }),
     ['Statement[0]: Cannot use "Principal": expected Effect, Action, NotAction, Resource, Condition'],

@@ -125,6 +125,19 @@ const rows: readonly Row[] = [
     expected: denied,
   },
   {
+    name: 'a clone shows the rules of the original',
+    policy: [allow('*'), deny('ecs:DescribeSecurityGroupAttribute', 'acs:ecs:*:*:securitygroup/sg-db')],
+    request: ['POST', '/v1/security-groups/sg-db/clone', {}],
+    expected: denied,
+  },
+  { name: 'limits tell of groups', policy: [allow('ecs:*')], request: ['GET', '/v1/limits'], expected: denied },
+  {
+    name: 'limits, looking granted',
+    policy: [allow('*:Describe*')],
+    request: ['GET', '/v1/limits'],
+    expected: 'allowed',
+  },
+  {
     name: 'other groups of a network interface need the groups too',
     policy: [allow('*', ['acs:ecs:*:*:eni/*', 'acs:ecs:*:*:securitygroup/sg-web'])],
     request: ['PATCH', '/v1/network-interfaces/eni-1', { securityGroupIds: ['sg-db'] }],

@@ -49,9 +49,9 @@ interface Text<P extends TProperties> {
 }
 
 function accessOf<P extends TProperties>(name: string, on: Text<P>['on']) {
-  return (world: World, call: RpcCall<TObject<P>>) => ({
+  return (_world: World, call: RpcCall<TObject<P>>) => ({
     action: `ram:${name}`,
-    resources: [on(call.parameters as never, call)].flat().map(each => ramTargetOf(world, call.accountId, each)),
+    resources: [on(call.parameters as never, call)].flat().map(each => ramTargetOf(call.accountId, each)),
   })
 }
 
