@@ -129,6 +129,10 @@ function readAcs3(request: SignedRequest): Claim {
   if (header('x-acs-content-sha256') !== bodyHash) {
     throw refuse('SignatureDoesNotMatch', 'x-acs-content-sha256', header('x-acs-content-sha256'), bodyHash)
   }
+  // Else whoever stands between could say that a form is none, and take its parameters away.
+  if (request.rawBody.length > 0 && !signed.includes('content-type')) {
+    throw new ApiError(400, 'IncompleteSignature', 'Cannot believe header "content-type": expected it in SignedHeaders')
+  }
   const canonical = [
     request.method,
     '/',

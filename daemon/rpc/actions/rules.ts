@@ -304,7 +304,10 @@ const describeAction = readAction({
 /** What a rule does not say is an empty text: clients look for it. */
 function showPermission(world: World, group: GroupDoc, rule: RuleDoc) {
   const said = (field: keyof RuleDoc) => String(rule[field] ?? '')
-  const groupName = (field: 'sourceGroupId' | 'destGroupId') => world.get('group', said(field))?.name ?? ''
+  const groupName = (field: 'sourceGroupId' | 'destGroupId') => {
+    const named = world.get('group', said(field))
+    return named?.accountId === group.accountId ? (named.name ?? '') : ''
+  }
   const listName = (field: 'sourcePrefixListId' | 'destPrefixListId') =>
     world.get('prefixList', said(field))?.name ?? ''
   return {

@@ -2,7 +2,7 @@
 import Type from 'typebox'
 import { ApiError } from '../../errors.ts'
 import { type Documents, keyOf, type Tags } from '../../model/documents.ts'
-import { visible, writable } from '../../services/principal.ts'
+import { writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { pageOf } from '../paging.ts'
@@ -136,7 +136,7 @@ export const tagActions: readonly RpcAction[] = [
       const { ResourceType, ResourceId = ['*'] } = call.parameters
       return { action: 'ecs:ListTagResources', resources: resourcesOf(world, call, ResourceType, ResourceId) }
     },
-    read(world, { principal, accountId, parameters }) {
+    read(world, { accountId, parameters }) {
       const { ResourceType, ResourceId, Tag } = parameters
       if (ResourceId === undefined && Tag === undefined) {
         throw new ApiError(
@@ -148,10 +148,10 @@ export const tagActions: readonly RpcAction[] = [
       const kind = kindOf(ResourceType)
       const asked =
         ResourceId === undefined
-          ? ([...world.all(kind)] as Documents[Tagged][]).filter(doc => doc.accountId === accountId)
-          : ResourceId.filter(id => world.get(kind, id) !== undefined).map(id => visible(world, principal, kind, id))
+          ? ([...world.all(kind)] as Documents[Tagged][])
+          : ResourceId.flatMap(id => world.get(kind, id) ?? [])
       const all = asked
-        .filter(doc => hasTags(doc.tags, Tag))
+        .filter(doc => doc.accountId === accountId && hasTags(doc.tags, Tag))
         .flatMap(doc =>
           Object.entries(doc.tags).map(([TagKey, TagValue]) => ({
             ResourceId: doc.id,

@@ -3,7 +3,7 @@
  * none and another daemon with the same key knows it too.
  */
 import { ApiError } from '../../errors.ts'
-import { ramId } from '../../model/ram.ts'
+import { type RamRoleDoc, ramId } from '../../model/ram.ts'
 import type { ConditionContext } from '../../ram/conditions.ts'
 import { decide, judgeTrust } from '../../ram/evaluate.ts'
 import { readPolicyDocument } from '../../ram/policy-document.ts'
@@ -35,6 +35,8 @@ export interface AssumeRole {
 
 const arnForm = /^acs:ram::(?<account>\d{1,20}):role\/(?<name>[\w.-]{1,64})$/
 
+const action = 'sts:AssumeRole'
+
 /**
  * @param context  keys of the request, for conditions
  * @throws {ApiError} 404 where there is no such role; 403 where caller or role do not allow it; 400 for what makes no sense
@@ -44,23 +46,20 @@ export function assumeRole(
   caller: RamIdentity,
   { sealer, context, given }: { sealer: Sealer; context: ConditionContext; given: AssumeRole },
 ) {
-  const { account = '', name = '' } = arnForm.exec(given.roleArn)?.groups ?? {}
+  const { account: accountId = '', name = '' } = arnForm.exec(given.roleArn)?.groups ?? {}
   if (name === '') throw invalid('RoleArn', given.roleArn, 'acs:ram::<account>:role/<name>')
-  const role = world.get('ramRole', ramId(account, name))
-  if (role === undefined) throw notExist('Role', given.roleArn)
+  // Before anything is said of the role: who may not assume it learns nothing of it.
+  const resource = roleArn({ accountId, name })
+  const allowed = decide(caller.grants, { action, resources: [{ name: resource }], context })
+  if (!allowed.isAllowed) throw denied(caller, action, allowed)
+  const role = world.get('ramRole', ramId(accountId, name))
+  requireTrust(role, caller, { resource, context })
   const { durationSeconds } = given
   if (durationSeconds < sessionSeconds.least || durationSeconds > role.maxSessionSeconds) {
     const expected = `${sessionSeconds.least} to ${role.maxSessionSeconds}, the most of this role`
     throw invalid('DurationSeconds', String(durationSeconds), expected)
   }
   const policy = sessionPolicy(given.policy)
-  const action = 'sts:AssumeRole'
-  const resource = roleArn(role)
-  const allowed = decide(caller.grants, { action, resources: [{ name: resource }], context })
-  if (!allowed.isAllowed) throw denied(caller, action, allowed)
-  const trust = { name: 'the trust policy', document: readPolicyDocument(role.trustPolicy, 'trust') }
-  const trusted = judgeTrust(trust, { accountId: caller.accountId, name: caller.arn }, resource, context)
-  if (!trusted.isAllowed) throw denied(caller, action, trusted)
   const session: RamSession = {
     accessKeyId: `STS.${randomText(24)}`,
     secret: randomText(30),
@@ -73,6 +72,24 @@ export function assumeRole(
   }
   const { accessKeyId, ...sealed } = session
   return { role, session, securityToken: sealer.seal(JSON.stringify(sealed), sealPurpose(accessKeyId)) }
+}
+
+/** @throws {ApiError} 404 also for one of another account that does not trust the caller: for him there is none */
+function requireTrust(
+  role: RamRoleDoc | undefined,
+  caller: RamIdentity,
+  { resource, context }: { readonly resource: string; readonly context: ConditionContext },
+): asserts role is RamRoleDoc {
+  if (role === undefined) throw notExist('Role', resource)
+  const trust = { name: 'the trust policy', document: readPolicyDocument(role.trustPolicy, 'trust') }
+  const trusted = judgeTrust(trust, { accountId: caller.accountId, name: trustedName(caller) }, resource, context)
+  if (trusted.isAllowed) return
+  throw role.accountId === caller.accountId ? denied(caller, action, trusted) : notExist('Role', resource)
+}
+
+/** A session is trusted as its role. */
+function trustedName({ arn }: RamIdentity): string {
+  return arn.replace(/:assumed-role\/([^/]+)\/.*$/s, ':role/$1')
 }
 
 function sessionPolicy(text: string | null): string | null {

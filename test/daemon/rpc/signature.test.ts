@@ -123,6 +123,12 @@ describe('ACS3-HMAC-SHA256', () => {
     assert.throws(() => readClaim(changed), code('SignatureDoesNotMatch'))
   })
 
+  test('a body whose type is not signed is refused: who stands between could make none of a form', () => {
+    const rawBody = Buffer.from('DryRun=true')
+    const headers = { 'x-acs-content-sha256': createHash('sha256').update(rawBody).digest('hex') }
+    assert.throws(() => readClaim(acs3(headers, { rawBody })), code('IncompleteSignature'))
+  })
+
   test('an Authorization that cannot be read is refused', () => {
     for (const text of ['ACS3-HMAC-SHA256', 'ACS3-HMAC-SHA256 Credential=a', `${acs3().headers.authorization}0`]) {
       assert.throws(() => readClaim(acs3({ authorization: text })), code('IncompleteSignature'))
