@@ -11,12 +11,38 @@ type Options = NonNullable<ParseArgsConfig['options']>
  * @throws {UsageError} for an unknown flag, a flag without its value or with one it does not take
  */
 export function parseArguments<const T extends Options>(args: readonly string[], options: T) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
-  } catch (error) {
-    // Node's messages name the flag in their first sentence and go on with advice on "--" that fits no command here.
-    throw new UsageError((error as Error).message.split(/\.\s/)[0])
+  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true })
+  for (const token of tokens) if (token.kind === 'option') checkFlag(token, options)
+  return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+}
+
+interface FlagToken {
+  readonly name: string
+  readonly rawName: string
+  readonly value: string | undefined
+  readonly inlineValue: boolean | undefined
+}
+
+/** Node refuses the same, in words that do not say what to write instead. */
+function checkFlag({ name, rawName, value, inlineValue }: FlagToken, options: Options): void {
+  const known = rawName.startsWith('--') && Object.hasOwn(options, name) ? options[name] : undefined
+  if (known === undefined) {
+    const flags = Object.keys(options).map(each => `--${each}`)
+    throw new UsageError(unknownFlag(rawName, flags))
   }
+  if (known.type === 'boolean') {
+    if (inlineValue) throw new UsageError(`${rawName} takes no value`)
+  } else if (value === undefined) {
+    throw new UsageError(`${rawName} has no value`)
+  } else if (!inlineValue && value.startsWith('-') && value !== '-') {
+    throw new UsageError(`${rawName} has no value; one that begins with "-" is written ${rawName}=${value}`)
+  }
+}
+
+/** What to say instead of a word that is none of those there are. */
+export function insteadOf(word: string, known: readonly string[], otherwise = `expected ${known.join(', ')}`): string {
+  const nearest = nearestWord(word, known)
+  return nearest === null ? otherwise : `did you mean "${nearest}"?`
 }
 
 export interface SettingFlags {
@@ -49,8 +75,8 @@ export function parseSettingFlags(args: readonly string[], keys: readonly string
 }
 
 function unknownFlag(name: string, known: readonly string[]): string {
-  const nearest = nearestWord(name, known)
-  return `unknown flag "${name}"${nearest === null ? '' : `; is "${nearest}" meant?`}`
+  const instead = insteadOf(name, known, '')
+  return `unknown flag "${name}"${instead === '' ? '' : `; ${instead}`}`
 }
 
 /** @throws {UsageError} if there is any argument */

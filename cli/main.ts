@@ -32,7 +32,7 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
       io.stderr.write(helpText)
       return exitBadCommandLine
     case 'help':
-      if (args[0] !== undefined) return runNamed(args[0], [...args.slice(1), '--help'], io)
+      if (args[0] !== undefined && !args[0].startsWith('-')) return runNamed(args[0], [...args.slice(1), '--help'], io)
       io.stdout.write(helpText)
       return 0
     case '--help':
@@ -40,6 +40,8 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
       io.stdout.write(helpText)
       return 0
     case '--version':
+    case '-V':
+    case 'version':
       io.stdout.write(`ringwall ${version}\n`)
       return 0
     default:
@@ -50,11 +52,17 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
 async function runNamed(name: string, args: readonly string[], io: Io): Promise<number> {
   const listed = listedCommands.get(name)
   if (listed === undefined) {
-    const nearest = nearestWord(name, [...listedCommands.keys()])
-    const suggestion = nearest === null ? 'See "ringwall --help".' : `Did you mean "${nearest}"?`
-    io.stderr.write(`ringwall: unknown command "${name}". ${suggestion}\n`)
+    io.stderr.write(`ringwall: ${unknownText(name)}\n`)
     return exitBadCommandLine
   }
   const [{ runCommand }, { command }] = await Promise.all([import('./command.ts'), listed.load()])
   return runCommand(command, args, io)
+}
+
+function unknownText(name: string): string {
+  const isFlag = name.startsWith('-')
+  const nearest = nearestWord(name, isFlag ? ['--help', '--version'] : [...listedCommands.keys()])
+  if (nearest !== null) return `unknown ${isFlag ? 'flag' : 'command'} "${name}"; did you mean "${nearest}"?`
+  if (!isFlag) return `unknown command "${name}". See "ringwall --help".`
+  return `"${name}" before the command; flags go behind it, as in: ringwall sg list --json`
 }

@@ -1,7 +1,7 @@
 /** Which daemon a command speaks to, and with which token: flags first, then the environment, then the contexts. */
 import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { insteadOf } from '../arguments.ts'
 import { UsageError } from '../command.ts'
 import type { Endpoint } from './connection.ts'
 import { type Context, contextsPath, readContexts } from './contexts.ts'
@@ -57,9 +57,8 @@ async function chooseContext(flags: TargetFlags, env: Environment) {
 export function requireContext(byName: ReadonlyMap<string, Context>, name: string): Context {
   const context = byName.get(name)
   if (context !== undefined) return context
-  const nearest = nearestWord(name, [...byName.keys()])
-  const known = byName.size === 0 ? 'make one with "ringwall context add"' : `expected ${[...byName.keys()].join(', ')}`
-  throw new UsageError(`no such context "${name}"; ${nearest === null ? known : `did you mean "${nearest}"?`}`)
+  const instead = byName.size === 0 ? 'make one with "ringwall context add"' : insteadOf(name, [...byName.keys()])
+  throw new UsageError(`no such context "${name}"; ${instead}`)
 }
 
 async function findToken(

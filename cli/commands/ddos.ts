@@ -1,8 +1,8 @@
 /** `ringwall ddos`: floods on instances, what was done about them, and what an operator does. */
 import { ddosThresholdBounds } from '../../rules-compiler/model/policy.ts'
 import { floodTypes } from '../../rules-compiler/model/traffic.ts'
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { ddosEventPhases } from '../../wire/ddos.ts'
+import { insteadOf } from '../arguments.ts'
 import { exitFailed, OperationError, UsageError } from '../command.ts'
 import { type AttackEvent, eventColumns, eventLines } from '../ddos/event.ts'
 import { readStandings } from '../ddos/feed.ts'
@@ -266,9 +266,7 @@ function localEvent(events: readonly AttackEvent[], id: string): AttackEvent {
   const found = events.find(({ eventId }) => eventId === id)
   if (found !== undefined) return found
   const ids = events.map(({ eventId }) => eventId)
-  const nearest = nearestWord(id, ids)
-  const expected = ids.length === 0 ? 'it knows of none' : `expected ${ids.slice(0, 8).join(', ')}`
-  const hint = nearest === null ? expected : `did you mean "${nearest}"?`
+  const hint = ids.length === 0 ? 'it knows of none' : insteadOf(id, ids, '"ringwall ddos events --local" shows them')
   throw new OperationError([`no such attack "${id}" that the agent on this host still knows of; ${hint}`], exitFailed)
 }
 

@@ -1,6 +1,5 @@
 /** `ringwall rule`: rules of security groups, in words that read aloud. */
-
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { insteadOf } from '../arguments.ts'
 import { exitRefused, OperationError, UsageError } from '../command.ts'
 import { type Daemon, requireId } from '../operate/daemon.ts'
 import { descriptionFlag } from '../operate/flags.ts'
@@ -211,11 +210,8 @@ async function findRule(daemon: Daemon, groupId: string, ruleId: string): Promis
   const { items } = await daemon.client.list<Permission>(pathOf(resources.group, groupId, 'rules'))
   const rule = items.find(({ securityGroupRuleId }) => securityGroupRuleId === ruleId)
   if (rule !== undefined) return rule
-  const nearest = nearestWord(
-    ruleId,
-    items.flatMap(({ securityGroupRuleId = '' }) => securityGroupRuleId),
-  )
-  const hint = nearest === null ? `see "ringwall rule list ${groupId}"` : `did you mean "${nearest}"?`
+  const known = items.map(({ securityGroupRuleId = '' }) => securityGroupRuleId)
+  const hint = insteadOf(ruleId, known, `see "ringwall rule list ${groupId}"`)
   throw new OperationError([`no such rule "${ruleId}" in ${groupId}; ${hint}`], exitRefused)
 }
 

@@ -1,7 +1,7 @@
 /** The agent of this network namespace as a source: it knows its own instances, also while its daemon is away. */
 import { type Answer, askHolder, openHolder } from '../../agent/lock.ts'
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import type { DdosEvent, DdosSample, DdosStatus } from '../../wire/ddos.ts'
+import { insteadOf } from '../arguments.ts'
 import { AgentAwayError, requireAnswer } from '../client/agent-answer.ts'
 import { readLines } from '../client/event-stream.ts'
 import { exitFailed, OperationError } from '../command.ts'
@@ -61,12 +61,9 @@ export function chooseLocal(instances: readonly Standing[], words: readonly stri
     const found = instances.find(({ instanceId }) => instanceId === word)
     if (found !== undefined) return found
     const ids = instances.map(({ instanceId }) => instanceId)
-    const nearest = nearestWord(word, ids)
-    const expected = ids.length === 0 ? 'it serves none' : `expected ${ids.join(', ')}`
+    const hint = ids.length === 0 ? 'it serves none' : insteadOf(word, ids)
     throw new OperationError(
-      [
-        `no such instance "${word}" on this host; ${nearest === null ? expected : `did you mean "${nearest}"?`} Its agent knows ids, and no names.`,
-      ],
+      [`no such instance "${word}" on this host; ${hint}`, 'Its agent knows ids, and no names.'],
       exitFailed,
     )
   })

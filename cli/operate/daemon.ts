@@ -1,6 +1,6 @@
 /** The daemon as verbs see it: objects by name or id, lists, and writes with what --dry-run, --wait and the like ask. */
 
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { insteadOf } from '../arguments.ts'
 import type { Client, Page, Query, Write } from '../client/client.ts'
 import { RefusedError } from '../client/errors.ts'
 import type { Target } from '../client/target.ts'
@@ -126,24 +126,26 @@ export class Daemon {
 
   async #none(resource: Resource, text: string): Promise<OperationError> {
     const { items } = await this.client.list<Shown>(resource.path, {}, mostSuggestions)
-    const known = items.flatMap(item => [item[resource.idField], resource.nameField && item[resource.nameField]])
-    const names = known.filter(each => typeof each === 'string')
-    const nearest = nearestWord(text, names)
-    const hint =
-      nearest !== null
-        ? `did you mean "${nearest}"?`
-        : items.length === 0
-          ? `there is none that you may see. ${resource.whenNone}`
-          : `expected ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`
+    const fields = [resource.idField, ...(resource.nameField === null ? [] : [resource.nameField])]
+    const names = items.flatMap(item => fields.map(field => item[field])).filter(each => typeof each === 'string')
+    const all =
+      names.length > mostNamed ? `"ringwall ${resource.listCommand}" shows them` : `expected ${names.join(', ')}`
+    const none = `there is none that you may see. ${resource.whenNone}`
+    const hint = items.length === 0 ? none : insteadOf(text, names, all)
     return new OperationError([`no such ${resource.noun} "${text}"; ${hint}`], exitRefused)
   }
 }
 
 /** Enough to find a slip of the finger; a fleet's 50,000 interfaces would take longer than typing the name again. */
 const mostSuggestions = 2000
+/** Ids and names; more are no help in a line. */
+const mostNamed = 12
 
 function several({ noun, idField }: Resource, text: string, items: readonly Shown[]): OperationError {
-  const ids = items.map(item => `${item[idField]}${item.accountId === undefined ? '' : ` (account ${item.accountId})`}`)
+  const ids = items.map(item => {
+    const isOwned = item.accountId !== undefined && idField !== 'accountId'
+    return `${item[idField]}${isOwned ? ` (account ${item.accountId})` : ''}`
+  })
   const shown = ids.length > 12 ? [...ids.slice(0, 12), `and ${ids.length - 12} more`] : ids
   return new OperationError(
     [

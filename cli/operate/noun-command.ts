@@ -1,5 +1,5 @@
 /** A noun as a command: reads the arguments, finds the daemon, runs the verb and tells what came of it. */
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { insteadOf } from '../arguments.ts'
 import { Client } from '../client/client.ts'
 import { Connection } from '../client/connection.ts'
 import { contextsPath, isReadByOthers } from '../client/contexts.ts'
@@ -47,11 +47,13 @@ export async function runNoun(
   const verb = noun.verbs.find(each => each.name === name)
   if (verb !== undefined) return await inPlace(`${noun.name} ${verb.name}`, () => runVerb(verb, rest, io, env))
   const names = noun.verbs.map(each => each.name)
-  if (name === undefined || name.startsWith('-')) throw new UsageError(`missing VERB, expected ${names.join(', ')}`)
-  const nearest = nearestWord(name, names)
-  throw new UsageError(
-    `unknown verb "${name}", ${nearest === null ? `expected ${names.join(', ')}` : `did you mean "${nearest}"?`}`,
-  )
+  if (name === undefined) throw new UsageError(`missing VERB, expected ${names.join(', ')}`)
+  if (name.startsWith('-')) {
+    throw new UsageError(
+      `"${name}" before the verb; flags go behind it, as in: ringwall ${noun.name} ${names[0]} ${name}`,
+    )
+  }
+  throw new UsageError(`unknown verb "${name}"; ${insteadOf(name, names)}`)
 }
 
 /** A mistake in a verb's words is one to be read up under the verb. */

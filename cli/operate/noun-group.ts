@@ -1,5 +1,5 @@
 /** Nouns under one name: `ringwall ram user create`. */
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
+import { insteadOf } from '../arguments.ts'
 import { type Command, UsageError } from '../command.ts'
 import type { NounCommand } from './noun-command.ts'
 
@@ -45,9 +45,9 @@ export function nounGroup({ name, summary, details, nouns }: GroupText): NounGro
 }
 
 function faultOf(word: string | undefined, words: readonly string[]): string {
-  if (word === undefined || word.startsWith('-')) return `missing NOUN, expected ${words.join(', ')}`
-  const nearest = nearestWord(word, words)
-  return `unknown noun "${word}", ${nearest === null ? `expected ${words.join(', ')}` : `did you mean "${nearest}"?`}`
+  if (word === undefined) return `missing NOUN, expected ${words.join(', ')}`
+  if (word.startsWith('-')) return `"${word}" before the noun; flags go behind noun and verb`
+  return `unknown noun "${word}"; ${insteadOf(word, words)}`
 }
 
 function helpOf({ name, details, nouns }: GroupText, wordOf: (noun: NounCommand) => string): string {

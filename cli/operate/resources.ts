@@ -24,6 +24,8 @@ export type Shown = Readonly<Record<string, unknown>>
 export interface Resource {
   /** For people: `security group`. */
   readonly noun: string
+  /** What shows all of them, after `ringwall`: `sg list`. */
+  readonly listCommand: string
   readonly path: string
   readonly idField: string
   /** The field that people may say instead of the id; null where there is none, or one of several. */
@@ -43,6 +45,7 @@ export interface Resource {
 export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resource>> = {
   account: {
     noun: 'account',
+    listCommand: 'account list',
     path: '/v1/accounts',
     idField: 'accountId',
     nameField: 'name',
@@ -54,6 +57,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   group: {
     noun: 'security group',
+    listCommand: 'sg list',
     path: '/v1/security-groups',
     idField: 'securityGroupId',
     nameField: 'securityGroupName',
@@ -65,6 +69,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   prefixList: {
     noun: 'prefix list',
+    listCommand: 'prefix-list list',
     path: '/v1/prefix-lists',
     idField: 'prefixListId',
     nameField: 'prefixListName',
@@ -76,6 +81,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   portRangeList: {
     noun: 'list of ports',
+    listCommand: 'port-range-list list',
     path: '/v1/port-range-lists',
     idField: 'portRangeListId',
     nameField: 'portRangeListName',
@@ -87,6 +93,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   instance: {
     noun: 'instance',
+    listCommand: 'instance list',
     path: '/v1/instances',
     idField: 'instanceId',
     nameField: 'instanceName',
@@ -98,6 +105,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   eni: {
     noun: 'network interface',
+    listCommand: 'eni list',
     path: '/v1/network-interfaces',
     idField: 'networkInterfaceId',
     nameField: null,
@@ -109,6 +117,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   agent: {
     noun: 'agent',
+    listCommand: 'agent list',
     path: '/v1/agents',
     idField: 'agentId',
     nameField: 'hostName',
@@ -120,6 +129,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   token: {
     noun: 'API token',
+    listCommand: 'token list',
     path: '/v1/tokens',
     idField: 'tokenId',
     nameField: 'name',
@@ -130,7 +140,8 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
     whenNone: 'Make one: ringwall token create NAME --account ID --read',
   },
   invitation: {
-    noun: 'enrolment token',
+    noun: 'invitation',
+    listCommand: 'agent invitations',
     path: '/v1/enrolment-tokens',
     idField: 'enrolmentTokenId',
     nameField: null,
@@ -142,6 +153,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   ddosEvent: {
     noun: 'attack',
+    listCommand: 'ddos events',
     path: '/v1/ddos/events',
     idField: 'eventId',
     nameField: null,
@@ -153,6 +165,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   ramUser: {
     noun: 'user',
+    listCommand: 'ram user list',
     path: '/v1/ram/users',
     idField: 'userName',
     nameField: null,
@@ -164,6 +177,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   ramGroup: {
     noun: 'group of users',
+    listCommand: 'ram group list',
     path: '/v1/ram/groups',
     idField: 'groupName',
     nameField: null,
@@ -175,6 +189,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   ramPolicy: {
     noun: 'policy',
+    listCommand: 'ram policy list',
     path: '/v1/ram/policies',
     idField: 'policyName',
     nameField: null,
@@ -186,6 +201,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   ramRole: {
     noun: 'role',
+    listCommand: 'ram role list',
     path: '/v1/ram/roles',
     idField: 'roleName',
     nameField: null,
@@ -197,6 +213,7 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
   accessKey: {
     noun: 'access key',
+    listCommand: 'ram key list',
     path: '/v1/ram/access-keys',
     idField: 'accessKeyId',
     nameField: null,

@@ -14,10 +14,10 @@ export function isTerminal(stream: unknown): boolean {
 
 /** Asks and reads one line; only "y" and "yes" are a yes, and Ctrl-C is a no. */
 export async function confirmed(question: string, io: Io): Promise<boolean> {
-  io.stderr.write(`${question} [y/N] `)
   const lines = createInterface({ input: io.stdin })
   const interrupt = () => lines.close()
   process.once('SIGINT', interrupt)
+  io.stderr.write(`${question} [y/N] `)
   try {
     for await (const line of lines) return /^y(es)?$/i.test(line.trim())
     io.stderr.write('\n')

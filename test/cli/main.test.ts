@@ -21,6 +21,7 @@ test('--help, -h and help name every command once', async () => {
   }
   assert.equal((await runRingwall(['-h'])).stdout, stdout)
   assert.equal((await runRingwall(['help'])).stdout, stdout)
+  assert.equal((await runRingwall(['help', '--help'])).stdout, stdout)
 })
 
 test('every command file is listed, under its own name, with its own summary and a help text that fits', async () => {
@@ -52,15 +53,19 @@ for (const args of [
   })
 }
 
-test('--version prints the version of package.json', async () => {
-  const { version } = JSON.parse(readFileSync(join(ringwallCommand, '..', 'package.json'), 'utf8')) as {
-    version: string
-  }
-  assert.deepEqual(await runRingwall(['--version']), { exitCode: 0, stdout: `ringwall ${version}\n`, stderr: '' })
-})
+for (const asked of ['--version', '-V', 'version']) {
+  test(`${asked} prints the version of package.json`, async () => {
+    const { version } = JSON.parse(readFileSync(join(ringwallCommand, '..', 'package.json'), 'utf8')) as {
+      version: string
+    }
+    assert.deepEqual(await runRingwall([asked]), { exitCode: 0, stdout: `ringwall ${version}\n`, stderr: '' })
+  })
+}
 
 for (const [typed, stderr] of [
-  ['complie', 'ringwall: unknown command "complie". Did you mean "compile"?\n'],
+  ['complie', 'ringwall: unknown command "complie"; did you mean "compile"?\n'],
+  ['--hlep', 'ringwall: unknown flag "--hlep"; did you mean "--help"?\n'],
+  ['--json', 'ringwall: "--json" before the command; flags go behind it, as in: ringwall sg list --json\n'],
   ['xyzzy', `ringwall: unknown command "xyzzy". ${seeHelp}\n`],
   ['constructor', `ringwall: unknown command "constructor". ${seeHelp}\n`],
 ] as const) {

@@ -47,7 +47,7 @@ suite('the agent on this host', { skip: needsKernel }, () => {
     const other = await run('ddos', 'status', 'i-floded')
     assert.deepEqual(
       [other.exitCode, other.stderr],
-      [1, 'no such instance "i-floded" on this host; did you mean "i-flooded"? Its agent knows ids, and no names.\n'],
+      [1, 'no such instance "i-floded" on this host; did you mean "i-flooded"?\nIts agent knows ids, and no names.\n'],
     )
   })
 

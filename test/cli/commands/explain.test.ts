@@ -108,7 +108,7 @@ suite('wrong arguments: exit code 2, nothing on stdout, the flag named', () => {
     ['hop limit without file', [...question().slice(1), '--hop-limit', '3'], /--hop-limit needs a policy FILE/],
     ['daemon and file', [...question(), '--url', 'http://127.0.0.1:1'], /--url is for asking the daemon, without FILE/],
     ['two files', [...question(), 'other.yaml'], /unexpected argument "other.yaml"/],
-    ['unknown flag', [...question(), '--sport', '1'], /Unknown option '--sport'/],
+    ['unknown flag', [...question(), '--sport', '1'], /unknown flag "--sport"; did you mean "--port"\?\n/],
     ['flag without value', ['-', '--eni'], /--eni/],
     ['direction', question({ direction: 'in' }), /--direction is "in", expected ingress, egress/],
     ['protocol', question({ protocol: 'sctp' }), /--protocol is "sctp", expected tcp, udp/],

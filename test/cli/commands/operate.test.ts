@@ -642,7 +642,7 @@ suite('--wait', () => {
     const id = /rwe1\.(enrol-[a-z0-9]+)\./.exec(printed)![1]!
     assert.equal(
       withoutRevision(await operator.do('agent', 'uninvite', id)),
-      `Deleted enrolment token ${id} (revision N).\n`,
+      `Deleted invitation ${id} (revision N).\n`,
     )
   })
 

@@ -221,7 +221,7 @@ test('a user’s token may what his policies say', async () => {
 
 test('nouns that there are not', async () => {
   await refused([], 2, 'ringwall ram: missing NOUN, expected user, group, policy, role, key, simulate')
-  await refused(['usr'], 2, 'ringwall ram: unknown noun "usr", did you mean "user"?')
+  await refused(['usr'], 2, 'ringwall ram: unknown noun "usr"; did you mean "user"?')
   await refused(['user'], 2, /^ringwall ram user: missing VERB, expected list, show, create/)
   await refused(['user', 'make'], 2, /^ringwall ram user: unknown verb "make"/)
   const { stdout } = await run(['ram', 'user', 'create', '--help'])

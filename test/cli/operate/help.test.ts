@@ -52,7 +52,7 @@ for (const command of nouns) {
           '--no-such-flag',
         ])
         assert.deepEqual([exitCode, stdout], [2, ''])
-        assert.match(stderr, /Unknown option '--no-such-flag'/)
+        assert.match(stderr, /unknown flag "--no-such-flag"/)
       })
 
       for (const example of verb.examples ?? []) {
@@ -73,15 +73,23 @@ for (const [args, message] of [
   [['show', 'a', 'b'], 'ringwall sg show: unexpected argument "b"'],
   [['show', ''], 'ringwall sg show: GROUP is empty, expected id or name of the security group'],
   [[], 'ringwall sg: missing VERB, expected list, show, create, '],
-  [['--json'], 'ringwall sg: missing VERB, expected list, show, create, '],
-  [['shov'], 'ringwall sg: unknown verb "shov", did you mean "show"?'],
-  [['xyzzy'], 'ringwall sg: unknown verb "xyzzy", expected list, show, create, '],
+  [['--json'], 'ringwall sg: "--json" before the verb; flags go behind it, as in: ringwall sg list --json'],
+  [['shov'], 'ringwall sg: unknown verb "shov"; did you mean "show"?'],
+  [['xyzzy'], 'ringwall sg: unknown verb "xyzzy"; expected list, show, create, '],
   [['create', 'web'], 'ringwall sg create: "web" is no id of a security group, expected sg- and letters'],
   [['create', '--tag', 'x'], 'ringwall sg create: --tag is "x", expected KEY=VALUE'],
   [['create', '--type', 'normal'], 'ringwall sg create: --type is "normal", expected basic, advanced'],
   [['create', '--wait', '0'], 'ringwall sg create: --wait is "0", expected a number from 1 to 300'],
   [['create', '--wait=x'], 'ringwall sg create: --wait is "x", expected a number from 1 to 300'],
-  [['create', '--name'], "ringwall sg create: Option '--name <value>' argument missing"],
+  [['create', '--name'], 'ringwall sg create: --name has no value'],
+  [
+    ['create', '--name', '--json'],
+    'ringwall sg create: --name has no value; one that begins with "-" is written --name=--json',
+  ],
+  [['create', '--json=yes'], 'ringwall sg create: --json takes no value'],
+  [['create', '--nam', 'x'], 'ringwall sg create: unknown flag "--nam"; did you mean "--name"?'],
+  [['create', '--name=a', '-x'], 'ringwall sg create: unknown flag "-x"\n'],
+  [['create', '--constructor'], 'ringwall sg create: unknown flag "--constructor"\n'],
 ] as const) {
   test(`ringwall sg ${args.join(' ')}`, async () => {
     const { command } = await listedCommands.get('sg')!.load()
