@@ -29,7 +29,8 @@ export interface ConnectionOptions {
   readonly session: Buffer | undefined
   readonly clock: Clock
   readonly onSession: (session: Buffer) => void
-  readonly onOpen: () => void
+  /** Given what the daemon's clock says, milliseconds since 1970; null where it does not say. */
+  readonly onOpen: (daemonMs: number | null) => void
   readonly onText: (json: string) => void
   /** The daemon has answered a question that was asked at this time, on performance.now()'s clock. */
   readonly onProof: (askedAtMs: number) => void
@@ -58,6 +59,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   let isOpen = false
   const begunAtMs = performance.now()
   let heardAtMs = clock.now()
+  let daemonMs: number | null = null
   let cancelSilence = () => {}
   let tlsSocket: TLSSocket | null = null
   const { promise: gone, resolve: go } = Promise.withResolvers<void>()
@@ -93,6 +95,10 @@ export function openConnection(options: ConnectionOptions): Connection {
     })
   }
 
+  socket.on('upgrade', ({ headers }) => {
+    const saidMs = Date.parse(headers.date ?? '')
+    if (!Number.isNaN(saidMs)) daemonMs = saidMs
+  })
   socket.on('open', () => {
     if (isOver) return
     isOpen = true
@@ -101,7 +107,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     tlsSocket?.on('data', hear)
     listen(silenceMs)
     options.onProof(begunAtMs)
-    options.onOpen()
+    options.onOpen(daemonMs)
   })
   socket.on('message', (data, isBinary) => {
     if (isOver) return
@@ -181,6 +187,10 @@ function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
   const { code = '', message } = error
   const errors = error instanceof AggregateError ? (error.errors as Error[]) : []
   const isTrust = /^(ERR_(SSL|TLS|OSSL)|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|INVALID_PURPOSE)/.test(code)
+  if (code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED') {
+    const now = new Date().toISOString()
+    return { reason: 'untrusted', message: `the daemon's ${message} by this host's clock, which says ${now}` }
+  }
   return {
     reason: isTrust || /certificate/i.test(message) ? 'untrusted' : 'unreachable',
     message: printable(errors[0]?.message ?? message),

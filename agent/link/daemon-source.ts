@@ -120,7 +120,7 @@ export class DaemonSource implements Source {
     const { credentials, folder, log, stateDir, rescue, registry } = options
     this.#port = parseDaemonUrl(credentials.daemonUrl).port
     this.#identity = new Identity(folder, credentials)
-    this.#metrics = createLinkMetrics(registry, () => this.#identity.expiresAtMs)
+    this.#metrics = createLinkMetrics(registry, () => this.#identity.lifeLeftMs(Date.now()))
     this.#lastGood = new LastGood({ log, stateDir, rescue, spacingMs: bootFilesSpacingMs })
   }
 
@@ -225,7 +225,7 @@ export class DaemonSource implements Source {
     const again = 'join again with a new token'
     return [
       ...(this.#link?.status.revoked === true ? [`the daemon has revoked this agent; ${again}`] : []),
-      ...(this.#identity.expiresAtMs <= Date.now() ? [`the certificate of this agent has run out; ${again}`] : []),
+      ...(this.#identity.lifeLeftMs(Date.now()) <= 0 ? [`the certificate of this agent has run out; ${again}`] : []),
       ...(this.#viewLog?.fault == null ? [] : [`what is in force cannot be kept on disk: ${this.#viewLog.fault}`]),
       ...this.#lastGood.problems(),
       ...(this.#holdsBack

@@ -61,6 +61,8 @@ type Hello = Extract<ToDaemon, { type: 'hello' }>
 const livedWellMs = 10_000
 /** A clock that is stepped, and a renewal that was not answered, are found out within this time. */
 const longestSleepMs = 3_600_000
+/** Less harms nothing: certificates last for days. */
+const clocksApartSeconds = 300
 
 export class DaemonLink {
   readonly #options: DaemonLinkOptions
@@ -154,7 +156,7 @@ export class DaemonLink {
         onSession: session => {
           this.#session = session
         },
-        onOpen: () => this.#greet(),
+        onOpen: daemonMs => this.#greet(daemonMs),
         onText: json => this.#take(json),
         onProof: askedAtMs => {
           this.#provenAtMs = Math.max(this.#provenAtMs, askedAtMs)
@@ -167,11 +169,12 @@ export class DaemonLink {
     }
   }
 
-  #greet(): void {
+  #greet(daemonMs: number | null): void {
     this.#setStatus({ connected: true, reason: null })
     this.#hasUpdate = false
     this.#lastTold = ''
     this.#options.log.info({ daemon: this.#daemon.url }, 'connected to the daemon')
+    if (daemonMs !== null) this.#noteClock(daemonMs)
     const { report, view, enforced } = this.#options.hello()
     const hello: Hello = { type: 'hello', protocolVersion, report, view: this.#needsSnapshot ? null : view, enforced }
     if (hello.view !== null && Buffer.byteLength(JSON.stringify(hello)) > maxToDaemonBytes) {
@@ -183,6 +186,18 @@ export class DaemonLink {
     }
     this.#options.ddos?.onOpen()
     this.#scheduleRenewal()
+  }
+
+  #noteClock(daemonMs: number): void {
+    const { identity, log } = this.#options
+    const nowMs = this.#clock.now()
+    identity.noteClock(daemonMs, nowMs)
+    const aheadSeconds = Math.round((daemonMs - nowMs) / 1000)
+    if (Math.abs(aheadSeconds) < clocksApartSeconds) return
+    log.warn(
+      { aheadSeconds },
+      "the daemon's clock differs from this host's; its own decides until when certificates are good",
+    )
   }
 
   #take(json: string): void {
@@ -319,7 +334,7 @@ export class DaemonLink {
   #scheduleRenewal(): void {
     this.#cancelRenewal()
     const { identity } = this.#options
-    const waitMs = identity.renewAtMs - this.#clock.now()
+    const waitMs = identity.renewInMs(this.#clock.now())
     if (waitMs <= 0) this.send(identity.askRenewal())
     const sleepMs = waitMs <= 0 ? longestSleepMs : Math.min(waitMs, longestSleepMs)
     this.#cancelRenewal = this.#clock.after(sleepMs, () => this.#scheduleRenewal())

@@ -10,6 +10,8 @@ export class Identity {
   #certificate: X509Certificate
   /** The key a certificate was asked for; forgotten when it is there, or asked for again. */
   #asked: KeyPair | null = null
+  /** By how much the daemon's clock is ahead of this host's: that one decides what is good. */
+  #daemonAheadMs = 0
 
   /** @throws {Error} if the certificate is none */
   constructor(stateDir: string, credentials: Credentials) {
@@ -27,10 +29,19 @@ export class Identity {
     return this.#certificate.validToDate.getTime()
   }
 
-  /** When half of the certificate's life is over. */
-  get renewAtMs(): number {
-    const from = this.#certificate.validFromDate.getTime()
-    return from + (this.expiresAtMs - from) / 2
+  /** @param daemonMs  what its clock says, milliseconds since 1970, while this host's says `nowMs` */
+  noteClock(daemonMs: number, nowMs: number): void {
+    this.#daemonAheadMs = daemonMs - nowMs
+  }
+
+  /** By the daemon's clock; 0 or less where the certificate has run out. */
+  lifeLeftMs(nowMs: number): number {
+    return this.expiresAtMs - nowMs - this.#daemonAheadMs
+  }
+
+  /** Until half of the certificate's life is over, by the daemon's clock; 0 or less from then on. */
+  renewInMs(nowMs: number): number {
+    return this.lifeLeftMs(nowMs) - (this.expiresAtMs - this.#certificate.validFromDate.getTime()) / 2
   }
 
   /** Makes a new key; the one in use stays until the daemon has answered. */

@@ -31,17 +31,18 @@ const usages = { server: serverUsage, client: '1.3.6.1.5.5.7.3.2' } as const
 /**
  * Whether a certificate is the CA's, in its time, and for this side: one that is for an agent must not pass for the
  * daemon's, nor the reverse.
+ * @param now  null: its time is the other side's to judge
  * @returns null, or what is wrong with it
  */
 export function faultOf(
   certificate: X509Certificate,
   side: keyof typeof usages,
   ca: X509Certificate,
-  now = new Date(),
+  now: Date | null = new Date(),
 ): string | null {
   if (!ca.ca || !certificate.checkIssued(ca) || !certificate.verify(ca.publicKey)) return 'not signed by the CA'
   if (certificate.ca || !certificate.keyUsage?.includes(usages[side])) return `not a ${side} certificate`
-  return faultOfTime(certificate, now) ?? faultOfTime(ca, now)
+  return now === null ? null : (faultOfTime(certificate, now) ?? faultOfTime(ca, now))
 }
 
 function faultOfTime({ validFromDate, validToDate }: X509Certificate, now: Date): string | null {
@@ -52,7 +53,7 @@ function faultOfTime({ validFromDate, validToDate }: X509Certificate, now: Date)
 }
 
 /**
- * A certificate that the daemon made for our key.
+ * A certificate that the daemon made for our key. Until when it is good is for the daemon to judge, by its own clock.
  * @throws {Error} if it is none
  */
 export function checkIssued(
@@ -65,7 +66,7 @@ export function checkIssued(
   const fault =
     parsed === null || ca === null
       ? 'not a certificate in PEM'
-      : (faultOf(parsed, 'client', ca) ?? faultOfKey(parsed, privateKey))
+      : (faultOf(parsed, 'client', ca, null) ?? faultOfKey(parsed, privateKey))
   if (fault !== null) throw new Error(`Cannot use the certificate that the daemon gave: it is ${fault}`)
 }
 

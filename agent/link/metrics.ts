@@ -48,8 +48,8 @@ const messageTypes = Object.keys({
 
 export type LinkMetrics = ReturnType<typeof createLinkMetrics>
 
-/** @param certificateExpiresAtMs  asked at each scrape; milliseconds since 1970 */
-export function createLinkMetrics(registry: Registry, certificateExpiresAtMs: () => number) {
+/** @param lifeLeftMs  of the certificate, asked at each scrape */
+export function createLinkMetrics(registry: Registry, lifeLeftMs: () => number) {
   const registers = [registry]
   const connected = new Gauge({
     name: 'ringwall_agent_link_connected',
@@ -102,7 +102,7 @@ export function createLinkMetrics(registry: Registry, certificateExpiresAtMs: ()
     help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. Above 0 all is well; at 0 the host must join again.',
     registers,
     collect() {
-      this.set(Math.max(0, (certificateExpiresAtMs() - Date.now()) / 1000))
+      this.set(Math.max(0, lifeLeftMs() / 1000))
     },
   })
   return { connected, reconnects, messages, revision, enforcedRevision, enforceDuration, kept, keepFailures }

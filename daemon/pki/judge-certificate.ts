@@ -10,7 +10,6 @@ import type { Authority } from './authority.ts'
 export const refusalReasons = [
   'no-certificate',
   'wrong-authority',
-  'not-yet-valid',
   'expired',
   'wrong-usage',
   'unknown-agent',
@@ -45,12 +44,7 @@ export function judgeCertificate(certificate: X509Certificate | undefined, parts
   if (!authority.hasSigned(certificate)) {
     return refuse('wrong-authority', 'expected a certificate that this daemon has signed')
   }
-  if (certificate.validFromDate.getTime() > nowMs) {
-    return refuse(
-      'not-yet-valid',
-      `the certificate begins at ${certificate.validFromDate.toISOString()}: check the clocks`,
-    )
-  }
+  // When it begins is not asked: a clock that was ahead when we signed it would lock the agent out until then.
   const notAfterMs = certificate.validToDate.getTime()
   if (notAfterMs <= nowMs) {
     return refuse(

@@ -87,6 +87,8 @@ export class AgentServer {
       maxPayload: maxToDaemonBytes,
       ...closeTimeout,
     })
+    // Agents renew their certificates by our clock, whatever theirs says.
+    this.#webSockets.on('headers', headers => headers.push(`Date: ${new Date().toUTCString()}`))
     this.#server = createServer({
       ...credentials.tls,
       minVersion: 'TLSv1.3',

@@ -23,6 +23,8 @@ export interface ScriptedDaemonOptions {
   /** How long the certificates of agents are good. */
   readonly agentLifeMs?: number
   readonly maxVersion?: 'TLSv1.2'
+  /** What its clock says when an agent connects, milliseconds since 1970; left out, it does not say. */
+  readonly clockMs?: number
 }
 
 export type Said<Type extends ToDaemon['type']> = Extract<ToDaemon, { type: Type }>
@@ -79,6 +81,10 @@ export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
     (request, response) => void answer(request, response),
   )
   const webSockets = new WebSocketServer({ noServer: true })
+  const { clockMs } = options
+  if (clockMs !== undefined) {
+    webSockets.on('headers', headers => headers.push(`Date: ${new Date(clockMs).toUTCString()}`))
+  }
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))

@@ -52,6 +52,8 @@ interface LinkOptions {
   readonly ddos?: DdosListener
   readonly credentials?: Partial<Credentials>
   readonly certificate?: Partial<IssueOptions>
+  /** What the host's clock says at first. */
+  readonly clockMs?: number
 }
 
 /** A link to the daemon, begun, with what it did. */
@@ -70,7 +72,7 @@ async function linkTo(daemon: ScriptedDaemon, options: LinkOptions = {}) {
     caCertificate: daemon.authority.certificate,
     ...options.credentials,
   }
-  const clock = new HandClock()
+  const clock = new HandClock(options.clockMs)
   const registry = new Registry()
   const lines: { readonly level: string; readonly msg: string; readonly cause?: string; readonly reason?: string }[] =
     []
@@ -80,7 +82,7 @@ async function linkTo(daemon: ScriptedDaemon, options: LinkOptions = {}) {
   const link = new DaemonLink({
     identity,
     log,
-    metrics: createLinkMetrics(registry, () => identity.expiresAtMs),
+    metrics: createLinkMetrics(registry, () => identity.lifeLeftMs(clock.now())),
     hello: () => ({ report, view: held, enforced: { storeId: 's', revision: 6 } }),
     onUpdate:
       options.onUpdate ??
@@ -507,6 +509,37 @@ describe('the certificate', () => {
     const second = await connection.next('renew')
     assert.notEqual(second.publicKey, first.publicKey)
   })
+
+  const dayMs = 24 * hourMs
+  for (const { name, apartMs } of [
+    { name: 'ahead', apartMs: 5 * dayMs },
+    { name: 'behind', apartMs: -5 * dayMs },
+  ]) {
+    test(`is renewed by the daemon's clock where the host's is days ${name}`, async () => {
+      const clockMs = Date.now()
+      await using daemon = await startScriptedDaemon({ clockMs })
+      await using agent = await linkTo(daemon, { certificate: nearHalf(), clockMs: clockMs + apartMs })
+      const connection = await daemon.connection()
+      await connection.next('hello')
+      assert.equal(Math.round((await agent.sample('certificate_expiry_seconds')) / 60), 61)
+      assert.deepEqual(
+        agent.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg),
+        ["the daemon's clock differs from this host's; its own decides until when certificates are good"],
+      )
+      agent.clock.advance(17_000)
+      assert.deepEqual(connection.queue, [])
+      agent.clock.advance(4_000)
+      const { publicKey } = await connection.next('renew')
+      connection.send({ type: 'renewed', certificate: await daemon.certifyAgent(publicKey) })
+      await agent.clock.waitsFor(100)
+      agent.clock.advance(100)
+      const next = await daemon.connection()
+      await next.next('hello')
+      agent.link.send({ type: 'report', report })
+      await next.next('report')
+      assert.deepEqual(next.queue, [], 'a certificate for days ahead needs no renewal')
+    })
+  }
 
   const bad: readonly { name: string; of: (daemon: ScriptedDaemon, publicKey: string) => Promise<string> }[] = [
     { name: 'for another key', of: async ({ authority }) => (await issue(authority, { usage: 'client' })).certificate },
