@@ -196,7 +196,7 @@ export class DaemonLink {
     if (Math.abs(aheadSeconds) < clocksApartSeconds) return
     log.warn(
       { aheadSeconds },
-      "the daemon's clock differs from this host's; its own decides until when certificates are good",
+      'the clocks of this host and of its daemon differ; that of the daemon decides until when certificates are good',
     )
   }
 

@@ -524,7 +524,9 @@ describe('the certificate', () => {
       assert.equal(Math.round((await agent.sample('certificate_expiry_seconds')) / 60), 61)
       assert.deepEqual(
         agent.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg),
-        ["the daemon's clock differs from this host's; its own decides until when certificates are good"],
+        [
+          'the clocks of this host and of its daemon differ; that of the daemon decides until when certificates are good',
+        ],
       )
       agent.clock.advance(17_000)
       assert.deepEqual(connection.queue, [])
