@@ -29,6 +29,8 @@ export interface RpcCall<P extends TObject> {
   readonly principal: Principal
   /** Of the caller: whose objects are meant where a request names none. */
   readonly accountId: string
+  /** The access key that it counts for. */
+  readonly countedAs: string
   readonly parameters: Static<P>
   /** As the request says it, else the daemon's own. */
   readonly regionId: string

@@ -134,6 +134,7 @@ function sampleCall(parameters: Readonly<Record<string, unknown>>, { regionId, a
   return {
     principal: accountPrincipal(accountId),
     accountId,
+    countedAs: '',
     parameters: parameters as never,
     regionId,
     nowMs: 0,

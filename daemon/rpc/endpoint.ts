@@ -34,7 +34,8 @@ export interface EndpointOptions {
   readonly onRefused: (refused: RefusedWrite) => void
   readonly onFault: (error: unknown, requestId: string) => void
   /**
-   * Counts a request by its key, or where that is null, not good, by its address.
+   * Counts a request by its key, which for a session is the one that began it, or where that is null, not good, by its
+   * address.
    * @throws {ApiError} 429 where there were too many
    */
   readonly limit: (request: FastifyRequest, accessKeyId: string | null) => Promise<void>
@@ -141,12 +142,12 @@ async function authenticate(request: FastifyRequest, { nonces, actionOf, options
     asker.isProven = true
     const nowMs = api.now()
     nonces.forget(nowMs)
-    nonces.take(claim.accessKeyId, claim.nonce, claim.signedAtMs, nowMs)
+    nonces.take(found.countedAs, claim.nonce, claim.signedAtMs, nowMs)
   } catch (error) {
     await limit(request, null)
     throw error
   }
-  await limit(request, claim.accessKeyId)
+  await limit(request, found.countedAs)
   onUsed(claim.accessKeyId, sourceAddressOf(request))
   const common = readParameters(commonSchema, growTree(commonPairs(claim.parameters)))
   return { request, claim, action, found, common }
@@ -214,6 +215,7 @@ async function carryOut(action: RpcAction, authentic: Authentic, api: Api): Prom
   const call: RpcCall<TObject> = {
     principal: found.principal,
     accountId: found.accountId,
+    countedAs: found.countedAs,
     parameters: readParameters(action.parameters as TObject, growTree(claim.parameters)),
     regionId: common.RegionId ?? api.regionId,
     nowMs,

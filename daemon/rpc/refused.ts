@@ -54,6 +54,7 @@ function objectsMeant(
     const call: RpcCall<TObject> = {
       principal: owner?.principal ?? accountPrincipal(accountId),
       accountId,
+      countedAs: owner?.countedAs ?? '',
       parameters: {
         ...unnamedIn(action.parameters),
         ...readableParameters(action.parameters, growTree(claim.parameters)),

@@ -29,7 +29,7 @@ export function resourceOf(world: World, call: Call, kind: ResourceKind, id: str
   const tags = doc?.accountId === call.accountId ? doc.tags : {}
   const { regionId } = call.api
   const resource = ecsResource({ regionId, accountId: call.accountId }, types[kind], id, tags)
-  return id === '*' ? resource : { ...resource, key: keyOf(kind, id) }
+  return id === '*' || id === '' ? resource : { ...resource, key: keyOf(kind, id) }
 }
 
 /** For one that is to be made. */

@@ -46,6 +46,7 @@ export const stsActions = [
     read(world, call) {
       const { RoleArn, RoleSessionName, DurationSeconds = 3600, Policy } = call.parameters
       const given = {
+        begunBy: call.countedAs,
         roleArn: RoleArn,
         sessionName: RoleSessionName,
         durationSeconds: DurationSeconds,

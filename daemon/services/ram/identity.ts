@@ -19,6 +19,8 @@ export interface FoundCredential {
   readonly secret: string
   readonly principal: Principal
   readonly accountId: string
+  /** The access key that its requests count for: of a session the one that began it, since one key can begin many. */
+  readonly countedAs: string
 }
 
 /**
@@ -31,7 +33,7 @@ export function findCredential(
 ): FoundCredential {
   if (securityToken !== null) {
     const session = readSession(sealer, { accessKeyId, securityToken, nowMs })
-    return found(sessionPrincipal(world, session), session)
+    return found(sessionPrincipal(world, session), { ...session, countedAs: session.begunBy })
   }
   const key = world.get('accessKey', accessKeyId)
   const secret = key === undefined ? null : secretOf(key, sealer)
@@ -41,7 +43,7 @@ export function findCredential(
   if (key.status !== 'Active')
     throw new ApiError(400, 'InvalidAccessKeyId.Inactive', 'Specified access key is disabled.')
   const { accountId, userName } = key
-  const signed = { accessKeyId, secret, accountId }
+  const signed = { accessKeyId, secret, accountId, countedAs: accessKeyId }
   if (userName === null) return found(accountPrincipal(accountId), signed)
   const user = world.get('ramUser', ramId(accountId, userName))
   if (user === undefined) throw new ApiError(400, 'InvalidAccessKeyId.NotFound', 'Specified access key is not found.')
@@ -50,9 +52,9 @@ export function findCredential(
 
 function found(
   principal: Principal,
-  { accessKeyId, secret, accountId }: Omit<FoundCredential, 'principal'> & { readonly accessKeyId: string },
+  { accessKeyId, secret, accountId, countedAs }: Omit<FoundCredential, 'principal'> & { readonly accessKeyId: string },
 ): FoundCredential {
-  return { secret, principal: { ...principal, credentialId: accessKeyId }, accountId }
+  return { secret, principal: { ...principal, credentialId: accessKeyId }, accountId, countedAs }
 }
 
 export function accountPrincipal(accountId: string): Principal {

@@ -20,12 +20,15 @@ export interface RamSession {
   readonly roleName: string
   readonly roleId: string
   readonly sessionName: string
+  /** The access key, one that lasts, that began it, or began the session that did. */
+  readonly begunBy: string
   /** JSON of the policy that narrows it; null where none does. */
   readonly policy: string | null
   readonly expiresAtMs: number
 }
 
 export interface AssumeRole {
+  readonly begunBy: RamSession['begunBy']
   /** `acs:ram::<account>:role/<name>`. */
   readonly roleArn: string
   readonly sessionName: string
@@ -67,6 +70,7 @@ export function assumeRole(
     roleName: role.name,
     roleId: role.id,
     sessionName: given.sessionName,
+    begunBy: given.begunBy,
     policy,
     expiresAtMs: nowMs + durationSeconds * 1000,
   }

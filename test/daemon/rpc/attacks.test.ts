@@ -540,6 +540,33 @@ describe('a request that somebody else has signed', () => {
   })
 })
 
+test('sessions, and sessions of sessions, count for the key that began them', async () => {
+  await using small = await startApi({ requestsPerMinute: 30 })
+  const key = await accountKey(small)
+  const call = async (by: RpcKey, action: string, parameters: object = {}) => {
+    const version = versions[productOf.get(action)!]
+    return (await inject(small.app, sign(by, action, parameters, { version }))).body
+  }
+  await call(key, 'CreateRole', { RoleName: 'ops', AssumeRolePolicyDocument: trust(on('root')) })
+  const policy = { PolicyType: 'System', PolicyName: 'AliyunSTSAssumeRoleAccess' }
+  await call(key, 'AttachPolicyToRole', { ...policy, RoleName: 'ops' })
+  let by = key
+  let answered = 0
+  for (let attempt = 0; attempt < 40; attempt += 1) {
+    const wish = { RoleArn: on('role/ops'), RoleSessionName: 'work' }
+    const { Credentials, Code } = await call(by, 'AssumeRole', wish)
+    if (Credentials === undefined) {
+      assert.equal(Code, 'Throttling.User')
+      continue
+    }
+    answered += 1
+    const { AccessKeyId, AccessKeySecret, SecurityToken } = Credentials
+    by = { accessKeyId: AccessKeyId, secret: AccessKeySecret, securityToken: SecurityToken }
+  }
+  assert.ok(answered > 0 && answered < 40, `${answered}`)
+  assert.equal((await call(key, 'GetCallerIdentity')).Code, 'Throttling.User')
+})
+
 test('a key that was switched off signs nothing more, and sessions that it has begun may what their role may', async () => {
   const role = await roleWith(on('root'), allow('ecs:Describe*'))
   const user = await userWith(allow('sts:AssumeRole'))

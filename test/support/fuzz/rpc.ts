@@ -51,6 +51,7 @@ export async function fuzzRpc({ seed, requests, changesNothing = false }: RpcFuz
   for (let done = 1; done <= requests && faults.size < mostFaults; done += 1) {
     const request = maker.next()
     const { revision } = api.world
+    const refused = api.refused.length
     const startedMs = performance.now()
     const { method, url, headers, body } = request
     const answer = await api.app.inject({ method: method as 'GET', url, headers: { ...headers }, payload: body })
@@ -62,6 +63,9 @@ export async function fuzzRpc({ seed, requests, changesNothing = false }: RpcFuz
     if ((changesNothing || status >= 400) && api.world.revision !== revision) wrong.push('something was stored')
     if (status === 200 && request.action !== null) count(successes, request.action)
     if (status >= 400) count(codes, codeIn(text))
+    for (const key of api.refused.slice(refused).flatMap(({ objects = [] }) => objects)) {
+      if (!/^[a-zA-Z]+\/(?!undefined$|\*$)./s.test(key)) wrong.push(`the audit log names ${JSON.stringify(key)}`)
+    }
     wrong.push(...pollution())
     if (done % 100 === 0) await beginAgain(api, beginning)
     for (const fault of wrong) {

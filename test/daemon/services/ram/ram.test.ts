@@ -205,7 +205,7 @@ describe('a session of a role', () => {
         policy: null,
         ...more,
       }
-      return assumeRole(call, alice.ram!, { sealer, context: new Map(), given })
+      return assumeRole(call, alice.ram!, { sealer, context: new Map(), given: { ...given, begunBy: 'RWalice' } })
     }
     const open = (made: ReturnType<typeof assume>, atMs = nowMs) =>
       findCredential(world, sealer, {
