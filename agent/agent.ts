@@ -379,7 +379,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     function createPanicSwitch(policies: Source): PanicSwitch {
       const { scrubber } = scrub
       return new PanicSwitch({
-        folder: options.source.stateDir ?? defaultStateDir,
+        folder: panicFolder(options.source),
         log,
         metrics: guardMetrics,
         reporter,
@@ -421,5 +421,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
 /** What others are told of it who want the network namespace. */
 function toldOf(source: AgentSource) {
-  return source.kind === 'file' ? { policyPath: source.policyPath } : { daemonUrl: source.credentials.daemonUrl }
+  const lead = source.kind === 'file' ? { policyPath: source.policyPath } : { daemonUrl: source.credentials.daemonUrl }
+  return { ...lead, stateDir: panicFolder(source) }
+}
+
+/** An agent that keeps nothing can be told to open its host all the same. */
+function panicFolder({ stateDir }: AgentSource): string {
+  return stateDir ?? defaultStateDir
 }

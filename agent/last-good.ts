@@ -156,7 +156,8 @@ export function readIr(text: string, rescue: readonly Rescue[] = []): ReadIr {
   }
 }
 
-function withRescue(policy: Policy, rescue: readonly Rescue[]): Policy {
+/** By whom and where the host is administered, besides those that the policy names. */
+export function withRescue(policy: Policy, rescue: readonly Rescue[]): Policy {
   const { settings } = policy
   return { ...policy, settings: { ...settings, rescue: [...settings.rescue, ...rescue] } }
 }

@@ -18,6 +18,8 @@ export interface LockHolder {
   readonly policyPath: string | null
   /** The daemon that leads it; null where none does. */
   readonly daemonUrl: string | null
+  /** Where an agent looks for a panic, and keeps what it keeps; null where it does not say. */
+  readonly stateDir: string | null
 }
 
 export interface Lock {
@@ -30,6 +32,8 @@ export interface LockOptions {
   readonly policyPath?: string
   /** Told to others. */
   readonly daemonUrl?: string
+  /** Told to others. */
+  readonly stateDir?: string
   /** Answers what others ask over the socket. */
   readonly handler?: RequestListener
   /** Another name than Ringwall's own, for tests. */
@@ -70,8 +74,8 @@ const refusals: Readonly<Record<LockRole, string>> = {
  * @throws {LockHeldError} if another process holds it
  */
 export async function acquireLock(role: LockRole, options: LockOptions = {}): Promise<Lock> {
-  const { policyPath = null, daemonUrl = null, handler, socketName = defaultSocketName } = options
-  const self: LockHolder = { role, pid: process.pid, policyPath, daemonUrl }
+  const { policyPath = null, daemonUrl = null, stateDir = null, handler, socketName = defaultSocketName } = options
+  const self: LockHolder = { role, pid: process.pid, policyPath, daemonUrl, stateDir }
   const tellHolder = createRequestHandler({ [holderPath]: () => jsonReply(200, self) }, () => {})
   const server = createLimitedServer((question, response) =>
     question.url === holderPath || handler === undefined ? tellHolder(question, response) : handler(question, response),
@@ -151,10 +155,11 @@ async function ask(path: string, socketName: string): Promise<Answer | 'nobody' 
 /** What anybody may have answered: trusted as far as it has the right shape. */
 function readHolder({ status, body }: Answer): LockHolder | null {
   try {
-    const { role, pid, policyPath, daemonUrl } = JSON.parse(body) as Partial<LockHolder>
+    const { role, pid, policyPath, daemonUrl, stateDir } = JSON.parse(body) as Partial<LockHolder>
     const isHolder = status === 200 && role !== undefined && Object.hasOwn(refusals, role) && Number.isInteger(pid)
     if (!isHolder) return null
-    return { role, pid: pid!, policyPath: printable(policyPath), daemonUrl: printable(daemonUrl) }
+    const told = { policyPath: printable(policyPath), daemonUrl: printable(daemonUrl), stateDir: printable(stateDir) }
+    return { role, pid: pid!, ...told }
   } catch {
     return null
   }

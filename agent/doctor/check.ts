@@ -17,6 +17,7 @@ export type Severity = (typeof severities)[number]
 
 export const areas = [
   'this process',
+  'agent',
   'nftables',
   'other programs',
   'connection tracking',

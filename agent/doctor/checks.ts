@@ -3,6 +3,7 @@ import type { Check } from './check.ts'
 import { agentLock } from './checks/agent-lock.ts'
 import { baseChains } from './checks/base-chains.ts'
 import { clock } from './checks/clock.ts'
+import { configuration } from './checks/configuration.ts'
 import { conntrackSettings } from './checks/conntrack-settings.ts'
 import { conntrackTable } from './checks/conntrack-table.ts'
 import { conntrackTool } from './checks/conntrack-tool.ts'
@@ -24,6 +25,7 @@ import { panic } from './checks/panic.ts'
 import { perl } from './checks/perl.ts'
 import { privileges } from './checks/privileges.ts'
 import { programsCheck } from './checks/programs.ts'
+import { rescue } from './checks/rescue.ts'
 import { rpFilter } from './checks/rp-filter.ts'
 import { scrubFeatures } from './checks/scrub-features.ts'
 import { stateDir } from './checks/state-dir.ts'
@@ -36,6 +38,8 @@ export const checks: readonly Check[] = [
   kernel,
   clock,
   agentLock,
+  configuration,
+  rescue,
   nft,
   features,
   scrubFeatures,

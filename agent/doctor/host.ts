@@ -1,7 +1,9 @@
 /** The host as checks see it: what several of them ask is read once. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Reading } from '../../common/config/read.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import type { agentConfig } from '../config.ts'
 import { readIr } from '../last-good.ts'
 import { type Credentials, readCredentials } from '../link/credentials.ts'
 import { createNft } from '../nft/exec.ts'
@@ -14,6 +16,8 @@ import { type Link, listLinks } from '../watch/links.ts'
 export interface HostOptions {
   /** Where the agent keeps its files. */
   readonly stateDir: string
+  /** The agent's settings, as it would have them if it started now. */
+  readonly configuration: Reading<(typeof agentConfig)['settings']>
 }
 
 export interface Host extends HostOptions {
@@ -43,11 +47,12 @@ export interface Host extends HostOptions {
 /** A transaction of a probe waits for those of others. */
 const nftTimeoutMs = 10_000
 
-export function openHost({ stateDir }: HostOptions): Host {
+export function openHost(options: HostOptions): Host {
+  const { stateDir, configuration } = options
   const nft = createNft({ timeoutMs: nftTimeoutMs })
   const survey = once(surveyRuleset)
   return {
-    stateDir,
+    ...options,
     nft,
     nftFault: once(async () => {
       try {
@@ -65,7 +70,7 @@ export function openHost({ stateDir }: HostOptions): Host {
     devices: once(() => listLinks()),
     policy: once(async () => {
       const text = await readText(join(stateDir, policyFile))
-      return text === null ? null : readIr(text).ir
+      return text === null ? null : readIr(text, configuration.config?.values.rescue).ir
     }),
     credentials: once(() => readCredentials(stateDir)),
     processes: once(listProcesses),

@@ -87,6 +87,14 @@ async function deviceOf(local: string, remote: string, prefix: CommandPrefix): P
   return route?.dev ?? null
 }
 
+/**
+ * TCP sockets in one state, a line each, as `ss` has them: with the processes that hold them, as far as they can be seen.
+ * @throws {Error} if `ss` is missing or refuses
+ */
+export function listTcp(state: 'listening' | 'established'): Promise<string> {
+  return runTool(['ss', '-Hntp', 'state', state])
+}
+
 async function runTool(command: readonly string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await run(command, { timeoutMs })
   if (exitCode !== 0) throw new Error(`Cannot look at live sessions: ${stderr.trim()}`)

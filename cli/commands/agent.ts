@@ -21,12 +21,12 @@ import { findHolder } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { usageOf } from '../../common/config/describe.ts'
 import { openNotify } from '../../common/config/notify.ts'
-import { configKey, flagOf } from '../../common/config/setting.ts'
 import { createLogger } from '../../common/log.ts'
 import { openServiceManager } from '../../common/sd-notify.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
+import { type HostFlags, loadHostConfig } from '../host-agent.ts'
 import { faultsOf, loadServiceConfig, logConfig, reloadConfig } from '../service-config.ts'
 import { confirmSignal } from './confirm.ts'
 
@@ -153,14 +153,9 @@ function nobodyLeads(stateDir: string): string {
   return `missing --policy FILE: this host has joined no daemon either (no credentials in "${stateDir}"; "ringwall agent join" makes them)`
 }
 
-/** Where the agent of this host looks for its credentials: by flags, variable and file, as it does itself. */
-async function findStateDir(flags: { readonly 'state-dir'?: string; readonly config?: string }): Promise<string> {
-  const given = [configKey, 'stateDir'].flatMap(key => {
-    const flag = flagOf(key)
-    const text = flags[flag.slice(2) as keyof typeof flags]
-    return text === undefined ? [] : [`${flag}=${text}`]
-  })
-  const { values } = await loadServiceConfig(agentConfig, given)
+/** Where the agent of this host will look for its credentials; one that runs now may look elsewhere. */
+async function configuredStateDir(flags: HostFlags): Promise<string> {
+  const { values } = await loadHostConfig(flags)
   return values.stateDir ?? defaultStateDir
 }
 
@@ -175,7 +170,7 @@ async function join(args: readonly string[], io: Io): Promise<number> {
   if (url === undefined) throw new UsageError('missing URL, https://HOST:PORT of the daemon’s listener for agents')
   refuseMore(more)
   const given = requireFlag('token', values.token)
-  const folder = await findStateDir(values)
+  const folder = await configuredStateDir(values)
   if (!values.force && (await hasCredentials(folder))) {
     throw new Error(`Cannot join: this host has joined a daemon already ("${folder}"); --force replaces that`)
   }
@@ -210,7 +205,7 @@ async function nftVersion(): Promise<string> {
 async function leave(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, leaveOptions)
   refuseMore(positionals)
-  const folder = await findStateDir(values)
+  const folder = await configuredStateDir(values)
   const holder = await findHolder()
   if (holder?.role === 'agent' && holder.daemonUrl !== null) {
     throw new Error(`Cannot leave: the agent runs (pid ${holder.pid}); stop it first`)

@@ -1,4 +1,5 @@
 /** `ringwall apply FILE`: the policy into the kernel of this network namespace, once. */
+import { readPanic } from '../../agent/guard/panic.ts'
 import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { type HostParts, hostParts, probeHost } from '../../agent/reconcile/host.ts'
@@ -7,10 +8,11 @@ import { takeSnapshot } from '../../agent/snapshot.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { numberFlag, onlyFile, parseArguments } from '../arguments.ts'
-import { type Command, type Io, loadPolicy } from '../command.ts'
+import type { Command, Io } from '../command.ts'
+import { findStateDir, type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostPolicy } from '../host-agent.ts'
 import { confirmSignal } from './confirm.ts'
 
-const usage = `usage: ringwall apply FILE [--dry-run] [--confirm SECONDS]
+const usage = `usage: ringwall apply FILE [--dry-run] [--confirm SECONDS] [--rescue LIST] [--config FILE]
 
 Loads a policy file into the kernel of this network namespace, as the smallest change from what stands there. What
 judges packets is always the old policy or the new one, whole. Sessions that the new policy no longer allows are cut
@@ -20,13 +22,14 @@ at their next packet; all others go on untouched.
   --confirm SECONDS   put the old state back unless confirmed in time: press Enter here, or run
                       "ringwall confirm" from a new connection, which proves that you can still get in.
                       Losing this terminal counts as not confirmed.
-
+${hostFlagsHelp(22)}
 Exit codes: 0 in force; 1 refused, or rolled back; 2 the file has faults (nothing was changed).
 `
 
 const options = {
   'dry-run': { type: 'boolean' },
   confirm: { type: 'string' },
+  ...hostPolicyFlags,
 } as const
 
 const confirmSeconds = [1, 3600] as const
@@ -37,7 +40,7 @@ export const command: Command = { name: 'apply', summary: 'load a policy file in
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
   const seconds = values.confirm === undefined ? null : numberFlag('confirm', values.confirm, confirmSeconds)
-  const ir = resolvePolicy(await loadPolicy(onlyFile(positionals), io))
+  const ir = resolvePolicy(await loadHostPolicy(onlyFile(positionals), values, io))
   for (const { id, device } of ir.unattachedEnis) {
     io.stdout.write(`ENI ${id} has no security group: device "${device}" is left alone.\n`)
   }
@@ -45,6 +48,11 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 
   const lock = await acquireLock('apply')
   try {
+    const since = await openSince(values)
+    if (since !== null) {
+      io.stderr.write(`Cannot apply: this host is open since ${since}, until "ringwall panic --undo".\n`)
+      return 1
+    }
     const nft = createNft()
     const { parts } = await probeHost(nft)
     if (!parts.canLog && (ir.logging.drops || ir.logging.sessions)) {
@@ -55,6 +63,12 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   } finally {
     await lock.release()
   }
+}
+
+/** Null where no administrator has it open, or that cannot be read: an agent would not find it either. */
+async function openSince(flags: HostFlags): Promise<string | null> {
+  const { folder } = await findStateDir(flags)
+  return (await readPanic(folder).catch(() => null))?.since ?? null
 }
 
 async function applyOnTrial(ir: PolicyIr, parts: HostParts, seconds: number, io: Io): Promise<number> {

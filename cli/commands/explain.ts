@@ -11,10 +11,11 @@ import { choiceFlag, numberFlag, onlyFile, parseArguments, requireFlag } from '.
 import { Client } from '../client/client.ts'
 import { Connection } from '../client/connection.ts'
 import { findTarget } from '../client/target.ts'
-import { type Command, type Io, loadPolicy, UsageError } from '../command.ts'
+import { type Command, type Io, UsageError } from '../command.ts'
+import { hostFlagsHelp, hostPolicyFlags, loadHostPolicy } from '../host-agent.ts'
 
 const usage = `usage: ringwall explain [FILE] --eni ID --direction ingress|egress --protocol NAME
-                        --source ADDRESS --destination ADDRESS [--port PORT] [--json]
+                        --source ADDRESS --destination ADDRESS [--port PORT] [--json] …
 
 Says what the policy does with a packet that begins a session, and which rule, default or other
 reason decides. Nothing is sent and nothing is loaded. Exit code 0 whatever the verdict.
@@ -31,7 +32,7 @@ reason decides. Nothing is sent and nothing is loaded. Exit code 0 whatever the 
   --icmp-type NUMBER     icmp and icmpv6: message type; an echo request if left out
   --hop-limit NUMBER     IPv6 hop limit or IPv4 TTL; 64 if left out
   --json                 the same in stable fields for machines
-  --context NAME         without FILE: the daemon of this context
+${hostFlagsHelp(25)}  --context NAME         without FILE: the daemon of this context
   --url URL              without FILE: the daemon at this address
   --token TOKEN          without FILE: an API token
 `
@@ -47,6 +48,7 @@ const options = {
   'icmp-type': { type: 'string' },
   'hop-limit': { type: 'string' },
   json: { type: 'boolean' },
+  ...hostPolicyFlags,
   context: { type: 'string' },
   url: { type: 'string' },
   token: { type: 'string' },
@@ -68,7 +70,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const needless = (['context', 'url', 'token'] as const).find(flag => values[flag] !== undefined)
   if (needless !== undefined) throw new UsageError(`--${needless} is for asking the daemon, without FILE`)
   const packet = readPacket(values)
-  const ir = resolvePolicy(await loadPolicy(file, io))
+  const ir = resolvePolicy(await loadHostPolicy(file, values, io))
   requireEni(ir, packet.eniId)
   const decision = evaluate(ir, packet)
   io.stdout.write(
@@ -78,7 +80,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 async function askDaemon(flags: Flags, io: Io): Promise<number> {
-  if (flags['hop-limit'] !== undefined) throw new UsageError('--hop-limit needs a policy FILE')
+  const needing = (['hop-limit', 'rescue', 'config'] as const).find(flag => flags[flag] !== undefined)
+  if (needing !== undefined) throw new UsageError(`--${needing} needs a policy FILE`)
   const { eniId, direction, protocol, source, sourcePort, destination, destinationPort, icmpType } = readPacket(flags)
   const hasPorts = protocol === protocolNumbers.tcp || protocol === protocolNumbers.udp
   const question = {

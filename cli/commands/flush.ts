@@ -23,11 +23,20 @@ const tables = [
 
 /** @returns the names of those that stood */
 export async function removeTables(nft: Nft): Promise<readonly string[]> {
+  const standing = await standingTables(nft)
+  await nft.apply(standing.map(table => table.remove))
+  return standing.map(({ name }) => name)
+}
+
+export async function hasTables(nft: Nft): Promise<boolean> {
+  return (await standingTables(nft)).length > 0
+}
+
+async function standingTables(nft: Nft): Promise<readonly (typeof tables)[number][]> {
   const standing = []
   for (const table of tables)
     if ((await nft.list(tableFamily, table.name, { terse: true })) !== null) standing.push(table)
-  await nft.apply(standing.map(table => table.remove))
-  return standing.map(({ name }) => name)
+  return standing
 }
 
 export const command: Command = {

@@ -6,26 +6,29 @@ import { makeView, type View } from '../../agent/show/view.ts'
 import { readTable } from '../../agent/snapshot.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { onlyFile, parseArguments } from '../arguments.ts'
-import { type Command, type Io, loadPolicy } from '../command.ts'
+import { type Command, type Io, UsageError } from '../command.ts'
+import { type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostPolicy } from '../host-agent.ts'
 
-const usage = `usage: ringwall show [FILE] [--json]
+const usage = `usage: ringwall show [FILE [--rescue LIST] [--config FILE]] [--json]
 
 Shows the ENIs of this network namespace, their groups, layers and rules with verdicts, and what each has decided.
 Asks the agent that runs here; with FILE it reads the policy from there and the counters from the kernel, for rules
 that "ringwall apply" has loaded.
 
-  --json   the same for machines
-
+  --json           the same for machines
+${hostFlagsHelp(19)}
 Exit codes: 0 shown; 1 no agent answers, or the kernel cannot be read; 2 FILE has faults.
 `
 
-const options = { json: { type: 'boolean' } } as const
+const options = { json: { type: 'boolean' }, ...hostPolicyFlags } as const
 
 export const command: Command = { name: 'show', summary: 'show what is in force, with counters', usage, run }
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  const view = positionals.length === 0 ? await askAgent() : await lookUp(onlyFile(positionals), io)
+  const needless = (['rescue', 'config'] as const).find(flag => values[flag] !== undefined)
+  if (positionals.length === 0 && needless !== undefined) throw new UsageError(`--${needless} is for a policy FILE`)
+  const view = positionals.length === 0 ? await askAgent() : await lookUp(onlyFile(positionals), values, io)
   io.stdout.write(values.json ? `${JSON.stringify(view, null, 2)}\n` : printView(view))
   return 0
 }
@@ -39,6 +42,6 @@ async function askAgent(): Promise<View> {
   return JSON.parse(answer.body) as View
 }
 
-async function lookUp(file: string, io: Io): Promise<View> {
-  return makeView(resolvePolicy(await loadPolicy(file, io)), await readTable(createNft()))
+async function lookUp(file: string, flags: HostFlags, io: Io): Promise<View> {
+  return makeView(resolvePolicy(await loadHostPolicy(file, flags, io)), await readTable(createNft()))
 }

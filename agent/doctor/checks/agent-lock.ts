@@ -9,7 +9,7 @@ export interface LockFacts {
 
 export const agentLock = defineCheck<LockFacts, 'lock-stranger' | 'agent-away' | 'lock-held' | 'agent-runs'>({
   name: 'agent-lock',
-  area: 'this process',
+  area: 'agent',
   question: 'Does an agent run here?',
   needs: [],
   outcomes: {

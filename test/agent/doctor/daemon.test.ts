@@ -4,11 +4,19 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer as createPlainServer, type Server } from 'node:net'
 import { after, test } from 'node:test'
 import { createServer } from 'node:tls'
+import { agentConfig } from '../../../agent/config.ts'
 import { daemon } from '../../../agent/doctor/checks/daemon.ts'
 import { openHost } from '../../../agent/doctor/host.ts'
 import type { Credentials } from '../../../agent/link/credentials.ts'
+import { readConfig } from '../../../common/config/read.ts'
 import { issue, makeAuthority } from '../../support/certificates.ts'
 
+/** As it is without a file. */
+const configuration = await readConfig(agentConfig, {
+  flags: new Map([['config', 'none']]),
+  environment: {},
+  folder: '/',
+})
 const authority = await makeAuthority()
 const other = await makeAuthority()
 const client = await issue(authority, { usage: 'client' })
@@ -41,7 +49,7 @@ async function examine(daemonUrl: string, certificate = client.certificate): Pro
     certificate,
     caCertificate: authority.certificate,
   }
-  const host = { ...openHost({ stateDir: '/nonexistent' }), credentials: async () => credentials }
+  const host = { ...openHost({ stateDir: '/nonexistent', configuration }), credentials: async () => credentials }
   return (await daemon.examine(host)).map(({ code, found }) => `${code}: ${found.replace(/\d{5}/g, 'PORT')}`)
 }
 

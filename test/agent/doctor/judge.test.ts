@@ -5,6 +5,7 @@ import { severities } from '../../../agent/doctor/check.ts'
 import { agentLock } from '../../../agent/doctor/checks/agent-lock.ts'
 import { baseChains } from '../../../agent/doctor/checks/base-chains.ts'
 import { clock } from '../../../agent/doctor/checks/clock.ts'
+import { configuration } from '../../../agent/doctor/checks/configuration.ts'
 import { conntrackTable } from '../../../agent/doctor/checks/conntrack-table.ts'
 import { conntrackTool } from '../../../agent/doctor/checks/conntrack-tool.ts'
 import { daemon } from '../../../agent/doctor/checks/daemon.ts'
@@ -23,6 +24,7 @@ import { offloads } from '../../../agent/doctor/checks/offloads.ts'
 import { perl } from '../../../agent/doctor/checks/perl.ts'
 import { privileges } from '../../../agent/doctor/checks/privileges.ts'
 import { programsCheck } from '../../../agent/doctor/checks/programs.ts'
+import { readPorts, rescue } from '../../../agent/doctor/checks/rescue.ts'
 import { rpFilter } from '../../../agent/doctor/checks/rp-filter.ts'
 import { stateDir } from '../../../agent/doctor/checks/state-dir.ts'
 import { stateFiles } from '../../../agent/doctor/checks/state-files.ts'
@@ -75,13 +77,79 @@ describe('this process', () => {
   }
 
   test('who holds the socket', () => {
-    const agent = { role: 'agent', pid: 7, policyPath: '/etc/ringwall/policy.yaml', daemonUrl: null } as const
+    const agent = {
+      role: 'agent',
+      pid: 7,
+      policyPath: '/etc/ringwall/policy.yaml',
+      daemonUrl: null,
+      stateDir: null,
+    } as const
     assert.deepEqual(said(agentLock.judge({ holder: agent, isTaken: true })), [
       'agent-runs: process 7, led by /etc/ringwall/policy.yaml',
     ])
     assert.deepEqual(codes(agentLock.judge({ holder: { ...agent, role: 'apply' }, isTaken: true })), ['lock-held'])
     assert.deepEqual(codes(agentLock.judge({ holder: null, isTaken: true })), ['lock-stranger'])
     assert.deepEqual(codes(agentLock.judge({ holder: null, isTaken: false })), ['agent-away'])
+  })
+
+  test('a configuration that is faulty, and an agent that was given another', () => {
+    const sound = { faults: [], file: '/etc/ringwall/agent.yaml', stateDir: '/var/lib/ringwall', holder: null }
+    const agent = { role: 'agent', pid: 7, stateDir: '/var/lib/ringwall' } as const
+    assert.deepEqual(said(configuration.judge(sound)), ['configuration: /etc/ringwall/agent.yaml'])
+    assert.deepEqual(codes(configuration.judge({ ...sound, file: null, holder: agent })), ['configuration'])
+    assert.deepEqual(codes(configuration.judge({ ...sound, holder: { ...agent, stateDir: null } })), ['configuration'])
+    const other = { ...agent, stateDir: '/srv/ringwall' }
+    assert.deepEqual(said(configuration.judge({ ...sound, holder: other })), [
+      'configuration-elsewhere: the agent (process 7) keeps its files in /srv/ringwall, its configuration says /var/lib/ringwall',
+    ])
+    assert.deepEqual(said(configuration.judge({ ...sound, faults: ['one', 'two'], holder: other })), [
+      'configuration-faulty: one; two',
+    ])
+  })
+
+  const ways = {
+    rescue: [{ source: '198.18.7.0/24', port: 22 }],
+    rescuePorts: [22],
+    guardSeconds: 60,
+    listening: [22, 80],
+    ssh: [22],
+  }
+  for (const [name, changes, expected] of [
+    ['who gets in', {}, ['rescue: 198.18.7.0/24 to port 22']],
+    ['nobody', { rescue: [] }, ['rescue-none: no rescue address']],
+    [
+      'SSH at a port that is not watched',
+      { ssh: [22, 2222], listening: [22, 2222] },
+      ['rescue-port-unwatched: SSH at port 2222; rescuePort is 22'],
+    ],
+    ['no trials, so nothing is watched', { guardSeconds: 0, ssh: [2222] }, ['guard-off: guardSeconds is 0']],
+    [
+      'a port at which nobody listens',
+      { rescue: [...ways.rescue, { source: '2001:db8::/64', port: 23 }] },
+      ['rescue-port-closed: 2001:db8::/64 to port 23'],
+    ],
+    ['who listens is not known', { listening: null, ssh: [] }, ['rescue: 198.18.7.0/24 to port 22']],
+  ] as const) {
+    test(`ways in: ${name}`, () => assert.deepEqual(said(rescue.judge({ ...ways, ...changes })), expected))
+  }
+
+  test('ways in: no settings can be read', () => assert.deepEqual(rescue.judge(null), []))
+
+  test('ways in, as ss tells of them', () => {
+    const listening = [
+      '0      128          0.0.0.0:2222      0.0.0.0:*    users:(("sshd",pid=812,fd=3))',
+      '0      4096   127.0.0.53%lo:53        0.0.0.0:*    users:(("systemd-resolve",pid=611,fd=18))',
+      '0      4096               *:22              *:*    users:(("systemd",pid=1,fd=97))',
+      '0      4096            [::]:443          [::]:*    ',
+    ].join('\n')
+    const established = [
+      '0      0      [::ffff:198.18.0.2]:22    [::ffff:198.18.0.9]:50000 users:(("sshd-session",pid=900,fd=4))',
+      '0      0               127.0.0.1:41000           127.0.0.1:5432  users:(("sshd-session",pid=900,fd=9))',
+      '0      0              198.18.0.2:443          198.18.0.9:50001 users:(("nginx",pid=901,fd=9))',
+    ].join('\n')
+    assert.deepEqual(readPorts(listening, established), { listening: [2222, 53, 22, 443], ssh: [22, 2222] })
+    assert.deepEqual(readPorts('', ''), { listening: [], ssh: [] })
+    assert.deepEqual(readPorts(null, established), { listening: null, ssh: [] })
   })
 
   test('a clock before what has happened', () => {
