@@ -71,6 +71,12 @@ type Of<Type extends ToDaemon['type']> = Extract<ToDaemon, { readonly type: Type
 
 /** Of one agent, whatever its connections: each is a signature and a commit. */
 const renewals = { burst: 5, perSecond: 1 / 60 } as const
+/**
+ * A host that comes back before its end was noticed takes its own connection over now and then; two hosts with one
+ * identity, a machine and its copy, do it to each other for ever. So many are let pass, and so often it is said.
+ */
+const takeovers = { burst: 5, perSecond: 1 / 60 } as const
+const takeoverWarnings = { burst: 1, perSecond: 1 / 600 } as const
 /** How many connections are ended at once when the daemon stops. */
 const goodbyesAtOnce = 500
 
@@ -88,6 +94,8 @@ export class Push implements EnforcementBoard, SessionListener {
   readonly #ddos: Ddos
   readonly #observed: ObservedReports
   readonly #renewals = new Throttle(renewals)
+  readonly #takeovers = new Throttle(takeovers)
+  readonly #takeoverWarnings = new Throttle(takeoverWarnings)
   /** Connections of agents, those that have not said `hello` yet too. */
   readonly #sessions = new Set<AgentSession>()
   #server: AgentServer | null = null
@@ -301,6 +309,8 @@ export class Push implements EnforcementBoard, SessionListener {
       session.end('replaced', 'the certificate of this connection was replaced')
       return null
     }
+    this.#noteTakeover(record, sourceAddress)
+    this.#noteFuture(agentId, view)
     this.#letGo(record, 'replaced', `the agent has connected again, from ${sourceAddress}`)
     record.link = session
     record.refusing = false
@@ -399,6 +409,24 @@ export class Push implements EnforcementBoard, SessionListener {
     this.#sender.forget(record)
     this.#ddos.left(record.id)
     this.#registry.look(record)
+  }
+
+  #noteTakeover({ id: agent, link }: AgentRecord, sourceAddress: string): void {
+    if (link === null || this.#takeovers.take(agent) || !this.#takeoverWarnings.take(agent)) return
+    this.#parts.logger.warn(
+      { agent, sources: [link.sourceAddress, sourceAddress] },
+      'two hosts seem to be this agent in turn, a machine and its copy perhaps: enrol one of them with a token of its own',
+    )
+  }
+
+  /** Where a backup was restored the store has another id; a copy has not. */
+  #noteFuture(agent: string, view: Of<'hello'>['view']): void {
+    const { store, world, logger } = this.#parts
+    if (view === null || view.storeId !== store.id || view.revision <= world.revision) return
+    logger.warn(
+      { agent, revision: view.revision, head: world.revision },
+      'the agent holds a later revision than there is: an older copy may be in the place of the store, see "Backup"',
+    )
   }
 
   /** Agents that enrolled anew: what is connected under the old certificate is somebody else now. */

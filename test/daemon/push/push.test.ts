@@ -284,6 +284,16 @@ describe('an agent', () => {
     assert.equal(agent.closed, false)
   })
 
+  test('with a view of later revisions than there are gets all there is, and the log says so', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one, { hello: false })
+    agent.hello({ view: { storeId: host.store.id, revision: 9999, keys: [] } })
+    await agent.next('snapshot')
+    const { head } = host.logged.find(({ msg }) => String(msg).startsWith('the agent holds a later revision'))!
+    assert.equal(head, host.world.revision)
+  })
+
   test('that reports of its host other things than before has them stored, once', async () => {
     await using scene = await setScene({ options: { reportIntervalMs: 30 } })
     const { host, one } = scene

@@ -222,6 +222,18 @@ describe('the listener for agents', () => {
     assert.equal(first.view.objects.has('instance/i-1'), false)
   })
 
+  test('says so where two hosts take one agent from each other again and again, once for a long time', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const warnings = () => host.logged.filter(({ level }) => level === 'warn')
+    for (let count = 0; count < 6; count += 1) await (await FakeAgent.connect(host.port, credentials)).next('snapshot')
+    assert.deepEqual(warnings(), [])
+    for (let count = 0; count < 6; count += 1) await (await FakeAgent.connect(host.port, credentials)).next('snapshot')
+    const [warning, ...more] = warnings()
+    assert.match(String(warning?.msg), /^two hosts seem to be this agent in turn/)
+    assert.deepEqual([warning?.sources, more], [['127.0.0.1', '127.0.0.1'], []])
+  })
+
   test('says goodbye when it stops', async () => {
     const host = await PushHost.start()
     const agent = await FakeAgent.connect(host.port, await host.enrol())
