@@ -53,20 +53,22 @@ function faultOfTime({ validFromDate, validToDate }: X509Certificate, now: Date)
 }
 
 /**
- * A certificate that the daemon made for our key. Until when it is good is for the daemon to judge, by its own clock.
+ * A certificate that the daemon made for our key.
+ * @param now  null: until when it is good is for the daemon to judge, by its own clock
  * @throws {Error} if it is none
  */
 export function checkIssued(
   certificate: string,
   { privateKey }: Pick<KeyPair, 'privateKey'>,
   caCertificate: string,
+  now: Date | null = null,
 ): void {
   const parsed = parseCertificate(certificate)
   const ca = parseCertificate(caCertificate)
   const fault =
     parsed === null || ca === null
       ? 'not a certificate in PEM'
-      : (faultOf(parsed, 'client', ca, null) ?? faultOfKey(parsed, privateKey))
+      : (faultOf(parsed, 'client', ca, now) ?? faultOfKey(parsed, privateKey))
   if (fault !== null) throw new Error(`Cannot use the certificate that the daemon gave: it is ${fault}`)
 }
 

@@ -86,7 +86,7 @@ async function lookAtCredentials(
     return `led by the daemon at ${daemonUrl} as agent ${agentId}; its certificate is good until ${until}`
   }
   const name = join(folder, 'credentials.json')
-  await notes.try(() => checkIssued(certificate, { privateKey }, caCertificate), what, name)
+  await notes.try(() => checkIssued(certificate, { privateKey }, caCertificate, new Date()), what, name)
 }
 
 function isThere(path: string): Promise<boolean> {
