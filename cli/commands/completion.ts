@@ -18,6 +18,7 @@ const scripts: Readonly<Record<string, string>> = {
   local IFS=$'\\n'
   COMPREPLY=($(ringwall completion words -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
   if [ "\${#COMPREPLY[@]}" -eq 0 ]; then compopt -o default 2>/dev/null; fi
+  case \${COMPREPLY[0]-} in */) compopt -o nospace 2>/dev/null ;; esac
 }
 complete -F _ringwall ringwall
 `,
@@ -25,7 +26,9 @@ complete -F _ringwall ringwall
   local -a candidates
   candidates=("\${(@f)$(ringwall completion words -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   candidates=("\${(@)candidates:#}")
-  if (( \${#candidates} )); then compadd -- "\${candidates[@]}"; else _files; fi
+  if (( \${#candidates} == 0 )); then _files; return; fi
+  compadd -S '' -- "\${(@M)candidates:#*/}"
+  compadd -- "\${(@)candidates:#*/}"
 }
 compdef _ringwall ringwall
 `,

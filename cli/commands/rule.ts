@@ -54,10 +54,20 @@ const words: readonly Word[] = [
   { name: 'VERDICT', choices: verdictWords, help: 'deny and drop are silent' },
   {
     name: 'SERVICE',
+    names: 'service',
+    also: ['tcp/', 'udp/', 'icmp', 'icmpv6', 'gre', 'all'],
+    hasCommas: true,
     help: 'tcp/443, tcp/8000-8100, udp/53, icmp, icmpv6, gre, all, or a service such as ssh; several with commas',
   },
   { name: 'from|to', choices: ['from', 'to'], help: '"from" for ingress, "to" for egress' },
-  { name: 'PEER', isMany: true, help: 'addresses, groups, prefix lists, any; several with commas' },
+  {
+    name: 'PEER',
+    names: ['group', 'prefixList'],
+    also: ['any', 'any-ipv4', 'any-ipv6'],
+    hasCommas: true,
+    isMany: true,
+    help: 'addresses, groups, prefix lists, any; several with commas',
+  },
 ]
 
 const peers = `A peer is told by its form:
@@ -69,7 +79,7 @@ const peers = `A peer is told by its form:
 Each service and each peer becomes a rule. Rules that differ in nothing but the description are one rule: adding
 it again changes nothing.`
 
-const ruleWord: Word = { name: 'RULE', help: 'id of the rule, sgr-…' }
+const ruleWord: Word = { name: 'RULE', names: 'rule', help: 'id of the rule, sgr-…' }
 
 export const command = nounCommand({
   name: 'rule',
@@ -168,7 +178,7 @@ export const command = nounCommand({
       effect: 'changes',
       words: [
         groupWord,
-        { name: 'RULE', isMany: true, help: 'ids, sgr-…, or DIRECTION VERDICT SERVICE from|to PEER… as in add' },
+        { ...ruleWord, isMany: true, help: 'ids, sgr-…, or DIRECTION VERDICT SERVICE from|to PEER… as in add' },
       ],
       flags: ruleFlags,
       examples: [

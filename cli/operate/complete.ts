@@ -1,92 +1,133 @@
 /** What can stand where the cursor is: by the definitions of the commands, and by asking the daemon for ids and names. */
-import { Client } from '../client/client.ts'
-import { Connection } from '../client/connection.ts'
-import { contextsPath, readContexts } from '../client/contexts.ts'
-import { findTarget, type TargetFlags } from '../client/target.ts'
+import type { Command } from '../command.ts'
 import { listedCommands } from '../command-list.ts'
+import { type Environment, namesOf } from './complete-names.ts'
 import { flagsOf } from './parse.ts'
-import { type ResourceKind, resources, type Shown } from './resources.ts'
-import type { Flag, Noun, Verb, Word } from './verb.ts'
+import type { Asked, Flag, Flags, Noun, Verb, Word } from './verb.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** A shell waits for it at a key press. */
-const timeoutMs = 500
-/** More than anybody reads; whoever has more types a few letters of an id. */
-const mostNames = 500
+/** What was typed before the word that is being typed. */
+interface Place {
+  readonly before: readonly string[]
+  readonly env: Environment
+}
 
 /**
- * @param words  after `ringwall`, the last one being typed and perhaps empty
+ * @param words  after `ringwall`, the last one being typed and perhaps empty; bash has `--flag=value` as three words
  * @returns what begins with it
  */
 export async function candidatesFor(words: readonly string[], env: Environment): Promise<readonly string[]> {
-  const typed = words.at(-1) ?? ''
-  const before = words.slice(0, -1)
-  const all = await continuations(before, typed, env)
-  return [...new Set(all)].filter(candidate => candidate.startsWith(typed))
+  const last = words.at(-1) ?? ''
+  const before = words.slice(0, -1).filter(word => word !== '=')
+  const [, flag = '', value = ''] = /^(--[\w-]+)=(.*)$/.exec(last) ?? []
+  if (flag !== '') return candidates(value, flag.length + 1, last, { before: [...before, flag], env })
+  return candidates(last === '=' ? '' : last, 0, last === '=' ? '' : last, { before, env })
 }
 
-async function continuations(before: readonly string[], typed: string, env: Environment): Promise<readonly string[]> {
+/**
+ * @param typed  what a candidate begins with
+ * @param kept   how much of the word stands before that
+ */
+async function candidates(typed: string, kept: number, word: string, place: Place): Promise<readonly string[]> {
+  const { all, separator } = await continuations(typed, place)
+  // Of a list, what is behind the last comma.
+  const list = separator === undefined ? '' : typed.slice(0, typed.lastIndexOf(separator) + 1)
+  const fitting = all.filter(each => each.startsWith(typed.slice(list.length)))
+  return [...new Set(fitting)].map(each => word.slice(0, kept) + list + each)
+}
+
+interface Continuations {
+  readonly all: readonly string[]
+  /** Where several may stand in one word. */
+  readonly separator?: ','
+}
+
+const none: Continuations = { all: [] }
+
+async function continuations(typed: string, { before, env }: Place): Promise<Continuations> {
   const [name, ...rest] = before
-  if (name === undefined) return ['help', ...listedCommands.keys()]
-  if (name === 'help') return rest.length === 0 ? [...listedCommands.keys()] : []
-  if (name === 'completion') return rest.length === 0 ? ['bash', 'zsh', 'fish'] : []
-  const noun = await nounOf(name)
-  if (noun !== null) return ofNoun(noun, rest, typed, env)
+  if (name === undefined) return { all: ['help', ...listedCommands.keys()] }
+  if (name === 'help') return ofHelp(rest)
+  if (name === 'completion') return rest.length === 0 ? { all: ['bash', 'zsh', 'fish'] } : none
+  const command = await commandOf(name)
+  if (command === null) return none
+  const { noun, nouns, hostWords } = command
+  if (noun !== null) return ofNoun(noun, rest, { typed, env, hostWords, usage: command.usage })
+  if (nouns.length === 0) return ofUsage(command.usage, name, rest, typed)
   const [inner, ...after] = rest
-  const nouns = await nounsOf(name)
-  if (inner === undefined) return nouns.map(each => each.name.slice(name.length + 1))
-  const chosen = nouns.find(each => each.name === `${name} ${inner}`)
-  return chosen === undefined ? [] : ofNoun(chosen, after, typed, env)
+  if (inner === undefined) return { all: nouns.map(each => lastWord(each.name)) }
+  const chosen = nouns.find(each => lastWord(each.name) === inner)
+  return chosen === undefined ? none : ofNoun(chosen, after, { typed, env })
 }
 
-async function nounOf(name: string): Promise<Noun | null> {
-  if (name === 'agent') return (await import('../commands/operate-agents.ts')).agentNoun.noun
-  const command = await listedCommands.get(name)?.load()
-  const { noun = null } = (command?.command ?? {}) as { readonly noun?: Noun }
-  return noun
+/** `help sg create`: commands, nouns and verbs, and nothing behind them. */
+async function ofHelp(words: readonly string[]): Promise<Continuations> {
+  const [name, inner, further] = words
+  if (name === undefined) return { all: [...listedCommands.keys()] }
+  const command = await commandOf(name)
+  if (command === null) return none
+  const verbs = (noun: Noun | undefined) => (noun?.verbs ?? []).map(verb => verb.name).filter(Boolean)
+  if (command.nouns.length === 0) return inner === undefined ? { all: verbs(command.noun ?? undefined) } : none
+  if (inner === undefined) return { all: command.nouns.map(each => lastWord(each.name)) }
+  return further === undefined ? { all: verbs(command.nouns.find(each => lastWord(each.name) === inner)) } : none
 }
 
-/** Of a command that is several nouns under one name. */
-async function nounsOf(name: string): Promise<readonly Noun[]> {
-  const command = await listedCommands.get(name)?.load()
-  const { nouns = [] } = (command?.command ?? {}) as { readonly nouns?: readonly { readonly noun: Noun }[] }
-  return nouns.map(({ noun }) => noun)
+interface Known {
+  readonly usage: string
+  readonly noun: Noun | null
+  /** Of a command that is several nouns under one name. */
+  readonly nouns: readonly Noun[]
+  /** Beside the verbs: what a host does itself. */
+  readonly hostWords: readonly string[]
 }
 
-async function ofNoun(
-  noun: Noun,
-  rest: readonly string[],
-  typed: string,
-  env: Environment,
-): Promise<readonly string[]> {
+async function commandOf(name: string): Promise<Known | null> {
+  const { command } = (await listedCommands.get(name)?.load()) ?? {}
+  if (command === undefined) return null
+  const { usage, noun = null, nouns = [] } = command as Command & Partial<{ noun: Noun; nouns: { noun: Noun }[] }>
+  if (name !== 'agent') return { usage, noun, nouns: nouns.map(each => each.noun), hostWords: [] }
+  const { agentNoun } = await import('../commands/operate-agents.ts')
+  return { usage, noun: agentNoun.noun, nouns: [], hostWords: actionsIn(usage, name) }
+}
+
+function lastWord(name: string): string {
+  return name.slice(name.lastIndexOf(' ') + 1)
+}
+
+interface NounPlace {
+  readonly typed: string
+  readonly env: Environment
+  readonly hostWords?: readonly string[]
+  readonly usage?: string
+}
+
+async function ofNoun(noun: Noun, rest: readonly string[], place: NounPlace): Promise<Continuations> {
+  const { typed, env, hostWords = [], usage = '' } = place
   const [only] = noun.verbs
   if (only?.name === '') return ofVerb(only, rest, typed, env)
   const [name, ...words] = rest
-  if (name === undefined)
-    return [...noun.verbs.map(verb => verb.name), ...(noun.name === 'agent' ? ['check', 'join', 'leave', 'run'] : [])]
   const verb = noun.verbs.find(each => each.name === name)
-  return verb === undefined ? [] : ofVerb(verb, words, typed, env)
+  if (verb !== undefined) return ofVerb(verb, words, typed, env)
+  if (hostWords.length > 0 && (name !== undefined || typed.startsWith('-'))) {
+    return name === undefined || name.startsWith('-') || hostWords.includes(name)
+      ? ofUsage(usage, noun.name, rest, typed)
+      : none
+  }
+  return name === undefined ? { all: [...new Set([...noun.verbs.map(each => each.name), ...hostWords])] } : none
 }
 
-async function ofVerb(
-  verb: Verb,
-  before: readonly string[],
-  typed: string,
-  env: Environment,
-): Promise<readonly string[]> {
+async function ofVerb(verb: Verb, before: readonly string[], typed: string, env: Environment): Promise<Continuations> {
   const flags = flagsOf(verb)
   const last = before.at(-1) ?? ''
   const open = last.startsWith('--') ? flags[last.slice(2)] : undefined
   if (open !== undefined && open.takes !== 'nothing' && open.takes !== 'optional-number')
-    return ofFlag(open, before, env)
-  if (typed.startsWith('-')) return [...Object.keys(flags), 'help'].map(name => `--${name}`)
-  const place = positionalsIn(before, flags).length
-  const word = verb.words[place] ?? (verb.words.at(-1)?.isMany === true ? verb.words.at(-1) : undefined)
-  return word === undefined ? [] : ofWord(word, before, env)
+    return ofFlag(open, { before, env })
+  if (typed.startsWith('-')) return { all: [...Object.keys(flags), 'help'].map(name => `--${name}`) }
+  const words = positionalsIn(before, flags)
+  const word = verb.words[words.length] ?? (verb.words.at(-1)?.isMany === true ? verb.words.at(-1) : undefined)
+  return word === undefined ? none : ofWord(word, words, { before, env })
 }
 
-function positionalsIn(before: readonly string[], flags: Readonly<Record<string, Flag>>): readonly string[] {
+function positionalsIn(before: readonly string[], flags: Flags): readonly string[] {
   return before.filter((word, index) => {
     if (word.startsWith('--')) return false
     const previous = before[index - 1] ?? ''
@@ -96,35 +137,44 @@ function positionalsIn(before: readonly string[], flags: Readonly<Record<string,
   })
 }
 
-async function ofFlag(flag: Flag, before: readonly string[], env: Environment): Promise<readonly string[]> {
-  if (flag.takes === 'choice') return flag.choices
-  return flag.names === undefined ? [] : namesOf(flag.names, before, env)
+async function ofFlag(flag: Flag, place: Place): Promise<Continuations> {
+  if (flag.takes === 'choice') return { all: flag.choices }
+  const all = flag.names === undefined ? [] : await namesOf([flag.names], [], place)
+  return flag.takes === 'list' ? { all, separator: ',' } : { all }
 }
 
-async function ofWord(word: Word, before: readonly string[], env: Environment): Promise<readonly string[]> {
-  return word.choices ?? (word.names === undefined ? [] : namesOf(word.names, before, env))
+async function ofWord(word: Word, words: readonly string[], place: Place): Promise<Continuations> {
+  const { choices, names, also = [], hasCommas = false } = word
+  if (choices !== undefined) return { all: choices }
+  const asked: readonly Asked[] = names === undefined ? [] : typeof names === 'string' ? [names] : names
+  // What is known without the daemon is there without it too.
+  const named = namesOf(asked, words, place)
+  const all = [...also, ...(asked.length === 0 ? [] : await (also.length > 0 ? named.catch(() => []) : named))]
+  return hasCommas ? { all, separator: ',' } : { all }
 }
 
-/** Ids and names; those with a space or a quote are left out, for a shell would take them apart. */
-async function namesOf(kind: ResourceKind, before: readonly string[], env: Environment): Promise<readonly string[]> {
-  if (kind === 'context') return [...(await readContexts(contextsPath(env))).byName.keys()]
-  const { path, idField, nameField } = resources[kind]
-  const connection = new Connection(await findTarget(targetFlagsIn(before), env))
-  const timer = setTimeout(() => connection.close(), timeoutMs)
-  try {
-    const { items } = await new Client(connection, { retries: 0, timeoutMs }).list<Shown>(path, {}, mostNames)
-    const names = items.flatMap(item => [item[idField], nameField === null ? null : item[nameField]])
-    return names.filter(each => typeof each === 'string').filter(each => /^[\w.@:-]+$/.test(each))
-  } finally {
-    clearTimeout(timer)
-    connection.close()
-  }
+/** Of a command that has no definition but its help text: actions, flags, and their values where they are listed. */
+function ofUsage(usage: string, name: string, before: readonly string[], typed: string): Continuations {
+  const last = before.at(-1) ?? ''
+  const choices = new RegExp(`${last} ([a-z]+(?:\\|[a-z]+)+)`).exec(usage)?.[1]
+  if (last.startsWith('--') && choices !== undefined) return { all: choices.split('|') }
+  if (typed.startsWith('-')) return { all: [...new Set([...flagsIn(usage), '--help'])] }
+  return before.length === 0 ? { all: actionsIn(usage, name) } : none
 }
 
-function targetFlagsIn(before: readonly string[]): TargetFlags {
-  const flagValue = (flag: string) => {
-    const index = before.lastIndexOf(flag)
-    return index === -1 ? undefined : before[index + 1]
-  }
-  return { context: flagValue('--context'), url: flagValue('--url'), token: flagValue('--token') }
+/** Those of its synopsis, and those that begin a line. */
+function flagsIn(usage: string): string[] {
+  const [synopsis = '', ...rest] = usage.split('\n\n')
+  return [
+    ...[...synopsis.matchAll(/--[a-z][a-z-]*/g)].map(([flag]) => flag),
+    ...[...rest.join('\n').matchAll(/^ +(--[a-z][a-z-]*)/gm)].map(([, flag = '']) => flag),
+  ]
+}
+
+/** `status` of `ringwall lab status`. */
+function actionsIn(usage: string, name: string): string[] {
+  const [synopsis = ''] = usage.split('\n\n')
+  return [...synopsis.matchAll(new RegExp(`ringwall ${name} \\[?([a-z]+)\\b(?!\\|)`, 'g'))].map(
+    ([, action = '']) => action,
+  )
 }

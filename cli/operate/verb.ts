@@ -16,12 +16,19 @@ export interface Noun {
   readonly verbs: readonly Verb[]
 }
 
+/** What the daemon can be asked for: `rule` is one of the group that is the first word. */
+export type Asked = ResourceKind | 'rule' | 'service'
+
 export interface Word {
   /** In capitals: `GROUP`. */
   readonly name: string
   readonly help: string
   /** What it names, for completion. */
-  readonly names?: ResourceKind
+  readonly names?: Asked | readonly Asked[]
+  /** What else it may be, for completion: not all there is. */
+  readonly also?: readonly string[]
+  /** Whether several may stand in it, with commas between. */
+  readonly hasCommas?: boolean
   readonly choices?: readonly string[]
   readonly isOptional?: boolean
   /** One or more, up to the end; the last word alone can be. */

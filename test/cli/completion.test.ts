@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { delimiter, dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, suite, test } from 'node:test'
+import { listedCommands } from '../../cli/command-list.ts'
 import { candidatesFor } from '../../cli/operate/complete.ts'
 import { runRingwall } from '../support/launcher.ts'
 import { runRingwallHere, startOperator } from '../support/operator.ts'
@@ -17,6 +18,9 @@ await operator.do('sg', 'create', 'sg-web', '--name', 'web')
 await operator.do('sg', 'create', 'sg-app', '--name', 'app')
 await operator.do('instance', 'register', 'i-web1', '--name', 'a name with spaces')
 await operator.do('ram', 'user', 'create', 'bob')
+await operator.do('prefix-list', 'create', 'pl-office', '--name', '事務所', '--add', '203.0.113.0/24')
+await operator.do('rule', 'add', 'sg-web', 'ingress', 'allow', 'https', 'from', 'any-ipv4')
+const [, ruleId = ''] = /^(sgr-\S+)/m.exec(await operator.do('rule', 'list', 'sg-web')) ?? []
 await operator.do('context', 'add', 'prod', '--url', operator.url)
 
 const thresholdFlags = [
@@ -36,6 +40,19 @@ suite('what can stand at the cursor', () => {
     ['rule add sg-web ', ['ingress', 'egress']],
     ['rule add sg-web ingress ', ['allow', 'accept', 'deny', 'drop']],
     ['rule add sg-web ingress allow tcp/443 ', ['from', 'to']],
+    ['rule add sg-web ingress allow h', ['http', 'https']],
+    ['rule add sg-web ingress allow icmp,ss', ['icmp,ssh']],
+    ['rule add sg-web ingress allow t', ['tcp/', 'telnet']],
+    [
+      'rule add sg-web ingress allow ssh from ',
+      [...['any', 'any-ipv4', 'any-ipv6'], ...['sg-app', 'app', 'sg-web', 'web', 'pl-office', '事務所']],
+    ],
+    ['rule add sg-web ingress allow ssh from sg-app,pl', ['sg-app,pl-office']],
+    ['rule add sg-web ingress allow ssh from sg-app w', ['web']],
+    ['rule modify sg-web ', [ruleId]],
+    ['rule modify web s', [ruleId]],
+    ['rule remove sg-web sgr-', [ruleId]],
+    ['rule modify sg-app ', []],
     ['rule add sg-web --dry-run ', ['ingress', 'egress']],
     ['rule add sg-web --wait 5 ', ['ingress', 'egress']],
     ['rule add sg-web --priority 5 e', ['egress']],
@@ -44,6 +61,9 @@ suite('what can stand at the cursor', () => {
     ['sg list --sort -', ['-securityGroupName', '-createTime']],
     ['sg create --type ', ['basic', 'advanced']],
     ['sg list --account 1', ['1000000000000000']],
+    ['sg list --account=1', ['--account=1000000000000000']],
+    ['sg create --type=b', ['--type=basic']],
+    ['eni register --group web,sg-', ['web,sg-app', 'web,sg-web']],
     ['sg show --context ', ['prod']],
     ['context use p', ['prod']],
     ['instance show ', ['i-web1']],
@@ -69,6 +89,26 @@ suite('what can stand at the cursor', () => {
     ['ram simulate b', ['bob']],
     ['ram xyzzy ', []],
     ['help anal', ['analyze']],
+    ['help rule ', ['list', 'add', 'modify', 'remove']],
+    ['help rule add ', []],
+    ['help ram ', ['user', 'group', 'policy', 'role', 'key', 'simulate']],
+    ['help ram key ', ['list', 'create', 'enable', 'disable', 'delete']],
+    ['help limits ', []],
+    ['help xyzzy ', []],
+    ['agent check --pol', ['--policy']],
+    ['agent join --to', ['--token']],
+    ['agent --on-stop ', ['keep', 'flush']],
+    ['agent xyzzy ', []],
+    ['agent list --sta', ['--state']],
+    ['daemon ', ['run', 'check']],
+    ['daemon --tls-', ['--tls-certificate', '--tls-key']],
+    ['lab ', ['status', 'env', 'shell']],
+    ['lab --', ['--once', '--hosts', '--lab', '--help']],
+    ['panic --u', ['--undo']],
+    ['explain --dir', ['--direction']],
+    ['explain policy.yaml --direction ', ['ingress', 'egress']],
+    ['compile --format=', ['--format=json', '--format=text']],
+    ['analyze policy.yaml --fail-on m', ['medium']],
     ['sg xyzzy ', []],
     ['xyzzy ', []],
     ['compile ', []],
@@ -80,11 +120,51 @@ suite('what can stand at the cursor', () => {
     })
   }
 
+  test('bash has a flag and its value as three words', async () => {
+    for (const [words, expected] of [
+      [
+        ['sg', 'create', '--type', '='],
+        ['basic', 'advanced'],
+      ],
+      [['sg', 'create', '--type', '=', 'a'], ['advanced']],
+      [['rule', 'add', '--priority', '=', '5', 'sg-w'], ['sg-web']],
+    ] as const) {
+      assert.deepEqual(await candidatesFor(words, process.env), expected)
+    }
+  })
+
+  test('every flag in the help of a command that has no definition but that', async () => {
+    for (const [name, { load }] of listedCommands) {
+      const { usage, ...command } = (await load()).command
+      if ('noun' in command || 'nouns' in command || name === 'completion') continue
+      const offered = await candidatesFor([name, '--'], process.env)
+      const shown = [...usage.matchAll(/^ +(--[a-z-]+)/gm)].map(([, flag = '']) => flag)
+      assert.deepEqual(
+        shown.filter(flag => !offered.includes(flag)),
+        [],
+        name,
+      )
+    }
+  })
+
   test('every command', async () => {
     const { stdout } = await runRingwallHere(['completion', 'words', '--', ''])
     for (const name of ['help', 'sg', 'rule', 'daemon', 'agent', 'lab'])
       assert.ok(stdout.split('\n').includes(name), name)
   })
+})
+
+test('more groups than come in one answer', async () => {
+  const made = Array.from({ length: 510 }, (_, number) => `sg-many-${number}`)
+  for (const id of made) {
+    const response = await fetch(`${operator.url}/v1/security-groups`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${operator.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ securityGroupId: id }),
+    })
+    assert.equal(response.status, 201)
+  }
+  assert.deepEqual(await candidatesFor(['sg', 'show', 'sg-w'], process.env), ['sg-web'])
 })
 
 suite('a daemon that does not help', () => {
@@ -111,6 +191,13 @@ suite('a daemon that does not help', () => {
     assert.deepEqual(
       await candidatesFor(['rule', 'add', 'x', 'in'], { ...process.env, RINGWALL_URL: 'http://127.0.0.1:1' }),
       ['ingress'],
+    )
+    assert.deepEqual(
+      await candidatesFor(['rule', 'add', 'x', 'ingress', 'allow', 'ssh', 'from', 'any-'], {
+        ...process.env,
+        RINGWALL_URL: 'http://127.0.0.1:1',
+      }),
+      ['any-ipv4', 'any-ipv6'],
     )
   })
 })
