@@ -419,19 +419,20 @@ for (const { name, limits } of [
       const policy = deviceDocument([eniOf('eth0', 'sg-open')], [opened])
       const flags = ['--metrics-address', '127.0.0.1:9469']
       await using agent = await startAgent({ namespace: wire.host, policy, flags })
-      // The table that counts comes after that of the policy.
-      await eventually(() =>
-        wire.host.run('nft', ['list', 'counter', 'inet', 'ringwall-scrub', 'eni-eth0/offered/tcp']),
-      )
+      const read = async () => (await host.httpGet('127.0.0.1', 9469, '/metrics')).body
+      const series = (what: string, rest: string) => `ringwall_agent_${what}{${rest}}`
+      const tcpOf = (unit: string) => series(`ddos_inbound_${unit}_total`, 'instance_id="i-host",type="tcp"')
       const session = await converse('tcp', { client: outside, server: host, address: hostAddress, port: openPort })
+      // What came before the agent's first reading is in no sample.
+      await eventually(async () => {
+        await session.client.send('counted?')
+        assert.ok(metricValue(await read(), tcpOf('bytes')) > 0)
+      })
       const line = 'x'.repeat(transferBytes / lines)
       for (let number = 0; number < lines; number += 1) {
         await session.client.send(`${number}${line}`)
         assert.ok(await session.server.expect(`${number}${line}`, 20_000 * slowness))
       }
-      const read = async () => (await host.httpGet('127.0.0.1', 9469, '/metrics')).body
-      const series = (what: string, rest: string) => `ringwall_agent_${what}{${rest}}`
-      const tcpOf = (unit: string) => series(`ddos_inbound_${unit}_total`, 'instance_id="i-host",type="tcp"')
       // Read by the agent each second; headers are at most a fifteenth, and a segment may be sent again.
       const text = await eventually(async () => {
         const now = await read()
