@@ -37,7 +37,7 @@ export function checkRules(whole: RuleCheck): readonly CheckedRule[] {
   const references = asked.rules.map(rule => findReference(rule, check))
   const problems = problemsOf(check, references)
   const errors = errorsOf(problems, check, references)
-  if (errors.length > 0) throw refused(errors)
+  if (errors.length > 0) throw refused(inOrder(errors))
   const checked = asked.rules.map(({ fields }, index) => {
     const { rule, content } = readRule(fields, group.id)!
     const named = rule.peer.kind === 'group' && rule.peer.groupId !== group.id ? rule.peer.groupId : null
@@ -46,6 +46,12 @@ export function checkRules(whole: RuleCheck): readonly CheckedRule[] {
   })
   requireWeightWithin(world, group, checked)
   return checked
+}
+
+/** As they stand in the request: those of `permissions[3].portRange` or `line 4` behind what is said of all of it. */
+function inOrder(errors: readonly FieldError[]): readonly FieldError[] {
+  const placeOf = ({ field }: FieldError) => Number(/\d+/.exec(field)?.[0] ?? -1)
+  return errors.toSorted((a, b) => placeOf(a) - placeOf(b))
 }
 
 /**

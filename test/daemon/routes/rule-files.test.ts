@@ -228,7 +228,7 @@ describe('import', () => {
     { name: 'a column twice', text: 'direction,direction\n', expected: '400 InvalidParameter line 1' },
     { name: 'a quote that is not closed', text: lines(good, '"ingress'), expected: '400 InvalidParameter line 3' },
     {
-      name: 'every bad line, after a cell of two lines',
+      name: 'every bad line, in their order, after a cell of two lines',
       text: lines(
         '"ingress",accept,1,tcp,80/80,10.0.0.0/8,x',
         'ingress,accept,1,tcp,90/80,10.0.0.0/8,',
@@ -239,7 +239,7 @@ describe('import', () => {
         'ingress,accept,1,tcp,80/80,10.0.0.0/8,"two\r\nlines"',
         "ingress,accept,0,icmp,'-1/-1,10.0.0.0/8,",
       ),
-      expected: `400 InvalidParameter ${[5, 6, 7, 8, 3, 10].map(line => `line ${line}`).join(' ')}`,
+      expected: `400 InvalidParameter ${[3, 5, 6, 7, 8, 10].map(line => `line ${line}`).join(' ')}`,
       message: /portRange: Cannot read port range "90\/80"[\s\S]*priority: |priority: [\s\S]*portRange: Cannot/,
     },
   ]
