@@ -9,7 +9,9 @@ import type { Logger } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
 import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
+import { readBodyText } from './http/body-text.ts'
 import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
+import { PathMethods } from './http/path-methods.ts'
 import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
 import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
@@ -138,12 +140,15 @@ export function secureContextOf({ certificate, key }: TlsPair) {
 
 /** Bodies as text: nothing is parsed before the token was looked at. */
 function readBodies(app: FastifyInstance): void {
+  const textOf = ({ headers }: FastifyRequest, bytes: Buffer) => readBodyText(bytes, headers['content-encoding'])
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, text: string) =>
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
     // Clients send the type with requests that need no body.
-    text === '' ? undefined : parseJsonBody(text),
+    bytes.length === 0 ? undefined : parseJsonBody(textOf(request, bytes)),
   )
-  app.addContentTypeParser('text/csv', { parseAs: 'string' }, async (_request: FastifyRequest, text: string) => text)
+  app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
+    textOf(request, bytes),
+  )
 }
 
 function answerFaults(app: FastifyInstance, options: AppOptions): void {
@@ -156,11 +161,22 @@ function answerFaults(app: FastifyInstance, options: AppOptions): void {
     noteRefused(request, error, onRefused)
     return sendProblem(reply, error, request)
   })
+  const pathMethods = new PathMethods(app)
   app.setNotFoundHandler((request, reply) => {
     if (isRpc(request)) return sendRpcError(wrongMethod(request), request, reply, rpcReports(options))
-    const message = `Cannot find ${request.method} ${request.url.split('?')[0]}: see /docs for what there is`
-    return sendProblem(reply, new ApiError(404, 'NotFound', message), request)
+    const allowed = pathMethods.of(request.url).join(', ')
+    if (allowed !== '') reply.header('allow', allowed)
+    return sendProblem(reply, allowed === '' ? noPath(request) : noMethod(request, allowed), request)
   })
+}
+
+function noPath({ method, url }: FastifyRequest): ApiError {
+  return new ApiError(404, 'NotFound', `Cannot find ${method} ${url.split('?')[0]}: see /docs for what there is`)
+}
+
+function noMethod({ method, url }: FastifyRequest, allowed: string): ApiError {
+  const message = `Cannot ${method} ${url.split('?')[0]}: expected one of ${allowed}`
+  return new ApiError(405, 'MethodNotAllowed', message)
 }
 
 function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyRequest) {

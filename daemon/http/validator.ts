@@ -17,7 +17,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   return (given: unknown) => {
     const value = httpPart === 'body' ? given : readTexts(schema, given)
     if (compiled.Check(value)) return { value }
-    const errors = telling(compiled.Errors(value))
+    const errors = telling(compiled.Errors(value).map(fault => withWords(fault, schema)))
       .slice(0, maxErrors)
       .map(fault => fieldErrorOf(fault, value, httpPart))
     const [first] = errors
@@ -51,6 +51,20 @@ interface SchemaFault {
   readonly instancePath: string
   readonly params: object
   readonly message: string
+  /** What the schema says of it in words. */
+  readonly expected?: string
+}
+
+/** Where a pattern is not met: a value's, or that of all keys of an object. */
+function withWords(fault: SchemaFault, schema: TSchema): SchemaFault {
+  const path = fault.schemaPath.split('/').slice(1).map(unescapePointer)
+  if (fault.keyword === 'boolean') path.pop()
+  else if (fault.keyword !== 'pattern') return fault
+  const { 'x-expected': expected } = path.reduce<{ readonly 'x-expected'?: string }>(
+    (inner, key) => (inner as Readonly<Record<string, object>>)[key] ?? {},
+    schema,
+  )
+  return expected === undefined ? fault : { ...fault, expected }
 }
 
 /** Of several that say the same of one place, the one that says most; of one that says several, each. */
@@ -93,7 +107,8 @@ function fieldErrorOf(fault: SchemaFault, root: unknown, httpPart: string | unde
     return { code: 'missing', field: at([name]), message: `Cannot do without ${name}` }
   }
   if (isUnknownField(fault)) {
-    const message = `Cannot read field ${quoteValue(keys.at(-1))}: expected a field that the route takes`
+    const { expected = 'a field that the route takes' } = fault
+    const message = `Cannot read field ${quoteValue(keys.at(-1))}: expected ${expected}`
     return { code: 'unknown-field', field: at([]), message }
   }
   const value = keys.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], root)
@@ -112,7 +127,7 @@ const typeNames: Readonly<Record<string, string>> = {
   null: 'null',
 }
 
-function expectationOf({ keyword, params, message }: SchemaFault): string {
+function expectationOf({ keyword, params, message, expected }: SchemaFault): string {
   const { type, limit, allowedValues, allowedValue } = params as {
     type?: string
     limit?: number
@@ -122,6 +137,8 @@ function expectationOf({ keyword, params, message }: SchemaFault): string {
   switch (keyword) {
     case 'anyOf':
       return message
+    case 'pattern':
+      return expected ?? message.replace(/^must /, 'text that must ')
     case 'type':
       return typeNames[String(type)] ?? String(type)
     case 'enum':

@@ -10,6 +10,7 @@ import type { NamedKind } from '../errors.ts'
 import { ApiError } from '../errors.ts'
 import { type EniDoc, parseKey } from '../model/documents.ts'
 import type { Sealer } from '../ram/seal.ts'
+import { patterned } from '../schemas/fields.ts'
 import { maxListed } from '../schemas/observed.ts'
 import type { Backups } from '../services/backups.ts'
 import type { History } from '../services/changes.ts'
@@ -147,19 +148,22 @@ const writeQuery = {
   ),
 }
 
-const writeHeaders = Type.Object({
+const ifMatch = {
   'if-match': Type.Optional(
     Type.String({ description: 'The revision the object must have been written last by, in quotes.', maxLength: 40 }),
   ),
+}
+
+const idempotencyKey = {
   'idempotency-key': Type.Optional(
     Type.String({
       description: 'The same request under the same key is carried out once.',
       minLength: 1,
       maxLength: 64,
-      pattern: '^[!-~]+$',
+      ...patterned('^[!-~]+$', 'printable ASCII characters without space'),
     }),
   ),
-})
+}
 
 export const enforcementSchema = Type.Object(
   {
@@ -225,13 +229,17 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
         },
         { answer: writeAnswer(route.answer), status },
       ),
-      headers: writeHeaders,
+      headers: Type.Object({
+        ...(route.subject !== undefined && ifMatch),
+        ...(route.isSecret !== true && idempotencyKey),
+      }),
       // What the audit log has, and what a policy will name.
       'x-action': route.action,
       ...(route.body !== undefined && { body: route.body }),
     },
     handler: async (request, reply) => {
       if (route.body === undefined) requireNoBody(request)
+      if (route.subject === undefined) requireNoIfMatch(request)
       const call = callOf(request, { ...route, action: actionOf(request) ?? route.action })
       const asker = { world: api.world, principal: request.principal, query: request.query as Static<Q> }
       const subject = route.subject?.(request.params as Static<P>, asker) ?? null
@@ -317,13 +325,23 @@ export function sourceAddressOf({ ip }: FastifyRequest): string {
   return ip ?? localSocket
 }
 
+/** Whoever sends it believes that somebody else's write is noticed. */
+function requireNoIfMatch({ headers: { 'if-match': header } }: FastifyRequest): void {
+  if (header === undefined) return
+  throw refuseIfMatch(header, 'Cannot take If-Match here: the path names no object that was written')
+}
+
 function readIfMatch(header: string | undefined): number | null {
   if (header === undefined || header === '*') return null
   const [, digits] = /^"(\d{1,15})"$/.exec(header.trim()) ?? []
   if (digits !== undefined) return Number(digits)
-  const message = `Cannot read If-Match ${JSON.stringify(header)}: expected a revision in quotes, as an ETag has it`
-  throw new ApiError(400, 'InvalidParameter', message, {
-    errors: [{ code: 'invalid-value', field: 'If-Match', message, value: header }],
+  const expected = 'a revision in quotes, as an ETag has it'
+  throw refuseIfMatch(header, `Cannot read If-Match ${JSON.stringify(header)}: expected ${expected}`)
+}
+
+function refuseIfMatch(value: string, message: string): ApiError {
+  return new ApiError(400, 'InvalidParameter', message, {
+    errors: [{ code: 'invalid-value', field: 'If-Match', message, value }],
   })
 }
 

@@ -8,6 +8,7 @@ import {
   modeField,
   nameField,
   nullable,
+  patterned,
   revisionField,
   tagsField,
   timeField,
@@ -77,7 +78,10 @@ const settable = {
     nullable(
       Type.String({
         description: 'Of the device, which the agent finds by it.',
-        pattern: '^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$',
+        ...patterned(
+          '^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$',
+          'six pairs of hexadecimal digits with ":" between them',
+        ),
       }),
     ),
   ),
@@ -125,7 +129,7 @@ export const createNetworkInterfaceSchema = Type.Object(
     vpcId: Type.Optional(
       Type.String({
         description: 'The VPC; on classic networks there is none.',
-        pattern: '^[A-Za-z][A-Za-z0-9_.-]{0,63}$',
+        ...patterned('^[A-Za-z][A-Za-z0-9_.-]{0,63}$', 'a letter, then up to 63 letters, digits, "_", "." and "-"'),
       }),
     ),
     vSwitchId: Type.Optional(nameField('Kept and told again.')),

@@ -2,12 +2,12 @@
 import Type, { type Static } from 'typebox'
 import { policyTypes } from '../model/ram.ts'
 import { sessionSeconds } from '../services/ram/roles.ts'
-import { exact, nullable, revisionField, timeField } from './fields.ts'
+import { exact, nullable, patterned, revisionField, timeField } from './fields.ts'
 
 const nameOf = (of: string, most: number, characters: string) =>
   Type.String({
     description: `Name of the ${of}; the same in any case.`,
-    pattern: `^[${characters}]{1,${most}}$`,
+    ...patterned(`^[${characters}]{1,${most}}$`, `1 to ${most} characters of ${characters}`),
     maxLength: most,
   })
 

@@ -1,6 +1,6 @@
 /** API tokens, as the API shows and takes them. */
 import Type, { type Static } from 'typebox'
-import { accountIdField, exact, nameField, nullable, revisionField, timeField } from './fields.ts'
+import { accountIdField, exact, nameField, nullable, patterned, revisionField, timeField } from './fields.ts'
 
 const tenYearsSeconds = 10 * 366 * 24 * 3600
 
@@ -8,7 +8,7 @@ export const scopeSchema = Type.Object(
   {
     accountId: Type.String({
       description: 'An account; `*` for all of them and for what belongs to none.',
-      pattern: '^([0-9]{16}|\\*)$',
+      ...patterned('^([0-9]{16}|\\*)$', '16 digits or "*"'),
     }),
     access: Type.Enum(['read', 'write'], { description: 'write implies read.' }),
   },

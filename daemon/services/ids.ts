@@ -22,6 +22,11 @@ export function idPattern(kind: MadeKind): string {
   return `^${prefixes[kind]}[A-Za-z0-9_.-]{1,${63 - prefixes[kind].length}}$`
 }
 
+export function idWords(kind: MadeKind): string {
+  const prefix = prefixes[kind]
+  return `"${prefix}", then 1 to ${63 - prefix.length} letters of a to z, digits, "_", "." and "-"`
+}
+
 /**
  * @param given  the client's wish, in the right form by the schema of the request
  * @throws {ApiError} 409 where it is taken

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { tokenText } from '../../daemon/http/authenticate.ts'
 import { accountId, startApi, type TestApi } from '../support/api.ts'
 
@@ -66,6 +67,48 @@ describe('bodies', () => {
     })
   }
 
+  for (const [name, body, field] of [
+    ['what is no UTF-8', Buffer.from('{"accountId":\n"1",\n"instanceName":"B\xfcro"}', 'latin1'), 'line 3'],
+    ['half of a character at the end', Buffer.from([0x22, 0xc3]), 'line 1'],
+    ['UTF-16', Buffer.from('{"instanceName":"\ud83d\ude00"}', 'utf16le'), 'line 1'],
+  ] as const) {
+    test(name, async () => {
+      const { body: problem, status } = await api.request('POST', url, body, { headers: json })
+      assert.deepEqual([status, problem.code, problem.errors[0].field], [400, 'InvalidParameter', field])
+      assert.match(problem.detail, /expected UTF-8/)
+    })
+  }
+
+  test('a packed body', async () => {
+    const headers = { ...json, 'content-encoding': 'gzip' }
+    const { status, body } = await api.request('POST', url, gzipSync('{}'), { headers })
+    assert.deepEqual([status, body.code], [415, 'UnsupportedMediaType'])
+    assert.match(body.detail, /without Content-Encoding/)
+    const identity = { ...json, 'content-encoding': 'identity' }
+    assert.equal((await api.request('POST', url, { accountId }, { headers: identity })).status, 201)
+  })
+
+  for (const [body, expected] of [
+    [{ accountId: '12' }, 'accountId: Cannot read "12": expected 16 digits'],
+    [
+      { instanceId: 'web' },
+      'instanceId: Cannot read "web": expected "i-", then 1 to 61 letters of a to z, digits, "_", "." and "-"',
+    ],
+    [
+      { instanceName: 'a\nb' },
+      'instanceName: Cannot read "a\\nb": expected text on one line, without control characters or null',
+    ],
+    [
+      { tags: { 'a:b': '' } },
+      'tags["a:b"]: Cannot read field "a:b": expected a key of 1 to 128 characters, without ":" and control characters',
+    ],
+    [{ 'a:b': '' }, '["a:b"]: Cannot read field "a:b": expected a field that the route takes'],
+  ] as const) {
+    test(`${JSON.stringify(body)} is refused in words`, async () => {
+      assert.equal((await api.request('POST', url, body)).body.detail, expected)
+    })
+  }
+
   test('a body where none is expected', async () => {
     const answer = await api.request('DELETE', `${url}/i-1`, { force: true })
     assert.deepEqual([answer.status, answer.body.code], [400, 'InvalidParameter'])
@@ -102,7 +145,9 @@ describe('paths and tokens', () => {
 
   for (const [method, path, expected] of [
     ['GET', '/v1/nothing', '404 NotFound'],
-    ['PUT', '/v1/instances', '404 NotFound'],
+    ['GET', '/v1/security-group', '404 NotFound'],
+    ['GET', '/v1', '404 NotFound'],
+    ['PUT', '/v1/instances', '405 MethodNotAllowed'],
     ['GET', '/v1/instances/', '404 InvalidInstanceId.NotFound'],
     ['GET', '/v1/instances/__proto__', '404 InvalidInstanceId.NotFound'],
     ['GET', '/v1/instances/..%2f..%2fetc%2fpasswd', '404 InvalidInstanceId.NotFound'],
@@ -125,6 +170,19 @@ describe('paths and tokens', () => {
       assert.equal(`${answer.status} ${answer.body.code}`, expected, JSON.stringify(answer.body))
       assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
       assert.equal(typeof answer.body.requestId, 'string')
+    })
+  }
+
+  for (const [method, path, allowed] of [
+    ['PUT', '/v1/instances', 'GET, POST'],
+    ['HEAD', '/v1/instances?maxResults=1', 'GET, POST'],
+    ['POST', '/v1/instances/i-1', 'DELETE, GET, PATCH'],
+    ['OPTIONS', '/v1/whoami', 'GET'],
+  ] as const) {
+    test(`${method} ${path} is told what is allowed there`, async () => {
+      const headers = { authorization: `Bearer ${api.token}` }
+      const answer = await api.app.inject({ method, url: path, headers })
+      assert.deepEqual([answer.statusCode, answer.headers.allow], [405, allowed])
     })
   }
 

@@ -250,6 +250,18 @@ describe('import', () => {
     })
   }
 
+  test('refuses what a spreadsheet wrote in another character set, and says where', async () => {
+    const url = await newGroup([web])
+    const body = Buffer.from(lines(good, `${good}B\xfcro`, good), 'latin1')
+    await assertRefused(api, {
+      url: `${url}/import`,
+      body,
+      ...csv,
+      expected: '400 InvalidParameter line 3',
+      message: /UTF-8/,
+    })
+  })
+
   test('refuses a mode there is not, and what is neither JSON nor CSV', async () => {
     const url = await newGroup()
     await assertRefused(api, {

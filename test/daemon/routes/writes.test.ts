@@ -64,6 +64,15 @@ describe('If-Match', () => {
       assert.equal(`${answer.status} ${answer.body.code}`, expected)
     })
   }
+
+  test('is refused where the path names no object', async () => {
+    await using api = await startApi()
+    for (const header of ['"1"', '*']) {
+      const answer = await api.request('POST', instances, { accountId }, { headers: { 'if-match': header } })
+      assert.deepEqual([answer.status, answer.body.errors[0].field], [400, 'If-Match'])
+    }
+    assert.equal(api.world.count('instance'), 0)
+  })
 })
 
 describe('Idempotency-Key', () => {
