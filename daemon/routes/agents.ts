@@ -42,6 +42,7 @@ export function addAgentRoutes(app: FastifyInstance, api: Api): void {
       state: {
         equals: agent => stateOf(agent, fleet.statusOf(agent.id)),
         description: 'Agents in this state.',
+        schema: agentSchema.properties.state,
       },
       hostName: { like: ({ hostName }) => hostName, description: 'Agents on hosts of this name.' },
     },

@@ -78,7 +78,11 @@ function addReadRoutes(app: FastifyInstance, api: Api): void {
     filters: {
       accountId: { equals: ({ doc }) => doc.accountId, description: 'Lists of this account.' },
       prefixListName: { like: ({ doc }) => doc.name, description: 'Lists of this name.' },
-      addressFamily: { equals: ({ doc }) => doc.addressFamily, description: 'IPv4 or IPv6.' },
+      addressFamily: {
+        equals: ({ doc }) => doc.addressFamily,
+        description: 'IPv4 or IPv6.',
+        schema: prefixListSchema.properties.addressFamily,
+      },
     },
     sorts: { prefixListName: ({ doc }) => doc.name, createTime: ({ doc }) => isoTime(doc.createdAtMs) },
     tagsOf: ({ doc }) => doc.tags,

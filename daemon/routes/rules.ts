@@ -1,6 +1,9 @@
 /** `/v1/security-groups/{securityGroupId}/rules` */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
+import { ruleProtocols } from '../../rules-compiler/address/protocol.ts'
+import { fieldError } from '../errors.ts'
+import type { RuleDoc } from '../model/documents.ts'
 import { idParam, isoTime } from '../schemas/fields.ts'
 import { authorizeSchema, modifyRuleSchema, permissionSchema, revokeSchema } from '../schemas/rules.ts'
 import { showPermission } from '../services/permissions.ts'
@@ -8,6 +11,7 @@ import { type Principal, visible, writable } from '../services/principal.ts'
 import { authorize, deleteRule, type GroupCall, modifyRule, revoke } from '../services/rules.ts'
 import type { World } from '../state/world.ts'
 import { addListRoute } from './listing.ts'
+import { refuseQuery } from './query.ts'
 import { type Api, addWriteRoute } from './route.ts'
 import { groupParams, groupSubject } from './security-groups.ts'
 
@@ -27,6 +31,18 @@ function callFor(world: World, { principal, params, nowMs }: RuleInput): GroupCa
   return { world, principal, group: writable(world, principal, 'group', params.securityGroupId), nowMs }
 }
 
+/** In upper or lower case, as in a rule. */
+function ofProtocol(text: string) {
+  const protocol = text.toLowerCase()
+  if (ruleProtocols.some(known => known === protocol)) return (rule: RuleDoc) => rule.ipProtocol === protocol
+  const { message } = fieldError('invalid-value', '', {
+    action: 'read protocol',
+    value: text,
+    expected: `one of ${ruleProtocols.join(', ')}`,
+  })
+  throw refuseQuery('?ipProtocol', message, text)
+}
+
 export function addRuleRoutes(app: FastifyInstance, api: Api): void {
   addListRoute(app, api, {
     url,
@@ -40,12 +56,17 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     idField: 'securityGroupRuleId',
     idOf: ({ id }) => id,
     filters: {
-      direction: { equals: ({ direction }) => direction, description: 'ingress or egress.' },
-      policy: { equals: ({ policy }) => policy, description: 'accept or drop.' },
-      ipProtocol: {
-        test: text => rule => rule.ipProtocol === text.toLowerCase(),
-        description: 'Rules that name this protocol.',
+      direction: {
+        equals: ({ direction }) => direction,
+        description: 'ingress or egress.',
+        schema: permissionSchema.properties.direction,
       },
+      policy: {
+        equals: ({ policy }) => policy,
+        description: 'accept or drop.',
+        schema: permissionSchema.properties.policy,
+      },
+      ipProtocol: { test: ofProtocol, description: 'Rules that name this protocol.' },
     },
     sorts: { priority: ({ priority }) => priority, createTime: ({ createdAtMs }) => isoTime(createdAtMs) },
   })

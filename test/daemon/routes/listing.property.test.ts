@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type InstanceDoc, keyOf } from '../../../daemon/model/documents.ts'
+import { type InstanceDoc, type Kind, keyOf } from '../../../daemon/model/documents.ts'
 import { accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
 import { addAgent, post } from '../../support/fleet-state.ts'
 import { makeRandom, type Random } from '../../support/random.ts'
@@ -194,15 +194,12 @@ async function fill(api: TestApi, random: Random, tick: () => void): Promise<voi
 
 /** Everything that the token may see, each read by itself. */
 async function shownBySelf(api: TestApi, list: List, token: string): Promise<readonly Item[]> {
-  const kinds = {
-    securityGroup: 'group',
-    networkInterface: 'eni',
-    user: 'ramUser',
-  } as const
-  const kind = (kinds as Readonly<Record<string, 'group'>>)[list.field] ?? (list.field as 'group')
+  const kinds: Readonly<Record<string, Kind>> = { securityGroup: 'group', networkInterface: 'eni', user: 'ramUser' }
+  const kind = kinds[list.field] ?? (list.field as Kind)
   const items: Item[] = []
   for (const [id, doc] of api.world.entries(kind)) {
-    const path = list.field === 'user' ? `${doc.name}?accountId=${doc.accountId}` : id
+    const { name, accountId: owner } = doc as { readonly name?: string; readonly accountId?: string }
+    const path = kind === 'ramUser' ? `${name}?accountId=${owner}` : id
     const { status, body } = await api.request('GET', `${list.url}/${path}`, undefined, { token })
     if (status === 200) items.push(body[list.field])
   }
@@ -301,7 +298,7 @@ describe('lists, beside all of their items', () => {
     ] as [string, string][])
     let nextToken: string | null = null
     for (let page = 0; page < 4 && (page === 0 || nextToken !== null); page += 1) {
-      const url = `${list.url}?${fixed}${nextToken === null ? '' : `&nextToken=${nextToken}`}`
+      const url: string = `${list.url}?${fixed}${nextToken === null ? '' : `&nextToken=${nextToken}`}`
       const answer = await api.request('GET', url, undefined, { token })
       assert.equal(answer.status, 200, `${url}: ${JSON.stringify(answer.body)}`)
       const { items, totalCount } = answer.body

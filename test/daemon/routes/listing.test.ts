@@ -107,6 +107,32 @@ describe('lists', () => {
     await api.request('DELETE', `${url}/i-long`)
   })
 
+  test('an empty filter finds what has nothing there', async () => {
+    const unnamed = all.filter(id => Number(id.slice(2)) % 5 === 0)
+    assert.deepEqual(await pages('instanceName='), unnamed)
+    assert.deepEqual(await pages('agentId='), all)
+  })
+
+  for (const path of [
+    '/v1/security-groups?networkType=vcp',
+    '/v1/security-groups?securityGroupType=simple',
+    '/v1/security-groups?mode=off',
+    '/v1/security-groups/sg-1/rules?direction=in',
+    '/v1/security-groups/sg-1/rules?policy=deny',
+    '/v1/security-groups/sg-1/rules?ipProtocol=tpc',
+    '/v1/prefix-lists?addressFamily=ipv4',
+    '/v1/network-interfaces?enforcement=yes',
+    '/v1/agents?state=alive',
+    '/v1/ddos/instances?phase=calm',
+  ]) {
+    test(`${path} asks for what can never be, and is refused`, async () => {
+      await api.request('POST', '/v1/security-groups', { accountId, securityGroupId: 'sg-1' })
+      const answer = await api.request('GET', path)
+      assert.deepEqual([answer.status, answer.body.errors[0].field], [400, `?${/\?(\w+)=/.exec(path)![1]}`])
+      assert.match(answer.body.errors[0].message, /^Cannot read .* expected /)
+    })
+  }
+
   for (const query of [
     'maxResults=0',
     'maxResults=501',
