@@ -10,7 +10,7 @@ import { type AccessNeed, requireAccess } from '../services/access.ts'
 import { entityNames, type NamedKind as RamKind } from '../services/ram/ram-call.ts'
 import { ramTarget } from '../services/ram/targets.ts'
 import type { World } from '../state/world.ts'
-import { type Api, actionOf, sourceAddressOf } from './route.ts'
+import { type Api, sourceAddressOf } from './route.ts'
 
 type EcsKind = 'group' | 'instance' | 'eni' | 'prefixList' | 'portRangeList'
 type Kind = EcsKind | RamKind | 'accessKey'
@@ -47,8 +47,18 @@ interface Rule {
   readonly on?: Kind | 'ddos' | 'nothing'
   /** Fields of the body that name further objects it is done to. */
   readonly also?: readonly string[]
-  /** What it also does to what the path names: a copy can be read. */
-  readonly andAction?: string
+  /** What must be allowed where that is not, or not only, the route's own action. */
+  readonly actions?: Actions
+}
+
+type Actions = (own: string, asked: AskedWrite) => readonly string[]
+
+/** What a write says, as its schema has let it in. */
+interface AskedWrite {
+  readonly body: Readonly<Record<string, unknown>>
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, unknown>>
+  readonly world: World
 }
 
 /** Needs nothing but to be somebody: what one is, and what is the same for all. */
@@ -116,20 +126,97 @@ const readsByPost: Readonly<Record<string, Rule>> = {
   '/v1/explain': { action: 'ecs:DescribeSecurityGroupAttribute', on: 'eni', also: ['networkInterfaceId'] },
 }
 
-/** Writes whose path does not name all that they are done to. */
+/** A write of `/v1` may do what the published API has several actions for: whoever is denied one is denied it here too. */
+const modifyPolicy = ['ecs:ModifySecurityGroupPolicy']
+/** They are replaced. */
+const modifyTags = { tags: ['ecs:TagResources', 'ecs:UntagResources'] }
+const modifyAddresses = {
+  privateIpAddresses: ['ecs:AssignPrivateIpAddresses', 'ecs:UnassignPrivateIpAddresses'],
+  ipv6Addresses: ['ecs:AssignIpv6Addresses', 'ecs:UnassignIpv6Addresses'],
+}
+
+/** @param fields  those with actions of their own; all others are the route's */
+function actionsOfFields(fields: Readonly<Record<string, readonly string[]>>): Actions {
+  return (own, { body }) => {
+    const names = Object.keys(body)
+    return names.length === 0 ? [own] : names.flatMap(name => (Object.hasOwn(fields, name) ? fields[name]! : [own]))
+  }
+}
+
+const ruleActions = {
+  authorize: { ingress: 'ecs:AuthorizeSecurityGroup', egress: 'ecs:AuthorizeSecurityGroupEgress' },
+  revoke: { ingress: 'ecs:RevokeSecurityGroup', egress: 'ecs:RevokeSecurityGroupEgress' },
+  modify: { ingress: 'ecs:ModifySecurityGroupRule', egress: 'ecs:ModifySecurityGroupEgressRule' },
+} as const
+
+/** Of what the body says of rules, and of those of the group that path or body name; the route's own where none is known. */
+function actionsOfRules(change: keyof typeof ruleActions): Actions {
+  return (own, { body, params, world }) => {
+    const { permissions = [], securityGroupRuleIds = [] } = body as NamingRules
+    const ids = new Set([...securityGroupRuleIds, ...[params.securityGroupRuleId ?? []].flat()])
+    const { rules = [] } = world.get('group', params.securityGroupId ?? '') ?? {}
+    const known = [...permissions, body, ...rules.filter(({ id }) => ids.has(id))]
+    const actions = known.flatMap(({ direction }) =>
+      direction === 'ingress' || direction === 'egress' ? [ruleActions[change][direction]] : [],
+    )
+    return actions.length === 0 ? [own] : actions
+  }
+}
+
+interface NamingRules {
+  readonly permissions?: readonly { readonly direction?: unknown }[]
+  readonly securityGroupRuleIds?: readonly string[]
+}
+
+const actionsOfNewGroup: Actions = (own, asked) => {
+  const { permissions, template, mode, innerAccessPolicy } = asked.body
+  const { authorize } = ruleActions
+  return [
+    own,
+    ...(permissions === undefined ? [] : actionsOfRules('authorize')(authorize.ingress, asked)),
+    ...(template === undefined ? [] : [authorize.ingress]),
+    ...(mode === undefined && innerAccessPolicy === undefined ? [] : modifyPolicy),
+  ]
+}
+
+/** A file of CSV may hold rules of either direction, and so may what is replaced. */
+const actionsOfImport: Actions = (own, asked) => {
+  const { authorize, revoke } = ruleActions
+  const isJson = asked.body.permissions !== undefined
+  return [
+    ...(isJson ? actionsOfRules('authorize')(own, asked) : Object.values(authorize)),
+    ...(asked.query.mode === 'replace' ? Object.values(revoke) : []),
+  ]
+}
+
+/** Writes whose path and action do not say all that they do, and to what. */
 const writes: Readonly<Record<string, Rule>> = {
-  'POST /v1/security-groups': { on: 'group' },
+  'POST /v1/security-groups': { on: 'group', actions: actionsOfNewGroup },
   'POST /v1/security-groups/default': { on: 'group' },
-  'POST /v1/security-groups/:securityGroupId/clone': { andAction: 'ecs:DescribeSecurityGroupAttribute' },
+  'POST /v1/security-groups/:securityGroupId/clone': { actions: own => [own, 'ecs:DescribeSecurityGroupAttribute'] },
+  'PATCH /v1/security-groups/:securityGroupId': {
+    actions: actionsOfFields({ ...modifyTags, innerAccessPolicy: modifyPolicy, mode: modifyPolicy }),
+  },
+  'POST /v1/security-groups/:securityGroupId/rules': { actions: actionsOfRules('authorize') },
+  'POST /v1/security-groups/:securityGroupId/rules/revoke': { actions: actionsOfRules('revoke') },
+  'PATCH /v1/security-groups/:securityGroupId/rules/:securityGroupRuleId': { actions: actionsOfRules('modify') },
+  'DELETE /v1/security-groups/:securityGroupId/rules/:securityGroupRuleId': { actions: actionsOfRules('revoke') },
+  'POST /v1/security-groups/:securityGroupId/import': { actions: actionsOfImport },
   'POST /v1/security-groups/:securityGroupId/join': { also: ['instanceIds', 'networkInterfaceIds'] },
   'POST /v1/security-groups/:securityGroupId/leave': { also: ['instanceIds', 'networkInterfaceIds'] },
   'POST /v1/prefix-lists': { on: 'prefixList' },
+  'PATCH /v1/prefix-lists/:prefixListId': { actions: actionsOfFields(modifyTags) },
   'POST /v1/port-range-lists': { on: 'portRangeList' },
+  'PATCH /v1/port-range-lists/:portRangeListId': { actions: actionsOfFields(modifyTags) },
   'POST /v1/instances': { on: 'instance' },
+  'PATCH /v1/instances/:instanceId': { actions: actionsOfFields(modifyTags) },
   'POST /v1/network-interfaces': { on: 'eni', also: ['instanceId', 'securityGroupIds'] },
   'POST /v1/network-interfaces/:networkInterfaceId/attach': { also: ['instanceId'] },
   'POST /v1/network-interfaces/:networkInterfaceId/detach': { also: ['instanceId'] },
-  'PATCH /v1/network-interfaces/:networkInterfaceId': { also: ['securityGroupIds'] },
+  'PATCH /v1/network-interfaces/:networkInterfaceId': {
+    also: ['securityGroupIds'],
+    actions: actionsOfFields({ ...modifyTags, ...modifyAddresses }),
+  },
   'POST /v1/ram/users': { on: 'ramUser' },
   'POST /v1/ram/groups': { on: 'ramGroup' },
   'POST /v1/ram/policies': { on: 'ramPolicy' },
@@ -153,19 +240,31 @@ export function requireRouteAccess(request: FastifyRequest, api: Api): void {
 
 /** None for what everybody may; null for what is the operator's alone. */
 function needsOf(request: FastifyRequest, api: Api, accountId: string): readonly AccessNeed[] | null {
-  const { method } = request
-  const url = request.routeOptions.url ?? ''
-  const action = actionOf(request)
+  const { method, routeOptions } = request
+  const { url = '', config } = routeOptions
   const rule =
     method === 'GET'
       ? reads[url]
-      : (readsByPost[url] ?? writes[`${method} ${url}`] ?? (action === undefined ? undefined : {}))
+      : (readsByPost[url] ?? writes[`${method} ${url}`] ?? (config.action === undefined ? undefined : {}))
   if (rule === undefined) return null
   if (rule === everybody) return []
-  const name = rule.action ?? action
-  const resources = resourcesOf(request, rule, { world: api.world, owner: { regionId: api.regionId, accountId } })
-  if (name === undefined || resources.length === 0) return null
-  return [name, ...(rule.andAction === undefined ? [] : [rule.andAction])].map(each => ({ action: each, resources }))
+  const own = rule.action ?? config.action
+  const owner = { regionId: api.regionId, accountId }
+  const resources = resourcesOf(request, rule, { world: api.world, owner })
+  if (own === undefined || resources.length === 0) return null
+  const actions = rule.actions?.(own, askedWrite(request, api)) ?? [own]
+  return [...new Set(actions)].map(action => ({
+    action,
+    resources: isOfDdos(action) ? [ddosResource(owner)] : resources,
+  }))
+}
+
+/** It knows no single resources, whatever the path names. */
+const isOfDdos = (action: string) => action.startsWith('yundun-ddos:')
+
+function askedWrite({ body, params, query }: FastifyRequest, { world }: Api): AskedWrite {
+  const isObject = typeof body === 'object' && body !== null
+  return { body: isObject ? body : {}, params, query, world } as AskedWrite
 }
 
 interface Naming {

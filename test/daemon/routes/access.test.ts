@@ -41,6 +41,7 @@ async function outcome(token: string, method: string, url: string, body?: unknow
 }
 
 const rule = { direction: 'ingress', ipProtocol: 'tcp', portRange: '80/80', sourceCidrIp: '198.18.0.0/16' }
+const out = { direction: 'egress', ipProtocol: 'tcp', portRange: '80/80', destCidrIp: '198.18.0.0/16' }
 const denied = '403 Forbidden.RAM'
 
 interface Row {
@@ -128,6 +129,78 @@ const rows: readonly Row[] = [
     name: 'a clone shows the rules of the original',
     policy: [allow('*'), deny('ecs:DescribeSecurityGroupAttribute', 'acs:ecs:*:*:securitygroup/sg-db')],
     request: ['POST', '/v1/security-groups/sg-db/clone', {}],
+    expected: denied,
+  },
+  ...(
+    [
+      [
+        'egress rules are another action',
+        'ecs:AuthorizeSecurityGroupEgress',
+        'POST',
+        'rules',
+        { permissions: [rule, out] },
+      ],
+      ['the same: revoked', 'ecs:RevokeSecurityGroupEgress', 'POST', 'rules/revoke', { permissions: [out] }],
+      [
+        'a rule made one of egress',
+        'ecs:ModifySecurityGroupEgressRule',
+        'PATCH',
+        'rules/sgr-1',
+        { direction: 'egress' },
+      ],
+      [
+        'an import that takes rules away',
+        'ecs:RevokeSecurityGroup',
+        'POST',
+        'import?mode=replace',
+        { permissions: [rule] },
+      ],
+      ['an import with rules of egress', 'ecs:AuthorizeSecurityGroupEgress', 'POST', 'import', { permissions: [out] }],
+      ['tags are more than a name', 'ecs:TagResources', 'PATCH', '', { tags: { team: 'web' } }],
+      ['taking tags away', 'ecs:UntagResources', 'PATCH', '', { securityGroupName: 'db', tags: {} }],
+      ['what members may', 'ecs:ModifySecurityGroupPolicy', 'PATCH', '', { innerAccessPolicy: 'drop' }],
+      [
+        'a name beside the mode',
+        'ecs:ModifySecurityGroupAttribute',
+        'PATCH',
+        '',
+        { securityGroupName: 'db', mode: 'enforce' },
+      ],
+    ] as const
+  ).map(([name, action, method, below, body]) => ({
+    name: `${name}: ${action}`,
+    policy: [allow('*'), deny(action)],
+    request: [method, `/v1/security-groups/sg-db${below === '' ? '' : `/${below}`}`, body] as const,
+    expected: denied,
+  })),
+  ...(
+    [
+      ['rules of a new group', 'ecs:AuthorizeSecurityGroup', { permissions: [rule] }],
+      ['a template for it', 'ecs:AuthorizeSecurityGroup', { template: 'web-server-linux' }],
+      ['one that is only observed', 'ecs:ModifySecurityGroupPolicy', { mode: 'observe' }],
+    ] as const
+  ).map(([name, action, body]) => ({
+    name: `${name}: ${action}`,
+    policy: [allow('*'), deny(action)],
+    request: ['POST', '/v1/security-groups', body] as const,
+    expected: denied,
+  })),
+  {
+    name: 'ingress rules, where those of egress are denied',
+    policy: [allow('*'), deny(['ecs:AuthorizeSecurityGroupEgress', 'ecs:ModifySecurityGroupPolicy'])],
+    request: ['POST', '/v1/security-groups/sg-db/import', { permissions: [rule] }],
+    expected: 'allowed',
+  },
+  {
+    name: 'addresses are assigned',
+    policy: [allow('*'), deny('ecs:AssignPrivateIpAddresses')],
+    request: ['PATCH', '/v1/network-interfaces/eni-1', { privateIpAddresses: ['198.18.0.9'] }],
+    expected: denied,
+  },
+  {
+    name: 'thresholds are no matter of single instances',
+    policy: [allow('*'), deny('yundun-ddos:*', 'acs:yundun-ddos:*:*:*')],
+    request: ['PUT', '/v1/instances/i-1/ddos-threshold', { bps: 100, pps: 1000 }],
     expected: denied,
   },
   { name: 'limits tell of groups', policy: [allow('ecs:*')], request: ['GET', '/v1/limits'], expected: denied },
