@@ -36,6 +36,7 @@ export interface Link {
 
 export interface Outstanding {
   readonly revision: number
+  readonly bytes: number
   readonly sentAtMs: number
   /** When the first commit was heard of that the update carries; null for an update that answers a `hello`. */
   readonly committedAtMs: number | null

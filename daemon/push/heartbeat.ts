@@ -9,6 +9,8 @@ import type { AgentSession } from './session.ts'
 const turns = 15
 /** An agent that is not heard for this many pings is gone. */
 const silentPings = 3
+/** While a large update is on its way on a slow line, the agent can neither answer nor hear a ping behind it. */
+const slowestBytesPerSecond = 16 * 1024
 
 export class Heartbeat {
   readonly #sessions: readonly Map<AgentSession, AgentRecord>[] = Array.from({ length: turns }, () => new Map())
@@ -44,8 +46,9 @@ export class Heartbeat {
   #check(session: AgentSession, { outstanding }: AgentRecord): void {
     const { heartbeatMs, answerTimeoutMs } = this.#options
     const nowMs = performance.now()
-    if (nowMs - session.lastHeardMs > silentPings * heartbeatMs) session.abort()
-    else if (outstanding !== null && nowMs - outstanding.sentAtMs > answerTimeoutMs) {
+    const onItsWayMs = outstanding === null ? 0 : (1000 * outstanding.bytes) / slowestBytesPerSecond
+    if (nowMs - session.lastHeardMs > silentPings * heartbeatMs + onItsWayMs) session.abort()
+    else if (outstanding !== null && nowMs - outstanding.sentAtMs > answerTimeoutMs + onItsWayMs) {
       session.end('unanswered', `expected an answer to revision ${outstanding.revision}`)
     } else if (session.notAfterMs <= Date.now()) {
       session.end('protocol', 'the certificate of this connection has ended: come back with a newer one')

@@ -109,6 +109,7 @@ export class Sender {
     record.answersFrom ??= world.revision
     record.outstanding = {
       revision: world.revision,
+      bytes: message.length,
       sentAtMs: performance.now(),
       committedAtMs: greeted ? null : dirtySinceMs,
     }

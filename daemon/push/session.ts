@@ -83,7 +83,10 @@ export class AgentSession implements Link {
       this.end('protocol', 'expected hello')
     }, parts.options.helloTimeoutMs)
     socket.on('message', (data, isBinary) => this.#hear(data as Buffer, isBinary))
-    socket.on('ping', () => this.#allow())
+    socket.on('ping', () => {
+      this.#heard()
+      this.#allow()
+    })
     socket.on('pong', () => this.#heard())
     socket.on('error', error => parts.logger.debug({ agent: agentId, error }, 'connection of an agent failed'))
     socket.on('close', () => this.#close())

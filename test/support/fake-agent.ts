@@ -233,6 +233,10 @@ export class FakeAgent {
     this.#socket.pause()
   }
 
+  resume(): void {
+    this.#socket.resume()
+  }
+
   /** As a host does that loses power. */
   break(): void {
     this.#socket.terminate()

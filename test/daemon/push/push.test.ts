@@ -1,6 +1,7 @@
 /** The conversation of daemon and agent, and what the daemon says of it. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { CompactedError } from '../../../daemon/store/store.ts'
 import { hostReport, makeEniDoc, makeGroup, makeInstance, makeRuleDoc, put } from '../../support/documents.ts'
 import { FakeAgent, type FakeCredentials } from '../../support/fake-agent.ts'
@@ -240,6 +241,25 @@ describe('an agent', () => {
     const back = await FakeAgent.connect(host.port, one, { view: agent.view })
     await back.next('delta')
     await turnsUntil(() => inSync(host, one))
+  })
+
+  test('on a slow line is given the time that a large snapshot takes there', async () => {
+    await using scene = await setScene({ options: { answerTimeoutMs: 20, heartbeatMs: 75 } })
+    const { host, one } = scene
+    // 16 KiB a second are expected: this is good for twenty seconds.
+    const addresses = Array.from(
+      { length: 20_000 },
+      (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
+    )
+    await host.change('eni', 'eni-4', { addresses })
+    const agent = await FakeAgent.connect(host.port, one)
+    agent.pause()
+    await setTimeout(1000)
+    assert.notEqual(host.push.agentStatus(one.agentId)?.state, 'away')
+    agent.resume()
+    assert.ok(JSON.stringify(await agent.next('snapshot')).length > 16 * 1024 * 10)
+    await turnsUntil(() => inSync(host, one))
+    assert.equal(agent.goodbye, null)
   })
 
   test('that changes hands takes its instances’ view with it', async () => {
