@@ -76,18 +76,14 @@ export interface StateDirFound {
 /**
  * Where the agent of this host keeps its files: as the flags say, else as the agent that runs here says, else as its
  * configuration does, else the usual folder. Never throws.
+ * @param agent  the one that runs here and is trusted, if any
  */
-export async function findStateDir(flags: HostFlags): Promise<StateDirFound> {
+export async function findStateDir(flags: HostFlags, agent: LockHolder | null): Promise<StateDirFound> {
   if (flags['state-dir'] !== undefined) return { folder: resolve(flags['state-dir']), faults: [] }
-  const told = flags.config === undefined ? await askAgent() : null
-  if (told !== null) return { folder: told, faults: [] }
+  const told = flags.config === undefined ? (agent?.stateDir ?? null) : null
+  if (told !== null && isAbsolute(told)) return { folder: told, faults: [] }
   const { settings, faults } = await readHostConfig(flags)
   return { folder: (settings.get('stateDir')?.value as string | null | undefined) ?? defaultStateDir, faults }
-}
-
-async function askAgent(): Promise<string | null> {
-  const { stateDir = null } = (await findTrusted('agent')) ?? {}
-  return stateDir !== null && isAbsolute(stateDir) ? stateDir : null
 }
 
 /** Who holds the lock of this network namespace in that role; null where nobody does, or nobody to be believed. */

@@ -65,9 +65,9 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** Null where no administrator has it open, or that cannot be read: an agent would not find it either. */
+/** No agent runs: we hold the lock. Null where no administrator has it open, or that cannot be read: an agent would not find it either. */
 async function openSince(flags: HostFlags): Promise<string | null> {
-  const { folder } = await findStateDir(flags)
+  const { folder } = await findStateDir(flags, null)
   return (await readPanic(folder).catch(() => null))?.since ?? null
 }
 

@@ -6,7 +6,7 @@ import { defaultStateDir } from '../../agent/link/credentials.ts'
 import { version } from '../../common/version.ts'
 import { parseArguments } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
-import { findStateDir, readHostConfig } from '../host-agent.ts'
+import { findStateDir, findTrusted, readHostConfig } from '../host-agent.ts'
 import { hostFindingsText } from '../output/host-findings.ts'
 import { widthOf } from '../output/terminal.ts'
 
@@ -34,7 +34,10 @@ export const command: Command = { name: 'doctor', summary: 'say whether this hos
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
   if (positionals[0] !== undefined) throw new UsageError(`unexpected argument "${positionals[0]}"`)
-  const [{ folder: stateDir }, configuration] = await Promise.all([findStateDir(values), readHostConfig(values)])
+  const [{ folder: stateDir }, configuration] = await Promise.all([
+    findTrusted('agent').then(agent => findStateDir(values, agent)),
+    readHostConfig(values),
+  ])
   const findings = await examineHost({ stateDir, configuration })
   const width = Math.min(mostColumns, widthOf(io.stdout))
   io.stdout.write(values.json ? asJson(findings) : hostFindingsText(findings, width))

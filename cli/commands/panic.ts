@@ -33,13 +33,16 @@ const waitMs = 15_000
 const askAgainMs = 100
 /** Longer than an agent takes to put back what was removed. */
 const putBackMs = 2_000
+/** Longer than it takes until it has looked for a panic. */
+const foundMs = 8_000
 
 export const command: Command = { name: 'panic', summary: 'open this host at once, and keep it open', usage, run }
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
   if (positionals[0] !== undefined) throw new UsageError(`unexpected argument "${positionals[0]}"`)
-  const { folder, faults } = await findStateDir(values)
+  const agent = await findTrusted('agent')
+  const { folder, faults } = await findStateDir(values, agent)
   // Whoever opens a host in need must not have to mend a file first.
   for (const fault of faults) io.stderr.write(`${fault}\n`)
   if (faults.length > 0) {
@@ -47,12 +50,13 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       `The configuration of the agent has faults. Its state directory is taken to be "${folder}"; --state-dir names another.\n`,
     )
   }
-  return values.undo ? undo(folder, io) : open(folder, io)
+  const pid = agent?.pid ?? null
+  return values.undo ? undo(folder, pid, io) : open(folder, pid, io)
 }
 
-async function open(folder: string, io: Io): Promise<number> {
+/** @param pid  of the agent; null where none runs */
+async function open(folder: string, pid: number | null, io: Io): Promise<number> {
   const fault = await keepPanic(folder)
-  const pid = await findAgent()
   if (pid !== null && fault !== null) {
     io.stderr.write(
       `Cannot open this host while its agent runs (pid ${pid}): "${folder}" does not take the word for it (${fault}). Stop the agent, and run this again.\n`,
@@ -82,13 +86,12 @@ async function keepPanic(folder: string): Promise<string | null> {
   }
 }
 
-async function undo(folder: string, io: Io): Promise<number> {
+async function undo(folder: string, pid: number | null, io: Io): Promise<number> {
   if ((await readPanic(folder)) === null) {
     io.stderr.write(`Nothing to undo: no panic is kept in "${folder}".\n`)
     return 1
   }
   await removePanic(folder)
-  const pid = await findAgent()
   if (pid === null) {
     io.stdout.write('Undone. No agent runs here: nothing is enforced until one starts.\n')
     return 0
@@ -106,10 +109,6 @@ function disagrees(pid: number, folder: string, io: Io): number {
   return 1
 }
 
-async function findAgent(): Promise<number | null> {
-  return (await findTrusted('agent'))?.pid ?? null
-}
-
 /**
  * Whoever else holds the lock and does not answer does not keep the host closed, unless he puts rules back.
  * @returns whether it is open
@@ -125,8 +124,11 @@ async function openWithoutAgent(io: Io): Promise<boolean> {
     return true
   }
   await removeTables(nft)
-  await sleep(putBackMs)
-  if (!(await hasTables(nft))) return true
+  // Who puts them back may be an agent that has not found the word yet.
+  for (const untilMs = performance.now() + foundMs; performance.now() < untilMs; ) {
+    await sleep(putBackMs)
+    if (!(await hasTables(nft))) return true
+  }
   io.stderr.write(`The rules are removed, and somebody puts them back. ${lock.message}\n`)
   return false
 }

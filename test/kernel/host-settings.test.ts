@@ -152,6 +152,18 @@ describe('ringwall panic looks where the agent looks', { skip: needsKernel }, ()
     }
   })
 
+  test('an agent that hangs does not keep it closed, and keeps it open when it goes on', async () => {
+    const flags = ['--state-dir', join(folder, 'lib', 'own')]
+    await using agent = await startAgent({ namespace: network.namespaces.host, policy: acceptingPorts(ssh), flags })
+    process.kill(agent.pid, 'SIGSTOP')
+    const { exitCode, stdout } = await ringwall(['panic', '--state-dir', join(folder, 'lib', 'own')])
+    assert.deepEqual([exitCode, stdout.startsWith('THE HOST IS OPEN')], [0, true])
+    assert.deepEqual(await accepted(), [...ports])
+    process.kill(agent.pid, 'SIGCONT')
+    await agent.line(({ msg }) => msg.startsWith('THE HOST IS OPEN'))
+    assert.deepEqual(await accepted(), [...ports])
+  })
+
   test('an apply that waits for its confirmation does not close the host again', async () => {
     const file = join(folder, 'policy.json')
     await writeFile(file, policyOf(ssh))
