@@ -4,8 +4,9 @@
  *
  * Usage: test/run.ts [PATTERN…]  only files whose path contains one of the patterns
  */
-import { globSync } from 'node:fs'
-import { relative } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { inspect } from 'node:util'
 
@@ -45,6 +46,7 @@ for (const service of ['AGENT', 'DAEMON']) process.env[`RINGWALL_${service}_CONF
 process.chdir(projectFolder)
 const files = selectFiles(process.argv.slice(2))
 const started = performance.now()
+process.env.RINGWALL_TEST_PROGRAM ??= makeProgram()
 const results = await runFiles(files)
 process.exitCode = report(results)
 
@@ -60,6 +62,20 @@ function selectFiles(patterns: readonly string[]): string[] {
     process.exit(1)
   }
   return chosen
+}
+
+/** The path of the `ringwall` that tests start. */
+function makeProgram(): string {
+  const sources = resolve('ringwall')
+  // A machine that runs tests only has no bundler: scripts/vm.sh.
+  if (!existsSync('test/support/program.ts') || !existsSync('node_modules/@esbuild')) return sources
+  const { stdout, status } = spawnSync(process.execPath, ['test/support/program.ts'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status === 0) return stdout.trim()
+  console.error('The program cannot be bundled, see above: tests start it from the sources')
+  return sources
 }
 
 async function runFiles(chosen: readonly string[]): Promise<FileResult[]> {

@@ -10,7 +10,7 @@ import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import { isInForce, startAgent } from '../support/agent.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { converse, eventually } from '../support/sessions.ts'
 
 const outsideIp = '198.18.0.9'
@@ -84,7 +84,7 @@ test('sessions that live go on, new ones fail closed, and the doctor says why', 
   assert.match(await tries(near, outsideIp, open), /^(ETIMEDOUT|EPERM)$/, 'out')
   assert.ok(await session.client.ask('still there', 5000), 'what was there goes on')
 
-  const { stdout, exitCode } = await host.run(ringwallCommand, ['doctor', '--json'], { allowFailure: true })
+  const { stdout, exitCode } = await host.run(ringwallProgram, ['doctor', '--json'], { allowFailure: true })
   const { findings } = JSON.parse(stdout) as { findings: readonly { code: string; severity: string }[] }
   assert.equal(findings.find(({ code }) => code === 'conntrack-full')?.severity, 'failure')
   assert.equal(exitCode, 2)

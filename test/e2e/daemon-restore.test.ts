@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { enrolFake, FakeAgent, type FakeCredentials, makeKeyPair, prove } from '../support/fake-agent.ts'
 import { RestClient } from '../support/rest-client.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 
 interface Scene {
   readonly folder: string
@@ -56,7 +56,7 @@ async function invite(client: RestClient, body: object): Promise<string> {
 /** @throws {Error} with what it says where it fails */
 async function backupCommand(daemon: DaemonProcess, ...args: readonly string[]): Promise<void> {
   const flags = ['--url', `http://127.0.0.1:${daemon.port}`, '--token', daemon.token]
-  await promisify(execFile)(ringwallCommand, ['backup', ...args, ...flags])
+  await promisify(execFile)(ringwallProgram, ['backup', ...args, ...flags])
 }
 
 /** Certificates know whole seconds: which came first is told by no less. */

@@ -6,7 +6,7 @@ import type { CommandResult } from '../../lab/netns.ts'
 import { FloodRig } from '../support/flood/rig.ts'
 import { Printed } from '../support/printed.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 
 suite('the agent on this host', { skip: needsKernel }, () => {
   const stack = new AsyncDisposableStack()
@@ -17,7 +17,7 @@ suite('the agent on this host', { skip: needsKernel }, () => {
   after(() => stack.disposeAsync())
 
   const run = (...args: readonly string[]): Promise<CommandResult> =>
-    rig.scene.host.run(ringwallCommand, [...args, '--local'], { allowFailure: true })
+    rig.scene.host.run(ringwallProgram, [...args, '--local'], { allowFailure: true })
 
   async function printed(...args: readonly string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await run(...args)
@@ -27,7 +27,7 @@ suite('the agent on this host', { skip: needsKernel }, () => {
 
   test('where no agent runs', async () => {
     for (const args of [['ddos', 'status'], ['ddos', 'events'], ['top'], ['top', '--once']]) {
-      const { exitCode, stdout, stderr } = await rig.scene.internet.run(ringwallCommand, [...args, '--local'], {
+      const { exitCode, stdout, stderr } = await rig.scene.internet.run(ringwallProgram, [...args, '--local'], {
         allowFailure: true,
       })
       assert.deepEqual([exitCode, stdout], [1, ''])
@@ -52,7 +52,7 @@ suite('the agent on this host', { skip: needsKernel }, () => {
   })
 
   test('a flood is watched from its beginning to its end, over a restart of the agent', async () => {
-    const child = rig.scene.host.spawn(ringwallCommand, ['top', '--local', '--json'], {
+    const child = rig.scene.host.spawn(ringwallProgram, ['top', '--local', '--json'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const closed = once(child, 'close')

@@ -8,17 +8,19 @@ import { test } from 'node:test'
 import { makeFleet } from '../../lab/fleet.ts'
 import { runRingwall, startRingwall } from '../support/launcher.ts'
 import { needsKernel } from '../support/requirements.ts'
+import { ringwallCommand } from '../support/ringwall.ts'
 
 const further = 2
+const args = ['lab', '--hosts', String(further)]
 const { attempts, hosts } = makeFleet(further)
 
 test('the lab cleans up after one that was killed, sees what the policies say, and leaves nothing', {
   skip: needsKernel,
 }, async () => {
-  const killed = await killOnceBuilt(startRingwall(['lab', '--hosts', String(further)]))
+  const killed = await killOnceBuilt(startRingwall(args, ringwallCommand))
   assert.equal(namespacesOf(killed).length, hosts.length)
 
-  const { exitCode, stdout, stderr } = await runRingwall(['lab', '--hosts', String(further)])
+  const { exitCode, stdout, stderr } = await runRingwall(args, ringwallCommand)
   assert.equal(exitCode, 0, `${stdout}\n${stderr}`)
   assert.equal(stderr, '')
   assert.deepEqual(namespacesOf(killed), [])

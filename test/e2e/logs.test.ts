@@ -18,7 +18,7 @@ import { addresses, createHostNetwork, type HostNetwork, metricsAddress } from '
 import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { Printed } from '../support/printed.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { eventually } from '../support/sessions.ts'
 
 const { outside, host } = addresses
@@ -52,7 +52,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
   after(() => stack.disposeAsync())
 
   async function start(document: unknown, flags: readonly string[] = []): Promise<TestAgent> {
-    await network.namespaces.host.run(ringwallCommand, ['flush'])
+    await network.namespaces.host.run(ringwallProgram, ['flush'])
     return startAgent({
       namespace: network.namespaces.host,
       policy: document,
@@ -61,7 +61,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
   }
 
   const ringwall = (...args: readonly string[]) =>
-    network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+    network.namespaces.host.run(ringwallProgram, args, { allowFailure: true })
 
   async function ask<T>(path: string): Promise<T> {
     const { body } = await network.peers.host.httpGet('127.0.0.1', 9469, path)
@@ -77,7 +77,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
 
   /** `ringwall logs --follow` that hears the kernel. */
   async function follow(agent: TestAgent, ...args: readonly string[]) {
-    const child = network.namespaces.host.spawn(ringwallCommand, ['logs', '--follow', ...args], {
+    const child = network.namespaces.host.spawn(ringwallProgram, ['logs', '--follow', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const [seen, said] = [new Printed(child.stdout!), new Printed(child.stderr!)]
@@ -143,7 +143,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
   })
 
   test('where no agent runs', async () => {
-    const { exitCode, stdout, stderr } = await network.namespaces.outside.run(ringwallCommand, ['logs', '--follow'], {
+    const { exitCode, stdout, stderr } = await network.namespaces.outside.run(ringwallProgram, ['logs', '--follow'], {
       allowFailure: true,
     })
     assert.deepEqual(
@@ -343,7 +343,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
     for (const name of await readdir('/usr/bin')) {
       if (!name.startsWith('perl')) await symlink(join('/usr/bin', name), join(tools, name))
     }
-    await network.namespaces.host.run(ringwallCommand, ['flush'])
+    await network.namespaces.host.run(ringwallProgram, ['flush'])
     await using agent = await startAgent({
       namespace: network.namespaces.host,
       policy: policy({ mode: 'observe' }),
@@ -405,7 +405,7 @@ suite('logs of packets', { skip: needsKernel }, () => {
     const gone = once(other, 'close')
     await once(other.stdout!, 'data')
     await using agent = await start(policy())
-    const child = network.namespaces.host.spawn(ringwallCommand, ['logs', '--follow'], {
+    const child = network.namespaces.host.spawn(ringwallProgram, ['logs', '--follow'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const said = new Printed(child.stderr!)

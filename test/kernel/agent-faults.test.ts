@@ -8,7 +8,7 @@ import { makeFlakyNft } from '../support/flaky-nft.ts'
 import { listTable } from '../support/kernel-listing.ts'
 import { acceptPort, closedGroup } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { eventually } from '../support/sessions.ts'
 
 const document = (...ports: readonly number[]) => ({
@@ -111,7 +111,7 @@ test('without nft the agent does not start, and says what to install', { skip: n
   // In the mount namespace that `ip netns exec` makes: an empty file stands where nft was.
   const hide =
     'for nft in /usr/sbin/nft /sbin/nft; do mount --bind /dev/null $nft; done; PATH=/usr/sbin:/usr/bin:/bin exec "$@"'
-  const result = await namespace.run('sh', ['-c', hide, 'sh', ringwallCommand, 'apply', '-'], {
+  const result = await namespace.run('sh', ['-c', hide, 'sh', ringwallProgram, 'apply', '-'], {
     input: JSON.stringify(document(1)),
     allowFailure: true,
   })

@@ -16,7 +16,7 @@ import {
 import { listTable } from '../support/kernel-listing.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { arrives, converse, eventually, listenForSessions } from '../support/sessions.ts'
 
 const ports = [7000, 7001] as const
@@ -36,7 +36,7 @@ after(async () => {
 })
 
 beforeEach(async () => {
-  if (needsKernel === false) await network.namespaces.host.run(ringwallCommand, ['flush'])
+  if (needsKernel === false) await network.namespaces.host.run(ringwallProgram, ['flush'])
 })
 
 function start(
@@ -160,7 +160,7 @@ test('a start with a faulty file takes the last good policy from the state direc
 }, async () => {
   const flags = ['--state-dir', join(folder, 'state'), '--metrics-address', metricsAddress]
   await (await start(acceptingPorts(7000), { flags })).stop()
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  await network.namespaces.host.run(ringwallProgram, ['flush'])
   const policyPath = join(folder, 'faulty.json')
   await writeFile(policyPath, '{"apiVersion": "ringwall/v0"}')
   await using agent = await start(null, { flags, policyPath })
@@ -179,7 +179,7 @@ test('a check beside a running agent finds its own port taken by itself, and cha
   await using agent = await start(acceptingPorts(7000), { flags: ['--metrics-address', metricsAddress] })
   const before = await listTable(network.namespaces.host)
   const args = ['agent', 'check', '--policy', agent.policyPath, '--metrics-address', metricsAddress]
-  const check = () => network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+  const check = () => network.namespaces.host.run(ringwallProgram, args, { allowFailure: true })
   const { stdout } = await check()
   assert.ok(stdout.includes(`\n${metricsAddress} is held by the one that runs (pid ${agent.pid})\n`), stdout)
   assert.match(stdout, /\nno faults\n$/)
@@ -192,7 +192,7 @@ test('a second agent, apply and flush are refused while an agent runs', { skip: 
   await using agent = await start(acceptingPorts(7000))
   const before = await listTable(network.namespaces.host)
   const refused = async (args: readonly string[]) => {
-    const result = await network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+    const result = await network.namespaces.host.run(ringwallProgram, args, { allowFailure: true })
     assert.equal(result.exitCode, 1, args[0])
     // What an agent was told to do is logged before it is found out that it cannot.
     const said = result.stdout.split('\n').filter(line => line !== '' && !line.includes('"the configuration is read"'))
@@ -211,7 +211,7 @@ test('a second agent, apply and flush are refused while an agent runs', { skip: 
   }
   assert.deepEqual(await listTable(network.namespaces.host), before)
   await agent.stop()
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  await network.namespaces.host.run(ringwallProgram, ['flush'])
   assert.equal(await listTable(network.namespaces.host), null)
 })
 

@@ -28,7 +28,7 @@ import { listTable } from '../support/kernel-listing.ts'
 import { lastTransactionDone } from '../support/nft-children.ts'
 import { makeRandom } from '../support/random.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { type DaemonProcess, startDaemonProcess } from '../support/scripted-daemon-process.ts'
 import { eventually, listenForSessions } from '../support/sessions.ts'
 import {
@@ -64,7 +64,7 @@ after(() => network?.[Symbol.asyncDispose]())
 
 beforeEach(async () => {
   if (needsKernel !== false) return
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  await network.namespaces.host.run(ringwallProgram, ['flush'])
   folder = await mkdtemp(join(tmpdir(), 'ringwall-linked-'))
 })
 afterEach(async () => {
@@ -108,7 +108,7 @@ const startDaemon = () =>
   startDaemonProcess(network.namespaces.outside, { address: addresses.outside.ip, port: daemonPort, authority })
 
 function ringwall(...args: readonly string[]) {
-  return network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+  return network.namespaces.host.run(ringwallProgram, args, { allowFailure: true })
 }
 
 async function joinDaemon({ url, token }: DaemonProcess): Promise<void> {

@@ -11,7 +11,7 @@ import { addresses, createHostNetwork, type HostNetwork } from '../support/host-
 import { listTable } from '../support/kernel-listing.ts'
 import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { applyPolicy, flushPolicy, ringwallCommand } from '../support/ringwall.ts'
+import { applyPolicy, flushPolicy, ringwallProgram } from '../support/ringwall.ts'
 import { arrives, converse, listenForSessions } from '../support/sessions.ts'
 
 const ports = { always: 7000, before: 7001, trial: 7002 } as const
@@ -51,7 +51,7 @@ after(async () => {
 /** An apply on trial, as far as its question. */
 async function startTrial(seconds: number, file = trialFile) {
   const args = ['apply', file, '--confirm', String(seconds)]
-  const child = network.namespaces.host.spawn(ringwallCommand, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = network.namespaces.host.spawn(ringwallProgram, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = once(child, 'close') as Promise<[number | null]>
   const stderr = text(child.stderr!)
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
@@ -77,11 +77,11 @@ for (const before of ['nothing', 'another policy'] as const) {
     const { host } = network.namespaces
     if (before === 'another policy') await applyPolicy(host, standing)
     const listing = await listTable(host)
-    const { stdout } = await host.run(ringwallCommand, ['apply', '--dry-run', trialFile])
+    const { stdout } = await host.run(ringwallProgram, ['apply', '--dry-run', trialFile])
     assert.match(stdout, /^Would change: /)
     assert.deepEqual(await listTable(host), listing)
     await applyPolicy(host, trial)
-    const again = await host.run(ringwallCommand, ['apply', '--dry-run', trialFile])
+    const again = await host.run(ringwallProgram, ['apply', '--dry-run', trialFile])
     assert.equal(again.stdout, 'Nothing to change: the policy is in force.\n')
   })
 
@@ -111,7 +111,7 @@ for (const { name, confirm } of [
   {
     name: '"ringwall confirm"',
     confirm: async () => {
-      const { stdout } = await network.namespaces.host.run(ringwallCommand, ['confirm'])
+      const { stdout } = await network.namespaces.host.run(ringwallProgram, ['confirm'])
       assert.equal(stdout, 'Confirmed.\n')
     },
   },
@@ -130,7 +130,7 @@ for (const { name, confirm } of [
 type Trial = Awaited<ReturnType<typeof startTrial>>
 
 test('"ringwall confirm" without a trial confirms nothing', { skip: needsKernel }, async () => {
-  const result = await network.namespaces.host.run(ringwallCommand, ['confirm'], { allowFailure: true })
+  const result = await network.namespaces.host.run(ringwallProgram, ['confirm'], { allowFailure: true })
   assert.equal(result.exitCode, 1)
   assert.match(result.stderr, /^Cannot confirm: /)
 })

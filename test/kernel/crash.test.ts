@@ -16,7 +16,7 @@ import { makePacket, tcp } from '../support/packets/craft.ts'
 import { acceptPort, closedGroup, type Rule } from '../support/policy-documents.ts'
 import { makeRandom } from '../support/random.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { eventually } from '../support/sessions.ts'
 
 const kills = 24
@@ -130,7 +130,7 @@ test(`${kills} kills in a stream of changes leave a whole policy each`, {
   await write(3)
   await using _last = await startHere(forwarder.host, policyPath, { awaitInForce: false })
   await eventually(async () => {
-    const { stdout } = await forwarder.host.run(ringwallCommand, ['apply', '--dry-run', policyPath])
+    const { stdout } = await forwarder.host.run(ringwallProgram, ['apply', '--dry-run', policyPath])
     assert.equal(stdout, 'Nothing to change: the policy is in force.\n')
   })
   assert.deepEqual(await statesInKernel(forwarder), [3])

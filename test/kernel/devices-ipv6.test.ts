@@ -12,7 +12,7 @@ import { icmp, makePacket, protocol } from '../support/packets/craft.ts'
 import { writePcap } from '../support/packets/pcap.ts'
 import { acceptPort, closedGroup, type Rule } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { eventually } from '../support/sessions.ts'
 import { slowness } from '../support/slowness.ts'
 
@@ -146,7 +146,7 @@ test('a host without IPv4 gets its address, router and DHCPv6 answers through a 
   await (await peers.host.connectTcp(routerAddress, 80, options)).close()
   await assert.rejects(peers.router.connectTcp(hostAddress, 23, options), /ETIMEDOUT/)
 
-  const { exitCode, stdout } = await host.run(ringwallCommand, ['doctor', '--json'], { allowFailure: true })
+  const { exitCode, stdout } = await host.run(ringwallProgram, ['doctor', '--json'], { allowFailure: true })
   const codes = JSON.parse(stdout).findings.map(({ code }: { code: string }) => code)
   assert.ok(exitCode < 2, codes.join())
   assert.ok(!codes.includes('check-failed'), stdout)

@@ -8,7 +8,7 @@ import { after, before, suite, test } from 'node:test'
 import type { Finding } from '../../agent/doctor/check.ts'
 import { createNamespace, type Namespace } from '../../lab/netns.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { applyPolicy, ringwallCommand, startAgent } from '../support/ringwall.ts'
+import { applyPolicy, ringwallProgram, startAgent } from '../support/ringwall.ts'
 
 let folder: string
 before(async () => {
@@ -31,7 +31,7 @@ interface Options {
 }
 
 async function examine(namespace: Namespace, { stateDir, wrap = [] }: Options = {}): Promise<Report> {
-  const doctor = [ringwallCommand, 'doctor', '--json', '--state-dir', stateDir ?? join(folder, 'none')]
+  const doctor = [ringwallProgram, 'doctor', '--json', '--state-dir', stateDir ?? join(folder, 'none')]
   const [program = '', ...args] = [...wrap, ...doctor]
   const { exitCode, stdout, stderr } = await namespace.run(program, args, { allowFailure: true })
   assert.equal(stderr, '')
@@ -179,7 +179,7 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
     await mkdir(stateDir, { mode: 0o700 })
     await applyPolicy(namespace, closed)
     const standing = await everything(namespace)
-    const { stdout } = await namespace.run(ringwallCommand, ['compile', '-', '--format', 'text'], {
+    const { stdout } = await namespace.run(ringwallProgram, ['compile', '-', '--format', 'text'], {
       input: JSON.stringify(closed),
     })
     await writeFile(join(stateDir, 'ruleset.nft'), stdout, { mode: 0o600 })
@@ -192,7 +192,7 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
   test('a host that was opened', async () => {
     await using namespace = await createNamespace('doctor')
     const stateDir = join(folder, 'opened')
-    await namespace.run(ringwallCommand, ['panic', '--state-dir', stateDir])
+    await namespace.run(ringwallProgram, ['panic', '--state-dir', stateDir])
     const report = await examine(namespace, { stateDir })
     assert.equal(report.exitCode, 2)
     assert.match(report.of('panic-on')?.found ?? '', /^since 20\d\d-/)
@@ -269,7 +269,7 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
   test('for people: the worst first, within 80 columns', async () => {
     await using namespace = await createNamespace('doctor')
     await load(namespace, 'table inet filter { chain input { type filter hook input priority 0; policy drop; }; }')
-    const { stdout, exitCode } = await namespace.run(ringwallCommand, ['doctor', '--state-dir', join(folder, 'none')], {
+    const { stdout, exitCode } = await namespace.run(ringwallProgram, ['doctor', '--state-dir', join(folder, 'none')], {
       allowFailure: true,
     })
     assert.equal(exitCode, 1)

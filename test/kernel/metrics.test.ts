@@ -5,7 +5,7 @@ import { startAgent, type TestAgent } from '../support/agent.ts'
 import { addresses, createHostNetwork, type HostNetwork, type Place } from '../support/host-network.ts'
 import { closedGroup, policyDocument, type Rule } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { converse, eventually, listenForSessions } from '../support/sessions.ts'
 
 const port = 7000
@@ -147,7 +147,7 @@ test('every metric of ours says what it is, in units that its name has', { skip:
 
 test('"ringwall show" shows the same, as text and as JSON', { skip: needsKernel }, async () => {
   const { host } = network.namespaces
-  const { stdout } = await host.run(ringwallCommand, ['show'])
+  const { stdout } = await host.run(ringwallProgram, ['show'])
   for (const line of [
     /^ENI eni-host on eth0, host, groups sg-1$/m,
     /^ +4 packets .* \[sgr-service of sg-1\]$/m,
@@ -162,7 +162,7 @@ test('"ringwall show" shows the same, as text and as JSON', { skip: needsKernel 
   ]) {
     assert.match(stdout, line)
   }
-  const json = await host.run(ringwallCommand, ['show', '--json'])
+  const json = await host.run(ringwallProgram, ['show', '--json'])
   const view = JSON.parse(json.stdout)
   assert.deepEqual(
     view.enis.map((eni: { id: string; inForce: boolean }) => [eni.id, eni.inForce]),

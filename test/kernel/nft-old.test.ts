@@ -5,14 +5,14 @@ import { createNamespace } from '../../lab/netns.ts'
 import { otherNft } from '../support/other-nft.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 
 const old = otherNft('bullseye')
 
 test('nft 0.9.8 is refused by apply and agent, with what it lacks', { skip: needsKernel || old.skip }, async () => {
   await using namespace = await createNamespace('old')
   const ringwall = (...args: readonly string[]) =>
-    namespace.run('env', [`PATH=${old.path}`, ringwallCommand, ...args], {
+    namespace.run('env', [`PATH=${old.path}`, ringwallProgram, ...args], {
       input: JSON.stringify(acceptingPorts(22)),
       allowFailure: true,
       timeoutMs: 60_000,

@@ -16,7 +16,7 @@ import {
 } from '../support/host-network.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { startDaemonProcess } from '../support/scripted-daemon-process.ts'
 import { eventually, listenForSessions } from '../support/sessions.ts'
 import * as viewed from '../support/view-objects.ts'
@@ -35,7 +35,7 @@ after(() => network?.[Symbol.asyncDispose]())
 
 beforeEach(async () => {
   if (needsKernel !== false) return
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  await network.namespaces.host.run(ringwallProgram, ['flush'])
   folder = await mkdtemp(join(tmpdir(), 'ringwall-panic-'))
 })
 afterEach(async () => {
@@ -43,7 +43,7 @@ afterEach(async () => {
 })
 
 const ringwall = (...args: readonly string[]) =>
-  network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+  network.namespaces.host.run(ringwallProgram, args, { allowFailure: true })
 const panic = (...flags: readonly string[]) => ringwall('panic', '--state-dir', folder, ...flags)
 
 const acceptedPorts = () => portsAccepted(network, ports)

@@ -10,7 +10,7 @@ import { addresses, createHostNetwork, type HostNetwork } from '../support/host-
 import { accepts, closeShells, drillPorts, isTakenBack, isTrial, openShell, works } from '../support/lockout.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { startDaemonProcess } from '../support/scripted-daemon-process.ts'
 import { arrives, eventually, listenForSessions } from '../support/sessions.ts'
 import * as viewed from '../support/view-objects.ts'
@@ -32,7 +32,7 @@ after(() => network?.[Symbol.asyncDispose]())
 
 beforeEach(async () => {
   if (needsKernel !== false) return
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  await network.namespaces.host.run(ringwallProgram, ['flush'])
   folder = await mkdtemp(join(tmpdir(), 'ringwall-rescue-'))
 })
 afterEach(async () => {
@@ -72,9 +72,9 @@ test('who is named gets in and stays, in both families; others, other ports and 
   }
   const stranger = { localAddress: '198.18.0.77', timeoutMs: 500 }
   await assert.rejects(network.peers.outside.connectTcp(addresses.host.ip, ssh, stranger), /ETIMEDOUT/)
-  const { stdout } = await host.run(ringwallCommand, ['show'])
+  const { stdout } = await host.run(ringwallProgram, ['show'])
   assert.match(stdout, /^ {2}rescue 198\.18\.0\.8\/30 to port 7000, 2001:db8::9\/128 to port 7000: accepted whatever/m)
-  const { stdout: json } = await host.run(ringwallCommand, ['show', '--json'])
+  const { stdout: json } = await host.run(ringwallProgram, ['show', '--json'])
   const { enis } = JSON.parse(json)
   assert.ok(enis[0].directions[0].reasons.exception.packets >= 2)
 })
@@ -112,7 +112,7 @@ test('whatever a daemon says', { skip: needsKernel }, async () => {
   const { host, outside } = network.namespaces
   const at = { address: addresses.outside.ip, port: 8444, authority: await makeAuthority() }
   await using daemon = await startDaemonProcess(outside, at)
-  await host.run(ringwallCommand, ['agent', 'join', daemon.url, '--token', daemon.token, '--state-dir', folder])
+  await host.run(ringwallProgram, ['agent', 'join', daemon.url, '--token', daemon.token, '--state-dir', folder])
   const shell = await openShell(network)
   await using agent = await startAgent({
     namespace: host,

@@ -6,7 +6,7 @@ import { type FlakyNft, makeFlakyNft } from '../support/flaky-nft.ts'
 import { createHostNetwork, type HostNetwork, portsAccepted } from '../support/host-network.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { flushPolicy, ringwallCommand } from '../support/ringwall.ts'
+import { flushPolicy, ringwallProgram } from '../support/ringwall.ts'
 
 const ports = [7000, 7001]
 const [accepted = 0] = ports
@@ -35,7 +35,7 @@ async function expectEnforcedWithoutLogs(): Promise<void> {
 
 test('apply says that nothing is logged', { skip: needsKernel }, async () => {
   const { host } = network.namespaces
-  const [program = '', ...args] = [...nft.prefix, ringwallCommand, 'apply', '-']
+  const [program = '', ...args] = [...nft.prefix, ringwallProgram, 'apply', '-']
   const { stderr } = await host.run(program, args, { input: JSON.stringify(acceptingPorts(accepted)) })
   assert.match(stderr, /no NFLOG/)
   await expectEnforcedWithoutLogs()

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Namespace } from '../../lab/netns.ts'
-import { ringwallCommand } from './ringwall.ts'
+import { ringwallProgram } from './ringwall.ts'
 import { slowness } from './slowness.ts'
 
 export interface AgentOptions {
@@ -87,7 +87,7 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
   if (options.policyPath === undefined && options.linkedIn === undefined) await writeFile(policyPath, textOf(policy))
   const metrics = flags.includes('--metrics-address') ? [] : ['--metrics-address', 'none']
   const source = options.linkedIn === undefined ? ['--policy', policyPath] : ['--state-dir', options.linkedIn]
-  const [program, ...args] = [...prefix, ringwallCommand, 'agent', ...source, ...metrics, ...flags]
+  const [program, ...args] = [...prefix, ringwallProgram, 'agent', ...source, ...metrics, ...flags]
   const child = namespace.spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const reader = readLog(child)
   const ended = once(child, 'close') as Promise<[number | null]>

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { ringwallCommand } from './ringwall.ts'
+import { ringwallProgram } from './ringwall.ts'
 
 export class DaemonProcess implements AsyncDisposable {
   readonly dataDir: string
@@ -39,7 +39,7 @@ export class DaemonProcess implements AsyncDisposable {
       `127.0.0.1:${this.agentPort}`,
       ...this.#flags,
     ]
-    const child = spawn(ringwallCommand, ['daemon', ...flags, '--requests-per-minute', '10000000'], {
+    const child = spawn(ringwallProgram, ['daemon', ...flags, '--requests-per-minute', '10000000'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.#process = child

@@ -15,7 +15,7 @@ import {
   portsAccepted,
 } from './host-network.ts'
 import { needsKernel } from './requirements.ts'
-import { ringwallCommand } from './ringwall.ts'
+import { ringwallProgram } from './ringwall.ts'
 import { arrives, converse, eventually, listenForSessions } from './sessions.ts'
 import { slowness } from './slowness.ts'
 
@@ -45,7 +45,7 @@ export class DrillHost {
   }
 
   ringwall(...args: readonly string[]) {
-    return this.network.namespaces.host.run(ringwallCommand, args, { allowFailure: true })
+    return this.network.namespaces.host.run(ringwallProgram, args, { allowFailure: true })
   }
 
   readHealth() {
@@ -63,7 +63,7 @@ export class DrillHost {
     after(() => host.#network?.[Symbol.asyncDispose]())
     beforeEach(async () => {
       if (needsKernel !== false) return
-      await host.network.namespaces.host.run(ringwallCommand, ['flush'])
+      await host.network.namespaces.host.run(ringwallProgram, ['flush'])
       host.#folder = await mkdtemp(join(tmpdir(), 'ringwall-guarded-'))
     })
     afterEach(async () => {

@@ -6,18 +6,21 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { CommandResult, Namespace } from '../../lab/netns.ts'
 
+/** From the sources, as a developer starts it. */
 export const ringwallCommand = join(import.meta.dirname, '../../ringwall')
+/** As packages hold it, where test/run.ts has it made: program.ts. */
+export const ringwallProgram = process.env.RINGWALL_TEST_PROGRAM ?? ringwallCommand
 
 /**
  * Puts a policy document in force; JSON is YAML, and a file is not needed.
  * @throws {Error} with what the command printed where it fails
  */
 export function applyPolicy(namespace: Namespace, document: unknown): Promise<CommandResult> {
-  return namespace.run(ringwallCommand, ['apply', '-'], { input: JSON.stringify(document) })
+  return namespace.run(ringwallProgram, ['apply', '-'], { input: JSON.stringify(document) })
 }
 
 export function flushPolicy(namespace: Namespace): Promise<CommandResult> {
-  return namespace.run(ringwallCommand, ['flush'])
+  return namespace.run(ringwallProgram, ['flush'])
 }
 
 export interface RunningAgent extends AsyncDisposable {
@@ -34,7 +37,7 @@ export async function startAgent(namespace: Namespace, document: unknown): Promi
   const file = join(directory, 'policy.json')
   await writeFile(file, JSON.stringify(document))
   const flags = ['--policy', file, '--metrics-address', 'none', '--on-stop', 'flush']
-  const child = namespace.spawn(ringwallCommand, ['agent', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = namespace.spawn(ringwallProgram, ['agent', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'close')
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
 

@@ -8,7 +8,7 @@ import { startAgent } from '../support/agent.ts'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { flushPolicy, ringwallCommand } from '../support/ringwall.ts'
+import { flushPolicy, ringwallProgram } from '../support/ringwall.ts'
 import { arrives, converse, listenForSessions } from '../support/sessions.ts'
 
 const script = join(import.meta.dirname, '../../systemd/boot.sh')
@@ -61,7 +61,7 @@ async function boot(settings: Settings = {}) {
 }
 
 const compiled = async () => {
-  const { stdout } = await network.namespaces.host.run(ringwallCommand, ['compile', '-', '--format', 'text'], {
+  const { stdout } = await network.namespaces.host.run(ringwallProgram, ['compile', '-', '--format', 'text'], {
     input: JSON.stringify(policy),
   })
   return stdout
