@@ -27,8 +27,10 @@ const endIdle = `data:text/javascript,${encodeURIComponent(
 /** Each test as it ends, for a machine so slow that one would wonder: RINGWALL_TEST_PROGRESS=1. */
 const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
 
-/** Those that need the kernel mostly wait for it; more of them at once would wait for one another. */
-const filesAtOnce = 2
+/** One more than two cores have to do: those that take long mostly wait, for the kernel or for time to pass. */
+const filesAtOnce = 3
+/** Where the files are that take longest. They begin first: one that begins last would be waited for alone. */
+const longest = ['test/coexistence/', 'test/e2e/', 'test/kernel/', 'test/systemd/']
 
 interface FileResult {
   /** Names of the test that runs and of those around it, outermost first. */
@@ -61,7 +63,8 @@ function selectFiles(patterns: readonly string[]): string[] {
     console.log('0 passed, 1 failed')
     process.exit(1)
   }
-  return chosen
+  const isLong = (file: string) => longest.some(folder => file.startsWith(folder))
+  return [...chosen.filter(isLong), ...chosen.filter(file => !isLong(file))]
 }
 
 /** The path of the `ringwall` that tests start. */
