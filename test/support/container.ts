@@ -4,11 +4,21 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CommandResult, createNamespace, type Namespace, type RunOptions, startTime } from '../../lab/netns.ts'
+import { launcherText, makeProgram } from './program.ts'
 import { needsKernel } from './requirements.ts'
 import { eventually } from './sessions.ts'
 
@@ -17,20 +27,8 @@ const cache = join(project, 'node_modules/.cache')
 const roots = join(cache, 'systemd-root')
 const nspawn = join(cache, 'debian/systemd-container/usr/bin/systemd-nspawn')
 
-/** What the program needs of the project, at the place where packages put it. */
-const sources = ['agent', 'cli', 'common', 'daemon', 'data', 'rules-compiler', 'wire', 'lab', 'scripts', 'systemd']
-const programFiles = ['ringwall', 'package.json', 'package-lock.json']
-/** Large, and for developers. */
-const leftOut = [
-  '.cache',
-  '.bin',
-  '.package-lock.json',
-  'typescript',
-  '@typescript',
-  '@biomejs',
-  '@types',
-  'fast-check',
-]
+/** Where packages put the program. */
+const programFolder = '/usr/lib/ringwall'
 
 export interface Container extends AsyncDisposable {
   /** @throws {Error} with its output where it fails, unless failure is allowed */
@@ -42,8 +40,10 @@ export interface Container extends AsyncDisposable {
   read(path: string): string
   /** Mounts its own disk anew, with options as mount(8) has them: `ro`, `rw`, `size=4m`. */
   remountDisk(options: string): Promise<void>
-  /** Switches it off, has `whileOff` done, and switches it on again; resolves when it is up. */
+  /** Switches it off, has `whileOff` done, and switches it on again; commands can be run then, services are starting. */
   reboot(whileOff?: () => Promise<void>): Promise<void>
+  /** Waits until all services that are to be there have started, or failed to. */
+  untilUp(): Promise<void>
 }
 
 /** While it is switched on. */
@@ -56,8 +56,8 @@ interface Machine {
 export interface ContainerOptions {
   /** One of those that scripts/systemd-root.sh makes. */
   readonly root: RootName
-  /** What is installed beforehand: the sources, where packages put the program; they, if left out. */
-  readonly program?: 'sources' | 'none'
+  /** What is installed beforehand: what the packages bring, if left out. */
+  readonly program?: 'ours' | 'none'
   /** The path of a folder that is a file system of its own, in memory; it is kept over reboots. None, if left out. */
   readonly disk?: string
 }
@@ -109,15 +109,16 @@ function reasonAgainstRoot(root: RootName): string | false {
 export async function startContainer(
   namespace: Namespace,
   prepare: (root: string) => void,
-  { root, program = 'sources', disk }: ContainerOptions = { root: 'bookworm' },
+  { root, program = 'ours', disk }: ContainerOptions = { root: 'bookworm' },
 ): Promise<Container> {
   const layer = await makeLayer(namespace, root)
   let machine: Machine
   try {
     if (disk !== undefined) await layer.mountDisk(disk)
-    if (program === 'sources') install(layer.view)
+    if (program === 'ours') await install(layer.view)
     prepare(layer.view)
     machine = await boot()
+    await untilUp()
   } catch (error) {
     await layer[Symbol.asyncDispose]()
     throw error
@@ -127,15 +128,20 @@ export async function startContainer(
     const child = layer.start(['--boot', '--kill-signal=SIGRTMIN+3', '--console=read-only'], 'ignore')
     try {
       const leader = await eventually(async () => leaderOf(child.pid!), 10_000)
-      await eventually(async () => {
-        const { stdout } = await inside(leader, 'systemctl', ['is-system-running'], { allowFailure: true })
-        if (!/^(running|degraded)/.test(stdout)) throw new Error(`The container is not up: ${stdout}`)
-      }, 40_000)
+      await eventually(() => inside(leader, 'systemctl', ['show', '-P', 'Version']), 40_000)
       return { child, leader }
     } catch (error) {
       child.kill('SIGKILL')
       throw error
     }
+  }
+
+  async function untilUp(): Promise<void> {
+    const { stdout } = await inside(machine.leader, 'systemctl', ['is-system-running', '--wait'], {
+      allowFailure: true,
+      timeoutMs: 60_000,
+    })
+    if (!/^(running|degraded)/.test(stdout)) throw new Error(`The container is not up: ${stdout}`)
   }
 
   async function off(): Promise<void> {
@@ -169,6 +175,7 @@ export async function startContainer(
       await whileOff()
       machine = await boot()
     },
+    untilUp,
     async [Symbol.asyncDispose]() {
       // Nothing in it is kept. All its processes end with the first, and systemd-nspawn when they have.
       const { child, leader } = machine
@@ -287,23 +294,21 @@ function keepMounts({ layers, label, below }: { layers: string; label: string; b
   }
 }
 
-function install(view: string): void {
-  const target = join(view, 'usr/lib/ringwall')
+async function install(view: string): Promise<void> {
+  const target = join(view, programFolder)
   const copy = (from: readonly string[], to: string) => {
     mkdirSync(to, { recursive: true })
-    execFileSync('cp', ['-R', '--no-dereference', ...from, to])
+    execFileSync('cp', ['-R', ...from, to])
   }
+  const program = await makeProgram()
   copy(
-    [...sources, ...programFiles].map(each => join(project, each)),
+    ['lib', 'static', 'package.json'].map(each => join(program, each)),
     target,
   )
-  const modules = readdirSync(join(project, 'node_modules')).filter(each => !leftOut.includes(each))
-  copy(
-    modules.map(each => join(project, 'node_modules', each)),
-    join(target, 'node_modules'),
-  )
-  execFileSync('chmod', ['-R', 'go+rX', target])
-  execFileSync('ln', ['-s', '/usr/lib/ringwall/ringwall', join(view, 'usr/bin/ringwall')])
+  copy([process.execPath], target)
+  copy([join(project, 'systemd/boot.sh')], join(target, 'systemd'))
+  writeIn(view, join(programFolder, 'ringwall'), launcherText(join(programFolder, 'node'), programFolder), 0o755)
+  symlinkSync(join(programFolder, 'ringwall'), join(view, 'usr/bin/ringwall'))
   const units = readdirSync(join(project, 'systemd')).filter(each => each.endsWith('.service'))
   copy(
     units.map(each => join(project, 'systemd', each)),

@@ -61,6 +61,12 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
     return (await container.run('journalctl', ['-b', '-u', unit, '-o', 'cat', '--no-pager'])).stdout
   }
 
+  /** Messages that the unit has logged in this boot. */
+  async function journal(unit: string): Promise<readonly string[]> {
+    const lines = (await journalText(unit)).split('\n')
+    return lines.map(line => (line.startsWith('{') ? (JSON.parse(line).msg as string) : line))
+  }
+
   const ruleset = async () => (await host.run('nft', ['list', 'table', 'inet', 'ringwall'])).stdout
 
   const untilNamed = (read: () => Promise<string>, port: number) =>
@@ -118,10 +124,15 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
       }, 40_000)
     },
 
-    /** Messages that the unit has logged in this boot. */
-    async journal(unit: string): Promise<readonly string[]> {
-      const lines = (await journalText(unit)).split('\n')
-      return lines.map(line => (line.startsWith('{') ? (JSON.parse(line).msg as string) : line))
+    journal,
+
+    async untilLogged(unit: string, ...messages: readonly string[]): Promise<void> {
+      await eventually(async () => {
+        const logged = await journal(unit)
+        const missing = messages.filter(message => !logged.includes(message))
+        if (missing.length > 0)
+          throw new Error(`${unit} has not logged "${missing.join('", "')}":\n${logged.join('\n')}`)
+      }, patienceMs)
     },
 
     /** What the agent answers to health checks. @throws {Error} where none is there */
@@ -149,10 +160,10 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
 
     /**
      * Switched on again as a machine is: no rules in the kernel, no address and no link; somebody outside knocks all
-     * the time.
+     * the time, until its services have started or `until` resolves.
      * @returns how many of the knocks were answered since it was switched off
      */
-    async rebootAndKnock(whileOff = async () => {}): Promise<number> {
+    async rebootAndKnock(whileOff = async () => {}, until = container.untilUp): Promise<number> {
       // Known to whoever knocks: the question of who has the address would be tried once a second only.
       const { stdout: mac } = await host.run('cat', ['/sys/class/net/eth0/address'])
       const neighbour = [addresses.host.ip, 'lladdr', mac.trim(), 'dev', 'eth0', 'nud', 'permanent']
@@ -176,6 +187,7 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
         })
         // It is there: it gets out.
         await eventually(() => container.run('ping', ['-c', '1', '-W', '1', addresses.outside.ip]), 20_000)
+        await until()
         const lastly = ['-n', '-c', '20', '-i', '0.01', '-W', '0.1', addresses.host.ip]
         await outside.run('ping', lastly, { allowFailure: true })
       } finally {

@@ -137,15 +137,19 @@ function countReplies(ping: ChildProcess): { count: number } {
   return replies
 }
 
-/** Tries again until it does not throw. @throws what the last attempt threw, after 5 s, or longer on a slow machine */
+/**
+ * Tries again until it does not throw, after rests that grow with the time it has taken: most attempts start a process.
+ * @throws what the last attempt threw, after 5 s, or longer on a slow machine
+ */
 export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 5000): Promise<T> {
-  const deadline = performance.now() + timeoutMs * slowness
+  const startedAtMs = performance.now()
   for (;;) {
     try {
       return await attempt()
     } catch (error) {
-      if (performance.now() > deadline) throw error
-      await setTimeout(10)
+      const tookMs = performance.now() - startedAtMs
+      if (tookMs > timeoutMs * slowness) throw error
+      await setTimeout(Math.min(10 + tookMs / 20, 200))
     }
   }
 }

@@ -93,6 +93,7 @@ describe('the lockout guard under systemd', { skip: needsSystemd }, () => {
       await it.host.run('nft', ['flush', 'ruleset'])
       await it.host.run('ip', ['addr', 'flush', 'dev', 'eth0'])
     })
+    await it.container.untilUp()
     assert.equal(await it.container.property(agent, 'ActiveState'), 'inactive')
     assert.ok((await it.journal(bootUnit)).includes('ringwall-boot: in force: /var/lib/ringwall/ruleset.nft'))
     await accepts(ssh)

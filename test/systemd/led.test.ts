@@ -7,6 +7,8 @@ import { eventually } from '../support/sessions.ts'
 
 const patienceMs = 30_000
 
+const leftAsItIs = 'what stands in the kernel is left as it is until the daemon answers'
+
 let it: ServiceHost
 
 before(async () => {
@@ -57,16 +59,16 @@ describe('an agent that a daemon leads', { skip: needsSystemd }, () => {
       await it.untilKept(opened)
       await eventually(async () => assert.notEqual(it.container.read(`${stateDir}/view.log`), ''))
       const viewLog = it.container.read(`${stateDir}/view.log`)
-      const answered = await it.rebootAndKnock(async () => {
+      const tear = async () => {
         if (file === 'view.log') it.container.write(`${stateDir}/view.log`, `{"number":${viewLog.length}}\n`)
         else await it.tear(`${stateDir}/view.json`, 'torn')
-      })
+      }
+      const said = ['what is kept of the view may be old', leftAsItIs]
+      const answered = await it.rebootAndKnock(tear, () => it.untilLogged(units.agent, ...said))
       assert.equal(answered, 0)
-      await it.untilActive(units.agent)
-      const messages = await it.journal(units.agent)
-      assert.ok(messages.includes('what is kept of the view may be old'), messages.join('\n'))
-      assert.ok(messages.includes('what stands in the kernel is left as it is until the daemon answers'))
-      assert.match((await it.health()).problems.join('\n'), /what is in force may be newer than the disk/)
+      await eventually(async () =>
+        assert.match((await it.health()).problems.join('\n'), /what is in force may be newer than the disk/),
+      )
       await it.untilInKernel(opened)
       await it.systemctl('start', units.daemon)
       await eventually(async () => assert.deepEqual((await it.health()).problems, []), patienceMs)
