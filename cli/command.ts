@@ -123,15 +123,33 @@ export async function loadPolicy(file: string, io: Io): Promise<Policy> {
 
 async function readInput(file: string, io: Io): Promise<string> {
   try {
-    return file === '-' ? await text(io.stdin) : await readFile(file, 'utf8')
+    return await readText(file, io)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new InputError([`Cannot read policy file "${file}": ${fileFaults[code ?? ''] ?? code ?? 'unknown fault'}`])
+    throw new InputError([`Cannot read policy file "${file}": ${fileFault(error)}`])
   }
+}
+
+/** @param file  path, or `-` for standard input */
+export async function readText(file: string, io: Io): Promise<string> {
+  return file === '-' ? await text(io.stdin) : await readFile(file, 'utf8')
+}
+
+/** Why a file cannot be read, in words. @param error  as Node throws it */
+export function fileFault(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  return fileFaults[code] ?? message
+}
+
+/** Why it cannot be written: what is missing then is its folder. */
+export function writeFault(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : fileFault(error)
 }
 
 const fileFaults: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
+  ENOTDIR: 'what its path names as a folder is none',
   EACCES: 'permission denied',
   EISDIR: 'it is a directory',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
 }

@@ -16,8 +16,9 @@ export interface Problem {
 export class RefusedError extends OperationError {
   readonly problem: Problem
 
-  constructor(problem: Problem) {
-    super(linesOf(problem), problem.status < 500 ? exitRefused : 1)
+  /** @param advice  lines for the end, of who knows more than the answer says */
+  constructor(problem: Problem, advice: readonly string[] = []) {
+    super([...linesOf(problem), ...advice], problem.status < 500 ? exitRefused : 1)
     this.name = 'RefusedError'
     this.problem = problem
   }
@@ -81,7 +82,10 @@ function linesOf(problem: Problem): string[] {
 function errorLines(errors: Problem['errors']): string[] {
   const fieldsOf = Map.groupBy(errors, ({ message }) => message)
   return [...fieldsOf].map(([message, same]) => {
-    const fields = same.map(({ field }) => field).filter(field => field !== '' && !message.startsWith(`${field}:`))
+    // The API tells parameters of a query from fields of a body by a question mark.
+    const fields = same
+      .map(({ field }) => field.replace(/^\?/, ''))
+      .filter(field => field !== '' && !message.startsWith(`${field}:`))
     return fields.length === 0 ? message : `${fields.join(', ')}: ${message}`
   })
 }
@@ -91,15 +95,36 @@ const holderNames: Readonly<Record<string, string>> = {
   securityGroupIds: 'security groups',
   instanceIds: 'instances',
   prefixListIds: 'prefix lists',
+  portRangeListIds: 'lists of ports',
+  tokenIds: 'API tokens',
+  ram: 'users, groups, policies, roles and access keys',
 }
+
+/** Where those stand that there are, by how codes of RAM begin: `EntityNotExist.User.AccessKey`. */
+const ramLists: readonly (readonly [code: string, command: string])[] = [
+  ['EntityNotExist.User.AccessKey', 'ram key list'],
+  ['EntityNotExist.User', 'ram user list'],
+  ['EntityNotExist.Group', 'ram group list'],
+  ['EntityNotExist.Policy.Version', 'ram policy show POLICY'],
+  ['EntityNotExist.Policy', 'ram policy list'],
+  ['EntityNotExist.Role', 'ram role list'],
+]
 
 function adviceOn({ status, code, requestId, heldBy, errors }: Problem): string[] {
   if (code === 'MissingParameter' && errors.some(({ field }) => field === 'accountId')) {
-    return ['Say which with --account; "ringwall account list" shows them, and a context can have one.']
+    return [
+      'Say which with --account; "ringwall account list" shows them, and a context can have one.',
+      '"ringwall context show" says what your token may do.',
+    ]
   }
-  if (status === 401) {
-    return ['Give a token that is valid: ringwall context add NAME --url URL --token-file FILE, or set RINGWALL_TOKEN.']
+  const list = ramLists.find(([begin]) => code.startsWith(begin))
+  if (list !== undefined) return [`"ringwall ${list[1]}" shows those there are.`]
+  if (code === 'InstanceLastSecurityGroup') {
+    return [
+      'Put it into another first: ringwall eni attach ENI GROUP, or exchange them: ringwall eni modify ENI --group GROUP',
+    ]
   }
+  if (errors.some(({ field }) => field.startsWith('limits.'))) return ['"ringwall limits" shows the limits there are.']
   if (code === 'Forbidden') return ['"ringwall context show" says what your token may do.']
   if (code === 'LimitExceeded')
     return ['"ringwall limits" shows the limits and their use; "ringwall settings set" changes them.']

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 import { insteadOf } from '../arguments.ts'
 import { UsageError } from '../command.ts'
-import type { Endpoint } from './connection.ts'
+import { type Endpoint, placeText } from './connection.ts'
 import { type Context, contextsPath, readContexts } from './contexts.ts'
 
 export const defaultUrl = 'http://127.0.0.1:9480'
@@ -17,8 +17,10 @@ export interface TargetFlags {
 }
 
 export interface Target extends Endpoint {
-  /** Name of the context; null where there is none. */
+  /** Name of the context; null where there is none, or another daemon was named. */
   readonly context: string | null
+  /** Where the URL comes from, for people. */
+  readonly urlSource: string
   readonly accountId: string | null
   /** Where the token comes from, for people; null without token. */
   readonly tokenSource: string | null
@@ -29,8 +31,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** @throws {UsageError} for a context that is not there or a URL that is none; {InputError} for a torn file */
 export async function findTarget(flags: TargetFlags, env: Environment): Promise<Target> {
   const chosen = await chooseContext(flags, env)
-  const ofEnvironment = flags.context === undefined ? env.RINGWALL_URL || undefined : undefined
-  const url = readUrl(flags.url ?? ofEnvironment ?? chosen?.context.url ?? defaultUrl)
+  const { text, source: urlSource } = chooseUrl(flags, env, chosen?.context ?? null)
+  const url = readUrl(text)
   // A token that was given for one daemon is never sent to another.
   const stored = chosen !== null && readUrl(chosen.context.url).href === url.href ? chosen.context : null
   const { token, source } = await findToken(flags, env, { stored, url })
@@ -39,11 +41,37 @@ export async function findTarget(flags: TargetFlags, env: Environment): Promise<
     url,
     token,
     tokenSource: source,
-    context: chosen?.name ?? null,
+    urlSource,
+    context: stored === null ? null : (chosen?.name ?? null),
     ca: stored?.ca ?? null,
     fingerprint: stored?.fingerprint ?? null,
     accountId: stored?.accountId ?? null,
   }
+}
+
+function chooseUrl({ url, context }: TargetFlags, env: Environment, chosen: Context | null) {
+  if (url !== undefined) return { text: url, source: '--url' }
+  if (context === undefined && env.RINGWALL_URL) return { text: env.RINGWALL_URL, source: 'RINGWALL_URL' }
+  return chosen === null
+    ? { text: defaultUrl, source: 'nobody named one' }
+    : { text: chosen.url, source: 'the context' }
+}
+
+/** What to do where the daemon does not take the token, or got none. */
+export function tokenAdvice({ url, token, tokenSource, context, urlSource }: Target): readonly string[] {
+  const isDefault = url.href === new URL(defaultUrl).href
+  const given = token === null ? [] : [`It was ${maskedToken(token)}, from ${tokenSource}.`]
+  const first = isDefault && token === null ? [`Root on the host of the daemon has one, in ${firstTokenPath}.`] : []
+  const another =
+    context === null
+      ? `ringwall context add NAME${urlSource === 'nobody named one' ? '' : ` --url ${placeText(url)}`} --token-file FILE`
+      : `ringwall context add ${context} --token-file FILE`
+  return [...given, ...first, `Give a token that is valid: ${another}, or set RINGWALL_TOKEN.`]
+}
+
+/** The id, which lists of tokens show too, and nothing of the secret. */
+export function maskedToken(token: string): string {
+  return `${/^rwt_[a-z0-9-]{1,64}_/.exec(token)?.[0] ?? ''}…`
 }
 
 async function chooseContext(flags: TargetFlags, env: Environment) {

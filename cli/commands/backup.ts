@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { placeText, type Reply } from '../client/connection.ts'
 import { UnreachableError } from '../client/errors.ts'
-import { exitFailed, InputError, OperationError } from '../command.ts'
+import { exitFailed, fileFault, InputError, OperationError, writeFault } from '../command.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { said } from '../operate/objects.ts'
 import { verb } from '../operate/verb.ts'
@@ -64,7 +64,7 @@ async function saveWhole(reply: Reply, file: string): Promise<number> {
     await rm(temporary, { force: true })
     if (error instanceof InputError)
       throw new OperationError(['The daemon’s answer is no backup; nothing was written.'], exitFailed)
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
       throw new UnreachableError(
         'broken',
@@ -72,7 +72,7 @@ async function saveWhole(reply: Reply, file: string): Promise<number> {
         error,
       )
     }
-    throw new OperationError([`Cannot write "${file}": ${message}`], exitFailed, error)
+    throw new OperationError([`Cannot write "${file}": ${writeFault(error)}`], exitFailed, error)
   }
 }
 
@@ -87,7 +87,7 @@ async function sizeOf(file: string): Promise<number | null> {
     return (await stat(file)).size
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw new InputError([`Cannot read "${file}": ${(error as Error).message}`])
+    throw new InputError([`Cannot read "${file}": ${fileFault(error)}`])
   }
 }
 

@@ -1,12 +1,19 @@
 /** `ringwall context`: the daemons this operator speaks to. */
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { text as readStream } from 'node:stream/consumers'
 import { Client } from '../client/client.ts'
 import { Connection, placeText } from '../client/connection.ts'
 import { type Context, contextsPath, readContexts, writeContexts } from '../client/contexts.ts'
-import { checkToken, findTarget, readUrl, requireContext, requirePrivacy, type Target } from '../client/target.ts'
-import { InputError, type Io, OperationError, UsageError } from '../command.ts'
+import {
+  checkToken,
+  findTarget,
+  maskedToken,
+  readUrl,
+  requireContext,
+  requirePrivacy,
+  type Target,
+} from '../client/target.ts'
+import { fileFault, InputError, type Io, OperationError, readText, UsageError } from '../command.ts'
 import { connectionFlags } from '../operate/flags.ts'
 import { scopesText } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
@@ -57,7 +64,7 @@ current context. The file of contexts has tokens and is for its owner alone.`,
         const before = byName.get(name)
         const url = readUrl(flags.url ?? before?.url ?? missingUrl())
         const isSameDaemon = before !== undefined && readUrl(before.url).href === url.href
-        const given = flags['token-file'] === undefined ? flags.token : await readText(flags['token-file'], io)
+        const given = flags['token-file'] === undefined ? flags.token : await textOf(flags['token-file'], io)
         const context: Context = {
           url: placeText(url),
           token:
@@ -87,7 +94,9 @@ current context. The file of contexts has tokens and is for its owner alone.`,
         const { byName } = await readContexts(contextsPath(env))
         requireContext(byName, name)
         await save(env, { current: name, byName })
-        return told(`Commands speak to ${name} from now on.`, { current: name })
+        const before = (['RINGWALL_URL', 'RINGWALL_CONTEXT'] as const).find(variable => env[variable])
+        const but = before === undefined ? '' : ` But ${before} is set here, and goes before it: unset ${before}.`
+        return told(`Commands speak to ${name} from now on.${but}`, { current: name })
       },
     }),
     localVerb({
@@ -124,7 +133,7 @@ current context. The file of contexts has tokens and is for its owner alone.`,
         const asked = await ask(target)
         const fields = [
           ['context', target.context ?? ''],
-          ['URL', placeText(target.url)],
+          ['URL', `${placeText(target.url)}, from ${target.urlSource}`],
           ['token', target.token === null ? '' : `${maskedToken(target.token)}, from ${target.tokenSource}`],
           ['trusts', trustText(target)],
           ['account', target.accountId ?? ''],
@@ -156,11 +165,6 @@ function told(line: string, answer: unknown): Result {
 
 function shownContext(name: string, { url, token, accountId }: Context, isCurrent: boolean): Shown {
   return { name, url, token: token === null ? null : maskedToken(token), accountId, isCurrent }
-}
-
-/** The id, which lists of tokens show too, and nothing of the secret. */
-function maskedToken(token: string): string {
-  return `${/^rwt_[a-z0-9-]{1,64}_/.exec(token)?.[0] ?? ''}…`
 }
 
 async function save(env: Call['env'], contexts: Parameters<typeof writeContexts>[1]): Promise<void> {
@@ -202,7 +206,7 @@ async function trustOf(
 }
 
 async function readCertificate(file: string): Promise<string> {
-  const text = await readText(file, null)
+  const text = await textOf(file, null)
   try {
     new X509Certificate(text)
     return text
@@ -212,11 +216,11 @@ async function readCertificate(file: string): Promise<string> {
 }
 
 /** @param io  where `-` is standard input; null where it is a file like any other */
-async function readText(file: string, io: Io | null): Promise<string> {
+async function textOf(file: string, io: Io | null): Promise<string> {
   try {
-    return file === '-' && io !== null ? await readStream(io.stdin) : await readFile(file, 'utf8')
+    return io === null ? await readFile(file, 'utf8') : await readText(file, io)
   } catch (error) {
-    throw new InputError([`Cannot read "${file}": ${(error as Error).message}`])
+    throw new InputError([`Cannot read "${file}": ${fileFault(error)}`])
   }
 }
 

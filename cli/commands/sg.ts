@@ -1,8 +1,6 @@
 /** `ringwall sg`: security groups. */
-
-import { readFile, writeFile } from 'node:fs/promises'
-import { text as readStream } from 'node:stream/consumers'
-import { InputError, type Io, UsageError } from '../command.ts'
+import { writeFile } from 'node:fs/promises'
+import { fileFault, InputError, type Io, readText, writeFault } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
 import { accountFlag, descriptionFlag, modeFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
 import { groups, groupWord, ruleColumns } from '../operate/kinds.ts'
@@ -325,9 +323,9 @@ async function membersOf(daemon: Daemon, who: readonly string[]) {
 
 async function readRules(file: string, io: Io): Promise<string> {
   try {
-    return file === '-' ? await readStream(io.stdin) : await readFile(file, 'utf8')
+    return await readText(file, io)
   } catch (error) {
-    throw new InputError([`Cannot read rules from "${file}": ${(error as Error).message}`])
+    throw new InputError([`Cannot read rules from "${file}": ${fileFault(error)}`])
   }
 }
 
@@ -347,6 +345,6 @@ async function writeRules(file: string, text: string): Promise<void> {
   try {
     await writeFile(file, text)
   } catch (error) {
-    throw new UsageError(`cannot write "${file}": ${(error as Error).message}`)
+    throw new InputError([`Cannot write "${file}": ${writeFault(error)}`])
   }
 }

@@ -3,7 +3,8 @@ import { insteadOf } from '../arguments.ts'
 import { Client } from '../client/client.ts'
 import { Connection } from '../client/connection.ts'
 import { contextsPath, isReadByOthers } from '../client/contexts.ts'
-import { findTarget } from '../client/target.ts'
+import { RefusedError } from '../client/errors.ts'
+import { findTarget, tokenAdvice } from '../client/target.ts'
 import { type Command, exitFailed, type Io, UsageError } from '../command.ts'
 import { confirmed, isTerminal, StatusLine, widthOf } from '../output/terminal.ts'
 import { Daemon } from './daemon.ts'
@@ -111,6 +112,9 @@ async function withDaemon(verb: Verb, call: LocalCall): Promise<Result | null> {
   try {
     const daemon = new Daemon({ client, target, flags, status, showsProgress: isTerminal(io.stderr) })
     return await verb.run({ ...call, daemon })
+  } catch (error) {
+    const isOfToken = error instanceof RefusedError && error.problem.status === 401
+    throw isOfToken ? new RefusedError(error.problem, tokenAdvice(target)) : error
   } finally {
     status.clear()
     connection.close()

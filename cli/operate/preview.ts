@@ -21,7 +21,10 @@ export function previewLines(answer: Shown, width: number): string[] {
   const changes = (answer.changes ?? []) as readonly Change[]
   const agents = (answer.agents ?? []) as readonly string[]
   const rules = (answer.rules ?? []) as readonly TouchedRule[]
-  if (changes.length === 0) return ['Nothing would change.']
+  if (changes.length === 0 && agents.length === 0) {
+    const isUntold = untold.some(field => field in answer)
+    return [isUntold ? 'Nothing was stored. It would be done; the daemon does not show how.' : 'Nothing would change.']
+  }
   return [
     'Nothing was stored. It would',
     ...changes.flatMap(changeLines),
@@ -35,6 +38,12 @@ export function previewLines(answer: Shown, width: number): string[] {
     ...wouldDropLines(answer, width),
   ]
 }
+
+/** What answers have of objects whose changes the daemon shows to nobody, because they hold secrets. */
+const untold = [
+  ...['agent', 'agentId', 'apiToken', 'tokenId'],
+  ...['enrolmentToken', 'enrolmentTokenId', 'accessKey', 'accessKeyId'],
+]
 
 const effects: Readonly<Record<string, string>> = {
   added: 'added',
@@ -59,7 +68,7 @@ const kindNames: Readonly<Record<string, string>> = {
   instance: 'instance',
   eni: 'network interface',
   agent: 'agent',
-  enrolment: 'enrolment token',
+  enrolment: 'invitation',
   token: 'API token',
   settings: 'settings',
 }

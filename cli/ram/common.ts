@@ -1,8 +1,6 @@
 /** What commands of access control have in common: names within an account, attached policies, documents in files. */
-import { readFile } from 'node:fs/promises'
-import { text as readStream } from 'node:stream/consumers'
 import type { Query } from '../client/client.ts'
-import { InputError, type Io } from '../command.ts'
+import { fileFault, InputError, type Io, readText } from '../command.ts'
 import type { Daemon, WriteAnswer } from '../operate/daemon.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { said } from '../operate/objects.ts'
@@ -165,9 +163,9 @@ export const time = (field: string) => (object: Shown) => timeText(object[field]
 export async function readDocument(file: string, io: Io): Promise<object> {
   let text: string
   try {
-    text = file === '-' ? await readStream(io.stdin) : await readFile(file, 'utf8')
+    text = await readText(file, io)
   } catch (error) {
-    throw new InputError([`Cannot read a policy from "${file}": ${(error as Error).message}`])
+    throw new InputError([`Cannot read a policy from "${file}": ${fileFault(error)}`])
   }
   try {
     const value: unknown = JSON.parse(text)

@@ -208,7 +208,7 @@ suite('refused', () => {
     )
     assert.match(
       (await context('add', 'x', ...url, '--ca', `${file}.not`)).stderr,
-      /^Cannot read ".*no\.pem\.not": ENOENT/,
+      /^Cannot read ".*no\.pem\.not": there is no such file\n$/,
     )
   })
 
@@ -283,6 +283,26 @@ suite('which daemon and which token', () => {
       assert.deepEqual([target.url.href, target.token], [expectedUrl, expectedToken])
     })
   }
+
+  test('what goes before the current context is said', async () => {
+    await done('add', 'prod', '--url', url, '--token', token)
+    process.env.RINGWALL_URL = 'http://127.0.0.1:1'
+    try {
+      const shown = await done('show')
+      assert.match(shown, /^context +-$/m)
+      assert.match(shown, /^URL +http:\/\/127\.0\.0\.1:1, from RINGWALL_URL$/m)
+      assert.equal(
+        await done('use', 'prod'),
+        'Commands speak to prod from now on. But RINGWALL_URL is set here, and goes before it: unset RINGWALL_URL.\n',
+      )
+    } finally {
+      delete process.env.RINGWALL_URL
+    }
+    assert.match(
+      await done('show', '--token', 'rwt_token-a_'.padEnd(55, 'a')),
+      /^context +prod\nURL +https:\/\/prod\.example, from the context$/m,
+    )
+  })
 
   test('without anything: the daemon of this host', async () => {
     const target = await findTarget({}, process.env)

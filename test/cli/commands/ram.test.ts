@@ -108,7 +108,7 @@ test('policies: versions, which of them holds', async () => {
   )
   await refused(['policy', 'create', 'bad', await file('list.json', [])], 2, /expected a JSON object with Version/)
   await refused(['policy', 'create', 'bad', await file('empty.json', {})], 4, /Version/)
-  await refused(['policy', 'create', 'bad', '/no/such/file'], 2, /ENOENT/)
+  await refused(['policy', 'create', 'bad', '/no/such/file'], 2, /: there is no such file\n$/)
 })
 
 test('roles', async () => {
@@ -221,6 +221,16 @@ test('a user’s token may what his policies say', async () => {
 
 test('nouns that there are not', async () => {
   await refused([], 2, 'ringwall ram: missing NOUN, expected user, group, policy, role, key, simulate')
+  await refused(
+    ['user', 'show', 'nobody'],
+    4,
+    /^Cannot find user "nobody": there is none\n"ringwall ram user list" shows those there are\.\n$/,
+  )
+  await refused(
+    ['key', 'disable', 'RWnone'],
+    4,
+    /^Cannot find access key of a user "RWnone": there is none\n"ringwall ram key list" shows those there are\.\n$/,
+  )
   await refused(['usr'], 2, 'ringwall ram: unknown noun "usr"; did you mean "user"?')
   await refused(['user'], 2, /^ringwall ram user: missing VERB, expected list, show, create/)
   await refused(['user', 'make'], 2, /^ringwall ram user: unknown verb "make"/)
