@@ -17,7 +17,7 @@ import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import { notedPrincipal, type RefusedWrite } from './model/note.ts'
-import { requireRouteAccess } from './routes/access.ts'
+import { objectsAsked, requireRouteAccess } from './routes/access.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
@@ -152,13 +152,13 @@ function readBodies(app: FastifyInstance): void {
 }
 
 function answerFaults(app: FastifyInstance, options: AppOptions): void {
-  const { log, onRefused } = options
+  const { log } = options
   app.setErrorHandler((thrown, request, reply) => {
     const error = asApiError(thrown)
     if (error.status >= 500) {
       log.error({ error: thrown, requestId: request.id, method: request.method, url: request.url }, 'cannot answer')
     }
-    noteRefused(request, error, onRefused)
+    noteRefused(request, error, options)
     return sendProblem(reply, error, request)
   })
   const pathMethods = new PathMethods(app)
@@ -191,7 +191,7 @@ function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyReque
 const nobody = { kind: 'token', id: '', name: 'unknown' } as const
 
 /** A dry run stores nothing, so that nothing is refused either. */
-function noteRefused(request: FastifyRequest, error: ApiError, onRefused: AppOptions['onRefused']): void {
+function noteRefused(request: FastifyRequest, error: ApiError, { api, onRefused }: AppOptions): void {
   const action = actionOf(request)
   if (action === undefined || (request.query as { dryRun?: unknown }).dryRun === true) return
   const principal = notedPrincipal(request.principal ?? nobody)
@@ -199,6 +199,7 @@ function noteRefused(request: FastifyRequest, error: ApiError, onRefused: AppOpt
     note: { action, principal, sourceAddress: sourceAddressOf(request), requestId: request.id },
     method: request.method,
     url: request.url,
+    objects: objectsAsked(request, api),
     status: error.status,
     code: error.code,
     message: error.message,

@@ -60,7 +60,7 @@ function isShown({ key, before, value }: Change): boolean {
 }
 
 export function eventOfRefusal(
-  { note, method, url, objects, status, code, message }: RefusedWrite,
+  { note, method, url, objects = [], status, code, message }: RefusedWrite,
   timeMs: number,
 ): UnplacedEvent {
   const [path = ''] = url.split('?')
@@ -69,7 +69,7 @@ export function eventOfRefusal(
     outcome: 'refused',
     code,
     status,
-    objects: (objects ?? objectsOfPath(path)).slice(0, maxObjects),
+    objects: [...new Set([...objectsOfPath(path), ...objects])].slice(0, maxObjects),
     changes: [],
     detail: `${method} ${url}: ${message}`.slice(0, maxDetail),
   }

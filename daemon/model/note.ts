@@ -30,7 +30,7 @@ export interface RefusedWrite {
   readonly note: Note
   readonly method: string
   readonly url: string
-  /** Keys of what it would have been done to, `group/sg-web`; where left out, the url says it. */
+  /** Keys of what it would have been done to, `group/sg-web`, beside what the url names. */
   readonly objects?: readonly string[]
   /** Of the answer. */
   readonly status: number

@@ -4,24 +4,16 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
+import { keyOf } from '../model/documents.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
-import { ddosResource, type EcsType, ecsResource, type Owner } from '../ram/resource-names.ts'
+import { ddosResource, type Owner } from '../ram/resource-names.ts'
 import { type AccessNeed, requireAccess } from '../services/access.ts'
 import { entityNames, type NamedKind as RamKind } from '../services/ram/ram-call.ts'
-import { ramTarget } from '../services/ram/targets.ts'
+import { type EcsKind, ecsTarget, ramTarget } from '../services/ram/targets.ts'
 import type { World } from '../state/world.ts'
 import { type Api, sourceAddressOf } from './route.ts'
 
-type EcsKind = 'group' | 'instance' | 'eni' | 'prefixList' | 'portRangeList'
 type Kind = EcsKind | RamKind | 'accessKey'
-
-const types: Readonly<Record<EcsKind, EcsType>> = {
-  group: 'securitygroup',
-  instance: 'instance',
-  eni: 'eni',
-  prefixList: 'prefixlist',
-  portRangeList: 'portrangelist',
-}
 
 /** Fields of paths and bodies that name objects, one or many. */
 const namingFields: Readonly<Record<string, Kind>> = {
@@ -262,6 +254,24 @@ function needsOf(request: FastifyRequest, api: Api, accountId: string): readonly
 /** It knows no single resources, whatever the path names. */
 const isOfDdos = (action: string) => action.startsWith('yundun-ddos:')
 
+/**
+ * Keys of what a request would have been done to, for the audit log: what the path names, and the body as far as policies
+ * are asked about it.
+ */
+export function objectsAsked(request: FastifyRequest, { world, regionId }: Api): readonly string[] {
+  const { method, principal, query, routeOptions } = request
+  const asked = (query as { readonly accountId?: unknown } | undefined)?.accountId
+  const [only, another] = world.all('account')
+  const owner = principal?.ram?.accountId ?? asked ?? (another === undefined ? only?.id : undefined)
+  if (owner === undefined) return []
+  const rule = writes[`${method} ${routeOptions.url}`] ?? {}
+  const resources = resourcesOf(request, rule, { world, owner: { regionId, accountId: String(owner) } })
+  return resources.flatMap(({ key }) => (key === undefined || key.length > longestKey ? [] : [key]))
+}
+
+/** What is longer is no name: the body may be refused for just that. */
+const longestKey = 200
+
 function askedWrite({ body, params, query }: FastifyRequest, { world }: Api): AskedWrite {
   const isObject = typeof body === 'object' && body !== null
   return { body: isObject ? body : {}, params, query, world } as AskedWrite
@@ -273,7 +283,7 @@ interface Naming {
 }
 
 function resourcesOf(request: FastifyRequest, { on, also = [] }: Rule, naming: Naming): readonly AskedResource[] {
-  const named = Object.entries(request.params as Readonly<Record<string, string>>).flatMap(([field, id]) =>
+  const named = Object.entries((request.params ?? {}) as Readonly<Record<string, string>>).flatMap(([field, id]) =>
     resourcesNamed(field, [id], naming),
   )
   const body = (request.body ?? {}) as Readonly<Record<string, unknown>>
@@ -288,24 +298,23 @@ function resourcesNamed(field: string, ids: readonly string[], { world, owner }:
   return ids.map(id => {
     if (kind === 'accessKey') return keyResource(world, owner.accountId, id)
     if (isRamKind(kind)) return ramTarget(owner.accountId, kind, id)
-    // One of another account is not there for who asks.
-    const doc = world.get(kind, id)
-    return ecsResource(owner, types[kind], id, doc?.accountId === owner.accountId ? doc.tags : {})
+    return ecsTarget(world, owner, kind, id)
   })
 }
 
-function resourceOf(on: Exclude<Rule['on'], undefined>, { owner }: Naming): readonly AskedResource[] {
+function resourceOf(on: Exclude<Rule['on'], undefined>, { world, owner }: Naming): readonly AskedResource[] {
   if (on === 'ddos') return [ddosResource(owner)]
   if (on === 'nothing') return [{ name: `acs:ringwall:${owner.regionId}:${owner.accountId}:*` }]
   if (on === 'accessKey') return [ramTarget(owner.accountId, 'ramUser', '*')]
   if (isRamKind(on)) return [ramTarget(owner.accountId, on, '*')]
-  return [ecsResource(owner, types[on], '*')]
+  return [ecsTarget(world, owner, on, '*')]
 }
 
 /** Keys are judged by whose they are. */
 function keyResource(world: World, accountId: string, id: string): AskedResource {
   const key = world.get('accessKey', id)
-  return ramTarget(accountId, 'ramUser', (key?.accountId === accountId ? key.userName : null) ?? '*')
+  const owner = (key?.accountId === accountId ? key.userName : null) ?? '*'
+  return { ...ramTarget(accountId, 'ramUser', owner), key: keyOf('accessKey', id) }
 }
 
 function isRamKind(kind: Kind): kind is RamKind {

@@ -3,23 +3,13 @@ import Type from 'typebox'
 import { ApiError } from '../../errors.ts'
 import { type Documents, keyOf, type Tags } from '../../model/documents.ts'
 import { writable } from '../../services/principal.ts'
+import { type EcsKind, ecsKinds } from '../../services/ram/targets.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { pageOf } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
-import { type ResourceKind, resourceOf } from '../resources.ts'
+import { resourceOf } from '../resources.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
-
-type Tagged = ResourceKind
-
-/** Words for types of resources, in lower case. */
-const kindsOfTypes: Readonly<Record<string, Tagged>> = {
-  securitygroup: 'group',
-  instance: 'instance',
-  eni: 'eni',
-  prefixlist: 'prefixList',
-  portrangelist: 'portRangeList',
-}
 
 const mostResources = 50
 const mostTags = 20
@@ -34,10 +24,10 @@ const resourceParameters = {
 const tagged = Type.Object({ ...resourceParameters, ...tagParameters })
 
 /** @throws {ApiError} 404 for a type that has no tags here */
-function kindOf(word: string) {
-  const found = Object.hasOwn(kindsOfTypes, word.toLowerCase()) ? kindsOfTypes[word.toLowerCase()] : undefined
+function kindOf(word: string): EcsKind {
+  const found = ecsKinds.get(word.toLowerCase())
   if (found !== undefined) return found
-  const known = Object.keys(kindsOfTypes).join(', ')
+  const known = [...ecsKinds.keys()].join(', ')
   throw new ApiError(404, 'InvalidResourceType.NotFound', `Cannot tag a "${word}": expected one of ${known}`)
 }
 
@@ -52,7 +42,7 @@ function resourcesOf(
 }
 
 /** @throws {ApiError} 404 */
-function found<K extends Tagged>(lookUp: () => Documents[K], id: string): Documents[K] {
+function found<K extends EcsKind>(lookUp: () => Documents[K], id: string): Documents[K] {
   try {
     return lookUp()
   } catch (cause) {
@@ -148,7 +138,7 @@ export const tagActions: readonly RpcAction[] = [
       const kind = kindOf(ResourceType)
       const asked =
         ResourceId === undefined
-          ? ([...world.all(kind)] as Documents[Tagged][])
+          ? ([...world.all(kind)] as Documents[EcsKind][])
           : ResourceId.flatMap(id => world.get(kind, id) ?? [])
       const all = asked
         .filter(doc => doc.accountId === accountId && hasTags(doc.tags, Tag))

@@ -2,12 +2,12 @@
 import type { RamUserDoc } from '../../model/ram.ts'
 import { ramId } from '../../model/ram.ts'
 import { type AskedResource, decide, type NamedPolicy } from '../../ram/evaluate.ts'
-import { type EcsType, ecsResource, type Owner } from '../../ram/resource-names.ts'
+import type { Owner } from '../../ram/resource-names.ts'
 import type { Simulation } from '../../schemas/ram.ts'
 import type { World } from '../../state/world.ts'
 import { contextOf, type RequestFacts } from '../access.ts'
 import { grantedPolicies } from './identity.ts'
-import { ramTargetOf } from './targets.ts'
+import { type EcsKind, ecsKinds, ecsTarget, ramTargetOf } from './targets.ts'
 
 export interface Simulated {
   /** `ecs:AuthorizeSecurityGroup`. */
@@ -70,14 +70,14 @@ function grantedOf(world: World, { accountId, policies, groups }: RamUserDoc) {
   ]
 }
 
-const byPrefix = [
-  ['sg-', 'group', 'securitygroup'],
-  ['i-', 'instance', 'instance'],
-  ['eni-', 'eni', 'eni'],
-  ['pl-', 'prefixList', 'prefixlist'],
-  ['prl-', 'portRangeList', 'portrangelist'],
-] as const
-const byType = new Map<string, (typeof byPrefix)[number]>(byPrefix.map(each => [each[2] satisfies EcsType, each]))
+/** By what ids begin with. */
+const kindsOfIds: ReadonlyMap<string, EcsKind> = new Map([
+  ['sg', 'group'],
+  ['i', 'instance'],
+  ['eni', 'eni'],
+  ['pl', 'prefixList'],
+  ['prl', 'portRangeList'],
+])
 
 /**
  * With the tags of the object where there is one, as a request for it would have.
@@ -86,12 +86,9 @@ const byType = new Map<string, (typeof byPrefix)[number]>(byPrefix.map(each => [
 export function resourceMeant(world: World, owner: Owner, text: string): AskedResource {
   const [, relative = text] = /^acs:(?:[^:]*:){3}(.*)$/s.exec(text) ?? []
   const [, type = '', id = relative] = /^([a-z]+)\/(.*)$/s.exec(relative) ?? []
-  const known = byType.get(type) ?? (type === '' ? byPrefix.find(([prefix]) => id.startsWith(prefix)) : undefined)
-  if (known !== undefined) {
-    const [, kind, ecsType] = known
-    const doc = world.get(kind, id)
-    const isOwn = doc !== undefined && doc.accountId === owner.accountId
-    const full = ecsResource(owner, ecsType, id, isOwn ? doc.tags : {})
+  const kind = type === '' ? kindsOfIds.get(id.split('-')[0]!) : ecsKinds.get(type)
+  if (kind !== undefined) {
+    const full = ecsTarget(world, owner, kind, id)
     return relative === text ? full : { ...full, name: text }
   }
   return relative === text ? ramTargetOf(owner.accountId, text) : { name: text }

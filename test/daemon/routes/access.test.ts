@@ -290,6 +290,43 @@ describe('a user of RAM', () => {
   })
 })
 
+describe('what a user was refused is audited with what it was about', () => {
+  const ram = (kind: string, name: string) => `${kind}/${accountId}.${name}`
+  const rows: readonly [string, string, unknown, readonly string[]][] = [
+    [
+      'POST',
+      '/v1/security-groups/sg-db/join',
+      { instanceIds: ['i-1', 'i-2'] },
+      ['group/sg-db', 'instance/i-1', 'instance/i-2'],
+    ],
+    ['PATCH', '/v1/network-interfaces/eni-1', { securityGroupIds: ['sg-db'] }, ['eni/eni-1', 'group/sg-db']],
+    ['DELETE', '/v1/security-groups/sg-db/rules/sgr-1', undefined, ['group/sg-db']],
+    ['PUT', '/v1/instances/i-1/ddos-threshold', { bps: 100, pps: 1000 }, ['instance/i-1']],
+    ['PUT', '/v1/ram/groups/Admins/users/eve', {}, [ram('ramGroup', 'admins'), ram('ramUser', 'eve')]],
+    ['DELETE', '/v1/ram/policies/all', undefined, [ram('ramPolicy', 'all')]],
+    ['PATCH', '/v1/ram/access-keys/RW1', { status: 'Inactive' }, ['accessKey/RW1']],
+    ['POST', '/v1/security-groups', {}, []],
+    // As the schema refuses it.
+    [
+      'POST',
+      '/v1/security-groups/sg-db/join',
+      { instanceIds: ['i-1', 'x'.repeat(1000)] },
+      ['group/sg-db', 'instance/i-1'],
+    ],
+    ['POST', '/v1/security-groups/sg-db/join', [], ['group/sg-db']],
+  ]
+  for (const [method, url, body, objects] of rows) {
+    test(`${method} ${url} ${JSON.stringify(body)?.slice(0, 80) ?? ''}`, async () => {
+      const token = await tokenOf(allow('sts:*'))
+      assert.match(await outcome(token, method, url, body), /^40[03] /)
+      await api.audit.settled()
+      const [event] = (await api.request('GET', '/v1/audit?maxResults=1')).body.items
+      assert.deepEqual([event.outcome, event.objects], ['refused', objects])
+      assert.match(event.principal.credentialId, /^token-/)
+    })
+  }
+})
+
 describe('a token', () => {
   const rows: readonly [object, string][] = [
     [{}, '400 MissingParameter'],
