@@ -24,6 +24,7 @@ export interface SurveyedChain {
 }
 
 export interface SurveyedSet {
+  readonly kind: 'set' | 'map'
   readonly name: string
   /** An interval set of one field, kept by the kernel as a tree: nft 1.0.6 reads all of them before it changes an element. */
   readonly isPlainInterval: boolean
@@ -44,13 +45,16 @@ export async function surveyRuleset(): Promise<Survey> {
 }
 
 /**
- * About how many elements a set has: counted as they are printed, none is kept.
+ * About how many elements a set or map has: counted as they are printed, none is kept.
  * @throws {NftError}
  */
-export async function countElements(family: string, table: string, set: string): Promise<number> {
+export async function countElements(
+  { family, table }: { readonly family: string; readonly table: string },
+  { kind, name }: Pick<SurveyedSet, 'kind' | 'name'>,
+): Promise<number> {
   let elements = 0
   let isInside = false
-  await look(['-s', 'list', 'set', family, table, set], line => {
+  await look(['-s', 'list', kind, family, table, name], line => {
     isInside ||= /^\t\telements = \{/.test(line)
     if (isInside) elements += line.replace(/"[^"]*"/g, '').split(',').length - (line.trimEnd().endsWith(',') ? 1 : 0)
     isInside &&= !/\}$/.test(line)
@@ -96,7 +100,11 @@ export function parseSurvey(text: string): readonly SurveyedTable[] {
       name: chain.name,
       rules: chain.lines.filter(line => !/^type \w+ hook |^comment "/.test(line)),
     })),
-    sets: ofKind(blocks, /^(set|map)$/).map(set => ({ name: set.name, isPlainInterval: isPlainInterval(set.lines) })),
+    sets: ofKind(blocks, /^(set|map)$/).map(({ kind, name: set, lines }) => ({
+      kind: kind as 'set' | 'map',
+      name: set,
+      isPlainInterval: isPlainInterval(lines),
+    })),
     flowtables: ofKind(blocks, /^flowtable$/).map(table => ({ name: table.name, devices: readDevices(table.lines) })),
   }))
 }

@@ -121,6 +121,36 @@ suite('hosts', { skip: needsKernel, concurrency: 2 }, () => {
     assert.equal(report.exitCode, 1)
   })
 
+  test('a large map is counted, and found behind small sets', async t => {
+    await using namespace = await createNamespace('doctor')
+    const blocks = Array.from({ length: 20_000 }, (_, index) => `10.${index >> 8}.${index & 255}.0/25 : drop`)
+    const small = Array.from(
+      { length: 9 },
+      (_, n) => `set s${n} { type ipv4_addr; flags interval; elements = { 198.18.0.0/24 }; };`,
+    )
+    const large = `map m { type ipv4_addr : verdict; flags interval; elements = { ${blocks} }; };`
+    await load(namespace, `table inet geo { ${small.join(' ')} ${large} }`)
+    const report = await examine(namespace)
+    if (report.of('element-update')) return t.skip('this nft reads no sets of others before it changes one')
+    const { found = '' } = report.of('element-update-slow') ?? {}
+    assert.match(found, /^\d+ ms; map m of table inet geo \(about 20,000 elements\); 9 others$/)
+  })
+
+  test('an SSH server at a port that the lockout guard does not watch over', async () => {
+    await using namespace = await createNamespace('doctor')
+    const listener = `use Socket; $0 = "sshd"; socket(S, AF_INET, SOCK_STREAM, 0) or die;
+      bind(S, sockaddr_in(2222, INADDR_ANY)) or die; listen(S, 1) or die; $| = 1; print "listens\n"; sleep 600;`
+    const server = namespace.spawn('perl', ['-e', listener], { stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      await once(server.stdout!, 'data')
+      const { of } = await examine(namespace)
+      assert.equal(of('rescue-port-unwatched')?.found, 'SSH at port 2222; rescuePort is 22')
+      assert.equal(of('rescue-port-unwatched')?.severity, 'warning')
+    } finally {
+      server.kill()
+    }
+  })
+
   test('who writes the mark, and who reads it', async () => {
     await using namespace = await createNamespace('doctor')
     const rules = `

@@ -4,6 +4,7 @@ import { defineCheck } from '../check.ts'
 
 export interface LargeSet {
   readonly table: string
+  /** `set blocked`, `map ports`. */
   readonly set: string
   /** About; null where nft did not say in time. */
   readonly elements: number | null
@@ -15,11 +16,13 @@ export interface UpdateFacts {
   readonly sets: readonly LargeSet[] | null
 }
 
-/** More than these are not counted: counting reads them. */
-const mostCounted = 8
+/** Counting reads them; those that are left after this long are not counted. */
+const countingMs = 8_000
 const mostNamed = 3
-/** Reading 10,000 elements takes some 50 ms. */
-const largeElements = 2_000
+/** Of all together. Reading 10,000 takes some 50 ms. */
+const manyElements = 2_000
+/** Smaller ones than this share of all need no name. */
+const smallShare = 0.05
 
 export const elementUpdate = defineCheck<UpdateFacts, 'element-update-slow' | 'element-update-late' | 'element-update'>(
   {
@@ -46,27 +49,30 @@ export const elementUpdate = defineCheck<UpdateFacts, 'element-update-slow' | 'e
       if (milliseconds <= slowElementUpdateMs) return { milliseconds, sets: [] }
       const tables = await host.foreignTables().catch(() => null)
       if (tables === null) return { milliseconds, sets: null }
-      const named = tables.flatMap(({ family, name, sets }) =>
-        sets.filter(({ isPlainInterval }) => isPlainInterval).map(set => ({ family, table: name, set: set.name })),
-      )
+      const untilMs = performance.now() + countingMs
       const sets: LargeSet[] = []
-      for (const { family, table, set } of named.slice(0, mostCounted)) {
-        const elements = await countElements(family, table, set).catch(() => null)
-        sets.push({ table: `${family} ${table}`, set, elements })
+      for (const { family, name: table, sets: some } of tables) {
+        for (const set of some.filter(({ isPlainInterval }) => isPlainInterval)) {
+          const isLate = performance.now() > untilMs
+          const elements = isLate ? null : await countElements({ family, table }, set).catch(() => null)
+          sets.push({ table: `${family} ${table}`, set: `${set.kind} ${set.name}`, elements })
+        }
       }
       return { milliseconds, sets }
     },
     judge({ milliseconds, sets }) {
       const time = `${Math.round(milliseconds)} ms`
       if (milliseconds <= slowElementUpdateMs) return [{ code: 'element-update', found: time }]
-      const large = (sets ?? [])
-        .filter(({ elements }) => elements === null || elements >= largeElements)
-        .sort((a, b) => (b.elements ?? Infinity) - (a.elements ?? Infinity))
-      if (large.length === 0) return [{ code: 'element-update-late', found: time }]
+      const all = (sets ?? []).toSorted((a, b) => (b.elements ?? Infinity) - (a.elements ?? Infinity))
+      const total = all.reduce((sum, { elements }) => sum + (elements ?? manyElements), 0)
+      if (total < manyElements) return [{ code: 'element-update-late', found: time }]
+      const large = all.filter(({ elements }, index) => index === 0 || (elements ?? total) >= smallShare * total)
       const named = large.slice(0, mostNamed).map(({ table, set, elements }) => {
-        const size = elements === null ? 'too large to count' : `about ${elements.toLocaleString('en')} elements`
-        return `set ${set} of table ${table} (${size})`
+        const size = elements === null ? 'not counted' : `about ${elements.toLocaleString('en')} elements`
+        return `${set} of table ${table} (${size})`
       })
+      const others = all.length - named.length
+      if (others > 0) named.push(`${others} other${others === 1 ? '' : 's'}`)
       return [{ code: 'element-update-slow', found: [time, ...named].join('; '), details: { milliseconds, sets } }]
     },
   },

@@ -193,16 +193,21 @@ describe('nftables', () => {
 
   test('slow changes name the largest sets', () => {
     const sets = [
-      { table: 'inet geo', set: 'small', elements: 20 },
-      { table: 'ip6 geo', set: 'other', elements: null },
-      { table: 'inet geo', set: 'blocked', elements: 65_536 },
+      { table: 'inet geo', set: 'set small', elements: 20 },
+      { table: 'ip6 geo', set: 'set other', elements: null },
+      { table: 'inet geo', set: 'map ports', elements: 65_536 },
     ]
     assert.deepEqual(codes(elementUpdate.judge({ milliseconds: 4, sets: [] })), ['element-update'])
     for (const none of [null, [], sets.slice(0, 1)]) {
       assert.deepEqual(codes(elementUpdate.judge({ milliseconds: 40, sets: none })), ['element-update-late'])
     }
     assert.deepEqual(said(elementUpdate.judge({ milliseconds: 702.4, sets })), [
-      'element-update-slow: 702 ms; set other of table ip6 geo (too large to count); set blocked of table inet geo (about 65,536 elements)',
+      'element-update-slow: 702 ms; set other of table ip6 geo (not counted); map ports of table inet geo (about 65,536 elements); 1 other',
+    ])
+    // Each of them is small, all together are not.
+    const many = Array.from({ length: 40 }, (_, n) => ({ table: 'ip geo', set: `set s${n}`, elements: 200 }))
+    assert.deepEqual(said(elementUpdate.judge({ milliseconds: 35, sets: many })), [
+      'element-update-slow: 35 ms; set s0 of table ip geo (about 200 elements); 39 others',
     ])
   })
 })
