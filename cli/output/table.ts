@@ -17,25 +17,89 @@ const gap = '  '
 /** Narrower than this no column can be read. */
 const leastWidth = 12
 
-/** @param width  columns of the terminal; Infinity where there is none */
+interface Filled {
+  readonly heading: string
+  readonly cells: readonly string[]
+  readonly isWhole: boolean
+  readonly isRight: boolean
+}
+
+/**
+ * Where the columns do not fit however they are wrapped, those that have the same in all rows are told under the table, and
+ * where that is not enough, each item is a block of lines.
+ * @param width  columns of the terminal; Infinity where there is none
+ */
 export function tableLines<Item>(columns: readonly Column<Item>[], items: readonly Item[], width: number): string[] {
-  const shown = columns
+  const filled = columns
     .map(column => ({ ...column, cells: items.map(item => printable(column.cell(item))) }))
     .filter(({ isOptional = false, cells }) => !isOptional || cells.some(cell => cell !== ''))
-    .map(column => ({ ...column, cells: column.cells.map(cell => cell || '-') }))
-  const widths = fit(
-    shown.map(({ heading, cells, isWhole = false }) => ({
-      wanted: Math.max(textWidth(heading), ...cells.map(textWidth)),
-      least: isWhole ? Number.POSITIVE_INFINITY : Math.max(leastWidth, textWidth(heading)),
-    })),
-    width,
-  )
+    .map(({ heading, cells, isWhole = false, isRight = false }): Filled => {
+      return { heading, cells: cells.map(cell => cell || '-'), isWhole, isRight }
+    })
+  const { shown, alike } = withoutAlike(filled, width)
+  if (leastWidthOf(shown) > width) return blockLines(filled, width)
+  const widths = fit(shown.map(wishOf), width)
   const rows = [
     shown.map(({ heading }) => heading),
     ...items.map((_, index) => shown.map(({ cells }) => cells[index]!)),
   ]
-  const sides = shown.map(({ isRight = false }) => (isRight ? 'right' : 'left'))
-  return rows.flatMap(row => rowLines(row, widths, sides))
+  const sides = shown.map(({ isRight }) => (isRight ? 'right' : 'left'))
+  const below = alike.map(({ heading, cells }) => `${heading} ${cells[0]}`).join(', ')
+  return [
+    ...rows.flatMap(row => rowLines(row, widths, sides)),
+    ...(below === '' ? [] : wrapText(`In all rows: ${below}`, width)),
+  ]
+}
+
+/** The widest go first, so that few do; the first column says what a row is about, and stays. */
+function withoutAlike(columns: readonly Filled[], width: number) {
+  let shown = columns
+  const alike: Filled[] = []
+  while (leastWidthOf(shown) > width) {
+    const [widest] = shown
+      .slice(1)
+      .filter(({ cells }) => cells.length > 1 && cells.every(cell => cell === cells[0]))
+      .sort((a, b) => wishOf(b).wanted - wishOf(a).wanted)
+    if (widest === undefined) break
+    alike.push(widest)
+    shown = shown.filter(column => column !== widest)
+  }
+  return { shown, alike }
+}
+
+function leastWidthOf(columns: readonly Filled[]): number {
+  const widths = columns.map(wishOf).map(({ wanted, least }) => Math.min(wanted, least))
+  return widths.reduce((total, each) => total + each, gap.length * (columns.length - 1))
+}
+
+function wishOf({ heading, cells, isWhole }: Filled): Wish {
+  return {
+    wanted: Math.max(textWidth(heading), ...cells.map(textWidth)),
+    least: isWhole ? Number.POSITIVE_INFINITY : Math.max(leastWidth, textWidth(heading)),
+  }
+}
+
+/** Of each item its columns under each other, with an empty line between items. */
+function blockLines(columns: readonly Filled[], width: number): string[] {
+  const nameWidth = Math.max(...columns.map(({ heading }) => textWidth(heading)))
+  return columns[0]!.cells.flatMap((_, index) => [
+    ...(index === 0 ? [] : ['']),
+    ...columns.flatMap(({ heading, cells, isWhole }) =>
+      valueLines(heading, cells[index]!, { nameWidth, width, isWhole }),
+    ),
+  ])
+}
+
+interface Placed {
+  readonly nameWidth: number
+  readonly width: number
+  readonly isWhole: boolean
+}
+
+function valueLines(name: string, text: string, { nameWidth, width, isWhole }: Placed): string[] {
+  const isUnbroken = isWhole || width === Number.POSITIVE_INFINITY
+  const lines = isUnbroken ? [text] : wrapText(text, Math.max(leastWidth, width - nameWidth - gap.length))
+  return lines.map((line, index) => `${padText(index === 0 ? name : '', nameWidth)}${gap}${line}`)
 }
 
 type Side = 'left' | 'right'
@@ -72,10 +136,7 @@ function rowLines(cells: readonly string[], widths: readonly number[], sides: re
 /** Names and values under each other: `name  value`. Empty values are `-`. */
 export function fieldLines(fields: readonly (readonly [name: string, value: string])[], width: number): string[] {
   const nameWidth = Math.max(...fields.map(([name]) => textWidth(name)))
-  return fields.flatMap(([name, value]) => {
-    const text = printable(value) || '-'
-    const lines =
-      width === Number.POSITIVE_INFINITY ? [text] : wrapText(text, Math.max(leastWidth, width - nameWidth - gap.length))
-    return lines.map((line, index) => `${padText(index === 0 ? name : '', nameWidth)}${gap}${line}`)
-  })
+  return fields.flatMap(([name, value]) =>
+    valueLines(name, printable(value) || '-', { nameWidth, width, isWhole: false }),
+  )
 }

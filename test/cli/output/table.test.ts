@@ -93,9 +93,41 @@ suite('tables', () => {
     })
   }
 
-  test('what is copied is never broken, however narrow it is', () => {
-    const [, line = ''] = tableLines(columns, [{ id: 'sg-123456789012345678901234567890', text: 'x' }], 20)
-    assert.ok(line.startsWith('sg-123456789012345678901234567890'))
+  test('what is copied is never broken, however narrow it is: each item is a block', () => {
+    const items = [
+      { id: 'sg-123456789012345678901234567890', text: 'x y', note: 'a note of several words' },
+      { id: 'sg-2', text: '前端' },
+    ]
+    assert.deepEqual(tableLines(columns, items, 20), [
+      'ID    sg-123456789012345678901234567890',
+      'TEXT  x y',
+      'NOTE  a note of',
+      '      several words',
+      '',
+      'ID    sg-2',
+      'TEXT  前端',
+      'NOTE  -',
+    ])
+  })
+
+  test('what all rows have is told under a table that would be too wide, and no more of it than must be', () => {
+    const wide: readonly Column<string>[] = [
+      { heading: 'ID', isWhole: true, cell: id => id },
+      { heading: 'ACCOUNT', isWhole: true, cell: () => '1000000000000000' },
+      { heading: 'TYPE', cell: () => 'basic' },
+      { heading: 'RULES', isRight: true, cell: id => String(id.length) },
+    ]
+    assert.deepEqual(tableLines(wide, ['sg-1', 'sg-10'], 24), [
+      'ID     TYPE   RULES',
+      'sg-1   basic      4',
+      'sg-10  basic      5',
+      'In all rows: ACCOUNT',
+      '1000000000000000',
+    ])
+    assert.equal(tableLines(wide, ['sg-1', 'sg-10'], 37)[0], 'ID     ACCOUNT           TYPE   RULES')
+    assert.equal(tableLines(wide, ['sg-1', 'sg-10'], 36)[0], 'ID     TYPE   RULES')
+    // Of one row everything is alike.
+    assert.equal(tableLines(wide, ['sg-1'], 24)[0], 'ID       sg-1')
   })
 })
 
