@@ -1,5 +1,5 @@
 /** A flooded host with a real agent on it, and what the agent and the kernel say of each flood. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Peer, startPeer } from '../../../lab/conversation.ts'
@@ -85,6 +85,18 @@ export class FloodRig implements AsyncDisposable {
       if (!holds(status)) throw new Error(`The instance does not come to stand so: ${JSON.stringify(status)}`)
       return status
     }, timeoutMs)
+  }
+
+  /** Waits until the agent has just kept on disk how it stands in an event, which it does each second. */
+  async untilKept(eventId: string): Promise<void> {
+    const read = () => readFile(join(this.#stateDir, 'ddos.json'), 'utf8')
+    const before = await read()
+    await eventually(async () => {
+      const text = await read()
+      const { table, instances } = JSON.parse(text) as { table: object | null; instances: object[] }
+      if (text === before || table === null || !JSON.stringify(instances).includes(eventId))
+        throw new Error(`The agent has not kept event "${eventId}": ${text}`)
+    }, 20_000)
   }
 
   /** What scrubbing has in the kernel, without what counts. */
