@@ -11,6 +11,7 @@ import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { readBodyText } from './http/body-text.ts'
 import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
+import { completeDocument, documentTags } from './http/openapi.ts'
 import { PathMethods } from './http/path-methods.ts'
 import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
 import { UnreadableRequests } from './http/unreadable.ts'
@@ -97,6 +98,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(compileValidator)
   // Schemas of answers are for readers and tests; an answer is sent whole.
   app.setSerializerCompiler(() => value => JSON.stringify(value))
+  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
   readBodies(app)
   answerFaults(app, options)
   await documentRoutes(app, options.version)
@@ -181,11 +183,15 @@ function noMethod({ method, url }: FastifyRequest, allowed: string): ApiError {
 
 function sendProblem(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   if (error.status === 401) reply.header('www-authenticate', 'Bearer')
-  return reply
-    .code(error.status)
-    .header('content-type', problemContentType)
-    .serializer((value: unknown) => JSON.stringify(value))
-    .send(problemDocument(error, request.id))
+  return (
+    reply
+      .code(error.status)
+      .header('content-type', problemContentType)
+      // Of what fails before there is a route.
+      .header('x-request-id', request.id)
+      .serializer((value: unknown) => JSON.stringify(value))
+      .send(problemDocument(error, request.id))
+  )
 }
 
 const nobody = { kind: 'token', id: '', name: 'unknown' } as const
@@ -212,12 +218,18 @@ async function documentRoutes(app: FastifyInstance, version: string): Promise<vo
       openapi: '3.1.0',
       info: {
         title: 'Ringwall',
-        description: 'Security groups, the machines in them, and whether it is all in force.',
+        description:
+          'Security groups, the machines in them, and whether it is all in force. What holds for every list and every write, with examples: docs/api.md. Every answer has its id in `X-Request-Id`.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
         version,
       },
+      servers: [{ url: '/', description: 'This daemon.' }],
+      tags: documentTags.map(tag => ({ ...tag })),
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{ token: [] }],
     },
+    transformObject: document =>
+      'openapiObject' in document ? completeDocument(document.openapiObject) : document.swaggerObject,
   })
   await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { persistAuthorization: true } })
 }

@@ -1,25 +1,41 @@
 /** Whatever went wrong, as the client is told: RFC 9457 (application/problem+json). */
 import { STATUS_CODES } from 'node:http'
-import { ApiError, type FieldError } from '../errors.ts'
+import Type, { type Static } from 'typebox'
+import { ApiError } from '../errors.ts'
 import { StoreError } from '../store/store.ts'
 
-export interface ProblemDocument {
-  readonly type: 'about:blank'
-  readonly title: string
-  readonly status: number
-  readonly code: string
-  readonly detail: string
-  readonly requestId: string
-  readonly errors: readonly FieldError[]
-  readonly [member: string]: unknown
-}
+export const problemSchema = Type.Object(
+  {
+    type: Type.Literal('about:blank'),
+    title: Type.String({ description: 'Of the status.' }),
+    status: Type.Integer(),
+    code: Type.String({ description: 'Stable, for machines: `InvalidParameter`, `InvalidSecurityGroupId.NotFound`.' }),
+    detail: Type.String({ description: 'For people: what was attempted, the value, what was expected.' }),
+    requestId: Type.String({ description: 'The audit log and the log of the daemon have it too.' }),
+    errors: Type.Array(
+      Type.Object({
+        code: Type.String({ description: 'Stable, for machines.' }),
+        field: Type.String({
+          description:
+            'In the body `permissions[3].portRange` or `line 4`, in the query `?sort`; a header by its name.',
+        }),
+        message: Type.String(),
+        value: Type.Optional(Type.Unknown({ description: 'What stands there.' })),
+      }),
+      { description: 'Each fault of the request, where it is one of a field.' },
+    ),
+  },
+  { description: 'RFC 9457. Some have more: `heldBy`, `currentRevision`.' },
+)
+
+export type ProblemDocument = Static<typeof problemSchema> & Readonly<Record<string, unknown>>
 
 export const problemContentType = 'application/problem+json; charset=utf-8'
 
 export function problemDocument(error: ApiError, requestId: string): ProblemDocument {
   const { status, code, message, errors, details } = error
   const title = STATUS_CODES[status] ?? 'Error'
-  return { type: 'about:blank', title, status, code, detail: message, requestId, errors, ...details }
+  return { type: 'about:blank', title, status, code, detail: message, requestId, errors: [...errors], ...details }
 }
 
 /** Every error as one the client may see; what is not meant for him stays in `cause`, for the log. */

@@ -201,7 +201,7 @@ export function addReadRoute<P extends TObject, Q extends TObject, A extends TSc
   app.route({
     method: 'GET',
     url: route.url,
-    schema: schemaOf(route, { answer: route.answer, status: 200 }),
+    schema: schemaOf(route, { answer: route.answer, status: 200, headers: etagHeader(route) }),
     handler: async (request, reply) => {
       const answer = await route.read(api.world, inputOf(request, api))
       setEtag(reply, answer, route.etag)
@@ -227,7 +227,7 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
           ...route,
           query: Type.Object({ ...route.query?.properties, ...writeQuery }, { additionalProperties: false }),
         },
-        { answer: writeAnswer(route.answer), status },
+        { answer: writeAnswer(route.answer), status, headers: { ...etagHeader(route), ...replayedHeader(route) } },
       ),
       headers: Type.Object({
         ...(route.subject !== undefined && ifMatch),
@@ -263,7 +263,7 @@ function writeAnswer(answer: TObject): TObject {
 
 function schemaOf(
   { summary, description, tag, params = noFields as never, query = noFields as never }: RouteText<TObject, TObject>,
-  { answer, status }: { readonly answer: TSchema; readonly status: number },
+  { answer, status, headers }: { readonly answer: TSchema; readonly status: number; readonly headers: object },
 ) {
   return {
     summary,
@@ -271,7 +271,18 @@ function schemaOf(
     tags: [tag],
     params,
     querystring: query,
-    response: { [status]: answer },
+    response: { [status]: { ...answer, headers } },
+  }
+}
+
+function etagHeader({ etag }: { readonly etag?: string }) {
+  return etag === undefined ? {} : { ETag: Type.String({ description: 'The revision of the object, in quotes.' }) }
+}
+
+function replayedHeader({ isSecret = false }: { readonly isSecret?: boolean }) {
+  if (isSecret) return {}
+  return {
+    'Idempotent-Replayed': Type.String({ description: '`true` where the first answer under the key is told again.' }),
   }
 }
 

@@ -4,11 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { Compile } from 'typebox/compile'
 import { createLogger } from '../../common/log.ts'
 import { createApp, type TlsPair } from '../../daemon/app.ts'
 import { type AuditLog, openAuditLog } from '../../daemon/audit/audit-log.ts'
 import { ApiError } from '../../daemon/errors.ts'
 import { makeSecret, tokenText } from '../../daemon/http/authenticate.ts'
+import { problemSchema } from '../../daemon/http/problem.ts'
 import { createMetrics } from '../../daemon/metrics.ts'
 import { keyOf, type TokenScope } from '../../daemon/model/documents.ts'
 import type { RefusedWrite } from '../../daemon/model/note.ts'
@@ -80,6 +82,10 @@ const noDdos: DdosBoard = {
     return () => {}
   },
 }
+
+const problem = Compile(problemSchema)
+/** It refuses in the form of the published API. */
+const isRpc = (url: string) => url === '/' || url.startsWith('/?')
 
 /** The same for every API of a test. */
 export const sealer: Sealer = createSealer(new Uint8Array(32))
@@ -192,6 +198,10 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
           null,
           `${method} ${url}`,
         )
+      }
+      if (answer.statusCode >= 400 && isJson && !isRpc(url)) {
+        assert.ok(problem.Check(parsed), `${method} ${url} is refused in another form: ${answer.body}`)
+        assert.equal(answer.headers['x-request-id'], parsed.requestId, `${method} ${url}`)
       }
       return { status: answer.statusCode, headers: answer.headers, body: parsed }
     },
