@@ -11,7 +11,7 @@ test('whatever is asked is answered or refused as promised, and what is refused 
   assert.deepEqual(faults, [])
   // A fuzzer that is always refused, at the door or a step further, tests the door.
   const answered = [...successes.values()].filter(count => count > 0).length
-  assert.ok(answered > successes.size / 2, `${answered} of ${successes.size} operations were answered with success`)
+  assert.ok(answered > 0.7 * successes.size, `${answered} of ${successes.size} operations were answered with success`)
   for (const status of [200, 201, 400, 401, 403, 404, 409, 413, 415]) {
     assert.ok((statuses.get(status) ?? 0) > 0, `nothing was answered with ${status}`)
   }

@@ -143,6 +143,13 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
       securityGroupIds: ['sg-1', 'sg-2'],
     })
   }
+  await made('/v1/port-range-lists', {
+    accountId,
+    portRangeListId: 'prl-1',
+    portRangeListName: 'ports',
+    entries: [{ portRange: '80/80' }],
+  })
+  const accessKeyId = await furnishRam(made)
   const event = makeEvent({ id: 'ddos-1', instanceId: 'i-1' })
   const eventDoc = { event, agentId: 'agent-1', accountId, createdAtMs: 1, updatedAtMs: 1 }
   await api.store.commit({ writes: [{ key: keyOf('ddosEvent', event.id), value: eventDoc }] })
@@ -164,6 +171,13 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
     ['prefixListId', prefixListIds],
     ['sourcePrefixListId', prefixListIds],
     ['destPrefixListId', prefixListIds],
+    ['portRangeListId', ['prl-1', 'prl-1', 'prl-none']],
+    ['userName', ['ann', 'bob', 'free', 'nobody']],
+    ['groupName', ['ops', 'empty', 'none']],
+    ['roleName', ['deploy', 'none']],
+    ['policyName', ['own', 'spare', 'ReadOnlyAccess', 'none']],
+    ['versionId', ['v1', 'v2', 'v9']],
+    ['accessKeyId', [accessKeyId, 'LTAInone']],
     ['instanceId', [...instances, 'i-none']],
     ['instanceIds', instances],
     ['networkInterfaceId', enis],
@@ -177,6 +191,28 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
     ['protocol', ['tcp', 'udp', 'icmp']],
   ])
   return { lexicon, credentials: await credentialsFor(api) }
+}
+
+/** Users, groups, policies and a role: some that hold each other, and some that nothing holds. @returns the id of a key */
+async function furnishRam(
+  made: (url: string, body: unknown) => Promise<{ readonly accessKey: { readonly accessKeyId: string } }>,
+): Promise<string> {
+  const of = (path: string) => `/v1/ram/${path}?accountId=${accountId}`
+  const statement = { Effect: 'Allow', Action: '*', Resource: '*' }
+  const document = { Version: '1', Statement: [statement] }
+  for (const userName of ['ann', 'bob', 'free']) await made(of('users'), { userName })
+  for (const groupName of ['ops', 'empty']) await made(of('groups'), { groupName })
+  for (const policyName of ['own', 'spare']) await made(of('policies'), { policyName, document })
+  await made(of('policies/own/versions'), { document })
+  await made(of('roles'), {
+    roleName: 'deploy',
+    trustPolicy: {
+      Version: '1',
+      Statement: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { RAM: [`acs:ram::${accountId}:root`] } }],
+    },
+  })
+  const { accessKey } = await made(of('access-keys'), { userName: 'ann' })
+  return accessKey.accessKeyId
 }
 
 async function credentialsFor({ token, makeToken }: TestApi): Promise<Credentials> {

@@ -116,7 +116,7 @@ export class ValueMaker {
     if (schema.const !== undefined) return schema.const
     switch (schema.type) {
       case 'object':
-        return this.#object(schema)
+        return this.#object(schema, name)
       case 'array':
         return this.#array(schema, name)
       case 'string':
@@ -136,8 +136,10 @@ export class ValueMaker {
     return this.#random.pick(hostileValues)()
   }
 
-  #object(schema: JsonSchema): Record<string, unknown> {
+  #object(schema: JsonSchema, name: string): Record<string, unknown> {
     const random = this.#random
+    const whole = documents.get(name)
+    if (whole !== undefined && random.chance(0.8)) return structuredClone(random.pick(whole))
     const key = [...examples.keys()].find(name => schema.properties?.[name] !== undefined)
     if (key !== undefined && random.chance(0.7)) return { ...random.pick(examples.get(key)!) }
     const required = new Set(schema.required)
@@ -171,6 +173,38 @@ export class ValueMaker {
     return this.#random.integer(minimum, Math.min(maximum, minimum + 200))
   }
 }
+
+/** Objects of a grammar of their own, of which schemas say nothing, by the field they stand in. */
+const documents: ReadonlyMap<string, readonly Record<string, unknown>[]> = new Map([
+  [
+    'document',
+    [
+      { Version: '1', Statement: [{ Effect: 'Allow', Action: 'ecs:Describe*', Resource: '*' }] },
+      {
+        Version: '1',
+        Statement: [
+          {
+            Effect: 'Deny',
+            Action: ['ecs:*'],
+            Resource: ['acs:ecs:*:*:securitygroup/sg-1'],
+            Condition: { IpAddress: { 'acs:SourceIp': ['198.18.0.0/15'] } },
+          },
+        ],
+      },
+    ],
+  ],
+  [
+    'trustPolicy',
+    [
+      {
+        Version: '1',
+        Statement: [
+          { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { RAM: ['acs:ram::1000000000000000:root'] } },
+        ],
+      },
+    ],
+  ],
+])
 
 /** Names that objects have from JavaScript itself. */
 export const inheritedNames = [
