@@ -2,6 +2,7 @@
 import type { RpcAction } from './action.ts'
 import { ddosActions } from './actions/ddos.ts'
 import { instanceActions } from './actions/instances.ts'
+import { interfaceAddressActions } from './actions/interface-addresses.ts'
 import { membershipActions } from './actions/membership.ts'
 import { networkInterfaceActions } from './actions/network-interfaces.ts'
 import { missingActions } from './actions/not-yet.ts'
@@ -20,6 +21,7 @@ export const rpcActions: readonly RpcAction[] = [
   ...ruleActions,
   ...instanceActions,
   ...networkInterfaceActions,
+  ...interfaceAddressActions,
   ...membershipActions,
   ...prefixListActions,
   ...portRangeListActions,

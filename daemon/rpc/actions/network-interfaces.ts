@@ -1,6 +1,5 @@
 /** Network interfaces: made without instance, attached to one and detached, given addresses and groups. */
 import Type from 'typebox'
-import { parseAddress } from '../../../rules-compiler/address/cidr.ts'
 import { ApiError } from '../../errors.ts'
 import type { EniDoc } from '../../model/documents.ts'
 import { attachNetworkInterface, detachNetworkInterface } from '../../services/eni-attachment.ts'
@@ -14,65 +13,31 @@ import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
-import { coded } from '../read-parameters.ts'
-import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
-import { accessByField, anyResource, askedResources, resourceOf } from '../resources.ts'
+import { recoded } from '../recode.ts'
+import { anyResource, askedResources, resourceOf } from '../resources.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
-import { describeEni, eniStatus, ipv4Of, ipv6Of } from './interface-shapes.ts'
+import {
+  accessToEni,
+  address,
+  addresses,
+  byEni,
+  canonical,
+  codes,
+  counted,
+  eniSubject,
+  id,
+  noAllocator,
+  refuseCounted,
+  unsupported,
+} from './interface-parameters.ts'
+import { describeEni, eniStatus, ipv4Of } from './interface-shapes.ts'
 
 const pages = { usual: 10, most: 500 }
 const mostGroups = 10
-const mostAddresses = 100
 
-const id = Type.String({ maxLength: 64 })
-const eniId = coded('InvalidParams.EniId', Type.String({ minLength: 1, maxLength: 64 }))
 const interfaceName = Type.String({ pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' })
 const description = Type.String({ maxLength: 255, pattern: '^(?!https?://)' })
-const address = Type.String({ minLength: 1, maxLength: 64 })
-const addresses = Type.Array(address, { maxItems: mostAddresses })
 const groupIds = Type.Array(id, { maxItems: mostGroups })
-const byEni = Type.Object({ NetworkInterfaceId: eniId })
-
-const codes: Recodings = {
-  'InvalidSecurityGroupId.NotFound': coded404('InvalidSecurityGroupId.NotFound'),
-  'InvalidInstanceId.NotFound': coded404('InvalidEcsId.NotFound'),
-  'duplicate privateIpAddresses': coded403('InvalidIp.IpAssigned'),
-  'duplicate ipv6Addresses': coded403('InvalidIp.IpAssigned'),
-  'invalid-value privateIpAddresses': coded403('InvalidVSwitchId.IpInvalid'),
-  'conflict securityGroupIds': coded403('InvalidOperation.VpcMismatch'),
-  'duplicate securityGroupIds': coded400('InvalidParameter'),
-  'limit securityGroupIds': coded403('SecurityGroupInstanceLimitExceed'),
-  'limit instanceId': coded403('SecurityGroupInstanceLimitExceed'),
-  'conflict instanceId': coded403('InvalidOperation.VpcMismatch'),
-  InstanceLastSecurityGroup: coded403('InstanceLastSecurityGroup'),
-}
-
-/** @throws {ApiError} 400 */
-function unsupported(parameter: string, expected: string): never {
-  throw new ApiError(400, 'UnsupportedParameter', `Cannot use ${parameter}: expected ${expected}`)
-}
-
-const noAllocator = 'addresses by name, since Ringwall assigns none itself'
-
-/** Numbers of addresses to be assigned, and prefixes. */
-const counted = {
-  SecondaryPrivateIpAddressCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
-  Ipv6AddressCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
-  Ipv4PrefixCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
-  Ipv6PrefixCount: Type.Optional(Type.Integer({ minimum: 0, maximum: mostAddresses })),
-  Ipv4Prefix: Type.Optional(Type.Array(id, { maxItems: mostAddresses })),
-  Ipv6Prefix: Type.Optional(Type.Array(id, { maxItems: mostAddresses })),
-}
-const countedNames = Object.keys(counted) as (keyof typeof counted)[]
-
-function refuseCounted(asked: { readonly [Name in keyof typeof counted]?: number | readonly string[] | undefined }) {
-  for (const name of countedNames) {
-    const value = asked[name]
-    if (value !== undefined && value !== 0 && (typeof value === 'number' || value.length > 0)) {
-      unsupported(name, noAllocator)
-    }
-  }
-}
 
 const createParameters = Type.Object({
   VSwitchId: Type.String({ minLength: 1, maxLength: 64 }),
@@ -152,9 +117,6 @@ function isAsked(eni: EniDoc, asked: AskedEnis): boolean {
   )
 }
 
-/** What is no address is none that an interface has. */
-const canonical = (text: string) => parseAddress(text) ?? text
-
 const trackingParameters = Type.Object({
   TcpEstablishedTimeout: Type.Optional(Type.Integer({ minimum: 30, maximum: 910 })),
   TcpClosedAndTimeWaitTimeout: Type.Optional(Type.Integer({ minimum: 3, maximum: 15 })),
@@ -186,46 +148,6 @@ function requireTrackingAsItIs(
     unsupported(`ConnectionTrackingConfiguration.${name}`, 'none: that is as long as each host’s kernel has it')
   }
 }
-
-/** Of the two families, what their actions differ in. */
-const families = {
-  ipv4: { field: 'privateIpAddresses', of: ipv4Of },
-  ipv6: { field: 'ipv6Addresses', of: ipv6Of },
-} as const
-
-interface AddressChange {
-  readonly eni: EniDoc
-  readonly family: keyof typeof families
-  readonly given: readonly string[]
-}
-
-function assigned(world: World, { principal }: Pick<RpcCall<never>, 'principal'>, change: AddressChange) {
-  const { field, of } = families[change.family]
-  const { id, body } = { id: change.eni.id, body: { [field]: [...of(change.eni), ...change.given] } }
-  return recoded(codes, () => modifyNetworkInterface(world, principal, { id, body }))
-}
-
-/** @throws {ApiError} 403 for what it has not; the primary one stays */
-function unassigned(world: World, { principal }: Pick<RpcCall<never>, 'principal'>, change: AddressChange) {
-  const { eni, family, given } = change
-  const { field, of } = families[family]
-  const going = new Set(given.map(canonical))
-  const standing = of(eni)
-  for (const text of going) {
-    if (standing.includes(text)) continue
-    const message = `Cannot take address "${text}" from ${eni.id}: it does not have it`
-    throw new ApiError(403, 'InvalidIp.IpUnassigned', message)
-  }
-  if (family === 'ipv4' && going.has(standing[0]!)) {
-    const message = `Cannot take address "${standing[0]}" from ${eni.id}: expected a secondary one, but it is the primary one`
-    throw new ApiError(400, 'InvalidParameter', message)
-  }
-  const body = { [field]: standing.filter(each => !going.has(each)) }
-  return modifyNetworkInterface(world, principal, { id: eni.id, body })
-}
-
-const ofEni = (name: string) => accessByField(name, 'eni', 'NetworkInterfaceId')
-const eniSubject = (call: RpcCall<typeof byEni>) => ({ kind: 'eni', id: call.parameters.NetworkInterfaceId }) as const
 
 const attachParameters = Type.Object({
   ...byEni.properties,
@@ -367,78 +289,9 @@ export const networkInterfaceActions: readonly RpcAction[] = [
     name: 'DeleteNetworkInterface',
     summary: 'delete an interface of no instance',
     parameters: byEni,
-    access: ofEni('DeleteNetworkInterface'),
+    access: accessToEni('DeleteNetworkInterface'),
     plan: (world, { principal, parameters: { NetworkInterfaceId } }) =>
       renamed(deleteNetworkInterface(world, principal, { id: NetworkInterfaceId, state: 'unattached' }), () => ({})),
-  }),
-  writeAction({
-    product: 'ecs',
-    name: 'AssignPrivateIpAddresses',
-    summary: 'give an interface further IPv4 addresses',
-    differs:
-      'those that are given: Ringwall assigns none itself; the first one of an interface becomes its primary one',
-    parameters: Type.Object({ ...byEni.properties, PrivateIpAddress: Type.Optional(addresses), ...counted }),
-    access: ofEni('AssignPrivateIpAddresses'),
-    subject: eniSubject,
-    plan(world, { principal, parameters }) {
-      refuseCounted(parameters)
-      const { NetworkInterfaceId, PrivateIpAddress: given } = parameters
-      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
-      requireSome(given, 'PrivateIpAddress')
-      return renamed(assigned(world, { principal }, { eni, family: 'ipv4', given }), () => ({
-        AssignedPrivateIpAddressesSet: {
-          NetworkInterfaceId,
-          PrivateIpSet: { PrivateIpAddress: given.map(canonical) },
-          Ipv4PrefixSet: { Ipv4Prefixes: [] },
-        },
-      }))
-    },
-  }),
-  writeAction({
-    product: 'ecs',
-    name: 'UnassignPrivateIpAddresses',
-    summary: 'take secondary IPv4 addresses from an interface',
-    parameters: Type.Object({ ...byEni.properties, PrivateIpAddress: Type.Optional(addresses) }),
-    access: ofEni('UnassignPrivateIpAddresses'),
-    subject: eniSubject,
-    plan(world, { principal, parameters: { NetworkInterfaceId, PrivateIpAddress: given } }) {
-      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
-      requireSome(given, 'PrivateIpAddress')
-      return renamed(unassigned(world, { principal }, { eni, family: 'ipv4', given }), () => ({}))
-    },
-  }),
-  writeAction({
-    product: 'ecs',
-    name: 'AssignIpv6Addresses',
-    summary: 'give an interface IPv6 addresses',
-    differs: 'those that are given: Ringwall assigns none itself',
-    parameters: Type.Object({ ...byEni.properties, Ipv6Address: Type.Optional(addresses), ...counted }),
-    access: ofEni('AssignIpv6Addresses'),
-    subject: eniSubject,
-    plan(world, { principal, parameters }) {
-      refuseCounted(parameters)
-      const { NetworkInterfaceId, Ipv6Address: given } = parameters
-      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
-      requireSome(given, 'Ipv6Address')
-      return renamed(assigned(world, { principal }, { eni, family: 'ipv6', given }), () => ({
-        NetworkInterfaceId,
-        Ipv6Sets: { Ipv6Address: given.map(canonical) },
-        Ipv6PrefixSets: { Ipv6Prefix: [] },
-      }))
-    },
-  }),
-  writeAction({
-    product: 'ecs',
-    name: 'UnassignIpv6Addresses',
-    summary: 'take IPv6 addresses from an interface',
-    parameters: Type.Object({ ...byEni.properties, Ipv6Address: Type.Optional(addresses) }),
-    access: ofEni('UnassignIpv6Addresses'),
-    subject: eniSubject,
-    plan(world, { principal, parameters: { NetworkInterfaceId, Ipv6Address: given } }) {
-      const eni = writable(world, principal, 'eni', NetworkInterfaceId)
-      requireSome(given, 'Ipv6Address')
-      return renamed(unassigned(world, { principal }, { eni, family: 'ipv6', given }), () => ({}))
-    },
   }),
 ]
 
@@ -457,10 +310,4 @@ function* candidates(world: World, { InstanceId, SecurityGroupId, NetworkInterfa
     const eni = world.get('eni', id)
     if (eni !== undefined) yield eni
   }
-}
-
-/** @throws {ApiError} 400 */
-function requireSome(given: readonly string[] | undefined, field: string): asserts given is readonly string[] {
-  if (given !== undefined && given.length > 0) return
-  throw new ApiError(400, `MissingParameter.${field}`, `Cannot do without ${field}: expected one address at least`)
 }
