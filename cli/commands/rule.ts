@@ -2,10 +2,10 @@
 import { insteadOf } from '../arguments.ts'
 import { exitRefused, OperationError, UsageError } from '../command.ts'
 import { type Daemon, requireId } from '../operate/daemon.ts'
-import { descriptionFlag } from '../operate/flags.ts'
-import { groupWord, ruleColumns } from '../operate/kinds.ts'
+import { descriptionFlag, sortFlag } from '../operate/flags.ts'
+import { groupWord, ruleColumns, ruleTable } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
-import { requireChange, said } from '../operate/objects.ts'
+import { requireChange, said, sortField } from '../operate/objects.ts'
 import { pathOf, resources } from '../operate/resources.ts'
 import {
   directions,
@@ -40,7 +40,7 @@ const ruleFlags = {
 
 const modifyFlags = {
   priority: { takes: 'number', value: 'N', range: [1, 100], help: '1 is strongest, 100 weakest' },
-  verdict: { takes: 'choice', choices: ['allow', 'accept', 'deny', 'drop'], help: 'what happens to what matches' },
+  verdict: { takes: 'choice', choices: verdictWords, help: 'what happens to what matches' },
   what: { takes: 'text', value: 'SERVICE', help: 'protocol and ports, as in add' },
   peer: { takes: 'text', value: 'PEER', help: 'one peer, as in add' },
   'from-port': { takes: 'text', value: 'PORTS', help: 'source ports; an empty text for any' },
@@ -79,6 +79,8 @@ const peers = `A peer is told by its form:
 Each service and each peer becomes a rule. Rules that differ in nothing but the description are one rule: adding
 it again changes nothing.`
 
+const ruleSorts = { priority: 'priority', made: 'createTime' } as const
+
 const ruleWord: Word = { name: 'RULE', names: 'rule', help: 'id of the rule, sgr-…' }
 
 export const command = nounCommand({
@@ -93,30 +95,36 @@ export const command = nounCommand({
       words: [groupWord],
       flags: {
         direction: { takes: 'choice', choices: directions, help: 'only those of this direction' },
-        verdict: { takes: 'choice', choices: ['accept', 'drop'], help: 'only those with this verdict' },
+        verdict: { takes: 'choice', choices: verdictWords, help: 'only those with this verdict' },
         protocol: {
           takes: 'choice',
           choices: ['all', 'tcp', 'udp', 'icmp', 'icmpv6', 'gre'],
           help: 'only those for this protocol',
         },
         sort: {
-          takes: 'choice',
-          choices: ['priority', '-priority', 'createTime', '-createTime'],
-          help: 'order; with "-" downwards',
+          ...sortFlag(ruleSorts),
+          help: 'order; with "-" downwards; if left out, ingress before egress, and the strongest first',
         },
       },
       async run({ daemon, words: [text = ''], flags }) {
         const id = await daemon.idOf('group', text)
         const { direction, verdict, protocol, sort } = flags
-        const query = { direction, policy: verdict, ipProtocol: protocol, sort }
+        const query = {
+          direction,
+          policy: verdict && readVerdict(verdict),
+          ipProtocol: protocol,
+          sort: sort && sortField(ruleSorts, sort),
+        }
         const page = await daemon.client.list<Permission>(pathOf(resources.group, id, 'rules'), query)
         const isFiltered = direction !== undefined || verdict !== undefined || protocol !== undefined
+        const table = (width: number) =>
+          sort === undefined ? ruleTable(page.items, width) : tableLines(ruleColumns, page.items, width)
         const none = isFiltered
           ? `${id} has no such rules.`
           : `${id} has no rules. Add one: ringwall rule add ${id} ingress allow tcp/443 from 0.0.0.0/0`
         return {
           answer: page,
-          text: width => (page.items.length === 0 ? [none] : tableLines(ruleColumns, page.items, width)),
+          text: width => (page.items.length === 0 ? [none] : table(width)),
         }
       },
     }),

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { fileFault, InputError, type Io, readText, writeFault } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
 import { accountFlag, descriptionFlag, modeFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
-import { groups, groupWord, ruleColumns } from '../operate/kinds.ts'
+import { groups, groupWord, ruleTable } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
   bodyOf,
@@ -63,7 +63,7 @@ export const command = nounCommand({
     listVerb(groups),
     showVerb(groups, async (_daemon, _group, { permissions }) => {
       const rules = (permissions ?? []) as readonly Permission[]
-      return width => (rules.length === 0 ? [] : ['', ...tableLines(ruleColumns, rules, width)])
+      return width => (rules.length === 0 ? [] : ['', ...ruleTable(rules, width)])
     }),
     verb({
       name: 'create',

@@ -111,9 +111,9 @@ export const networkFlags = {
   vpc: { takes: 'text', value: 'VPC', help: 'id of the VPC; the one that needs no name if left out' },
 } as const satisfies Flags
 
-export const sortFlag = (fields: readonly string[]) =>
+export const sortFlag = (sorts: Readonly<Record<string, string>>) =>
   ({
     takes: 'choice',
-    choices: fields.flatMap(field => [field, `-${field}`]),
+    choices: Object.keys(sorts).flatMap(word => [word, `-${word}`]),
     help: 'order; with "-" downwards',
   }) as const

@@ -1,5 +1,5 @@
 /** Columns and fields of every kind of object, and the flags its list is filtered by. */
-import type { Column } from '../output/table.ts'
+import { type Column, tableLines } from '../output/table.ts'
 import { listText, tagsText, timeText, valueText } from '../output/values.ts'
 import type { Kind } from './objects.ts'
 import { enforcementText } from './observed.ts'
@@ -100,7 +100,7 @@ export const groups = {
       help: 'only those of this type',
     }),
   },
-  sortFields: ['securityGroupName', 'createTime'],
+  sorts: { name: 'securityGroupName', made: 'createTime' },
 } as const satisfies Kind
 
 export const ruleColumns: readonly Column<Permission>[] = [
@@ -115,6 +115,17 @@ export const ruleColumns: readonly Column<Permission>[] = [
   { heading: 'NIC', isOptional: true, cell: nicText },
   { heading: 'DESCRIPTION', isOptional: true, cell: rule => rule.description ?? '' },
 ]
+
+/** In the order in which they are asked: the strongest first, and at one priority those that drop. */
+export function ruleTable(rules: readonly Permission[], width: number): string[] {
+  const placeOf = ({ direction, priority, policy }: Permission) =>
+    (direction === 'ingress' ? 0 : 1000) + priority * 2 + (policy === 'drop' ? 0 : 1)
+  return tableLines(
+    ruleColumns,
+    rules.toSorted((a, b) => placeOf(a) - placeOf(b)),
+    width,
+  )
+}
 
 export const prefixLists: Kind = {
   kind: 'prefixList',
@@ -155,7 +166,7 @@ export const prefixLists: Kind = {
       help: 'only those of this address family',
     }),
   },
-  sortFields: ['prefixListName', 'createTime'],
+  sorts: { name: 'prefixListName', made: 'createTime' },
 }
 
 export const portRangeLists: Kind = {
@@ -188,7 +199,7 @@ export const portRangeLists: Kind = {
     ['revision', text('revision')],
   ),
   filters: { name: nameFilter('portRangeListName') },
-  sortFields: ['portRangeListName', 'createTime'],
+  sorts: { name: 'portRangeListName', made: 'createTime' },
 }
 
 export const instances: Kind = {
@@ -232,7 +243,7 @@ export const instances: Kind = {
       help: 'only those with an interface in this group',
     }),
   },
-  sortFields: ['instanceName', 'createTime'],
+  sorts: { name: 'instanceName', made: 'createTime' },
 }
 
 export const enis = {
@@ -303,7 +314,7 @@ export const enis = {
     address: filter('address', { takes: 'text', value: 'ADDRESS', help: 'only the one with this address' }),
     mac: filter('macAddress', { takes: 'text', value: 'MAC', help: 'only those with this MAC address' }),
   },
-  sortFields: ['createTime'],
+  sorts: { made: 'createTime' },
 } as const satisfies Kind
 
 export const accounts: Kind = {
@@ -324,7 +335,7 @@ export const accounts: Kind = {
     ['revision', text('revision')],
   ),
   filters: { name: nameFilter('name') },
-  sortFields: ['name', 'createTime'],
+  sorts: { name: 'name', made: 'createTime' },
 }
 
 /** Of a token or of whoever asks: `write *`, `read 1000000000000000`. */
@@ -410,18 +421,25 @@ export const agents: Kind = {
     }),
     host: filter('hostName', { takes: 'text', value: 'HOST', help: 'only those on hosts of this name' }),
   },
-  sortFields: ['hostName', 'createTime'],
+  sorts: { host: 'hostName', made: 'createTime' },
+}
+
+/** `of 1000000000000000, ecs.g5.large` */
+function newInstanceText({ newInstance }: Shown): string {
+  if (newInstance === null || newInstance === undefined) return ''
+  const { accountId, instanceType } = newInstance as Shown
+  return `of ${accountId}${instanceType === null ? '' : `, ${instanceType}`}`
 }
 
 export const invitations: Kind = {
   kind: 'invitation',
-  plural: 'enrolment tokens',
-  word: { name: 'INVITATION', names: 'invitation', help: 'id of the enrolment token' },
+  plural: 'invitations',
+  word: { name: 'INVITATION', names: 'invitation', help: 'id of the invitation' },
   columns: [
     id('INVITATION', 'enrolmentTokenId'),
     { heading: 'AGENT', isOptional: true, isWhole: true, cell: text('agentId') },
     { heading: 'INSTANCES', cell: list('instanceIds') },
-    { heading: 'NEW INSTANCE', isOptional: true, cell: text('newInstance') },
+    { heading: 'NEW INSTANCE', isOptional: true, cell: newInstanceText },
     { heading: 'MADE', isWhole: true, cell: time('createTime') },
     { heading: 'EXPIRES', isWhole: true, cell: time('expireTime') },
     { heading: 'USED BY', isOptional: true, isWhole: true, cell: text('usedByAgentId') },

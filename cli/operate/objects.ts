@@ -18,19 +18,20 @@ export interface Kind {
   readonly fields: (object: Shown) => readonly (readonly [string, string])[]
   /** Flags of the list, and the query parameter of each; those that name objects are looked up. */
   readonly filters?: Readonly<Record<string, { readonly flag: Flag; readonly parameter: string }>>
-  readonly sortFields?: readonly string[]
+  /** What its list can be sorted by: words of --sort, and the field of each. */
+  readonly sorts?: Readonly<Record<string, string>>
   readonly hasTags?: boolean
   readonly hasAccount?: boolean
 }
 
 export function listVerb(kind: Kind): Verb {
-  const { filters = {}, sortFields = [], hasTags = false, hasAccount = false, plural } = kind
+  const { filters = {}, sorts = {}, hasTags = false, hasAccount = false, plural } = kind
   const resource = resources[kind.kind]
   const flags: Flags = {
     ...(hasAccount && { account: { ...accountFlag, help: 'only those of this account' } }),
     ...Object.fromEntries(Object.entries(filters).map(([name, { flag }]) => [name, flag])),
     ...(hasTags && { tag: tagFilterFlag }),
-    ...(sortFields.length > 0 && { sort: sortFlag(sortFields) }),
+    ...(Object.keys(sorts).length > 0 && { sort: sortFlag(sorts) }),
   }
   return verb({
     name: 'list',
@@ -53,7 +54,7 @@ export function listVerb(kind: Kind): Verb {
   })
 }
 
-async function queryOf(daemon: Daemon, { filters = {} }: Kind, given: FlagValues<Flags>): Promise<Query> {
+async function queryOf(daemon: Daemon, { filters = {}, sorts = {} }: Kind, given: FlagValues<Flags>): Promise<Query> {
   const account = await daemon.accountId(given.account as string | undefined)
   const tags = given.tag as readonly string[] | undefined
   const named = Object.entries(filters).flatMap(([flagName, { flag, parameter }]) => {
@@ -70,8 +71,13 @@ async function queryOf(daemon: Daemon, { filters = {} }: Kind, given: FlagValues
     ...('account' in given && account !== undefined && { accountId: account }),
     ...Object.fromEntries(found),
     ...(tags !== undefined && { tag: tags.map(text => text.replace('=', ':')) }),
-    ...(given.sort !== undefined && { sort: String(given.sort) }),
+    ...(given.sort !== undefined && { sort: sortField(sorts, String(given.sort)) }),
   }
+}
+
+/** @param word  of `sorts`, perhaps with "-" before it */
+export function sortField(sorts: Readonly<Record<string, string>>, word: string): string {
+  return word.startsWith('-') ? `-${sorts[word.slice(1)]}` : String(sorts[word])
 }
 
 /** @param more  further lines under the fields: what else one wants to see of it */

@@ -118,7 +118,9 @@ function readDuration(name: string, text: string): number {
 /** A moment in ISO 8601, from one or from how long ago it was. @throws {UsageError} */
 function readMoment(name: string, text: string): string {
   if (/^\d+[smhd]$/.test(text)) return new Date(Date.now() - readDuration(name, text) * 1000).toISOString()
-  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  // A day alone would be one of UTC, and times are shown as they are here.
+  const local = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(local) : Number.NaN
   if (Number.isNaN(time))
     throw new UsageError(`--${name} is "${text}", expected 15m, 2h, 7d or a time such as 2026-11-26T20:40Z`)
   return new Date(time).toISOString()

@@ -27,7 +27,7 @@ type Fields = Readonly<Record<string, string>>
 
 export const directions = ['ingress', 'egress'] as const
 const policies = { allow: 'accept', accept: 'accept', deny: 'drop', drop: 'drop' } as const
-export const verdictWords = Object.keys(policies)
+export const verdictWords = ['allow', 'accept', 'deny', 'drop'] as const satisfies readonly (keyof typeof policies)[]
 
 export interface RuleFlags {
   readonly priority?: number | undefined

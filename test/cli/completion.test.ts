@@ -58,7 +58,7 @@ suite('what can stand at the cursor', () => {
     ['rule add sg-web --priority 5 e', ['egress']],
     ['rule add sg-web --pr', ['--priority']],
     ['rule add sg-web --description ', []],
-    ['sg list --sort -', ['-securityGroupName', '-createTime']],
+    ['sg list --sort -', ['-name', '-made']],
     ['sg create --type ', ['basic', 'advanced']],
     ['sg list --account 1', ['1000000000000000']],
     ['sg list --account=1', ['--account=1000000000000000']],

@@ -168,6 +168,20 @@ test('rules: added with words, listed, changed, removed with the same words or b
       'sgr-ID egress drop all to 2001:db8::/32 2001:db8::2/128 100 -',
     ],
   )
+  // The strongest first, and at one priority what drops.
+  await operator.do('rule', 'add', 'sg-web', 'ingress', 'deny', 'tcp/443', 'from', '203.0.113.9', '--priority', '1')
+  await operator.do('rule', 'add', 'sg-web', 'egress', 'deny', 'all', 'to', 'any-ipv4', '--priority', '9')
+  for (const table of [await operator.do('rule', 'list', 'sg-web'), await operator.do('sg', 'show', 'sg-web')]) {
+    const rows = table.slice(table.indexOf('RULE ')).trimEnd().split('\n').slice(1)
+    assert.deepEqual(
+      rows.map(row => row.split(/ +/).slice(1, 4).join(' ')),
+      ['ingress drop tcp/443', ...Array(3).fill('ingress accept tcp/443'), 'egress drop all', 'egress drop all'],
+    )
+    assert.match(rows.at(-1)!, / 100 /)
+  }
+  assert.equal((await json('rule', 'list', 'sg-web', '--verdict', 'deny')).totalCount, 3)
+  for (const what of ['ingress deny tcp/443 from 203.0.113.9 --priority 1', 'egress deny all to any-ipv4 --priority 9'])
+    await operator.do('rule', 'remove', 'sg-web', ...what.split(' '))
   const changes = [
     '--verdict',
     'allow',
@@ -590,6 +604,13 @@ test('changes and the audit log', async () => {
   assert.match(shown, /^objects +group\/sg-noted\n\nIn force: it concerns no agent\.\n$/m)
   await run(['sg', 'create', 'sg-noted'])
   const audit = await operator.do('audit', '--since', '1h', '--object', 'group/sg-noted')
+  assert.equal(await operator.do('audit', '--since', '1h', '--object', 'sg-noted', '--principal', 'first'), audit)
+  await refused(
+    ['audit', '--object', 'noted'],
+    2,
+    'ringwall audit: --object is "noted", expected an id such as sg-web, or as the table has it: ramUser/…',
+    'See "ringwall audit --help".',
+  )
   assert.match(audit, /first +127\.0\.0\.1 +ecs:CreateSecurityGroup +done +\d+ +group\/sg-noted/)
   assert.match(await operator.do('audit', '--outcome', 'refused', '--limit', '1'), /refused: IdAlreadyExists/)
   assert.equal(await operator.do('audit', '--until', '2020-01-01'), 'Nothing of this kind was written or refused.\n')

@@ -5,7 +5,8 @@ import { listedCommands } from '../../../cli/command-list.ts'
 import { agentNoun } from '../../../cli/commands/operate-agents.ts'
 import type { NounCommand } from '../../../cli/operate/noun-command.ts'
 import type { NounGroup } from '../../../cli/operate/noun-group.ts'
-import { flagsOf } from '../../../cli/operate/parse.ts'
+import { flagsOf, parseVerb } from '../../../cli/operate/parse.ts'
+import { verb } from '../../../cli/operate/verb.ts'
 import { runInProcess } from '../../support/command-line.ts'
 
 const loaded = await Promise.all([...listedCommands.values()].map(({ load }) => load()))
@@ -99,6 +100,31 @@ for (const [args, message] of [
     assert.match(stderr, /\nSee "ringwall sg( \w+)? --help"\.\n$/)
   })
 }
+
+test('a day is one of here, as the times that are shown', () => {
+  const { TZ } = process.env
+  const moments = verb({
+    name: '',
+    summary: '',
+    effect: 'looks',
+    words: [],
+    flags: { since: { takes: 'moment', value: 'TIME', help: '' } },
+    run: () => Promise.resolve(null),
+  })
+  try {
+    process.env.TZ = 'Asia/Tokyo'
+    for (const [text, expected] of [
+      ['2026-11-27', '2026-11-26T15:00:00.000Z'],
+      ['2026-11-27 05:40', '2026-11-26T20:40:00.000Z'],
+      ['2026-11-26T20:40Z', '2026-11-26T20:40:00.000Z'],
+    ] as const) {
+      assert.equal(parseVerb(moments, ['--since', text]).flags.since, expected)
+    }
+  } finally {
+    if (TZ === undefined) delete process.env.TZ
+    else process.env.TZ = TZ
+  }
+})
 
 test('a noun that is one verb needs no name of it', async () => {
   const { command } = await listedCommands.get('limits')!.load()
