@@ -29,8 +29,8 @@ export interface Wanted {
   readonly prefix?: CommandPrefix
 }
 
-/** Of very many sessions some say enough. */
-const mostSessions = 64
+/** Each is judged by every rule. A host that more far ends are connected to than this is no longer watched whole. */
+const mostSessions = 256
 const timeoutMs = 5_000
 
 /** @throws {Error} if `ss` or `ip` (both of iproute2) is missing or refuses */
@@ -41,18 +41,38 @@ export async function listSessions({ way, rescuePorts, prefix = [] }: Wanted): P
   ]
   if (filters.length === 0) return []
   const listed = await runTool([...prefix, 'ss', '-HntiO', 'state', 'established', `( ${filters.join(' or ')} )`])
-  const sockets = listed.split('\n').flatMap(line => readSocket(line) ?? [])
-  const devices = new Map<string, Promise<string | null>>()
-  const sessions: Session[] = []
-  for (const { scope, ...socket } of sockets.slice(0, mostSessions)) {
-    const { local, remote } = socket
-    const key = `${local.address} ${remote.address}`
-    if (scope === null && !devices.has(key)) devices.set(key, deviceOf(local.address, remote.address, prefix))
-    const device = scope ?? (await devices.get(key)!)
-    const kind = rescuePorts.includes(local.port) ? 'rescue' : 'daemon'
-    if (device !== null) sessions.push({ kind, ...socket, device })
+  const sockets = listed.split('\n').flatMap(line => {
+    const socket = readSocket(line)
+    return socket === null ? [] : [{ kind: kindOf(socket, rescuePorts), ...socket }]
+  })
+  const watched = inOrderOfWorth(sockets).slice(0, mostSessions)
+  const devices = await devicesOf(watched, prefix)
+  return watched.flatMap(({ scope: _, ...socket }, index) => {
+    const device = devices[index]!
+    return device === null ? [] : [{ ...socket, device }]
+  })
+}
+
+type Socket = NonNullable<ReturnType<typeof readSocket>>
+
+function kindOf({ local }: Socket, rescuePorts: readonly number[]): Session['kind'] {
+  return rescuePorts.includes(local.port) ? 'rescue' : 'daemon'
+}
+
+/** The daemon's, then one of each far end, then those that are likely to fare like one before them. */
+export function inOrderOfWorth<S extends Pick<Session, 'kind' | 'local' | 'remote'>>(
+  sessions: readonly S[],
+): readonly S[] {
+  const known = new Set<string>()
+  const worth = (session: S) => {
+    const { kind, local, remote } = session
+    const key = `${local.address} ${local.port} ${remote.address}`
+    const isFirst = !known.has(key)
+    known.add(key)
+    return kind === 'daemon' ? 0 : isFirst ? 1 : 2
   }
-  return sessions
+  const weighed = sessions.map(session => ({ session, worth: worth(session) }))
+  return weighed.sort((a, b) => a.worth - b.worth).map(({ session }) => session)
 }
 
 const form =
@@ -81,9 +101,25 @@ function addressOf(text: string): string {
 
 export const hostText = (address: string): string => (address.includes(':') ? `[${address}]` : address)
 
-async function deviceOf(local: string, remote: string, prefix: CommandPrefix): Promise<string | null> {
-  const listed = await runTool([...prefix, 'ip', '-j', 'route', 'get', remote, 'from', local])
-  const [route] = JSON.parse(listed || '[]') as readonly { readonly dev?: string }[]
+/** By which device each is answered, in their order, by one process however many there are; null where no way leads there. */
+async function devicesOf(sockets: readonly Socket[], prefix: CommandPrefix): Promise<readonly (string | null)[]> {
+  const questionOf = ({ local, remote }: Socket) => `route get ${remote.address} from ${local.address}\n`
+  // Of a link-local address it is known.
+  const questions = [...new Set(sockets.filter(({ scope }) => scope === null).map(questionOf))]
+  if (questions.length === 0) return []
+  const command = [...prefix, 'ip', '-force', '-j', '-batch', '-']
+  const { exitCode, stdout, stderr } = await run(command, { input: questions.join(''), timeoutMs })
+  // With -force it goes on after each that fails, names its line, and prints nothing for it.
+  const failed = new Set([...stderr.matchAll(/^Command failed -:(\d+)$/gm)].map(([, line]) => Number(line) - 1))
+  const answered = questions.filter((_, index) => !failed.has(index))
+  const answers = stdout.split('\n').filter(line => line !== '')
+  if (answers.length !== answered.length || (exitCode !== 0 && failed.size === 0)) throw cannotLook(stderr)
+  const devices = new Map(answered.map((question, index) => [question, deviceIn(answers[index]!)]))
+  return sockets.map(socket => socket.scope ?? devices.get(questionOf(socket)) ?? null)
+}
+
+function deviceIn(answer: string): string | null {
+  const [route] = JSON.parse(answer) as readonly { readonly dev?: string }[]
   return route?.dev ?? null
 }
 
@@ -97,6 +133,10 @@ export function listTcp(state: 'listening' | 'established'): Promise<string> {
 
 async function runTool(command: readonly string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await run(command, { timeoutMs })
-  if (exitCode !== 0) throw new Error(`Cannot look at live sessions: ${stderr.trim()}`)
+  if (exitCode !== 0) throw cannotLook(stderr)
   return stdout
+}
+
+function cannotLook(stderr: string): Error {
+  return new Error(`Cannot look at live sessions: ${stderr.trim()}`)
 }

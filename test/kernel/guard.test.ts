@@ -7,6 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isHealed, startAgent } from '../support/agent.ts'
+import { addresses } from '../support/host-network.ts'
 import {
   accepts,
   DrillHost,
@@ -75,6 +76,36 @@ test('a policy that cuts a live session is taken back by itself, and not tried a
   await agent.replacePolicy(acceptingPorts(7000, 7001))
   await accepts(drill.network, [...ports])
   assert.equal((await drill.readHealth()).status, 200)
+})
+
+test('one administrator among hundreds of sessions of somebody else is not cut unasked', {
+  skip: needsKernel,
+}, async () => {
+  await using agent = await startLed(acceptingPorts(7000), { seconds: patientSeconds })
+  const { outside } = drill.network.namespaces
+  await outside.run('ip', ['addr', 'add', '198.18.0.77/24', 'dev', 'eth0'])
+  await using stack = new AsyncDisposableStack()
+  stack.defer(async () => void (await outside.run('ip', ['addr', 'del', '198.18.0.77/24', 'dev', 'eth0'])))
+  const { host: server, outside: client } = drill.network.peers
+  const open = async (localAddress: string) => {
+    const near = await client.connectTcp(addresses.host.ip, 7000, { localAddress })
+    stack.defer(() => near.close())
+    // Its end on the host is closed as well: what is cut hears of no end, and would be an administrator of the next drill.
+    const key = { protocol: 'tcp', port: 7000, remotePort: near.localPort } as const
+    const far = await eventually(() => server.accepted(key))
+    stack.defer(() => far.close())
+  }
+  for (let opened = 0; opened < 320; opened += 20) {
+    await Promise.all(Array.from({ length: 20 }, () => open(addresses.outside.ip)))
+  }
+  await open('198.18.0.77')
+  const policy = acceptingPorts(7000)
+  const [group] = policy.securityGroups
+  const own = group!.rules!.map(rule => ('sourceCidrIp' in rule ? { ...rule, sourceCidrIp: '198.18.0.9/32' } : rule))
+  await agent.writePolicy({ ...policy, securityGroups: [{ ...group!, rules: own }] })
+  const { cuts } = await agent.line(isTrial)
+  assert.match(String(cuts), /^the session from 198\.18\.0\.77 to 198\.18\.0\.2:7000 \(ENI [^,]+, [^,]+$/)
+  await agent.replacePolicy(policy)
 })
 
 test('whoever confirms on the host keeps a policy that cuts a live session', { skip: needsKernel }, async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { readSocket } from '../../../agent/guard/sessions.ts'
+import { inOrderOfWorth, readSocket, type Session } from '../../../agent/guard/sessions.ts'
 
 const rows: readonly { readonly name: string; readonly line: string; readonly expected: unknown }[] = [
   {
@@ -46,4 +46,15 @@ describe('a socket as ss shows it:', () => {
       assert.deepEqual(fields, expected)
     })
   }
+})
+
+test('of very many sessions the daemon’s come first, then one of each far end', () => {
+  const session = (kind: Session['kind'], remote: string, port: number) => ({
+    kind,
+    local: { address: '198.18.0.2', port: kind === 'daemon' ? port : 22 },
+    remote: { address: remote, port: kind === 'daemon' ? 9443 : port },
+  })
+  const [busy1, busy2, busy3] = [1, 2, 3].map(port => session('rescue', '198.18.0.9', port))
+  const [other, daemon] = [session('rescue', '198.18.0.77', 4), session('daemon', '198.18.0.1', 5)]
+  assert.deepEqual(inOrderOfWorth([busy1!, busy2!, busy3!, other, daemon]), [daemon, busy1, other, busy2, busy3])
 })
