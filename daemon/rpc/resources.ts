@@ -1,4 +1,5 @@
 /** What actions are done to, by the parameters that name it. */
+import type { Documents } from '../model/documents.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
 import type { AccessNeed } from '../services/access.ts'
 import { type EcsKind, ecsTarget } from '../services/ram/targets.ts'
@@ -29,4 +30,13 @@ export function accessByField<Field extends string>(name: string, kind: EcsKind,
     action: `ecs:${name}`,
     resources: [resourceOf(world, call, kind, call.parameters[field])],
   })
+}
+
+/** Those that are there of those that are named, or all where no names are given: where many are filtered, most need no look. */
+export function namedOrAll<K extends EcsKind>(
+  world: World,
+  kind: K,
+  ids: Iterable<string> | undefined,
+): Iterable<Documents[K]> {
+  return ids === undefined ? world.all(kind) : [...new Set(ids)].flatMap(id => world.get(kind, id) ?? [])
 }

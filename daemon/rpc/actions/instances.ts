@@ -1,6 +1,5 @@
 /** Instances: made known, described, changed and forgotten. Which of them an agent serves is said by `/v1`. */
 import Type from 'typebox'
-import { instanceTypes } from '../../../rules-compiler/model/instance-types.ts'
 import { ApiError } from '../../errors.ts'
 import type { EniDoc, InstanceDoc } from '../../model/documents.ts'
 import { matchesGlob } from '../../ram/glob.ts'
@@ -15,12 +14,14 @@ import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { coded, jsonList } from '../read-parameters.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
-import { accessByField, anyResource, askedResources, resourceOf } from '../resources.ts'
-import { hasTags, isoMinutes, readTags, tagList, tagParameters } from '../shapes.ts'
-import { addressSets, ipv4Of, zoneOf } from './interface-shapes.ts'
+import { accessByField, anyResource, askedResources, namedOrAll, resourceOf } from '../resources.ts'
+import { hasTags, readTags, tagParameters } from '../shapes.ts'
+import { commonFields, describeInstance, type Shown, statusOf } from './instance-shapes.ts'
+import { describeInstanceTypes, familyOf } from './instance-types.ts'
+import { groupIds, groupParameters, groupsAsked } from './interface-parameters.ts'
+import { ipv4Of } from './interface-shapes.ts'
 
 const pages = { usual: 10, most: 100 }
-const mostGroups = 10
 
 const id = Type.String({ maxLength: 64 })
 const instanceName = coded(
@@ -28,7 +29,6 @@ const instanceName = coded(
   Type.String({ minLength: 2, maxLength: 128, pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{N}:_.\\[\\],-]*$' }),
 )
 const description = coded('InvalidDescription.Malformed', Type.String({ maxLength: 256, pattern: '^(?!https?://)' }))
-const groupIds = Type.Array(id, { maxItems: mostGroups })
 const byInstance = Type.Object({ InstanceId: Type.String({ minLength: 1, maxLength: 64 }) })
 const instanceIds = coded('InvalidInstanceIds.Malformed', jsonList(Type.Array(id, { maxItems: 100 })))
 
@@ -40,111 +40,6 @@ const codes: Recodings = {
   'conflict securityGroupIds': coded403('InvalidOperation.VpcMismatch'),
   'duplicate securityGroupIds': coded400('InvalidParameter'),
   'limit securityGroupIds': coded403('SecurityGroupInstanceLimitExceed'),
-}
-
-type Shown = Pick<RpcCall<never>, 'regionId' | 'api'>
-
-/** Whether the agent that serves it is connected; of one that none serves, nobody can say that it runs. */
-function statusOf({ agentId }: InstanceDoc, { api }: Shown): 'Running' | 'Stopped' {
-  const state = agentId === null ? 'away' : (api.fleet.statusOf(agentId)?.state ?? 'away')
-  return state === 'away' || state === 'revoked' ? 'Stopped' : 'Running'
-}
-
-/** `ecs.g5` of `ecs.g5.large`. */
-function familyOf(type: string): string {
-  return type.split('.').slice(0, -1).join('.')
-}
-
-/** By the size in its name, as types are named: `large` has two, `xlarge` four, `8xlarge` 32. 0 for other names. */
-function cpusOf(type: string): number {
-  const [, count, size] = /\.(\d*)(x?large)$/.exec(type) ?? []
-  if (size === 'large') return count === '' ? 2 : 0
-  return size === 'xlarge' ? 4 * Number(count || 1) : 0
-}
-
-/** What both descriptions of an instance have. */
-function commonFields(world: World, instance: InstanceDoc, call: Shown) {
-  const type = instance.instanceType ?? ''
-  const report = instance.agentId === null ? null : (world.get('agent', instance.agentId)?.report ?? null)
-  const [primary] = enisOf(world, instance.id)
-  return {
-    InstanceId: instance.id,
-    InstanceName: instance.name ?? '',
-    Description: instance.description ?? '',
-    HostName: report?.hostName ?? '',
-    Status: statusOf(instance, call),
-    RegionId: call.regionId,
-    ZoneId: zoneOf(call),
-    InstanceType: type,
-    Cpu: cpusOf(type),
-    Memory: 0,
-    ImageId: '',
-    SerialNumber: '',
-    CreationTime: isoMinutes(instance.createdAtMs),
-    ExpiredTime: '',
-    InstanceChargeType: 'PostPaid',
-    InternetChargeType: '',
-    InternetMaxBandwidthIn: 0,
-    InternetMaxBandwidthOut: 0,
-    IoOptimized: true,
-    ClusterId: '',
-    VlanId: '',
-    StoppedMode: 'Not-applicable',
-    InstanceNetworkType: primary?.networkType ?? 'vpc',
-    SecurityGroupIds: { SecurityGroupId: primary?.securityGroupIds ?? [] },
-    VpcAttributes: {
-      VpcId: primary?.vpcId ?? '',
-      VSwitchId: primary?.vSwitchId ?? '',
-      NatIpAddress: '',
-      PrivateIpAddress: { IpAddress: primary === undefined ? [] : ipv4Of(primary) },
-    },
-    PublicIpAddress: { IpAddress: [] },
-    InnerIpAddress: { IpAddress: [] },
-    EipAddress: { AllocationId: '', IpAddress: '', InternetChargeType: '' },
-    OperationLocks: { LockReason: [] },
-    DedicatedHostAttribute: { DedicatedHostId: '', DedicatedHostName: '', DedicatedHostClusterId: '' },
-    CreditSpecification: '',
-  }
-}
-
-function describeInstance(world: World, instance: InstanceDoc, call: Shown) {
-  const kernel = instance.agentId === null ? undefined : world.get('agent', instance.agentId)?.report?.kernel
-  return {
-    ...commonFields(world, instance, call),
-    InstanceTypeFamily: familyOf(instance.instanceType ?? ''),
-    OSType: 'linux',
-    OSName: kernel === undefined ? '' : `Linux ${kernel}`,
-    OSNameEn: kernel === undefined ? '' : `Linux ${kernel}`,
-    StartTime: isoMinutes(instance.createdAtMs),
-    AutoReleaseTime: '',
-    KeyPairName: '',
-    ResourceGroupId: '',
-    DeletionProtection: false,
-    Recyclable: false,
-    DeviceAvailable: true,
-    SaleCycle: '',
-    SpotStrategy: 'NoSpot',
-    SpotPriceLimit: 0,
-    DeploymentSetId: '',
-    HpcClusterId: '',
-    LocalStorageAmount: 0,
-    GPUAmount: 0,
-    GPUSpec: '',
-    NetworkInterfaces: { NetworkInterface: enisOf(world, instance.id).map(describeInterface) },
-    MetadataOptions: { HttpEndpoint: 'disabled', HttpTokens: 'optional', HttpPutResponseHopLimit: 1 },
-    RdmaIpAddress: { IpAddress: [] },
-    Tags: { Tag: tagList(instance.tags) },
-  }
-}
-
-function describeInterface(eni: EniDoc) {
-  return {
-    NetworkInterfaceId: eni.id,
-    MacAddress: eni.macAddress ?? '',
-    PrimaryIpAddress: ipv4Of(eni)[0] ?? '',
-    Type: eni.type,
-    ...addressSets(eni),
-  }
 }
 
 const describeParameters = Type.Object({
@@ -163,12 +58,6 @@ const describeParameters = Type.Object({
   ...pagingParameters(pages),
 })
 type AskedInstances = RpcCall<typeof describeParameters>['parameters']
-
-/** Of many, those that can be meant; the filters still decide. */
-function candidates(world: World, { InstanceIds }: AskedInstances): Iterable<InstanceDoc> {
-  if (InstanceIds === undefined) return world.all('instance')
-  return [...new Set(InstanceIds)].flatMap(each => world.get('instance', each) ?? [])
-}
 
 function isAsked(world: World, instance: InstanceDoc, asked: AskedInstances, call: Shown): boolean {
   const { InstanceIds, SecurityGroupId, InstanceName, PrivateIpAddresses = [], KeyPairName } = asked
@@ -198,8 +87,7 @@ const runParameters = Type.Object({
   InstanceType: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   InstanceName: Type.Optional(instanceName),
   Description: Type.Optional(description),
-  SecurityGroupId: Type.Optional(id),
-  SecurityGroupIds: Type.Optional(groupIds),
+  ...groupParameters,
   VpcId: Type.Optional(id),
   VSwitchId: Type.Optional(id),
   PrivateIpAddress: Type.Optional(id),
@@ -209,15 +97,6 @@ const runParameters = Type.Object({
   NetworkInterface: Type.Optional(Type.Array(Type.Object({}), { maxItems: 100 })),
   ...tagParameters,
 })
-
-/** @throws {ApiError} 400 for both words */
-function groupsAsked({ SecurityGroupId, SecurityGroupIds = [] }: RpcCall<typeof runParameters>['parameters']) {
-  if (SecurityGroupId && SecurityGroupIds.length > 0) {
-    const message = 'Cannot take SecurityGroupId and SecurityGroupIds at once: expected one of them'
-    throw new ApiError(400, 'InvalidParameter.Conflict', message)
-  }
-  return SecurityGroupId ? [SecurityGroupId] : [...SecurityGroupIds]
-}
 
 /** @throws {ApiError} 400 for what would be left undone */
 function requireOnePlainInstance({ Amount = 1, NetworkInterface }: RpcCall<typeof runParameters>['parameters']): void {
@@ -269,16 +148,6 @@ const deleteManyParameters = Type.Object({
   InstanceId: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, maxItems: 100 }),
   Force: force,
 })
-const typesParameters = Type.Object({
-  InstanceTypes: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 10 })),
-  InstanceTypeFamily: Type.Optional(Type.String({ maxLength: 128 })),
-  ...pagingParameters({ usual: 100, most: 1600 }),
-})
-
-/** In the order of their names, since pages go on by them. */
-const publishedTypes = [...instanceTypes].sort(([a], [b]) => (a < b ? -1 : 1))
-const kbitPerMbit = 1000
-
 export const instanceActions: readonly RpcAction[] = [
   writeAction({
     product: 'ecs',
@@ -297,7 +166,7 @@ export const instanceActions: readonly RpcAction[] = [
     plan(world, { principal, accountId, parameters, nowMs }) {
       requireOnePlainInstance(parameters)
       const { InstanceType, InstanceName, Description, VpcId, VSwitchId, PrivateIpAddress, Ipv6Address } = parameters
-      const groups = groupsAsked(parameters)
+      const groups = [...groupsAsked(parameters)]
       const wish = {
         instance: {
           accountId,
@@ -335,7 +204,7 @@ export const instanceActions: readonly RpcAction[] = [
     }),
     read(world, call) {
       const { accountId, parameters } = call
-      const found = [...candidates(world, parameters)]
+      const found = [...namedOrAll(world, 'instance', parameters.InstanceIds)]
         .filter(instance => instance.accountId === accountId && isAsked(world, instance, parameters, call))
         .sort((a, b) => (a.id < b.id ? -1 : 1))
       const { items, fields } = pageOf(found, instance => instance.id, parameters, pages)
@@ -406,55 +275,7 @@ export const instanceActions: readonly RpcAction[] = [
       return deletePlan(world, call, { ids: InstanceId, force: Force })
     },
   }),
-  readAction({
-    product: 'ecs',
-    name: 'DescribeInstanceTypes',
-    summary: 'types of instances, with what they carry',
-    differs:
-      'those whose thresholds of traffic scrubbing are known; what nobody says of a type (memory, numbers of interfaces and addresses, which are not limited) is 0',
-    parameters: typesParameters,
-    access: (_world, call) => ({ action: 'ecs:DescribeInstanceTypes', resources: [anyResource(call, 'instance')] }),
-    read(_world, { parameters }) {
-      const { InstanceTypes: asked = [], InstanceTypeFamily: family } = parameters
-      const found = publishedTypes.filter(
-        ([type]) => (asked.length === 0 || asked.includes(type)) && (!family || familyOf(type) === family),
-      )
-      const { items, fields } = pageOf(
-        found,
-        ([type]) => type,
-        { MaxResults: 100, ...parameters },
-        {
-          usual: 100,
-          most: 1600,
-        },
-      )
-      return {
-        InstanceTypes: {
-          InstanceType: items.map(([type, { maxBpsMbit, maxPps }]) => ({
-            InstanceTypeId: type,
-            InstanceTypeFamily: familyOf(type),
-            InstanceFamilyLevel: '',
-            InstanceCategory: '',
-            CpuCoreCount: cpusOf(type),
-            CpuArchitecture: '',
-            MemorySize: 0,
-            GPUAmount: 0,
-            GPUSpec: '',
-            LocalStorageAmount: 0,
-            EniQuantity: 0,
-            EniTotalQuantity: 0,
-            EniPrivateIpAddressQuantity: 0,
-            EniIpv6AddressQuantity: 0,
-            InstanceBandwidthRx: maxBpsMbit * kbitPerMbit,
-            InstanceBandwidthTx: maxBpsMbit * kbitPerMbit,
-            InstancePpsRx: maxPps,
-            InstancePpsTx: maxPps,
-          })),
-        },
-        NextToken: fields.NextToken,
-      }
-    },
-  }),
+  describeInstanceTypes,
 ]
 
 /** @throws {ApiError} 403 for an instance without interface */

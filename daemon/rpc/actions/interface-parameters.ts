@@ -1,5 +1,5 @@
 /** Parameters and errors that the actions of network interfaces and of their addresses have in common. */
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { parseAddress } from '../../../rules-compiler/address/cidr.ts'
 import { ApiError } from '../../errors.ts'
 import type { RpcCall } from '../action.ts'
@@ -15,6 +15,25 @@ export const addresses = Type.Array(address, { maxItems: mostAddresses })
 
 /** What is no address is none that an interface has. */
 export const canonical = (text: string) => parseAddress(text) ?? text
+
+const mostGroups = 10
+export const groupIds = Type.Array(id, { maxItems: mostGroups })
+
+/** One or several, by words that exclude each other. */
+export const groupParameters = {
+  SecurityGroupId: Type.Optional(id),
+  SecurityGroupIds: Type.Optional(groupIds),
+}
+const askedGroups = Type.Object(groupParameters)
+
+/** @throws {ApiError} 400 for both words */
+export function groupsAsked({ SecurityGroupId, SecurityGroupIds = [] }: Static<typeof askedGroups>): readonly string[] {
+  if (SecurityGroupId && SecurityGroupIds.length > 0) {
+    const message = 'Cannot take SecurityGroupId and SecurityGroupIds at once: expected one of them'
+    throw new ApiError(400, 'InvalidParameter.Conflict', message)
+  }
+  return SecurityGroupId ? [SecurityGroupId] : SecurityGroupIds
+}
 
 const eniId = coded('InvalidParams.EniId', Type.String({ minLength: 1, maxLength: 64 }))
 export const byEni = Type.Object({ NetworkInterfaceId: eniId })

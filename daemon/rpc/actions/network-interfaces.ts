@@ -14,7 +14,7 @@ import { type RpcAction, type RpcCall, readAction, writeAction } from '../action
 import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { recoded } from '../recode.ts'
-import { anyResource, askedResources, resourceOf } from '../resources.ts'
+import { anyResource, askedResources, namedOrAll, resourceOf } from '../resources.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
 import {
   accessToEni,
@@ -25,6 +25,9 @@ import {
   codes,
   counted,
   eniSubject,
+  groupIds,
+  groupParameters,
+  groupsAsked,
   id,
   noAllocator,
   refuseCounted,
@@ -33,16 +36,13 @@ import {
 import { describeEni, eniStatus, ipv4Of } from './interface-shapes.ts'
 
 const pages = { usual: 10, most: 500 }
-const mostGroups = 10
 
 const interfaceName = Type.String({ pattern: '^(?!https?://)\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' })
 const description = Type.String({ maxLength: 255, pattern: '^(?!https?://)' })
-const groupIds = Type.Array(id, { maxItems: mostGroups })
 
 const createParameters = Type.Object({
   VSwitchId: Type.String({ minLength: 1, maxLength: 64 }),
-  SecurityGroupId: Type.Optional(id),
-  SecurityGroupIds: Type.Optional(groupIds),
+  ...groupParameters,
   PrimaryIpAddress: Type.Optional(address),
   PrivateIpAddress: Type.Optional(addresses),
   Ipv6Address: Type.Optional(addresses),
@@ -55,12 +55,8 @@ const createParameters = Type.Object({
 })
 
 /** @throws {ApiError} 400 for both words, or neither */
-function groupsAsked({ SecurityGroupId, SecurityGroupIds = [] }: RpcCall<typeof createParameters>['parameters']) {
-  if (SecurityGroupId && SecurityGroupIds.length > 0) {
-    const message = 'Cannot take SecurityGroupId and SecurityGroupIds at once: expected one of them'
-    throw new ApiError(400, 'InvalidParameter.Conflict', message)
-  }
-  const asked = SecurityGroupId ? [SecurityGroupId] : SecurityGroupIds
+function someGroups(parameters: RpcCall<typeof createParameters>['parameters']): readonly string[] {
+  const asked = groupsAsked(parameters)
   if (asked.length > 0) return asked
   const message = 'Cannot do without SecurityGroupId or SecurityGroupIds'
   throw new ApiError(400, 'MissingParameter.SecurityGroupId', message)
@@ -177,7 +173,7 @@ export const networkInterfaceActions: readonly RpcAction[] = [
       action: 'ecs:CreateNetworkInterface',
       resources: [
         anyResource(call, 'eni'),
-        ...groupsAsked(call.parameters).map(group => resourceOf(world, call, 'group', group)),
+        ...someGroups(call.parameters).map(group => resourceOf(world, call, 'group', group)),
       ],
     }),
     plan(world, call) {
@@ -187,7 +183,7 @@ export const networkInterfaceActions: readonly RpcAction[] = [
       const body = {
         accountId,
         vSwitchId: parameters.VSwitchId,
-        securityGroupIds: [...groupsAsked(parameters)],
+        securityGroupIds: [...someGroups(parameters)],
         privateIpAddresses: ipv4Asked(parameters),
         ipv6Addresses: parameters.Ipv6Address ?? [],
         networkInterfaceName: parameters.NetworkInterfaceName ?? null,
@@ -296,18 +292,8 @@ export const networkInterfaceActions: readonly RpcAction[] = [
 ]
 
 /** Of many, those that can be meant; the filters still decide. */
-function* candidates(world: World, { InstanceId, SecurityGroupId, NetworkInterfaceId = [] }: AskedEnis) {
-  const ids =
-    NetworkInterfaceId.length > 0
-      ? new Set(NetworkInterfaceId)
-      : InstanceId
-        ? world.enisOfInstance(InstanceId)
-        : SecurityGroupId
-          ? world.enisOfGroup(SecurityGroupId)
-          : null
-  if (ids === null) return yield* world.all('eni')
-  for (const id of ids) {
-    const eni = world.get('eni', id)
-    if (eni !== undefined) yield eni
-  }
+function candidates(world: World, { InstanceId, SecurityGroupId, NetworkInterfaceId = [] }: AskedEnis) {
+  if (NetworkInterfaceId.length > 0) return namedOrAll(world, 'eni', NetworkInterfaceId)
+  if (InstanceId) return namedOrAll(world, 'eni', world.enisOfInstance(InstanceId))
+  return namedOrAll(world, 'eni', SecurityGroupId ? world.enisOfGroup(SecurityGroupId) : undefined)
 }

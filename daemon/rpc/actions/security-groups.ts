@@ -9,7 +9,7 @@ import { renamed } from '../envelope.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { anyCase, coded, jsonList } from '../read-parameters.ts'
 import { coded403, recoded } from '../recode.ts'
-import { accessByField, anyResource, askedResources } from '../resources.ts'
+import { accessByField, anyResource, askedResources, namedOrAll } from '../resources.ts'
 import { hasTags, isoSeconds, readTags, tagList, tagParameters } from '../shapes.ts'
 
 const pages = { usual: 10, most: 100 }
@@ -134,7 +134,13 @@ export const securityGroupActions = [
     parameters: describeParameters,
     access: (world, call) => ({ action: 'ecs:DescribeSecurityGroups', resources: askedGroups(world, call) }),
     read(world, { principal, accountId, parameters, regionId }) {
-      const found = [...candidates(world, parameters)]
+      const found = [
+        ...namedOrAll(
+          world,
+          'group',
+          parameters.SecurityGroupId ? [parameters.SecurityGroupId] : parameters.SecurityGroupIds,
+        ),
+      ]
         .filter(group => group.accountId === accountId && isAsked(group, parameters))
         .filter(group => visible(world, principal, 'group', group.id) === group)
         .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -153,13 +159,6 @@ function askedGroups(world: World, call: RpcCall<typeof describeParameters>) {
   const { SecurityGroupId, SecurityGroupIds = [] } = call.parameters
   const ids = [...(SecurityGroupId ? [SecurityGroupId] : []), ...SecurityGroupIds]
   return askedResources(world, call, 'group', ids)
-}
-
-/** Of many, those that can be meant; the filters still decide. */
-function candidates(world: World, { SecurityGroupId, SecurityGroupIds }: AskedGroups): Iterable<GroupDoc> {
-  const ids = SecurityGroupId ? [SecurityGroupId] : SecurityGroupIds
-  if (ids === undefined) return world.all('group')
-  return [...new Set(ids)].flatMap(id => world.get('group', id) ?? [])
 }
 
 function isAsked(group: GroupDoc, asked: AskedGroups): boolean {

@@ -8,7 +8,7 @@ import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { pageOf } from '../paging.ts'
 import { coded } from '../read-parameters.ts'
-import { resourceOf } from '../resources.ts'
+import { namedOrAll, resourceOf } from '../resources.ts'
 import { hasTags, readTags, tagParameters } from '../shapes.ts'
 
 const mostResources = 50
@@ -136,11 +136,7 @@ export const tagActions: readonly RpcAction[] = [
         )
       }
       const kind = kindOf(ResourceType)
-      const asked =
-        ResourceId === undefined
-          ? ([...world.all(kind)] as Documents[EcsKind][])
-          : ResourceId.flatMap(id => world.get(kind, id) ?? [])
-      const all = asked
+      const all = [...namedOrAll(world, kind, ResourceId)]
         .filter(doc => doc.accountId === accountId && hasTags(doc.tags, Tag))
         .flatMap(doc =>
           Object.entries(doc.tags).map(([TagKey, TagValue]) => ({
