@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { openSqliteStore } from '../daemon/store/sqlite.ts'
 import { DaemonProcess } from '../test/support/daemon-process.ts'
 import { makeState, stateSize } from './state.ts'
-import { median, percentile } from './statistics.ts'
+import { median, medianRatio, percentile } from './statistics.ts'
 import { type Depth, figure, ratio, type Section } from './table.ts'
 
 const node = join(import.meta.dirname, '..', 'scripts', 'node')
@@ -65,25 +65,29 @@ async function measureStart(depth: Depth): Promise<Section> {
 }
 
 async function measureRequests(depth: Depth): Promise<Section> {
-  const seconds = depth === 'quick' ? 1 : 8
+  const [rounds, seconds] = depth === 'quick' ? [3, 0.2] : [21, 0.4]
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-bench-'))
   await using baseline = await startBaseline()
   await using daemon = await startDaemon(folder)
   try {
     await fill(daemon)
-    const rows: (readonly string[])[] = []
-    const bare = await load(baseline, seconds, () => ({ method: 'GET', path: '/' }))
-    for (const [name, requestOf] of requests) {
-      const { perSecond, p50, p99 } = await load(daemon, seconds, requestOf)
-      rows.push([name, figure(perSecond), figure(p50), figure(p99), ratio(perSecond / bare.perSecond)])
+    const bare = new Load('bare node:http server', baseline, () => ({ method: 'GET', path: '/' }))
+    const loads = [...requests.map(([name, questionOf]) => new Load(name, daemon, questionOf)), bare]
+    for (let round = 0; round <= rounds; round += 1) {
+      // The first warms up.
+      for (const load of loads) await load.run(seconds, { isKept: round > 0 })
     }
-    rows.push(['bare node:http server', figure(bare.perSecond), figure(bare.p50), figure(bare.p99), '1.00'])
     return {
       heading: `Daemon: REST API, ${connections} connections`,
       columns: ['request', 'a second', 'p50, ms', 'p99, ms', 'rate against bare node:http'],
-      rows,
+      rows: loads.map(load => [
+        load.name,
+        ...(['perSecond', 'p50', 'p99'] as const).map(field => figure(median(load.column(field)))),
+        ratio(medianRatio(load.column('perSecond'), bare.column('perSecond'))),
+      ]),
       notes: [
         'State: 1,000 groups, 100 instances with an ENI each; no agents. Every write is on disk when it is answered. The client is one process on the same cores.',
+        `Medians of ${rounds} short rounds in turn.`,
       ],
     }
   } finally {
@@ -156,26 +160,52 @@ export async function fill(daemon: Target): Promise<void> {
   agent.destroy()
 }
 
-/** As many requests at once as connections, the next as soon as one is answered. */
-async function load(target: Target, seconds: number, questionOf: QuestionOf) {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
-  const times: number[] = []
-  const until = performance.now() + seconds * 1000
-  let number = 0
-  const begun = performance.now()
-  const work = async (client: number) => {
-    for (let round = 0; performance.now() < until; round += 1) {
-      const question = questionOf(number++, client, round)
-      const asked = performance.now()
-      const { status, text } = await ask(target, agent, question)
-      times.push(performance.now() - asked)
-      if (status >= 300) throw new Error(`${question.method} ${question.path} answers ${status}: ${text}`)
-    }
+interface Measured {
+  readonly perSecond: number
+  readonly p50: number
+  readonly p99: number
+}
+
+/** Requests of one kind, which go on from round to round: none is asked twice. */
+class Load {
+  readonly name: string
+  readonly #target: Target
+  readonly #questionOf: QuestionOf
+  #number = 0
+  readonly #turns = Array.from({ length: connections }, () => 0)
+  readonly #measured: Measured[] = []
+
+  constructor(name: string, target: Target, questionOf: QuestionOf) {
+    this.name = name
+    this.#target = target
+    this.#questionOf = questionOf
   }
-  await Promise.all(Array.from({ length: connections }, (_, client) => work(client)))
-  const took = (performance.now() - begun) / 1000
-  agent.destroy()
-  return { perSecond: times.length / took, p50: percentile(times, 50), p99: percentile(times, 99) }
+
+  column(field: keyof Measured): readonly number[] {
+    return this.#measured.map(each => each[field])
+  }
+
+  /** As many requests at once as connections, the next as soon as one is answered. */
+  async run(seconds: number, { isKept }: { readonly isKept: boolean }): Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: connections })
+    const times: number[] = []
+    const begun = performance.now()
+    const until = begun + seconds * 1000
+    const work = async (client: number) => {
+      while (performance.now() < until) {
+        const question = this.#questionOf(this.#number++, client, this.#turns[client]!++)
+        const asked = performance.now()
+        const { status, text } = await ask(this.#target, agent, question)
+        times.push(performance.now() - asked)
+        if (status >= 300) throw new Error(`${question.method} ${question.path} answers ${status}: ${text}`)
+      }
+    }
+    await Promise.all(Array.from({ length: connections }, (_, client) => work(client)))
+    const took = (performance.now() - begun) / 1000
+    agent.destroy()
+    if (!isKept) return
+    this.#measured.push({ perSecond: times.length / took, p50: percentile(times, 50), p99: percentile(times, 99) })
+  }
 }
 
 interface Answer {
