@@ -48,10 +48,9 @@ export function addSecurityGroupRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups/:securityGroupId',
     summary: 'Change a security group',
     tag,
-    description: 'With `mode` or `innerAccessPolicy` the action is `ecs:ModifySecurityGroupPolicy`.',
+    description: 'With `mode` the action is `ecs:ModifySecurityGroupPolicy`.',
     action: 'ecs:ModifySecurityGroupAttribute',
-    actionOf: ({ mode, innerAccessPolicy }) =>
-      mode === undefined && innerAccessPolicy === undefined ? null : 'ecs:ModifySecurityGroupPolicy',
+    actionOf: ({ mode }) => (mode === undefined ? null : 'ecs:ModifySecurityGroupPolicy'),
     params: groupParams,
     body: modifyGroupSchema,
     answer: Type.Object({ securityGroup: securityGroupSchema }),
