@@ -93,10 +93,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       registry: metrics.registry,
     })
     stops.unshift(() => notifier.close())
-    const audit = await openAuditLog({ path: join(dataDir, 'audit.jsonl'), store, log, metrics })
+    const audit = await openAuditLog({
+      path: join(dataDir, 'audit.jsonl'),
+      store,
+      log,
+      metrics,
+      // Agents may hold what came after it, under the id that it has; a backup gets another by itself.
+      onStoreWentBack: () => store.rename(),
+    })
     stops.unshift(() => audit.close())
-    // Agents may hold what came after it, under the id that it has; a backup gets another by itself.
-    if (audit.storeWentBack) await store.rename()
     const authority = await openAuthority(store)
     world = new World(await store.list(''))
     const state = world

@@ -23,6 +23,8 @@ export interface AuditLogOptions {
   readonly keptFiles?: number
   /** Milliseconds since 1970. */
   readonly now?: () => number
+  /** Called where there are lines of commits that the store has not: an older copy is in its place. Noted when it has resolved. */
+  readonly onStoreWentBack?: () => Promise<void>
 }
 
 interface Waiting {
@@ -54,7 +56,6 @@ export class AuditLog {
   readonly #writer: AuditWriter
   /** Every commit up to here has its line, or needs none. */
   #covered = 0
-  #storeWentBack = false
   readonly #waiting: Waiting[] = []
   #dropped = 0
   #isFailing = false
@@ -67,11 +68,6 @@ export class AuditLog {
     this.#options = options
     this.#now = now
     this.#writer = new AuditWriter({ path, maxBytes, keptFiles })
-  }
-
-  /** When it was opened, it had commits that the store had not: an older copy was put in the store's place. */
-  get storeWentBack(): boolean {
-    return this.#storeWentBack
   }
 
   /** To be told of each commit, or that there were some; it is read from the history when its turn comes. */
@@ -115,8 +111,8 @@ export class AuditLog {
     const head = store.head()
     this.#covered = Math.min(revision, head)
     if (revision > head) {
-      this.#storeWentBack = true
       log.warn({ revision, head }, 'the audit log is ahead of the store: an older state was put in its place')
+      await this.#options.onStoreWentBack?.()
       // It has the store's revision, so that the next start goes on from there, and not from what is no more.
       this.#wait(this.#gap(`revisions ${head + 1} to ${revision} are no more: an older state was put in their place`))
     }

@@ -79,6 +79,18 @@ describe('a new store', () => {
     assert.equal(ids[0], ids[2])
     assert.notEqual(ids[0], ids[1])
   })
+
+  test('has another id when it is renamed, and keeps that', async () => {
+    const store = await openSqliteStore(path)
+    const { id: first } = store
+    await store.rename()
+    const { id: second } = store
+    await store.close()
+    const opened = await openSqliteStore(path)
+    assert.notEqual(second, first)
+    assert.equal(opened.id, second)
+    await opened.close()
+  })
 })
 
 interface Refusal {
