@@ -4,6 +4,7 @@
 # /etc/ringwall/boot.env:
 #   RINGWALL_BOOT_WITHOUT_RULESET  what where that ruleset is missing or cannot be loaded: "open" (if left out), the host
 #                                  as it was, or "closed": nothing new comes in or goes through until the agent is there
+#   RINGWALL_BOOT_RULESET          where it is, if stateDir of the agent is not /var/lib/ringwall
 #   RINGWALL_BOOT_OPEN_PORTS       TCP ports that "closed" leaves open, "22" or "22, 2222"; none if left out
 # Exit code 0: the last good ruleset is in force, or there never was one and "open" is wanted. 1: anything else.
 set -u
@@ -45,6 +46,12 @@ case $otherwise in
     otherwise=closed
     ;;
 esac
+
+# The unit's own condition sees the usual folder alone.
+if [ -e "${ruleset%/*}/panic.json" ]; then
+  say 'an administrator has opened this host ("ringwall panic"): it stays open'
+  exit 0
+fi
 
 # Started by hand, or again: what stands is at least as new.
 if nft list chains inet 2>/dev/null | grep -q '^table inet ringwall {'; then

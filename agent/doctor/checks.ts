@@ -2,6 +2,7 @@
 import type { Check } from './check.ts'
 import { agentLock } from './checks/agent-lock.ts'
 import { baseChains } from './checks/base-chains.ts'
+import { boot } from './checks/boot.ts'
 import { clock } from './checks/clock.ts'
 import { configuration } from './checks/configuration.ts'
 import { conntrackSettings } from './checks/conntrack-settings.ts'
@@ -64,6 +65,7 @@ export const checks: readonly Check[] = [
   ipv6,
   stateDir,
   stateFiles,
+  boot,
   panic,
   daemon,
 ]

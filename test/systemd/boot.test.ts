@@ -149,6 +149,21 @@ describe('at boot', { skip: needsKernel }, () => {
     })
   }
 
+  test('a host that its administrator has opened stays open', async () => {
+    const panic = join(folder, 'panic.json')
+    await writeFile(ruleset, await compiled())
+    await writeFile(panic, '{}')
+    try {
+      const said = 'an administrator has opened this host ("ringwall panic"): it stays open'
+      assert.deepEqual(await boot({ RINGWALL_BOOT_WITHOUT_RULESET: 'closed' }), { said, exitCode: 0 })
+      assert.deepEqual(await reach(), asItWas)
+    } finally {
+      await rm(panic)
+    }
+    assert.equal((await boot()).exitCode, 0)
+    assert.deepEqual(await reach(), byPolicy)
+  })
+
   test('the agent replaces the closed ruleset by its policy', async () => {
     await boot({ RINGWALL_BOOT_WITHOUT_RULESET: 'closed' })
     await using _agent = await startAgent({ namespace: network.namespaces.host, policy })

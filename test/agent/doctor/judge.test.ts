@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import { severities } from '../../../agent/doctor/check.ts'
 import { agentLock } from '../../../agent/doctor/checks/agent-lock.ts'
 import { baseChains } from '../../../agent/doctor/checks/base-chains.ts'
+import { boot, namedIn } from '../../../agent/doctor/checks/boot.ts'
 import { clock } from '../../../agent/doctor/checks/clock.ts'
 import { configuration } from '../../../agent/doctor/checks/configuration.ts'
 import { conntrackTable } from '../../../agent/doctor/checks/conntrack-table.ts'
@@ -159,6 +160,34 @@ describe('this process', () => {
     assert.deepEqual(codes(clock.judge({ now, newestFile: now + 3_600_000 })), ['clock-behind'])
     assert.deepEqual(codes(clock.judge({ now: 0, newestFile: null })), ['clock-behind'])
   })
+})
+
+describe('a boot', () => {
+  const usual = '/var/lib/ringwall/ruleset.nft'
+  const facts = { isEnabled: true, loads: usual, written: usual, hasRuleset: true }
+  for (const [name, changes, expected] of [
+    ['the same file', {}, [`boot: ${usual}`]],
+    ['a unit that is not enabled', { isEnabled: false }, [`boot-off: nothing loads ${usual}`]],
+    ['no policy yet', { isEnabled: false, hasRuleset: false }, []],
+    [
+      'another state directory',
+      { written: '/srv/ringwall/ruleset.nft' },
+      [`boot-elsewhere: it loads ${usual}, the agent writes /srv/ringwall/ruleset.nft`],
+    ],
+  ] as const) {
+    test(name, () => assert.deepEqual(said(boot.judge({ ...facts, ...changes })), expected))
+  }
+
+  for (const [text, expected] of [
+    ['', null],
+    ['RINGWALL_BOOT_OPEN_PORTS="22, 2222"\n', null],
+    ['# RINGWALL_BOOT_RULESET=/a\n', null],
+    ['RINGWALL_BOOT_RULESET=/srv/ringwall/ruleset.nft\n', '/srv/ringwall/ruleset.nft'],
+    ['RINGWALL_BOOT_RULESET=/a\nRINGWALL_BOOT_RULESET="/b c"', '/b c'],
+    ["RINGWALL_BOOT_RULESET='/a'", '/a'],
+  ] as const) {
+    test(`boot.env: ${JSON.stringify(text)}`, () => assert.equal(namedIn(text), expected))
+  }
 })
 
 describe('nftables', () => {
