@@ -1,5 +1,5 @@
 /** `ringwall account`: who owns groups, prefix lists and instances. */
-import { descriptionFlag, nameFlag } from '../operate/flags.ts'
+import { clearable, descriptionFlag, nameFlag } from '../operate/flags.ts'
 import { accounts } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
@@ -16,7 +16,7 @@ import {
 import { pathOf, resources } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
 
-const modifyFlags = { name: { ...nameFlag, help: 'name for people' }, description: descriptionFlag } as const
+const modifyFlags = { name: nameFlag, description: clearable(descriptionFlag) } as const
 
 export const command = nounCommand({
   name: 'account',

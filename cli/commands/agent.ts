@@ -10,6 +10,7 @@ import { agentConfig } from '../../agent/config.ts'
 import { findSource } from '../../agent/find-source.ts'
 import {
   assertWritable,
+  CredentialsError,
   defaultStateDir,
   hasCredentials,
   removeCredentials,
@@ -23,9 +24,8 @@ import { usageOf } from '../../common/config/describe.ts'
 import { openNotify } from '../../common/config/notify.ts'
 import { createLogger } from '../../common/log.ts'
 import { openServiceManager } from '../../common/sd-notify.ts'
-import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
-import { parseArguments, requireFlag } from '../arguments.ts'
-import { type Command, type Io, UsageError } from '../command.ts'
+import { insteadOf, parseArguments, requireFlag } from '../arguments.ts'
+import { type Command, InputError, type Io, UsageError } from '../command.ts'
 import { type HostFlags, loadHostConfig } from '../host-agent.ts'
 import { faultsOf, loadServiceConfig, logConfig, reloadConfig } from '../service-config.ts'
 import { confirmSignal } from './confirm.ts'
@@ -35,7 +35,8 @@ const usage = `usage: ringwall agent [run] --policy FILE [flags]      led by a p
        ringwall agent check [flags]                    what holds, and whether it would start; changes nothing
        ringwall agent join URL --token TOKEN [--state-dir DIR] [--force]
        ringwall agent leave [--state-dir DIR] [--flush]
-       ringwall agent list|show|invite|revoke|delete …  all agents of a daemon, for operators
+       ringwall agent list|show|invite|invitations|uninvite|confirm|revoke|delete …
+                                                       all agents of a daemon, for operators
 
 Keeps this network namespace in agreement with a policy: applies each change as the smallest transaction, cuts sessions
 that are no longer allowed, heals the ruleset when something else alters it, and follows devices that come, go or are
@@ -95,9 +96,9 @@ async function operateAgents(word: string, args: readonly string[], io: Io): Pro
   const operations: readonly string[] = agentOperations
   if (operations.includes(word)) return operate(args, io)
   const known = [...hostOperations, ...operations]
-  const nearest = nearestWord(word, known)
-  const expected = nearest === null ? `one of ${known.join(', ')}, or --policy FILE` : `is "${nearest}" meant?`
-  throw new UsageError(`unexpected argument "${word}": ${nearest === null ? 'expected ' : ''}${expected}`)
+  throw new UsageError(
+    `unknown verb "${word}"; ${insteadOf(word, known, `expected ${known.join(', ')}, or --policy FILE`)}`,
+  )
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -106,7 +107,9 @@ async function run(args: readonly string[]): Promise<number> {
   const { values } = config
   const { notify, faults } = await openNotify(values)
   if (faults.length > 0) throw faultsOf(agentConfig, faults)
-  const source = await findSource(config)
+  const source = await findSource(config).catch(error => {
+    throw error instanceof CredentialsError ? new InputError([error.message]) : error
+  })
   if (source === null) throw new UsageError(nobodyLeads(values.stateDir ?? defaultStateDir))
   const log = createLogger('ringwall-agent', values.logLevel)
   logConfig(log, agentConfig, config)

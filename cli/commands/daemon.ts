@@ -8,6 +8,7 @@ import { createLogger } from '../../common/log.ts'
 import { openServiceManager } from '../../common/sd-notify.ts'
 import { daemonConfig } from '../../daemon/config.ts'
 import { type Daemon, startDaemon } from '../../daemon/daemon.ts'
+import { NewerStoreError } from '../../daemon/store/store.ts'
 import { type Command, InputError, type Io } from '../command.ts'
 import { faultsOf, loadServiceConfig, logConfig, reloadConfig } from '../service-config.ts'
 import { assertPair } from '../tls-pair.ts'
@@ -73,6 +74,8 @@ async function run(args: readonly string[]): Promise<number> {
     regionId: region,
     notify,
     log,
+  }).catch(error => {
+    throw error instanceof NewerStoreError ? new InputError([error.message]) : error
   })
   await manager.ready()
   await stopSignal

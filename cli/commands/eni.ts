@@ -3,7 +3,16 @@
 import { parseAddress } from '../../rules-compiler/address/cidr.ts'
 import { UsageError } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
-import { accountFlag, descriptionFlag, modeFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
+import {
+  accountFlag,
+  clearable,
+  descriptionFlag,
+  modeFlag,
+  nameFlag,
+  networkFlags,
+  tagFlag,
+  untagFlag,
+} from '../operate/flags.ts'
 import { enis, groupWord, instances } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
@@ -34,7 +43,7 @@ const bindingFlags = {
 } as const
 
 const modifyFlags = {
-  name: nameFlag,
+  name: clearable(nameFlag),
   ...bindingFlags,
   address: { ...bindingFlags.address, help: 'its private addresses from now on; may be repeated' },
   group: { ...bindingFlags.group, help: 'its groups from now on; may be repeated' },
@@ -43,7 +52,7 @@ const modifyFlags = {
     choices: ['host', 'guest'],
     help: "host: the machine's own; guest: the host's end of a guest's",
   },
-  description: descriptionFlag,
+  description: clearable(descriptionFlag),
   tag: tagFlag,
   untag: untagFlag,
 } as const

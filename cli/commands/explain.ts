@@ -8,13 +8,11 @@ import type { Packet } from '../../rules-compiler/policy/packet.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { protocolText } from '../../rules-compiler/policy/rule-text.ts'
 import { choiceFlag, numberFlag, onlyFile, parseArguments, requireFlag } from '../arguments.ts'
-import { Client } from '../client/client.ts'
-import { Connection } from '../client/connection.ts'
-import { findTarget } from '../client/target.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
 import { hostFlagsHelp, hostPolicyFlags, loadHostPolicy } from '../host-agent.ts'
+import { withDaemon } from '../operate/noun-command.ts'
 
-const usage = `usage: ringwall explain [FILE] --eni ID --direction ingress|egress --protocol NAME
+const usage = `usage: ringwall explain [FILE] --eni ENI --direction ingress|egress --protocol NAME
                         --source ADDRESS --destination ADDRESS [--port PORT] [--json] …
 
 Says what the policy does with a packet that begins a session, and which rule, default or other
@@ -22,7 +20,7 @@ reason decides. Nothing is sent and nothing is loaded. Exit code 0 whatever the 
 
   FILE                   policy file in YAML or JSON; - for standard input. Left out, the daemon
                          is asked, of what it has now
-  --eni ID               the ENI the packet passes
+  --eni ENI              the ENI the packet passes, by id; for the daemon also by an address
   --direction DIRECTION  ingress: towards the instance; egress: from it
   --protocol NAME        tcp, udp, icmp, icmpv6, gre or a protocol number
   --source ADDRESS       source address as it stands on the wire
@@ -85,7 +83,6 @@ async function askDaemon(flags: Flags, io: Io): Promise<number> {
   const { eniId, direction, protocol, source, sourcePort, destination, destinationPort, icmpType } = readPacket(flags)
   const hasPorts = protocol === protocolNumbers.tcp || protocol === protocolNumbers.udp
   const question = {
-    networkInterfaceId: eniId,
     direction,
     protocol: protocolText(protocol).replace(/^protocol /, ''),
     source,
@@ -93,15 +90,15 @@ async function askDaemon(flags: Flags, io: Io): Promise<number> {
     ...(hasPorts && { sourcePort, port: destinationPort }),
     ...(icmpType !== undefined && { icmpType }),
   }
-  const connection = new Connection(await findTarget(flags, process.env))
-  try {
-    const client = new Client(connection)
-    const answer = await client.ask<{ readonly text: string }>('/v1/explain', question)
+  return withDaemon(flags, { io, env: process.env }, async daemon => {
+    const networkInterfaceId = await daemon.idOf('eni', eniId)
+    const answer = await daemon.client.ask<{ readonly text: string }>('/v1/explain', {
+      networkInterfaceId,
+      ...question,
+    })
     io.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : answer.text)
     return 0
-  } finally {
-    connection.close()
-  }
+  })
 }
 
 function readPacket(flags: Flags): Packet {

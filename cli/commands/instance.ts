@@ -1,5 +1,5 @@
 /** `ringwall instance`: hosts, and the virtual machines on them. */
-import { accountFlag, descriptionFlag, nameFlag, tagFlag, untagFlag } from '../operate/flags.ts'
+import { accountFlag, clearable, descriptionFlag, nameFlag, tagFlag, untagFlag } from '../operate/flags.ts'
 import { instances } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
@@ -31,8 +31,8 @@ const agentFlag = {
 } as const
 
 const modifyFlags = {
-  name: nameFlag,
-  description: descriptionFlag,
+  name: clearable(nameFlag),
+  description: clearable(descriptionFlag),
   type: typeFlag,
   agent: { ...agentFlag, help: `${agentFlag.help}; an empty text for none` },
   'smtp-unblocked': { takes: 'choice', choices: ['yes', 'no'], help: 'whether outbound TCP port 25 is open' },

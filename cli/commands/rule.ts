@@ -2,7 +2,7 @@
 import { insteadOf } from '../arguments.ts'
 import { exitRefused, OperationError, UsageError } from '../command.ts'
 import { type Daemon, requireId } from '../operate/daemon.ts'
-import { descriptionFlag, sortFlag } from '../operate/flags.ts'
+import { clearable, descriptionFlag, sortFlag } from '../operate/flags.ts'
 import { groupWord, ruleColumns, ruleTable } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { requireChange, said, sortField } from '../operate/objects.ts'
@@ -32,7 +32,7 @@ const nicFlag = {
 
 const ruleFlags = {
   priority: { takes: 'number', value: 'N', range: [1, 100], help: '1 is strongest, 100 weakest; 1 if left out' },
-  description: { ...descriptionFlag, help: 'what it is for' },
+  description: descriptionFlag,
   'from-port': { takes: 'text', value: 'PORTS', help: 'source ports, 1024-65535; any if left out' },
   local: { takes: 'text', value: 'CIDR', help: "narrows the interface's own side" },
   'nic-type': nicFlag,
@@ -45,7 +45,7 @@ const modifyFlags = {
   peer: { takes: 'text', value: 'PEER', help: 'one peer, as in add' },
   'from-port': { takes: 'text', value: 'PORTS', help: 'source ports; an empty text for any' },
   local: { takes: 'text', value: 'CIDR', help: "narrows the interface's own side; an empty text takes that away" },
-  description: descriptionFlag,
+  description: clearable(descriptionFlag),
 } as const
 
 const words: readonly Word[] = [

@@ -2,7 +2,16 @@
 import { writeFile } from 'node:fs/promises'
 import { fileFault, InputError, type Io, readText, writeFault } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
-import { accountFlag, descriptionFlag, modeFlag, nameFlag, networkFlags, tagFlag, untagFlag } from '../operate/flags.ts'
+import {
+  accountFlag,
+  clearable,
+  descriptionFlag,
+  modeFlag,
+  nameFlag,
+  networkFlags,
+  tagFlag,
+  untagFlag,
+} from '../operate/flags.ts'
 import { groups, groupWord, ruleTable } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import {
@@ -21,7 +30,7 @@ import {
 } from '../operate/objects.ts'
 import { modeVerbs } from '../operate/observed.ts'
 import { pathOf, resources, type Shown } from '../operate/resources.ts'
-import type { Permission } from '../operate/rule-words.ts'
+import { type Permission, portsText, ruleWords } from '../operate/rule-words.ts'
 import { type Verb, verb, type Word } from '../operate/verb.ts'
 import { tableLines } from '../output/table.ts'
 import { count, listText, valueText } from '../output/values.ts'
@@ -42,8 +51,8 @@ const innerFlag = {
 } as const
 
 const modifyFlags = {
-  name: nameFlag,
-  description: descriptionFlag,
+  name: clearable(nameFlag),
+  description: clearable(descriptionFlag),
   'inner-access': innerFlag,
   mode: modeFlag,
   tag: tagFlag,
@@ -137,7 +146,13 @@ export const command = nounCommand({
       summary: 'make a security group with the rules of another',
       effect: 'makes',
       words: [groupWord, { ...newGroupWord, name: 'NEW' }],
-      flags: { name: nameFlag, type: typeFlag, ...networkFlags, account: accountFlag },
+      flags: {
+        name: nameFlag,
+        type: { ...typeFlag, help: 'its type' },
+        network: { ...networkFlags.network, help: 'its kind of network' },
+        vpc: { ...networkFlags.vpc, help: 'id of its VPC' },
+        account: { ...accountFlag, help: 'id or name of its account' },
+      },
       details: 'What is left out is as in the original; its members are not taken over, and it is enforced.',
       async run({ daemon, words: [text = '', newText], flags }) {
         const id = await daemon.idOf('group', text)
@@ -285,8 +300,45 @@ export const command = nounCommand({
         return said(answer, `The default group is ${group?.securityGroupId ?? ''}`)
       },
     }),
+    verb({
+      name: 'templates',
+      summary: 'list what groups can begin with, and the services that rules know by name',
+      effect: 'looks',
+      words: [],
+      flags: {},
+      details: '"ringwall sg create --template NAME" makes a group with the rules of a template.',
+      async run({ daemon }) {
+        const answer = await daemon.client.get<Templates>('/v1/security-group-templates')
+        return {
+          answer,
+          text: width => [
+            ...answer.templates.flatMap(templateLines),
+            '',
+            ...tableLines(serviceColumns, answer.services, width),
+          ],
+        }
+      },
+    }),
   ],
 })
+
+interface Templates {
+  readonly templates: readonly { readonly template: string; readonly permissions: readonly Permission[] }[]
+  readonly services: readonly { readonly service: string; readonly ipProtocol: string; readonly portRange: string }[]
+}
+
+function templateLines({ template, permissions }: Templates['templates'][number]): string[] {
+  if (permissions.length === 0) return [`${template}: no rules`]
+  return [`${template}:`, ...permissions.map(permission => `  ${ruleWords(permission)}`)]
+}
+
+const serviceColumns = [
+  { heading: 'SERVICE', cell: ({ service }: Templates['services'][number]) => service },
+  {
+    heading: 'IS',
+    cell: ({ ipProtocol, portRange }: Templates['services'][number]) => `${ipProtocol}/${portsText(portRange)}`,
+  },
+]
 
 function membershipVerb(name: 'join' | 'leave', summary: string, past: string): Verb {
   return verb({

@@ -3,7 +3,7 @@ import { UsageError } from '../command.ts'
 import { type Column, tableLines } from '../output/table.ts'
 import { listText, valueText } from '../output/values.ts'
 import type { Daemon } from './daemon.ts'
-import { accountFlag, descriptionFlag, nameFlag, tagFlag, untagFlag } from './flags.ts'
+import { accountFlag, clearable, descriptionFlag, nameFlag, tagFlag, untagFlag } from './flags.ts'
 import { type NounCommand, nounCommand } from './noun-command.ts'
 import {
   bodyOf,
@@ -133,8 +133,8 @@ function createVerb({ kind: { kind }, entry, create, maxEntriesHelp }: EntryList
 
 function modifyVerb({ kind: { kind, word }, entry, modify, maxEntriesHelp }: EntryList): Verb {
   const modifyFlags = {
-    name: { ...nameFlag, help: 'name for people' },
-    description: descriptionFlag,
+    name: nameFlag,
+    description: clearable(descriptionFlag),
     add: { takes: 'list', value: entry.value, help: modify.addHelp },
     remove: { takes: 'list', value: entry.value, help: modify.removeHelp },
     'max-entries': maxEntriesFlag(maxEntriesHelp),

@@ -73,14 +73,19 @@ export const accountFlag = {
 export const descriptionFlag = {
   takes: 'text',
   value: 'TEXT',
-  help: 'what it is for; an empty text takes it away',
+  help: 'what it is for',
 } as const satisfies Flag
 
 export const nameFlag = {
   takes: 'text',
   value: 'TEXT',
-  help: 'name for people; an empty text takes it away',
+  help: 'name for people',
 } as const satisfies Flag
+
+/** Of something that there is, and that can be without. */
+export function clearable<const F extends Flag>(flag: F) {
+  return { ...flag, help: `${flag.help}; an empty text takes it away` } as const
+}
 
 export const modeFlag = {
   takes: 'choice',

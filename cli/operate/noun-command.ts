@@ -89,7 +89,9 @@ async function runVerb(verb: Verb, args: readonly string[], io: Io, env: Call['e
 function runWhere(verb: Verb, call: LocalCall): Promise<Result | null> {
   const flags = call.flags as CommonValues
   if (verb.effect === 'local') return verb.run(call as Call)
-  if (verb.runLocally === undefined || flags.local !== true) return withDaemon(verb, call)
+  if (verb.runLocally === undefined || flags.local !== true) {
+    return withDaemon(flags, call, daemon => verb.run({ ...call, daemon }))
+  }
   const named = (['context', 'url', 'token'] as const).find(flag => flags[flag] !== undefined)
   if (named !== undefined) {
     throw new UsageError(`--local and --${named} exclude each other: the agent on this host is asked, or a daemon`)
@@ -97,9 +99,12 @@ function runWhere(verb: Verb, call: LocalCall): Promise<Result | null> {
   return verb.runLocally(call)
 }
 
-async function withDaemon(verb: Verb, call: LocalCall): Promise<Result | null> {
-  const { io, env } = call
-  const flags = call.flags as CommonValues
+/** Finds the daemon, and closes the connection to it in the end. */
+export async function withDaemon<T>(
+  flags: CommonValues,
+  { io, env }: Pick<LocalCall, 'io' | 'env'>,
+  use: (daemon: Daemon) => Promise<T>,
+): Promise<T> {
   const target = await findTarget(flags, env)
   if (target.context !== null && (await isReadByOthers(contextsPath(env)))) {
     io.stderr.write(`warning: others may read the tokens of "${contextsPath(env)}"; chmod 600 it\n`)
@@ -110,8 +115,7 @@ async function withDaemon(verb: Verb, call: LocalCall): Promise<Result | null> {
     onPause: seconds => io.stderr.write(`The daemon asks for a pause of ${seconds} s.\n`),
   })
   try {
-    const daemon = new Daemon({ client, target, flags, status, showsProgress: isTerminal(io.stderr) })
-    return await verb.run({ ...call, daemon })
+    return await use(new Daemon({ client, target, flags, status, showsProgress: isTerminal(io.stderr) }))
   } catch (error) {
     const isOfToken = error instanceof RefusedError && error.problem.status === 401
     throw isOfToken ? new RefusedError(error.problem, tokenAdvice(target)) : error

@@ -50,6 +50,7 @@ const effects: Readonly<Record<string, string>> = {
   removed: 'removed',
   changed: 'changed',
   'members-changed': 'matches other addresses',
+  'entries-changed': 'its list has other entries',
 }
 
 function changeLines({ key, before, after }: Change): string[] {

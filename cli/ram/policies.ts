@@ -1,5 +1,6 @@
 /** `ringwall ram policy` and `ringwall ram role`. */
 import { UsageError } from '../command.ts'
+import { descriptionFlag } from '../operate/flags.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { newBodyOf, said } from '../operate/objects.ts'
 import type { Shown } from '../operate/resources.ts'
@@ -24,7 +25,6 @@ import {
 } from './common.ts'
 
 const fileWord = { name: 'FILE', help: 'JSON with Version and Statement; "-" is standard input' } as const
-const descriptionFlag = { takes: 'text', value: 'TEXT', help: 'what it is for' } as const
 
 interface Version {
   readonly versionId: string

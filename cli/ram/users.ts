@@ -1,4 +1,5 @@
 /** `ringwall ram user` and `ringwall ram group`. */
+import { clearable, nameFlag } from '../operate/flags.ts'
 import { nounCommand } from '../operate/noun-command.ts'
 import { bodyOf, newBodyOf, requireChange, said } from '../operate/objects.ts'
 import type { Shown } from '../operate/resources.ts'
@@ -53,10 +54,8 @@ const users: RamKind = {
   ],
 }
 
-const userFlags = {
-  name: { takes: 'text', value: 'TEXT', help: 'name for people; an empty text takes it away' },
-  comments: { takes: 'text', value: 'TEXT', help: 'whatever there is to say; an empty text takes it away' },
-} as const
+const commentsFlag = { takes: 'text', value: 'TEXT', help: 'whatever there is to say' } as const
+const userFlags = { name: clearable(nameFlag), comments: clearable(commentsFlag) } as const
 const userFields = { name: 'displayName', comments: 'comments' } as const
 
 export const userNoun = nounCommand({
@@ -71,7 +70,7 @@ export const userNoun = nounCommand({
       summary: 'make a user',
       effect: 'makes',
       words: [{ name: 'NAME', help: 'how it is called: letters, digits, ".", "_" and "-"' }],
-      flags: { ...userFlags, ...ramAccountFlag },
+      flags: { name: nameFlag, comments: commentsFlag, ...ramAccountFlag },
       examples: ['ringwall ram user create alice --comments on-call'],
       async run({ daemon, words: [userName = ''], flags }) {
         const body = { userName, ...newBodyOf(flags, userFields) }
@@ -134,7 +133,7 @@ export const groupNoun = nounCommand({
       summary: 'make a group of users',
       effect: 'makes',
       words: [{ name: 'NAME', help: 'how it is called: letters, digits, ".", "_" and "-"' }],
-      flags: { comments: { ...userFlags.comments, help: 'whatever there is to say' }, ...ramAccountFlag },
+      flags: { comments: commentsFlag, ...ramAccountFlag },
       async run({ daemon, words: [groupName = ''], flags }) {
         const body = { groupName, ...newBodyOf(flags, { comments: 'comments' }) }
         const answer = await ramWrite(daemon, flags.account, { method: 'POST', path: ramPath('groups'), body })

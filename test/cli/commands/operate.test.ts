@@ -583,8 +583,19 @@ test('the health report, and what decides about a packet', async () => {
   assert.equal((await json('explain', ...question, '--port', '23')).verdict, 'drop')
   const [, , ...rest] = question
   const unknown = await run(['explain', '--eni', 'eni-9', ...rest, '--port', '22'])
-  assert.equal(unknown.exitCode, 4)
-  assert.match(unknown.stderr, /eni-9/)
+  assert.deepEqual(
+    [unknown.exitCode, unknown.stderr],
+    [4, 'no such network interface "eni-9"; did you mean "eni-1"?\n'],
+  )
+  const byAddress = await operator.do('explain', '--eni', '198.18.0.3', ...rest, '--port', '22')
+  assert.match(byAddress, /^accept: .* \(ingress at eni-1\)$/m)
+})
+
+test('templates and services', async () => {
+  const shown = await operator.do('sg', 'templates')
+  assert.match(shown, /^web-server-linux:\n {2}ingress allow tcp\/80 from 0\.0\.0\.0\/0 --priority 1\n/)
+  assert.match(shown, /^custom: no rules\n\nSERVICE +IS\nssh +tcp\/22\n/m)
+  assert.equal((await json('sg', 'templates')).templates.length, 3)
 })
 
 test('changes and the audit log', async () => {
