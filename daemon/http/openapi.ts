@@ -1,6 +1,7 @@
 /** What of the OpenAPI document routes do not say themselves: headings, names of operations, examples, refusals, dry runs. */
 import Type from 'typebox'
 import { bodyExamples, pathExamples } from '../schemas/examples.ts'
+import { ruleEffects } from '../services/preview.ts'
 import { problemSchema } from './problem.ts'
 
 /** As much of the document as is looked at. */
@@ -59,8 +60,9 @@ const dryRunSchema = Type.Object(
       Type.Object({
         securityGroupId: Type.String(),
         securityGroupRuleId: Type.String(),
-        effect: Type.Enum(['added', 'removed', 'changed', 'members-changed'], {
-          description: 'members-changed: the rule stays, and names a group whose members change.',
+        effect: Type.Enum([...ruleEffects], {
+          description:
+            'members-changed, entries-changed: the rule stays, and names a group whose members change, or a list whose entries do.',
         }),
       }),
       { description: 'Rules that would be others, or match other addresses.' },

@@ -89,6 +89,10 @@ describe('lists of ports', () => {
     assert.deepEqual(impact({ ...before, name: 'x' }), [[], []])
     const entries = [{ portRange: '1/1', description: null }]
     assert.deepEqual(impact({ ...before, entries }), [['group/sg-4'], ['agent-ports']])
+    const change = { addEntries: [{ portRange: '1/1' }] }
+    const preview = await api.request('PATCH', '/v1/port-range-lists/prl-web?dryRun=true', change)
+    const { id: securityGroupRuleId } = api.world.get('group', 'sg-4')!.rules[0]!
+    assert.deepEqual(preview.body.rules, [{ securityGroupId: 'sg-4', securityGroupRuleId, effect: 'entries-changed' }])
   })
 
   test('explanations, health reports, exports and clones know of them', async () => {

@@ -142,6 +142,16 @@ describe('a list that rules name', () => {
     const securityGroupRuleIds = permissions.slice(0, 2).map((each: Body) => each.securityGroupRuleId)
     assert.deepEqual(body.items, [{ securityGroupId: 'sg-user', securityGroupRuleIds }])
     assert.equal((await api.request('GET', url)).body.prefixList.associationCount, 1)
+    const rulesTouched = async (change: object) => (await api.request('PATCH', `${url}?dryRun=true`, change)).body.rules
+    assert.deepEqual(
+      await rulesTouched({ addEntries: [{ cidr: '198.18.0.0/15' }] }),
+      securityGroupRuleIds.map((securityGroupRuleId: string) => ({
+        securityGroupId: 'sg-user',
+        securityGroupRuleId,
+        effect: 'entries-changed',
+      })),
+    )
+    assert.deepEqual(await rulesTouched({ prefixListName: 'renamed' }), [])
     await assertRefused(api, { method: 'DELETE', url, expected: '409 DependencyViolation' })
     await api.request('POST', '/v1/security-groups/sg-user/rules/revoke', { securityGroupRuleIds })
     assert.deepEqual((await api.request('DELETE', url)).body, { prefixListId, revision: api.store.head() })
