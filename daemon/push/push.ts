@@ -2,10 +2,11 @@
  * The daemon's side of agents, put together: it hears of commits, tells the agents concerned, and knows what stands in
  * their kernels.
  */
+import { randomUUID } from 'node:crypto'
 import type { Registry } from 'prom-client'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../../common/log.ts'
-import type { GoodbyeCode, Position, ToAgent, ToDaemon } from '../../wire/messages.ts'
+import { type GoodbyeCode, type Position, pushPath, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
 import type { DdosNotification } from '../../wire/notification.ts'
 import { Ddos, type DdosMessage } from '../ddos/ddos.ts'
 import { ApiError } from '../errors.ts'
@@ -59,7 +60,7 @@ export interface PushParts {
   /** How long agents' certificates are good for; seven days where left out. */
   readonly certificateMs?: number
   readonly options?: Partial<PushOptions>
-  /** Told of each attempt to enrol that was refused. */
+  /** Told of each attempt to enrol, and to renew a certificate, that was refused. */
   readonly onRefused?: (refused: RefusedWrite) => void
   /** Told of each change of an attack before it is stored; must not fail. */
   readonly notify?: (notification: DdosNotification) => Promise<void>
@@ -363,7 +364,7 @@ export class Push implements EnforcementBoard, SessionListener {
     return null
   }
 
-  renew({ id, link }: AgentRecord, { publicKey, proof }: Of<'renew'>): void {
+  renew({ id, hostName, link }: AgentRecord, { publicKey, proof }: Of<'renew'>): void {
     if (!(link instanceof AgentSession)) return
     const { serialNumber, sourceAddress } = link
     if (!this.#renewals.take(id)) {
@@ -375,7 +376,13 @@ export class Push implements EnforcementBoard, SessionListener {
       error => {
         this.#parts.logger.warn({ agent: id, error }, 'certificate was not renewed')
         // A fault of ours is none of the agent's: it asks again.
-        if (error instanceof ApiError && error.status < 500) link.end('bad-message', error.message)
+        if (!(error instanceof ApiError) || error.status >= 500) return
+        const { status, code, message } = error
+        const principal = { kind: 'agent', id, name: hostName } as const
+        const note = { action: 'ringwall:RenewAgent', principal, sourceAddress, requestId: randomUUID() }
+        const objects = [keyOf('agent', id)]
+        this.#parts.onRefused?.({ note, method: 'WebSocket', url: pushPath, objects, status, code, message })
+        link.end('bad-message', message)
       },
     )
   }

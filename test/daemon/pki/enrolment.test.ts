@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { describe, test } from 'node:test'
+import type { RefusedWrite } from '../../../daemon/model/note.ts'
 import { openAuthority } from '../../../daemon/pki/authority.ts'
 import { makeEnrolment, revokeAgent } from '../../../daemon/pki/enrolment.ts'
 import { parseEnrolmentToken } from '../../../wire/enrolment.ts'
@@ -310,8 +311,9 @@ describe('renewal', () => {
     assert.equal((await agent.next('goodbye')).code, 'bad-message')
   })
 
-  test('with a proof for another agent, or by another key, ends the connection and changes nothing', async () => {
-    await using host = await PushHost.start()
+  test('with a proof for another agent, or by another key, ends the connection, changes nothing and is told', async () => {
+    const refused: RefusedWrite[] = []
+    await using host = await PushHost.start({ onRefused: each => refused.push(each) })
     const credentials = await host.enrol()
     const keys = makeKeyPair()
     for (const proof of [prove('agent-other', keys), prove(credentials.agentId, makeKeyPair())]) {
@@ -321,6 +323,15 @@ describe('renewal', () => {
       assert.equal((await agent.next('goodbye')).code, 'bad-message')
     }
     assert.equal(host.world.get('agent', credentials.agentId)?.certificates.length, 1)
+    assert.deepEqual(
+      refused.map(({ note, objects, code }) => [note.action, note.principal, objects, code]),
+      Array(2).fill([
+        'ringwall:RenewAgent',
+        { kind: 'agent', id: credentials.agentId, name: 'host-1' },
+        [`agent/${credentials.agentId}`],
+        'InvalidParameter',
+      ]),
+    )
   })
 
   test('is not for who has let his certificate end', async () => {
