@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Logger } from '../../common/log.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
-import { listOf, number, objectOf, oneOf, orNull, readJsonWith, text, truth } from '../link/shape.ts'
+import { listOf, number, objectOf, ofFirstFormat, oneOf, orNull, readJsonWith, text, truth } from '../link/shape.ts'
 
 export interface KeptGuard {
   /** Under way. */
@@ -36,18 +36,20 @@ export interface KeptRefusal {
 
 const fileName = 'guard.json'
 
-const read = objectOf<KeptGuard>({
-  trial: orNull(
-    objectOf<KeptTrial>({
-      fingerprint: text,
-      cuts: listOf(text),
-      before: oneOf(['nothing', 'policy', 'table']),
-      table: orNull(text),
-      isRisky: truth,
-    }),
-  ),
-  refused: orNull(objectOf<KeptRefusal>({ fingerprint: text, cuts: listOf(text), reason: text, atMs: number })),
-})
+const read = ofFirstFormat(
+  objectOf<KeptGuard>({
+    trial: orNull(
+      objectOf<KeptTrial>({
+        fingerprint: text,
+        cuts: listOf(text),
+        before: oneOf(['nothing', 'policy', 'table']),
+        table: orNull(text),
+        isRisky: truth,
+      }),
+    ),
+    refused: orNull(objectOf<KeptRefusal>({ fingerprint: text, cuts: listOf(text), reason: text, atMs: number })),
+  }),
+)
 
 const nothing: KeptGuard = { trial: null, refused: null }
 

@@ -2,7 +2,7 @@
 import { access, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
-import { objectOf, readJsonWith, text } from './shape.ts'
+import { objectOf, ofFirstFormat, readJsonWith, text } from './shape.ts'
 
 export interface Credentials {
   /** `https://HOST:PORT` of the daemon's listener for agents. */
@@ -19,17 +19,23 @@ export const defaultStateDir = '/var/lib/ringwall'
 
 const fileName = 'credentials.json'
 
-const readCredentialsShape = objectOf<Credentials>({
-  daemonUrl: text,
-  agentId: text,
-  privateKey: text,
-  certificate: text,
-  caCertificate: text,
-})
+const readCredentialsShape = ofFirstFormat(
+  objectOf<Credentials>({
+    daemonUrl: text,
+    agentId: text,
+    privateKey: text,
+    certificate: text,
+    caCertificate: text,
+  }),
+)
+
+/** What stands there are no credentials, and will not become any by itself. */
+export class CredentialsError extends Error {}
 
 /**
  * @returns null where this host has not joined a daemon
- * @throws {Error} if there are credentials that cannot be read
+ * @throws {CredentialsError} if the file holds something else
+ * @throws {Error} if it cannot be read
  */
 export async function readCredentials(stateDir: string): Promise<Credentials | null> {
   const path = join(stateDir, fileName)
@@ -41,7 +47,9 @@ export async function readCredentials(stateDir: string): Promise<Credentials | n
     throw new Error(`Cannot read credentials "${path}": ${(cause as Error).message}`, { cause })
   }
   const read = readJsonWith(readCredentialsShape, json)
-  if ('fault' in read) throw new Error(`Cannot read credentials "${path}": join the daemon again (${read.fault})`)
+  if ('fault' in read) {
+    throw new CredentialsError(`Cannot read credentials "${path}": join the daemon again (${read.fault})`)
+  }
   return read.value
 }
 

@@ -16,7 +16,7 @@ import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Position } from '../../wire/messages.ts'
 import type { ViewObject } from '../../wire/view.ts'
 import { readDelta, readViewObject } from './read-message.ts'
-import { count, listOf, objectOf, type Reader, readJsonWith, recordOf, text } from './shape.ts'
+import { count, listOf, objectOf, ofFirstFormat, type Reader, readJsonWith, recordOf, text } from './shape.ts'
 import { View, type ViewImage, type ViewUpdate } from './view.ts'
 
 export type ViewDelta = Extract<ViewUpdate, { type: 'delta' }>
@@ -53,18 +53,15 @@ export const logFile = 'view.log'
 export const behindFile = 'view.behind'
 const memoryFile = 'link.json'
 
-const readViewFile = objectOf<ViewFile>({
-  storeId: text,
-  revision: count,
-  number: count,
-  objects: listOf(readViewObject),
-})
+const readViewFile = ofFirstFormat(
+  objectOf<ViewFile>({ storeId: text, revision: count, number: count, objects: listOf(readViewObject) }),
+)
 const readNumber = objectOf<{ readonly number: number }>({ number: count })
 const readLine: Reader<{ readonly number: number; readonly delta: ViewDelta }> = value => ({
   ...readNumber(value),
   delta: readDelta(value),
 })
-const readMemory = objectOf<LinkMemory>({ daemonAddresses: listOf(text), deviceNames: recordOf(text) })
+const readMemory = ofFirstFormat(objectOf<LinkMemory>({ daemonAddresses: listOf(text), deviceNames: recordOf(text) }))
 
 /**
  * @returns its size in bytes

@@ -71,6 +71,18 @@ export function objectOf<T extends object>(needed: Needed<T>, optional: Optional
   }
 }
 
+/**
+ * Of a file that a process keeps for its next start: one that names no `format` is of the first. Of what a newer Ringwall
+ * wrote nothing is taken: a field that is left out here may be what matters.
+ */
+export function ofFirstFormat<T>(reader: Reader<T>): Reader<T> {
+  return value => {
+    const { format = 1 } = fieldsOf(value)
+    if (format === 1) return reader(value)
+    throw new ShapeError(`1, and ${JSON.stringify(format)} is that of a newer Ringwall`, 'format')
+  }
+}
+
 /** Names and values; a name such as `__proto__` is one like any other. */
 export function recordOf<T>(item: Reader<T>): Reader<Readonly<Record<string, T>>> {
   return value => {

@@ -4,7 +4,17 @@ import { join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Logger } from '../../common/log.ts'
 import { type ObservedCount, type ObservedFlow, observedCauses } from '../../wire/observed.ts'
-import { count, listOf, objectOf, oneOf, type Reader, readJsonWith, refuse, text } from '../link/shape.ts'
+import {
+  count,
+  listOf,
+  objectOf,
+  ofFirstFormat,
+  oneOf,
+  type Reader,
+  readJsonWith,
+  refuse,
+  text,
+} from '../link/shape.ts'
 import type { KeptEni } from './book.ts'
 
 const fileName = 'observed.json'
@@ -23,24 +33,25 @@ const time: Reader<string> = value => {
   return Number.isNaN(Date.parse(said)) ? refuse('a time') : said
 }
 
-const readBook = objectOf<{ readonly format: 1; readonly enis: readonly KeptEni[] }>({
-  format: value => (value === format ? format : refuse(`${format}`)),
-  enis: listOf(
-    objectOf<KeptEni>({
-      eniId: text,
-      since: time,
-      counts: listOf(objectOf<ObservedCount>(reason, rule)),
-      readings: listOf(reading),
-      flows: listOf(
-        objectOf<ObservedFlow>(
-          { ...reason, peer: text, protocol: text, firstTime: time, lastTime: time },
-          { ...rule, port: count, icmpType: count, icmpCode: count },
+const readBook = ofFirstFormat(
+  objectOf<{ readonly enis: readonly KeptEni[] }>({
+    enis: listOf(
+      objectOf<KeptEni>({
+        eniId: text,
+        since: time,
+        counts: listOf(objectOf<ObservedCount>(reason, rule)),
+        readings: listOf(reading),
+        flows: listOf(
+          objectOf<ObservedFlow>(
+            { ...reason, peer: text, protocol: text, firstTime: time, lastTime: time },
+            { ...rule, port: count, icmpType: count, icmpCode: count },
+          ),
         ),
-      ),
-      flowsLeftOut: count,
-    }),
-  ),
-})
+        flowsLeftOut: count,
+      }),
+    ),
+  }),
+)
 
 function textOf(enis: readonly KeptEni[]): string {
   return `${JSON.stringify({ format, enis })}\n`

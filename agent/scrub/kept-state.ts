@@ -7,7 +7,18 @@ import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Logger } from '../../common/log.ts'
-import { count, listOf, number, objectOf, orNull, type Reader, readJsonWith, refuse, text } from '../link/shape.ts'
+import {
+  count,
+  listOf,
+  number,
+  objectOf,
+  ofFirstFormat,
+  orNull,
+  type Reader,
+  readJsonWith,
+  refuse,
+  text,
+} from '../link/shape.ts'
 import type { KeptReading, KeptTable } from './table.ts'
 
 export interface KeptScrub {
@@ -35,12 +46,9 @@ const readTable = objectOf<KeptTable>({
   reading: orNull(objectOf<KeptReading>({ takenAtMs: number, counters: listOf(amount) })),
 })
 
-const readFileOfScrub = objectOf<KeptScrub & { readonly format: 1 }>({
-  format: value => (value === format ? format : refuse(`${format}`)),
-  bootId: text,
-  table: orNull(readTable),
-  instances: listOf<unknown>(value => value),
-})
+const readFileOfScrub = ofFirstFormat(
+  objectOf<KeptScrub>({ bootId: text, table: orNull(readTable), instances: listOf<unknown>(value => value) }),
+)
 
 /** Of this boot (random(4)); another value each time where it cannot be read, which is never the same boot. */
 export function readBootId(): string {

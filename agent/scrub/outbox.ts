@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
 import type { Logger } from '../../common/log.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
-import { count, objectOf, readJsonWith } from '../link/shape.ts'
+import { count, objectOf, ofFirstFormat, readJsonWith } from '../link/shape.ts'
 import { readDdosEvent } from './read-event.ts'
 
 export interface OutboxOptions {
@@ -46,7 +46,7 @@ const sendIntervalMs = 5_000
 /** The daemon answers at once what it takes; what went unanswered for this long is sent again. */
 const unansweredMs = 60_000
 
-const readFileOfEvent = objectOf<EventFile>({ keptVersion: count, event: readDdosEvent })
+const readFileOfEvent = ofFirstFormat(objectOf<EventFile>({ keptVersion: count, event: readDdosEvent }))
 
 export class Outbox {
   readonly #options: OutboxOptions

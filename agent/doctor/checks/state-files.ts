@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readIr } from '../../last-good.ts'
+import { ofFirstFormat, readJsonWith } from '../../link/shape.ts'
 import { checkRulesetFile } from '../../nft/survey.ts'
 import { policyFile, rulesetFile } from '../../state-dir.ts'
 import { defineCheck } from '../check.ts'
@@ -15,7 +16,9 @@ export interface StateFile {
 }
 
 const behindFile = 'view.behind'
-const jsonFiles = ['credentials.json', 'view.json', 'link.json', 'ddos.json'] as const
+const jsonFiles = ['credentials.json', 'view.json', 'link.json', 'guard.json', 'observed.json', 'ddos.json'] as const
+
+const anything = ofFirstFormat(value => value)
 
 export const stateFiles = defineCheck<readonly StateFile[], Code>({
   name: 'state-files',
@@ -87,10 +90,6 @@ async function faultOfRuleset(path: string): Promise<string | null> {
 }
 
 function faultOfJson(text: string): string | null {
-  try {
-    JSON.parse(text)
-    return null
-  } catch {
-    return 'it is not JSON'
-  }
+  const read = readJsonWith(anything, text)
+  return 'fault' in read ? read.fault : null
 }
