@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { type Attempt, fail } from './sqlite-errors.ts'
+import type { Attempt } from './sqlite-errors.ts'
+import { NewerStoreError } from './store.ts'
 
 export interface Migration {
   /** From 1 on, without gaps. */
@@ -28,7 +29,7 @@ export function readMigrations(folder: string): readonly Migration[] {
 /**
  * Brings the file to the version of the last migration: all that are missing, or nothing. The version is SQLite's
  * `user_version`, which is part of the transaction.
- * @throws {StoreError} `unusable` where a newer Ringwall wrote the file; it is not touched
+ * @throws {NewerStoreError} and does not touch the file
  */
 export function migrate(database: DatabaseSync, attempt: Attempt, migrations: readonly Migration[]): void {
   const version = checkVersion(database, attempt, migrations.length)
@@ -52,9 +53,7 @@ export function migrate(database: DatabaseSync, attempt: Attempt, migrations: re
 export function checkVersion(database: DatabaseSync, attempt: Attempt, known: number): number {
   const version = Number(database.prepare('PRAGMA user_version').get()!.user_version)
   if (version <= known) return version
-  throw fail(
-    attempt,
-    'unusable',
-    `its format has version ${version}, and this Ringwall knows ${known} and older; run the newer one that wrote it`,
+  throw new NewerStoreError(
+    `${attempt.action}: its format has version ${version}, and this Ringwall knows ${known} and older; run the newer one that wrote it`,
   )
 }

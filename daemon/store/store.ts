@@ -108,6 +108,13 @@ export class StoreError extends Error {
   }
 }
 
+/** A newer Ringwall wrote it: this one will not open it however often it tries. */
+export class NewerStoreError extends StoreError {
+  constructor(message: string) {
+    super('unusable', message)
+  }
+}
+
 export class CompactedError extends Error {
   readonly oldest: number
 
