@@ -346,20 +346,27 @@ describe('a revoked agent does not come back', () => {
 })
 
 describe('it goes to nobody', () => {
-  const impostors: readonly { name: string; server: ScriptedDaemonOptions['server'] }[] = [
+  const impostors: readonly { name: string; server: ScriptedDaemonOptions['server']; says?: RegExp }[] = [
     { name: 'that has the certificate of an agent', server: { usage: 'client' } },
     { name: 'that has a certificate for nothing', server: { usage: 'none' } },
     {
       name: 'whose certificate has run out',
       server: { fromMs: Date.now() - 7_200_000, untilMs: Date.now() - 3_600_000 },
+      says: /^the daemon's certificate has expired by this host's clock, which says 20/,
+    },
+    {
+      name: 'whose certificate has not begun',
+      server: { fromMs: Date.now() + 3_600_000 },
+      says: /^the daemon's certificate is not yet valid by this host's clock, which says 20/,
     },
   ]
-  for (const { name, server } of impostors) {
+  for (const { name, server, says = /./ } of impostors) {
     test(name, async () => {
       await using daemon = await startScriptedDaemon({ server: server! })
       await using agent = await linkTo(daemon)
       await agent.clock.waitsFor(100)
       assert.equal(agent.lines.at(-1)?.cause, 'untrusted')
+      assert.match(agent.lines.at(-1)?.reason ?? '', says)
       assert.equal(agent.link.status.connected, false)
     })
   }
