@@ -42,7 +42,12 @@ export const agentNoun = nounCommand({
         account: { ...accountFlag, help: 'with --new-instance: the account of the instance' },
         type: typeFlag,
         agent: { takes: 'text', value: 'AGENT', names: 'agent', help: 'the agent that enrols again, under its old id' },
-        expires: { takes: 'duration', value: 'TIME', help: 'how long the invitation is good: 15m, 2h, 7d' },
+        expires: {
+          takes: 'duration',
+          value: 'TIME',
+          range: [1, 604_800],
+          help: 'how long the invitation is good: 15m, 2h, 7d at most; 1h if left out',
+        },
       },
       details: 'The token in the printed command is good for one host, once. It is shown this once.',
       examples: [

@@ -43,6 +43,7 @@ const setFlags = {
   'hold-time': {
     takes: 'duration',
     value: 'TIME',
+    range: rangeOf(scrubbingBounds.holdTime),
     help: 'how long traffic stays under both thresholds before cleaning ends: 60s, 5m',
   },
   'black-hole-threshold': {
@@ -54,9 +55,15 @@ const setFlags = {
   'black-hole-time': {
     takes: 'duration',
     value: 'TIME',
+    range: rangeOf(scrubbingBounds.blackHoleHoldTime),
     help: 'how long the first black hole of a day lasts; each further one is twice as long',
   },
-  'most-black-hole-time': { takes: 'duration', value: 'TIME', help: 'the longest that it becomes in this way' },
+  'most-black-hole-time': {
+    takes: 'duration',
+    value: 'TIME',
+    range: rangeOf(scrubbingBounds.mostBlackHoleHoldTime),
+    help: 'the longest that it becomes in this way',
+  },
   allow: { takes: 'list', value: 'CIDR', help: 'sources that are never cleaned nor black-holed; may be repeated' },
   disallow: { takes: 'list', value: 'CIDR', help: 'take such sources away again; may be repeated' },
   'log-drops': {

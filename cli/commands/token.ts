@@ -31,7 +31,12 @@ export const command = nounCommand({
         all: { takes: 'nothing', help: 'for every account, and for agents, tokens, settings, audit and backup' },
         read: { takes: 'nothing', help: 'may look' },
         write: { takes: 'nothing', help: 'may look and change' },
-        expires: { takes: 'duration', value: 'TIME', help: 'ends after 90s, 15m, 2h or 7d; never if left out' },
+        expires: {
+          takes: 'duration',
+          value: 'TIME',
+          range: [1, 316_224_000],
+          help: 'ends after 90s, 15m, 2h or 7d; never if left out',
+        },
       },
       examples: [
         'ringwall token create deploy --account shop --write',

@@ -97,7 +97,7 @@ function readFlag(name: string, flag: Flag, given: string | boolean | readonly s
     case 'optional-number':
       return numberFlag(name, text, flag.range)
     case 'duration':
-      return readDuration(name, text)
+      return readDuration(name, text, flag.range)
     case 'moment':
       return readMoment(name, text)
     default:
@@ -108,11 +108,25 @@ function readFlag(name: string, flag: Flag, given: string | boolean | readonly s
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** @throws {UsageError} */
-function readDuration(name: string, text: string): number {
+function readDuration(
+  name: string,
+  text: string,
+  range: readonly [number, number] = [1, Number.POSITIVE_INFINITY],
+): number {
   const [, number, unit = ''] = /^([1-9]\d{0,6})([smhd])$/.exec(text) ?? []
   if (number === undefined)
     throw new UsageError(`--${name} is "${text}", expected a duration such as 90s, 15m, 2h or 7d`)
-  return Number(number) * unitSeconds[unit]!
+  const seconds = Number(number) * unitSeconds[unit]!
+  const [least, most] = range
+  if (seconds < least) throw new UsageError(`--${name} is "${text}", expected ${typedDuration(least)} or more`)
+  if (seconds > most) throw new UsageError(`--${name} is "${text}", expected ${typedDuration(most)} or less`)
+  return seconds
+}
+
+/** As it is typed: `12h`. */
+function typedDuration(seconds: number): string {
+  const [unit, size] = Object.entries(unitSeconds).findLast(([, each]) => seconds % each === 0)!
+  return `${seconds / size}${unit}`
 }
 
 /** A moment in ISO 8601, from one or from how long ago it was. @throws {UsageError} */

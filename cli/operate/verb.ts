@@ -45,8 +45,8 @@ export type Flag = {
   | { readonly takes: 'list'; readonly value: string }
   | { readonly takes: 'choice'; readonly choices: readonly string[] }
   | { readonly takes: 'number'; readonly value: string; readonly range: readonly [number, number] }
-  /** `90s`, `15m`, `2h`, `7d`: becomes seconds. */
-  | { readonly takes: 'duration'; readonly value: string }
+  /** `90s`, `15m`, `2h`, `7d`: becomes seconds. @param range  in seconds */
+  | { readonly takes: 'duration'; readonly value: string; readonly range?: readonly [number, number] }
   /** So long ago, or a time in ISO 8601: becomes one. */
   | { readonly takes: 'moment'; readonly value: string }
   /** May stand alone. */

@@ -177,7 +177,12 @@ const roles: RamKind = {
 
 const roleFlags = {
   trust: { takes: 'text', value: 'FILE', help: 'who may assume it: JSON with Principal; "-" is standard input' },
-  sessions: { takes: 'duration', value: 'TIME', help: 'how long a session may last, 1h to 12h; 1h if left out' },
+  sessions: {
+    takes: 'duration',
+    value: 'TIME',
+    range: [3600, 43_200],
+    help: 'how long a session may last, 1h to 12h; 1h if left out',
+  },
   description: descriptionFlag,
 } as const
 

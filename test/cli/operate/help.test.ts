@@ -69,6 +69,29 @@ for (const command of nouns) {
   })
 }
 
+for (const [noun, args, message] of [
+  ['settings', ['set', '--hold-time', '300d'], 'ringwall settings set: --hold-time is "300d", expected 1d or less\n'],
+  ['agent', ['invite', '--expires', '169h'], 'ringwall agent invite: --expires is "169h", expected 7d or less\n'],
+  [
+    'token',
+    ['create', 'x', '--expires', '2'],
+    'ringwall token create: --expires is "2", expected a duration such as 90s, 15m, 2h or 7d\n',
+  ],
+  ['ram', ['role', 'create', 'x', '--sessions', '90m'], null],
+  [
+    'ram',
+    ['role', 'create', 'x', '--sessions', '59m'],
+    'ringwall ram role create: --sessions is "59m", expected 1h or more\n',
+  ],
+] as const) {
+  test(`ringwall ${noun} ${args.join(' ')}`, async () => {
+    const { command } = await listedCommands.get(noun)!.load()
+    const { exitCode, stderr } = await runInProcess(command, args)
+    assert.equal(exitCode, 2)
+    assert.ok(stderr.startsWith(message ?? 'ringwall ram role create: missing --trust'), stderr)
+  })
+}
+
 for (const [args, message] of [
   [['show'], 'ringwall sg show: missing GROUP, id or name of the security group'],
   [['show', 'a', 'b'], 'ringwall sg show: unexpected argument "b"'],
