@@ -35,6 +35,8 @@ export interface Operation {
   readonly parameters: readonly Parameter[]
   /** Schemas of bodies, keyed by media type; empty for a request without body. */
   readonly bodies: ReadonlyMap<string, JsonSchema>
+  /** A body in JSON as somebody might send it, where the document has one. */
+  readonly example?: unknown
   /** Schemas of JSON answers, keyed by status. */
   readonly answers: ReadonlyMap<number, JsonSchema>
 }
@@ -49,7 +51,7 @@ interface OperationObject {
   readonly responses?: Readonly<Record<string, { readonly content?: Content }>>
 }
 
-type Content = Readonly<Record<string, { readonly schema?: JsonSchema }>>
+type Content = Readonly<Record<string, { readonly schema?: JsonSchema; readonly example?: unknown }>>
 
 /** Every operation of the document, in its order. */
 export function operationsOf(document: OpenApiDocument): readonly Operation[] {
@@ -58,6 +60,7 @@ export function operationsOf(document: OpenApiDocument): readonly Operation[] {
       method: method.toUpperCase(),
       path,
       parameters,
+      example: requestBody?.content['application/json']?.example,
       bodies: new Map(Object.entries(requestBody?.content ?? {}).map(([type, { schema = {} }]) => [type, schema])),
       answers: new Map(
         Object.entries(responses).flatMap(([status, { content }]) => {

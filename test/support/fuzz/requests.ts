@@ -109,7 +109,10 @@ export class RequestMaker {
     return random.chance(0.2) ? {} : { authorization: random.pick(credentials.bad) }
   }
 
-  #body({ bodies }: Operation): { readonly body: string | Buffer | undefined; readonly contentType: string | null } {
+  #body({ bodies, example }: Operation): {
+    readonly body: string | Buffer | undefined
+    readonly contentType: string | null
+  } {
     const { random } = this.#options
     const [type, schema] = bodies.size > 0 ? random.pick([...bodies]) : ['application/json', null]
     const contentType = random.chance(oddness.contentType) ? random.pick(oddContentTypes) : type
@@ -118,7 +121,7 @@ export class RequestMaker {
       return { body: random.pick(['', '{}', 'null', '[]', '{"a":1}', '0', 'x']), contentType }
     }
     if (!type.includes('json')) return { body: random.pick(otherBodies), contentType }
-    const value = this.#values.likely(schema, '')
+    const value = example !== undefined && random.chance(0.3) ? example : this.#values.likely(schema, '')
     const mood = random.integer(1, 10)
     if (mood <= 5) return { body: writeJson(value), contentType }
     if (mood <= 9) {
