@@ -182,6 +182,10 @@ function toKnown(addresses: readonly string[]): LookupFunction {
   }
 }
 
+/** What OpenSSL says of a chain that does not end in our CA (X509_verify_cert_error_string(3)). */
+const otherAuthority =
+  /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF)\w*)$/
+
 /** Before it was open. */
 function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
   const { code = '', message } = error
@@ -190,6 +194,11 @@ function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
   if (code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED') {
     const now = new Date().toISOString()
     return { reason: 'untrusted', message: `the daemon's ${message} by this host's clock, which says ${now}` }
+  }
+  if (otherAuthority.test(code)) {
+    const said =
+      'whoever listens there is not the daemon that this host joined: its certificate is of another CA; where the daemon was made anew, join again with a new token'
+    return { reason: 'untrusted', message: said }
   }
   return {
     reason: isTrust || /certificate/i.test(message) ? 'untrusted' : 'unreachable',

@@ -377,6 +377,7 @@ describe('it goes to nobody', () => {
     await using agent = await linkTo(daemon, { credentials: { caCertificate } })
     await agent.clock.waitsFor(100)
     assert.equal(agent.lines.at(-1)?.cause, 'untrusted')
+    assert.match(agent.lines.at(-1)?.reason ?? '', /of another CA; where the daemon was made anew, join again/)
   })
 
   test('with a key that is none', async () => {
