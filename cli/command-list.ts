@@ -78,7 +78,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: {
       apply: { summary: 'load a policy file into the kernel', load: () => import('./commands/apply.ts') },
       confirm: {
-        summary: 'keep what "apply --confirm" or the agent has put in force on trial',
+        summary: 'keep what "apply" or the agent has put in force on trial',
         load: () => import('./commands/confirm.ts'),
       },
       logs: {

@@ -1,5 +1,10 @@
 /** `ringwall apply FILE`: the policy into the kernel of this network namespace, once. */
+import { findCuts } from '../../agent/guard/judge.ts'
 import { readPanic } from '../../agent/guard/panic.ts'
+import { listSessions } from '../../agent/guard/sessions.ts'
+import { textsOf } from '../../agent/guard/weigh.ts'
+import { createRequestHandler, jsonReply } from '../../agent/http.ts'
+import { withRescue } from '../../agent/last-good.ts'
 import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { type HostParts, hostParts, probeHost } from '../../agent/reconcile/host.ts'
@@ -8,9 +13,9 @@ import { takeSnapshot } from '../../agent/snapshot.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { numberFlag, onlyFile, parseArguments } from '../arguments.ts'
-import type { Command, Io } from '../command.ts'
-import { findStateDir, type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostPolicy } from '../host-agent.ts'
-import { confirmSignal } from './confirm.ts'
+import { type Command, type Io, loadPolicy } from '../command.ts'
+import { findStateDir, type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostConfig } from '../host-agent.ts'
+import { confirmSignal, standingOf } from './confirm.ts'
 
 const usage = `usage: ringwall apply FILE [--dry-run] [--confirm SECONDS] [--rescue LIST] [--config FILE]
 
@@ -21,7 +26,9 @@ at their next packet; all others go on untouched.
   --dry-run           say what would change, and change nothing
   --confirm SECONDS   put the old state back unless confirmed in time: press Enter here, or run
                       "ringwall confirm" from a new connection, which proves that you can still get in.
-                      Losing this terminal counts as not confirmed.
+                      Losing this terminal counts as not confirmed. If left out, so is what would cut a live
+                      session to a port by which this host is administered, as guardSeconds and rescuePort
+                      of the agent have it; 0 puts in force whatever it cuts
 ${hostFlagsHelp(22)}
 Exit codes: 0 in force; 1 refused, or rolled back; 2 the file has faults (nothing was changed).
 `
@@ -32,21 +39,27 @@ const options = {
   ...hostPolicyFlags,
 } as const
 
-const confirmSeconds = [1, 3600] as const
+const confirmSeconds = [0, 3600] as const
 const lossSignals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
 export const command: Command = { name: 'apply', summary: 'load a policy file into the kernel', usage, run }
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
-  const seconds = values.confirm === undefined ? null : numberFlag('confirm', values.confirm, confirmSeconds)
-  const ir = resolvePolicy(await loadHostPolicy(onlyFile(positionals), values, io))
+  const wanted = values.confirm === undefined ? null : numberFlag('confirm', values.confirm, confirmSeconds)
+  const { rescue, rescuePort, guardSeconds } = (await loadHostConfig(values)).values
+  const ir = resolvePolicy(withRescue(await loadPolicy(onlyFile(positionals), io), rescue))
   for (const { id, device } of ir.unattachedEnis) {
     io.stdout.write(`ENI ${id} has no security group: device "${device}" is left alone.\n`)
   }
+  const cuts = wanted === null && guardSeconds > 0 ? await cutsOf(ir, rescuePort, io) : []
+  const seconds = cuts.length > 0 ? guardSeconds : (wanted ?? 0)
+  for (const cut of cuts) io.stdout.write(`It would cut ${cut}.\n`)
   if (values['dry-run']) return report(await reconcileOnce(ir, { ...hostParts(createNft()), dryRun: true }), io)
 
-  const lock = await acquireLock('apply')
+  const trial: Told = { waits: false }
+  const handler = createRequestHandler({ '/guard': () => jsonReply(200, standingOf(trial)) }, () => {})
+  const lock = await acquireLock('apply', { handler })
   try {
     const since = await openSince(values)
     if (since !== null) {
@@ -58,8 +71,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     if (!parts.canLog && (ir.logging.drops || ir.logging.sessions)) {
       io.stderr.write('This kernel has no NFLOG (nfnetlink_log): the policy is applied, and nothing is logged.\n')
     }
-    if (seconds === null) return report(await reconcileOnce(ir, parts), io)
-    return await applyOnTrial(ir, parts, seconds, io)
+    if (seconds === 0) return report(await reconcileOnce(ir, parts), io)
+    return await applyOnTrial({ ir, parts, seconds, trial }, io)
   } finally {
     await lock.release()
   }
@@ -71,10 +84,35 @@ async function openSince(flags: HostFlags): Promise<string | null> {
   return (await readPanic(folder).catch(() => null))?.since ?? null
 }
 
-async function applyOnTrial(ir: PolicyIr, parts: HostParts, seconds: number, io: Io): Promise<number> {
+/** Which live sessions of administrators it would cut, in words; what stands lets through what is alive. */
+async function cutsOf(ir: PolicyIr, rescuePorts: readonly number[], io: Io): Promise<readonly string[]> {
+  // The port that this terminal comes in by, where sshd says so.
+  const own = Number(process.env.SSH_CONNECTION?.split(' ')[3]) || []
+  try {
+    const sessions = await listSessions({ way: null, rescuePorts: [...new Set(rescuePorts.concat(own))] })
+    return textsOf(findCuts('unknown', ir, sessions))
+  } catch (error) {
+    io.stderr.write(`${(error as Error).message}\n`)
+    return []
+  }
+}
+
+/** What `ringwall confirm` is told. */
+interface Told {
+  waits: boolean
+}
+
+interface Attempt {
+  readonly ir: PolicyIr
+  readonly parts: HostParts
+  readonly seconds: number
+  readonly trial: Told
+}
+
+async function applyOnTrial({ ir, parts, seconds, trial }: Attempt, io: Io): Promise<number> {
   const snapshot = await takeSnapshot(parts.nft, parts.jsonCtTimeout)
   // Listening from before the change on: what it cuts may be the way to this terminal.
-  using answer = new TrialAnswer(io)
+  using answer = new TrialAnswer(io, trial)
   const outcome = await reconcileOnce(ir, parts)
   const exitCode = report(outcome, io)
   if (outcome.kind !== 'applied') return exitCode
@@ -116,16 +154,20 @@ function report(outcome: Outcome, io: Io): number {
 /** Whether Enter, or `ringwall confirm` elsewhere, comes in time and before the terminal goes. */
 class TrialAnswer {
   readonly #stdin: Io['stdin']
+  readonly #told: Told
   readonly #given = Promise.withResolvers<boolean>()
   readonly #confirm = () => this.#given.resolve(true)
   readonly #giveUp = () => this.#given.resolve(false)
 
-  constructor({ stdin }: Io) {
+  constructor({ stdin }: Io, told: Told) {
     this.#stdin = stdin
+    this.#told = told
+    told.waits = true
     // Standard input that is no terminal ends at once; only a line typed is a confirmation.
     stdin.on('data', this.#confirm)
     // Reading from a terminal that is gone is an error (EIO).
     stdin.on('error', this.#giveUp)
+    // To the end of the process: one that comes too late must not end it while the state before is put back.
     process.on(confirmSignal, this.#confirm)
     for (const signal of lossSignals) process.on(signal, this.#giveUp)
   }
@@ -136,10 +178,10 @@ class TrialAnswer {
   }
 
   [Symbol.dispose](): void {
+    this.#told.waits = false
     this.#stdin.off('data', this.#confirm)
     this.#stdin.off('error', this.#giveUp)
     this.#stdin.pause()
-    process.off(confirmSignal, this.#confirm)
     for (const signal of lossSignals) process.off(signal, this.#giveUp)
   }
 }

@@ -1,4 +1,4 @@
-/** `ringwall confirm`: keeps what a waiting `ringwall apply --confirm`, or an agent's trial, has put in force. */
+/** `ringwall confirm`: keeps what a waiting `ringwall apply`, or an agent's trial, has put in force. */
 import { readFileSync } from 'node:fs'
 import type { Guard } from '../../agent/guard/guard.ts'
 import { askHolder, findHolder, type LockHolder } from '../../agent/lock.ts'
@@ -7,7 +7,7 @@ import type { Command } from '../command.ts'
 
 const usage = `usage: ringwall confirm
 
-Keeps what a "ringwall apply --confirm SECONDS" that waits in this network namespace has put in force, or the policy
+Keeps what a "ringwall apply" that waits for it in this network namespace has put in force, or the policy
 that the agent here has put in force on trial. Run it from a new connection to the host: that it gets through is the
 proof. An agent that a daemon leads must reach it through the policy too.
 `
@@ -17,7 +17,7 @@ export const confirmSignal = 'SIGUSR2'
 
 export const command: Command = {
   name: 'confirm',
-  summary: 'keep what "apply --confirm" or the agent has put in force on trial',
+  summary: 'keep what "apply" or the agent has put in force on trial',
   usage,
   async run(args, io) {
     noArguments(args)
@@ -32,21 +32,29 @@ export const command: Command = {
   },
 }
 
+/** What an `apply` answers where an agent's guard would: of it nothing else is asked. */
+export function standingOf({ waits }: { readonly waits: boolean }): {
+  readonly trial: Pick<Trial, 'needsPerson'> | null
+} {
+  return { trial: waits ? { needsPerson: true } : null }
+}
+
+type Trial = NonNullable<ReturnType<Guard['status']>['trial']>
+
 /** Who answers the socket may be anybody, so what it says is believed of a process that is an apply or an agent only. */
 async function isWaiting({ role, pid }: LockHolder): Promise<boolean> {
-  const words = wordsOf(pid)
-  if (role === 'apply') return words.includes('apply') && words.some(word => word.startsWith('--confirm'))
-  return role === 'agent' && words.includes('agent') && (await isOnTrial())
+  return role !== 'flush' && wordsOf(pid).includes(role) && (await isOnTrial())
 }
 
 async function isOnTrial(): Promise<boolean> {
   const answer = await askHolder('/guard')
-  if (answer?.status !== 200) return false
-  return (JSON.parse(answer.body) as ReturnType<Guard['status']>).trial?.needsPerson === true
+  return (
+    answer?.status === 200 && (JSON.parse(answer.body) as ReturnType<typeof standingOf>).trial?.needsPerson === true
+  )
 }
 
 /** The command line of a process; empty where there is none. */
-export function wordsOf(pid: number): readonly string[] {
+function wordsOf(pid: number): readonly string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch {

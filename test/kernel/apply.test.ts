@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, afterEach, before, beforeEach, suite, test } from 'node:test'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { listTable } from '../support/kernel-listing.ts'
 import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { applyPolicy, flushPolicy, ringwallProgram } from '../support/ringwall.ts'
-import { arrives, converse, listenForSessions } from '../support/sessions.ts'
+import { arrives, converse, eventually, listenForSessions } from '../support/sessions.ts'
 
 const ports = { always: 7000, before: 7001, trial: 7002 } as const
 const documentOf = (...accepted: readonly number[]) =>
@@ -178,3 +178,70 @@ function openSession(port: number) {
   const { outside: client, host: server } = network.peers
   return converse('tcp', { client, server, address: addresses.host.ip, port })
 }
+
+suite('a live session to a port by which the host is administered', { skip: needsKernel }, () => {
+  const rescuePort = `RINGWALL_AGENT_RESCUE_PORT=${ports.before}`
+  const apply = (variables: readonly string[], ...args: readonly string[]) => {
+    const command = [...variables, ringwallProgram, 'apply', ...args, '--config', 'none']
+    return network.namespaces.host.run('env', command, { allowFailure: true })
+  }
+  const cut = `It would cut the session from 198.18.0.9 to 198.18.0.2:${ports.before} (ENI eni-host of placement host on eth0, ingress: no rule accepts it).`
+  let shell: Awaited<ReturnType<typeof openSession>>
+  beforeEach(async () => {
+    await applyPolicy(network.namespaces.host, standing)
+    shell = await openSession(ports.before)
+  })
+  afterEach(() => Promise.all([shell.client.close(), shell.server.close()]))
+
+  test('is not cut by a policy that nobody confirms', async () => {
+    const listing = await listTable(network.namespaces.host)
+    const { exitCode, stdout, stderr } = await apply([rescuePort, 'RINGWALL_AGENT_GUARD_SECONDS=1'], trialFile)
+    assert.deepEqual({ exitCode, stderr }, notConfirmed)
+    assert.deepEqual(stdout.split('\n').slice(0, 1), [cut])
+    assert.match(stdout, /^Confirm within 1 s: /m)
+    assert.deepEqual(await listTable(network.namespaces.host), listing)
+    assert.ok(await arrives(shell.client, shell.server))
+  })
+
+  test('is known by the port that the terminal came in by', async () => {
+    const { stdout } = await apply(
+      [`SSH_CONNECTION=198.18.0.9 50000 198.18.0.2 ${ports.before}`],
+      trialFile,
+      '--dry-run',
+    )
+    assert.match(stdout, /^It would cut the session from 198\.18\.0\.9 .*\nWould change: /)
+  })
+
+  test('is cut where somebody confirms', async () => {
+    const confirmed = apply([rescuePort], trialFile)
+    await eventually(async () => {
+      const { stdout } = await network.namespaces.host.run(ringwallProgram, ['confirm'], { allowFailure: true })
+      assert.equal(stdout, 'Confirmed.\n')
+    })
+    const { exitCode, stdout } = await confirmed
+    assert.deepEqual([exitCode, stdout.endsWith('Confirmed.\n')], [0, true])
+    assert.equal(await arrives(shell.client, shell.server), false)
+  })
+
+  for (const { name, variables, flags } of [
+    { name: '--confirm 0', variables: [rescuePort], flags: ['--confirm', '0'] },
+    { name: 'an agent without trials', variables: [rescuePort, 'RINGWALL_AGENT_GUARD_SECONDS=0'], flags: [] },
+    { name: 'a port that is not watched', variables: [], flags: [] },
+  ]) {
+    test(`is cut at once with ${name}`, async () => {
+      const { exitCode, stdout, stderr } = await apply(variables, trialFile, ...flags)
+      assert.deepEqual([exitCode, stderr], [0, ''])
+      assert.match(stdout, /^In force after \d+ ms: /)
+      assert.equal(await arrives(shell.client, shell.server), false)
+    })
+  }
+
+  test('that is not cut needs nobody', async () => {
+    const file = join(folder, 'kept.json')
+    await writeFile(file, JSON.stringify(documentOf(ports.before, ports.trial)))
+    const { exitCode, stdout } = await apply([rescuePort], file)
+    assert.equal(exitCode, 0)
+    assert.match(stdout, /^In force after /)
+    assert.ok(await arrives(shell.client, shell.server))
+  })
+})
