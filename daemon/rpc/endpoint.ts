@@ -11,34 +11,21 @@ import type { RefusedWrite } from '../model/note.ts'
 import { type Api, awaitEnforced, enforcementAnswer, sourceAddressOf } from '../routes/route.ts'
 import { requireAccess } from '../services/access.ts'
 import type { Call, Idempotency } from '../services/executor.ts'
-import type { FoundCredential } from '../services/ram/identity.ts'
 import { policyName, type RpcAction, type RpcCall, versions, type WriteAction } from './action.ts'
+import { authenticate, type DoorOptions, type Signed, withoutSigned } from './authenticate.ts'
 import { answerOf, errorOf, rpcContentType, unknownAction } from './envelope.ts'
 import { Nonces } from './nonces.ts'
-import { growTree, type Pair, readPairs } from './pairs.ts'
+import { growTree, type Pair } from './pairs.ts'
 import { coded, readParameters } from './read-parameters.ts'
-import { type Asker, isWrite, type RpcRefusal, refusalOf } from './refused.ts'
-import { type Claim, isSignedWith, readClaim, type SignedRequest } from './signature.ts'
+import { isWrite, type RpcRefusal, refusalOf } from './refused.ts'
+import type { Claim } from './signature.ts'
 
-export interface EndpointOptions {
-  readonly api: Api
+export interface EndpointOptions extends DoorOptions {
   readonly actions: readonly RpcAction[]
-  /**
-   * @throws {ApiError} 400 `InvalidAccessKeyId.NotFound`, `.Inactive`, `InvalidSecurityToken.…`
-   */
-  readonly findKey: (accessKeyId: string, securityToken: string | null) => FoundCredential
   /** Of one key; what may be asked within a quarter of an hour, or more. */
   readonly mostNonces?: number
-  /** Told of good signatures, for "last used". */
-  readonly onUsed: (accessKeyId: string, sourceAddress: string) => void
   readonly onRefused: (refused: RefusedWrite) => void
   readonly onFault: (error: unknown, requestId: string) => void
-  /**
-   * Counts a request by its key, which for a session is the one that began it, or where that is null, not good, by its
-   * address.
-   * @throws {ApiError} 429 where there were too many
-   */
-  readonly limit: (request: FastifyRequest, accessKeyId: string | null) => Promise<void>
 }
 
 const maxBodyBytes = 1024 * 1024
@@ -54,12 +41,8 @@ const commonSchema = Type.Object({
 type Common = Static<typeof commonSchema>
 
 /** A request that is somebody's. */
-interface Authentic {
+interface Authentic extends Signed {
   readonly request: FastifyRequest
-  readonly claim: Claim
-  /** Undefined where there is none that is called so. */
-  readonly action: RpcAction | undefined
-  readonly found: FoundCredential
   readonly common: Common
 }
 
@@ -82,10 +65,18 @@ export async function addRpcEndpoint(app: FastifyInstance, options: EndpointOpti
       config: { isOpen: true, isRpc: true },
       schema: { hide: true },
       handler: async (request, reply) => {
-        const authentic = await authenticate(request, { nonces, actionOf, options })
-        const { claim, action } = authentic
+        const { api } = options
+        const { claim, found } = await authenticate(request, nonces, {
+          ...options,
+          onClaim(claim, asker) {
+            const action = actionOf(claim)
+            if (isWrite(action)) request.rpcRefusal = () => refusalOf(action, { request, claim, asker, api })
+          },
+        })
+        const common = readParameters(commonSchema, growTree(commonPairs(claim.parameters)))
+        const action = actionOf(claim)
         if (action === undefined) throw unknownAction(claim.version, claim.action)
-        const answer = await carryOut(action, authentic, options.api)
+        const answer = await carryOut(action, { request, claim, found, common }, api)
         return sendRpc(reply, 200, answerOf(answer, request.id))
       },
     })
@@ -120,88 +111,9 @@ function sendRpc(reply: FastifyReply, status: number, body: object) {
     .send(body)
 }
 
-interface Door {
-  readonly nonces: Nonces
-  readonly actionOf: (claim: Claim) => RpcAction | undefined
-  readonly options: EndpointOptions
-}
-
-async function authenticate(request: FastifyRequest, { nonces, actionOf, options }: Door): Promise<Authentic> {
-  const { api, findKey, onUsed, limit } = options
-  let found: FoundCredential
-  let claim: Claim
-  let action: RpcAction | undefined
-  try {
-    claim = readClaim(signedRequestOf(request))
-    action = actionOf(claim)
-    const asker: Asker = { owner: null, isProven: false }
-    auditRefusal(request, { action, claim, asker, api })
-    found = findKey(claim.accessKeyId, claim.securityToken)
-    asker.owner = found
-    if (!isSignedWith(claim, found.secret)) throw wrongSignature(claim)
-    asker.isProven = true
-    const nowMs = api.now()
-    nonces.forget(nowMs)
-    nonces.take(found.countedAs, claim.nonce, claim.signedAtMs, nowMs)
-  } catch (error) {
-    await limit(request, null)
-    throw error
-  }
-  await limit(request, found.countedAs)
-  onUsed(claim.accessKeyId, sourceAddressOf(request))
-  const common = readParameters(commonSchema, growTree(commonPairs(claim.parameters)))
-  return { request, claim, action, found, common }
-}
-
-function signedRequestOf(request: FastifyRequest): SignedRequest {
-  const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const question = request.url.indexOf('?')
-  return {
-    method: request.method,
-    headers: request.headers,
-    query: question < 0 ? [] : readPairs(request.url.slice(question + 1)),
-    form: formOf(request, rawBody),
-    rawBody,
-  }
-}
-
-interface Heard {
-  readonly action: RpcAction | undefined
-  readonly claim: Claim
-  readonly asker: Asker
-  readonly api: Api
-}
-
-function auditRefusal(request: FastifyRequest, { action, ...heard }: Heard): void {
-  if (isWrite(action)) request.rpcRefusal = () => refusalOf(action, { request, ...heard })
-}
-
 /** Parameters of an action are its own to read, and to complain of. */
 function commonPairs(pairs: readonly Pair[]): readonly Pair[] {
   return pairs.filter(([name]) => Object.hasOwn(commonSchema.properties, name))
-}
-
-function formOf({ headers }: FastifyRequest, rawBody: Buffer): readonly Pair[] {
-  const type = headers['content-type'] ?? ''
-  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(type) ? readPairs(rawBody.toString('utf8')) : []
-}
-
-/** Nobody looks at more; that of a large form is several times as large as the form. */
-const mostShownToSign = 64 * 1024
-
-const signedIntro = ' server string to sign is:'
-
-/** The client's own library compares this text with what it signed, so it must end so. */
-function wrongSignature({ stringToSign }: Claim): ApiError {
-  const shown = stringToSign.slice(0, mostShownToSign)
-  const message = `Specified signature is not matched with our calculation.${signedIntro}${shown}`
-  return new ApiError(400, 'SignatureDoesNotMatch', message)
-}
-
-/** What was signed is everything that the request says, tokens of sessions too: nothing for a log. */
-function withoutSigned(message: string): string {
-  const at = message.indexOf(signedIntro)
-  return at < 0 ? message : message.slice(0, at)
 }
 
 async function carryOut(action: RpcAction, authentic: Authentic, api: Api): Promise<object> {
