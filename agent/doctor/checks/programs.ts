@@ -79,6 +79,16 @@ const programs = {
       advice: 'Use routed devices for instances that are to have ENIs of their own.',
     },
   },
+  openvswitch: {
+    processes: /^ovs-vswitchd$/,
+    outcome: {
+      severity: 'warning',
+      means:
+        'Packets between ports of its switches never meet nftables, and its flows may set the conntrack mark, which this report cannot see.',
+      advice:
+        'Give groups to devices that are no port of a switch; compare "ovs-ofctl dump-flows" (ct_mark) with settings.ctMarkMask.',
+    },
+  },
   proxmox: {
     tables: /^proxmox-firewall/,
     chains: /^PVEFW-/,

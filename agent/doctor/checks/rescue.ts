@@ -86,8 +86,9 @@ export function readPorts(
   established: string | null,
 ): Pick<RescueFacts, 'listening' | 'ssh'> {
   if (listening === null) return { listening: null, ssh: [] }
+  // What a session forwards, X11 say, it listens for at the loopback device.
   const portsIn = (lines: readonly string[]) =>
-    new Set(lines.flatMap(line => Number(/^\s*\d+\s+\d+\s+\S*:(\d+)\s/.exec(line)?.[1]) || []))
+    new Set(lines.flatMap(line => Number(/^\s*\d+\s+\d+\s+(?!127\.|\[::1\])\S*:(\d+)\s/.exec(line)?.[1]) || []))
   const ofServers = (text: string) => portsIn(text.split('\n').filter(line => sshServer.test(line)))
   const open = portsIn(listening.split('\n'))
   // What a server itself opens, for a tunnel say, is nobody's way in.

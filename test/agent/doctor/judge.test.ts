@@ -142,13 +142,15 @@ describe('this process', () => {
       '0      4096   127.0.0.53%lo:53        0.0.0.0:*    users:(("systemd-resolve",pid=611,fd=18))',
       '0      4096               *:22              *:*    users:(("systemd",pid=1,fd=97))',
       '0      4096            [::]:443          [::]:*    ',
+      '0      128        127.0.0.1:6010      0.0.0.0:*    users:(("sshd-session",pid=900,fd=7))',
+      '0      128            [::1]:6010         [::]:*    users:(("sshd-session",pid=900,fd=8))',
     ].join('\n')
     const established = [
       '0      0      [::ffff:198.18.0.2]:22    [::ffff:198.18.0.9]:50000 users:(("sshd-session",pid=900,fd=4))',
       '0      0               127.0.0.1:41000           127.0.0.1:5432  users:(("sshd-session",pid=900,fd=9))',
       '0      0              198.18.0.2:443          198.18.0.9:50001 users:(("nginx",pid=901,fd=9))',
     ].join('\n')
-    assert.deepEqual(readPorts(listening, established), { listening: [2222, 53, 22, 443], ssh: [22, 2222] })
+    assert.deepEqual(readPorts(listening, established), { listening: [2222, 22, 443], ssh: [22, 2222] })
     assert.deepEqual(readPorts('', ''), { listening: [], ssh: [] })
     assert.deepEqual(readPorts(null, established), { listening: null, ssh: [] })
   })
