@@ -2,19 +2,10 @@
 import { clearable, descriptionFlag, nameFlag } from '../operate/flags.ts'
 import { accounts } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
-import {
-  bodyOf,
-  changed,
-  deleteVerb,
-  listVerb,
-  made,
-  newBodyOf,
-  newId,
-  requireChange,
-  showVerb,
-} from '../operate/objects.ts'
-import { pathOf, resources } from '../operate/resources.ts'
+import { deleteVerb, listVerb, made, newBodyOf, newId, showVerb } from '../operate/objects.ts'
+import { resources } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
+import { modifyVerb } from '../operate/writing.ts'
 
 const modifyFlags = { name: nameFlag, description: clearable(descriptionFlag) } as const
 
@@ -38,22 +29,10 @@ export const command = nounCommand({
         return made('account', await daemon.write({ method: 'POST', path: resources.account.path, body }))
       },
     }),
-    verb({
-      name: 'modify',
+    modifyVerb(accounts, {
       summary: 'change what an account is called',
-      effect: 'changes',
-      words: [accounts.word],
       flags: modifyFlags,
-      async run({ daemon, words: [text = ''], flags }) {
-        const id = await daemon.idOf('account', text)
-        const body = bodyOf(flags, { name: 'name', description: 'description' })
-        requireChange(body, modifyFlags)
-        return changed(
-          'account',
-          id,
-          await daemon.write({ method: 'PATCH', path: pathOf(resources.account, id), body }),
-        )
-      },
+      names: { name: 'name', description: 'description' },
     }),
     deleteVerb(accounts, { summary: 'delete an account that owns nothing' }),
   ],

@@ -15,23 +15,11 @@ import {
 } from '../operate/flags.ts'
 import { enis, groupWord, instances } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
-import {
-  bodyOf,
-  changed,
-  changedTags,
-  deleteVerb,
-  listVerb,
-  made,
-  newBodyOf,
-  newId,
-  readTags,
-  requireChange,
-  said,
-  showVerb,
-} from '../operate/objects.ts'
+import { deleteVerb, listVerb, said, showVerb } from '../operate/objects.ts'
 import { modeVerbs } from '../operate/observed.ts'
 import { pathOf, resources } from '../operate/resources.ts'
 import { type Verb, verb } from '../operate/verb.ts'
+import { accountOf, createVerb, modifyVerb } from '../operate/writing.ts'
 
 const bindingFlags = {
   device: { takes: 'text', value: 'NAME', help: "the kernel's name of the device, eth0" },
@@ -73,11 +61,9 @@ export const command = nounCommand({
   verbs: [
     listVerb(enis),
     showVerb(enis),
-    verb({
+    createVerb(enis, {
       name: 'register',
       summary: 'make a network interface known',
-      effect: 'makes',
-      words: [{ name: 'ID', isOptional: true, help: 'the id it shall have, eni-…; made by the daemon if left out' }],
       flags: {
         instance: {
           takes: 'text',
@@ -100,47 +86,23 @@ export const command = nounCommand({
         'ringwall eni register --instance i-web1 --device eth0 --group sg-web',
         'ringwall eni register eni-spare --group sg-web --address 198.18.0.7',
       ],
-      async run({ daemon, words: [id], flags }) {
-        const tags = readTags(flags.tag)
-        const body = {
-          ...newId('eni', id),
-          ...(await placeFields(daemon, flags)),
-          ...newBodyOf(flags, { ...names, network: 'networkType', vpc: 'vpcId' }),
-          ...(flags.guest && { placement: 'guest' }),
-          ...(flags.secondary && { type: 'Secondary' }),
-          ...addressFields(flags.address),
-          ...(await groupFields(daemon, flags.group)),
-          ...(tags !== undefined && { tags }),
-        }
-        return made('eni', await daemon.write({ method: 'POST', path: resources.eni.path, body }))
-      },
+      names: { ...names, network: 'networkType', vpc: 'vpcId' },
+      ownerOf: placeFields,
+      more: async (daemon, flags) => ({
+        ...(flags.guest && { placement: 'guest' }),
+        ...(flags.secondary && { type: 'Secondary' }),
+        ...addressFields(flags.address),
+        ...(await groupFields(daemon, flags.group)),
+      }),
     }),
-    verb({
-      name: 'modify',
+    modifyVerb(enis, {
       summary: 'change a network interface',
-      effect: 'changes',
-      words: [enis.word],
       flags: modifyFlags,
-      async run({ daemon, words: [text = ''], flags }) {
-        const id = await daemon.idOf('eni', text)
-        const { ifRevision, ...tags } = await changedTags(daemon, 'eni', id, flags)
-        const body = {
-          ...bodyOf(flags, names),
-          ...(flags.address !== undefined && {
-            privateIpAddresses: [],
-            ipv6Addresses: [],
-            ...addressFields(flags.address),
-          }),
-          ...(await groupFields(daemon, flags.group)),
-          ...tags,
-        }
-        requireChange(body, modifyFlags)
-        return changed(
-          'eni',
-          id,
-          await daemon.write({ method: 'PATCH', path: pathOf(resources.eni, id), body, ifRevision }),
-        )
-      },
+      names,
+      more: async (daemon, { address, group }) => ({
+        ...(address !== undefined && { privateIpAddresses: [], ipv6Addresses: [], ...addressFields(address) }),
+        ...(await groupFields(daemon, group)),
+      }),
     }),
     deleteVerb(enis, { summary: 'forget a network interface' }),
     verb({
@@ -202,10 +164,9 @@ interface PlaceFlags {
 }
 
 /** Its instance, or else its account, where one is known. */
-async function placeFields(daemon: Daemon, { instance, account }: PlaceFlags) {
-  if (instance !== undefined) return { instanceId: await daemon.idOf('instance', instance) }
-  const accountId = await daemon.accountId(account)
-  return accountId === undefined ? {} : { accountId }
+async function placeFields(daemon: Daemon, flags: PlaceFlags) {
+  const { instance } = flags
+  return instance === undefined ? accountOf(daemon, flags) : { instanceId: await daemon.idOf('instance', instance) }
 }
 
 /** Each family in its own field. @throws {UsageError} */

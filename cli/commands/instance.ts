@@ -2,21 +2,8 @@
 import { accountFlag, clearable, descriptionFlag, nameFlag, tagFlag, untagFlag } from '../operate/flags.ts'
 import { instances } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
-import {
-  bodyOf,
-  changed,
-  changedTags,
-  deleteVerb,
-  listVerb,
-  made,
-  newBodyOf,
-  newId,
-  readTags,
-  requireChange,
-  showVerb,
-} from '../operate/objects.ts'
-import { pathOf, resources } from '../operate/resources.ts'
-import { verb } from '../operate/verb.ts'
+import { deleteVerb, listVerb, showVerb } from '../operate/objects.ts'
+import { createVerb, modifyVerb } from '../operate/writing.ts'
 
 const typeFlag = {
   takes: 'text',
@@ -49,11 +36,9 @@ export const command = nounCommand({
   verbs: [
     listVerb(instances),
     showVerb(instances),
-    verb({
+    createVerb(instances, {
       name: 'register',
       summary: 'make an instance known',
-      effect: 'makes',
-      words: [{ name: 'ID', isOptional: true, help: 'the id it shall have, i-…; made by the daemon if left out' }],
       flags: {
         name: nameFlag,
         description: descriptionFlag,
@@ -62,40 +47,18 @@ export const command = nounCommand({
         tag: tagFlag,
         account: accountFlag,
       },
+      names,
       examples: ['ringwall instance register i-web1 --name web1 --type ecs.g5.large'],
-      async run({ daemon, words: [id], flags }) {
-        const tags = readTags(flags.tag)
-        const accountId = await daemon.accountId(flags.account)
-        const body = {
-          ...newId('instance', id),
-          ...(accountId !== undefined && { accountId }),
-          ...newBodyOf(flags, names),
-          ...(flags.agent !== undefined && { agentId: await daemon.idOf('agent', flags.agent) }),
-          ...(tags !== undefined && { tags }),
-        }
-        return made('instance', await daemon.write({ method: 'POST', path: resources.instance.path, body }))
-      },
+      more: async (daemon, { agent }) => (agent === undefined ? {} : { agentId: await daemon.idOf('agent', agent) }),
     }),
-    verb({
-      name: 'modify',
+    modifyVerb(instances, {
       summary: 'change an instance',
-      effect: 'changes',
-      words: [instances.word],
       flags: modifyFlags,
-      async run({ daemon, words: [text = ''], flags }) {
-        const id = await daemon.idOf('instance', text)
-        const { ifRevision, ...tags } = await changedTags(daemon, 'instance', id, flags)
-        const { agent } = flags
-        const body = {
-          ...bodyOf(flags, names),
-          ...(agent !== undefined && { agentId: agent === '' ? null : await daemon.idOf('agent', agent) }),
-          ...(flags['smtp-unblocked'] !== undefined && { smtpUnblocked: flags['smtp-unblocked'] === 'yes' }),
-          ...tags,
-        }
-        requireChange(body, modifyFlags)
-        const answer = await daemon.write({ method: 'PATCH', path: pathOf(resources.instance, id), body, ifRevision })
-        return changed('instance', id, answer)
-      },
+      names,
+      more: async (daemon, { agent, 'smtp-unblocked': smtp }) => ({
+        ...(agent !== undefined && { agentId: agent === '' ? null : await daemon.idOf('agent', agent) }),
+        ...(smtp !== undefined && { smtpUnblocked: smtp === 'yes' }),
+      }),
     }),
     deleteVerb(instances, {
       warning: ' and its network interfaces',

@@ -16,7 +16,6 @@ export const command = entryListCommand({
   create: {
     summary: 'make a list of ports',
     example: 'ringwall port-range-list create prl-web --add 80,443,8000-8100',
-    idPrefix: 'prl-',
     addHelp: 'ports to begin with, 443 or 8000-8100; may be repeated',
   },
   modify: {

@@ -17,7 +17,6 @@ export const command = entryListCommand({
   create: {
     summary: 'make a prefix list',
     example: 'ringwall prefix-list create pl-office --add 203.0.113.0/24,198.51.100.7',
-    idPrefix: 'pl-',
     addHelp: 'a block to begin with; may be repeated',
     flags: { family: { takes: 'choice', choices: ['IPv4', 'IPv6'], help: 'by the first block if left out' } },
     fieldsOf: ({ family }, blocks) => ({ addressFamily: family ?? familyOf(blocks?.[0]) }),

@@ -14,35 +14,18 @@ import {
 } from '../operate/flags.ts'
 import { groups, groupWord, ruleTable } from '../operate/kinds.ts'
 import { nounCommand } from '../operate/noun-command.ts'
-import {
-  bodyOf,
-  changed,
-  changedTags,
-  deleteVerb,
-  listVerb,
-  made,
-  newBodyOf,
-  newId,
-  readTags,
-  requireChange,
-  said,
-  showVerb,
-} from '../operate/objects.ts'
+import { deleteVerb, listVerb, made, newBodyOf, newId, said, showVerb } from '../operate/objects.ts'
 import { modeVerbs } from '../operate/observed.ts'
 import { pathOf, resources, type Shown } from '../operate/resources.ts'
 import { type Permission, portsText, ruleWords } from '../operate/rule-words.ts'
 import { type Verb, verb, type Word } from '../operate/verb.ts'
+import { accountOf, createVerb, modifyVerb, newIdWord } from '../operate/writing.ts'
 import { tableLines } from '../output/table.ts'
 import { count, listText, valueText } from '../output/values.ts'
 
 const { path } = resources.group
 const types = ['basic', 'advanced'] as const
 
-const newGroupWord: Word = {
-  name: 'ID',
-  isOptional: true,
-  help: 'the id it shall have, sg-…; made by the daemon if left out',
-}
 const typeFlag = { takes: 'choice', choices: types, help: 'basic if left out' } as const
 const innerFlag = {
   takes: 'choice',
@@ -57,6 +40,13 @@ const modifyFlags = {
   mode: modeFlag,
   tag: tagFlag,
   untag: untagFlag,
+} as const
+
+const names = {
+  name: 'securityGroupName',
+  description: 'description',
+  'inner-access': 'innerAccessPolicy',
+  mode: 'mode',
 } as const
 
 const membersWord: Word = {
@@ -74,11 +64,8 @@ export const command = nounCommand({
       const rules = (permissions ?? []) as readonly Permission[]
       return width => (rules.length === 0 ? [] : ['', ...ruleTable(rules, width)])
     }),
-    verb({
-      name: 'create',
+    createVerb(groups, {
       summary: 'make a security group',
-      effect: 'makes',
-      words: [newGroupWord],
       flags: {
         name: nameFlag,
         description: descriptionFlag,
@@ -95,57 +82,25 @@ export const command = nounCommand({
         account: accountFlag,
       },
       examples: ['ringwall sg create sg-web --name web-servers --template web-server-linux'],
-      async run({ daemon, words: [id], flags }) {
-        const tags = readTags(flags.tag)
-        const accountId = await daemon.accountId(flags.account)
-        const body = {
-          ...newId('group', id),
-          ...(accountId !== undefined && { accountId }),
-          ...newBodyOf(flags, {
-            name: 'securityGroupName',
-            description: 'description',
-            type: 'securityGroupType',
-            network: 'networkType',
-            vpc: 'vpcId',
-            'inner-access': 'innerAccessPolicy',
-            mode: 'mode',
-            template: 'template',
-          }),
-          ...(tags !== undefined && { tags }),
-        }
-        return made('group', await daemon.write({ method: 'POST', path, body }))
+      names: {
+        ...names,
+        type: 'securityGroupType',
+        network: 'networkType',
+        vpc: 'vpcId',
+        template: 'template',
       },
     }),
-    verb({
-      name: 'modify',
+    modifyVerb(groups, {
       summary: 'change what a security group is called and how its members meet',
-      effect: 'changes',
-      words: [groupWord],
       flags: modifyFlags,
-      async run({ daemon, words: [text = ''], flags }) {
-        const id = await daemon.idOf('group', text)
-        const { ifRevision, ...tags } = await changedTags(daemon, 'group', id, flags)
-        const names = {
-          name: 'securityGroupName',
-          description: 'description',
-          'inner-access': 'innerAccessPolicy',
-          mode: 'mode',
-        }
-        const body = { ...bodyOf(flags, names), ...tags }
-        requireChange(body, modifyFlags)
-        return changed(
-          'group',
-          id,
-          await daemon.write({ method: 'PATCH', path: pathOf(resources.group, id), body, ifRevision }),
-        )
-      },
+      names,
     }),
     deleteVerb(groups, { warning: ' and its rules', summary: 'delete a security group that nothing holds' }),
     verb({
       name: 'clone',
       summary: 'make a security group with the rules of another',
       effect: 'makes',
-      words: [groupWord, { ...newGroupWord, name: 'NEW' }],
+      words: [groupWord, { ...newIdWord('group'), name: 'NEW' }],
       flags: {
         name: nameFlag,
         type: { ...typeFlag, help: 'its type' },
@@ -156,12 +111,11 @@ export const command = nounCommand({
       details: 'What is left out is as in the original; its members are not taken over, and it is enforced.',
       async run({ daemon, words: [text = '', newText], flags }) {
         const id = await daemon.idOf('group', text)
-        const accountId = flags.account === undefined ? undefined : await daemon.accountId(flags.account)
-        const names = { name: 'securityGroupName', type: 'securityGroupType', network: 'networkType', vpc: 'vpcId' }
+        const fields = { name: 'securityGroupName', type: 'securityGroupType', network: 'networkType', vpc: 'vpcId' }
         const body = {
           ...newId('group', newText),
-          ...(accountId !== undefined && { accountId }),
-          ...newBodyOf(flags, names),
+          ...(flags.account !== undefined && (await accountOf(daemon, flags))),
+          ...newBodyOf(flags, fields),
         }
         return made('group', await daemon.write({ method: 'POST', path: pathOf(resources.group, id, 'clone'), body }))
       },
@@ -290,9 +244,8 @@ export const command = nounCommand({
         account: accountFlag,
       },
       async run({ daemon, flags }) {
-        const accountId = await daemon.accountId(flags.account)
         const body = {
-          ...(accountId !== undefined && { accountId }),
+          ...(await accountOf(daemon, flags)),
           ...newBodyOf(flags, { network: 'networkType', vpc: 'vpcId', 'web-ports': 'webPorts' }),
         }
         const answer = await daemon.write({ method: 'POST', path: `${path}/default`, body })

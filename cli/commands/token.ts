@@ -8,7 +8,8 @@ import { nounCommand } from '../operate/noun-command.ts'
 import { deleteVerb, listVerb } from '../operate/objects.ts'
 import { resources, type Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
-import { accountQuery, ramPath } from '../ram/common.ts'
+import { accountOf } from '../operate/writing.ts'
+import { ramPath } from '../ram/common.ts'
 
 export const command = nounCommand({
   name: 'token',
@@ -93,7 +94,7 @@ async function userOf(daemon: Daemon, { account = [], user, all, read, write }: 
   if (another !== undefined) throw new UsageError('expected one --account, that of the user')
   const { user: found } = await daemon.client.get<{ user: Shown }>(
     ramPath('users', String(user)),
-    await accountQuery(daemon, given),
+    await accountOf(daemon, { account: given }),
   )
   return { user: { accountId: found.accountId, userName: found.userName } }
 }

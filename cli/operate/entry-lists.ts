@@ -5,22 +5,10 @@ import { listText, valueText } from '../output/values.ts'
 import type { Daemon } from './daemon.ts'
 import { accountFlag, clearable, descriptionFlag, nameFlag, tagFlag, untagFlag } from './flags.ts'
 import { type NounCommand, nounCommand } from './noun-command.ts'
-import {
-  bodyOf,
-  changed,
-  changedTags,
-  deleteVerb,
-  type Kind,
-  listVerb,
-  made,
-  newBodyOf,
-  newId,
-  readTags,
-  requireChange,
-  showVerb,
-} from './objects.ts'
+import { deleteVerb, type Kind, listVerb, showVerb } from './objects.ts'
 import { pathOf, resources, type Shown } from './resources.ts'
-import { type Flags, type Verb, verb } from './verb.ts'
+import type { Flags, Verb } from './verb.ts'
+import { type ChosenKind, createVerb, modifyVerb } from './writing.ts'
 
 export interface EntryList {
   /** As typed after `ringwall`. */
@@ -28,7 +16,7 @@ export interface EntryList {
   readonly summary: string
   /** In the help after the list of verbs. */
   readonly details?: string
-  readonly kind: Kind
+  readonly kind: Kind & { readonly kind: ChosenKind }
   readonly entry: {
     readonly column: Column<Shown>
     /** What stands for one in the help: `CIDR`. */
@@ -39,8 +27,6 @@ export interface EntryList {
   readonly create: {
     readonly summary: string
     readonly example: string
-    /** How ids begin: `pl-`. */
-    readonly idPrefix: string
     readonly addHelp: string
     /** Beside those that all have. */
     readonly flags?: Flags
@@ -66,8 +52,8 @@ export function entryListCommand(list: EntryList): NounCommand {
     verbs: [
       listVerb(kind),
       showVerb(kind, (daemon, object) => moreOf(list, daemon, object)),
-      createVerb(list),
-      modifyVerb(list),
+      createEntryList(list),
+      modifyEntryList(list),
       deleteVerb(kind, { summary: deleteSummary }),
     ],
   })
@@ -95,14 +81,10 @@ const associationColumns = [
   { heading: 'RULES', cell: (each: Shown) => listText(each.securityGroupRuleIds as string[]) },
 ]
 
-function createVerb({ kind: { kind }, entry, create, maxEntriesHelp }: EntryList): Verb {
-  const { summary, example, idPrefix, addHelp, flags: moreFlags = {}, fieldsOf } = create
-  const idHelp = `the id it shall have, ${idPrefix}…; made by the daemon if left out`
-  return verb({
-    name: 'create',
+function createEntryList({ kind, entry, create, maxEntriesHelp }: EntryList): Verb {
+  const { summary, example, addHelp, flags: moreFlags = {}, fieldsOf } = create
+  return createVerb(kind, {
     summary,
-    effect: 'makes',
-    words: [{ name: 'ID', isOptional: true, help: idHelp }],
     flags: {
       name: { ...nameFlag, help: 'name for people; as the id if left out' },
       description: descriptionFlag,
@@ -112,55 +94,38 @@ function createVerb({ kind: { kind }, entry, create, maxEntriesHelp }: EntryList
       tag: tagFlag,
       account: accountFlag,
     },
+    names: fieldNames,
     examples: [example],
-    async run({ daemon, words: [id], flags }) {
-      const tags = readTags(flags.tag)
-      const accountId = await daemon.accountId(flags.account)
-      const name = flags.name ?? id
-      if (name === undefined) throw new UsageError('missing --name, or the id it shall have')
-      const body = {
-        ...newId(kind, id),
-        ...(accountId !== undefined && { accountId }),
-        ...newBodyOf({ ...flags, name }, fieldNames(kind)),
+    more(_daemon, flags, id) {
+      const name = flags.name || id
+      if (name === '') throw new UsageError('missing --name, or the id it shall have')
+      return {
+        [resources[kind.kind].nameField!]: name,
         ...fieldsOf?.(flags, flags.add),
         ...(flags.add !== undefined && { entries: flags.add.map(text => entry.read(text, '--add')) }),
-        ...(tags !== undefined && { tags }),
       }
-      return made(kind, await daemon.write({ method: 'POST', path: resources[kind].path, body }))
     },
   })
 }
 
-function modifyVerb({ kind: { kind, word }, entry, modify, maxEntriesHelp }: EntryList): Verb {
-  const modifyFlags = {
-    name: nameFlag,
-    description: clearable(descriptionFlag),
-    add: { takes: 'list', value: entry.value, help: modify.addHelp },
-    remove: { takes: 'list', value: entry.value, help: modify.removeHelp },
-    'max-entries': maxEntriesFlag(maxEntriesHelp),
-    tag: tagFlag,
-    untag: untagFlag,
-  } as const
-  return verb({
-    name: 'modify',
+function modifyEntryList({ kind, entry, modify, maxEntriesHelp }: EntryList): Verb {
+  return modifyVerb(kind, {
     summary: modify.summary,
-    effect: 'changes',
-    words: [word],
-    flags: modifyFlags,
-    examples: [modify.example],
-    async run({ daemon, words: [text = ''], flags }) {
-      const id = await daemon.idOf(kind, text)
-      const { ifRevision, ...tags } = await changedTags(daemon, kind, id, flags)
-      const body = {
-        ...bodyOf(flags, fieldNames(kind)),
-        ...(flags.add !== undefined && { addEntries: flags.add.map(each => entry.read(each, '--add')) }),
-        ...(flags.remove !== undefined && { removeEntries: flags.remove.map(each => entry.read(each, '--remove')) }),
-        ...tags,
-      }
-      requireChange(body, modifyFlags)
-      const path = pathOf(resources[kind], id)
-      return changed(kind, id, await daemon.write({ method: 'PATCH', path, body, ifRevision }))
+    flags: {
+      name: nameFlag,
+      description: clearable(descriptionFlag),
+      add: { takes: 'list', value: entry.value, help: modify.addHelp },
+      remove: { takes: 'list', value: entry.value, help: modify.removeHelp },
+      'max-entries': maxEntriesFlag(maxEntriesHelp),
+      tag: tagFlag,
+      untag: untagFlag,
     },
+    names: { ...fieldNames, name: resources[kind.kind].nameField! },
+    examples: [modify.example],
+    more: (_daemon, { add, remove }) => ({
+      ...(add !== undefined && { addEntries: add.map(each => entry.read(each, '--add')) }),
+      ...(remove !== undefined && { removeEntries: remove.map(each => entry.read(each, '--remove')) }),
+    }),
   })
 }
 
@@ -169,6 +134,4 @@ function maxEntriesFlag(help: string) {
 }
 
 /** Flag to field. */
-function fieldNames(kind: Kind['kind']): Readonly<Record<string, string>> {
-  return { name: resources[kind].nameField!, description: 'description', 'max-entries': 'maxEntries' }
-}
+const fieldNames = { description: 'description', 'max-entries': 'maxEntries' } as const

@@ -127,7 +127,7 @@ export function ruleTable(rules: readonly Permission[], width: number): string[]
   )
 }
 
-export const prefixLists: Kind = {
+export const prefixLists = {
   kind: 'prefixList',
   plural: 'prefix lists',
   word: { name: 'LIST', names: 'prefixList', help: 'id or name of the prefix list' },
@@ -167,9 +167,9 @@ export const prefixLists: Kind = {
     }),
   },
   sorts: { name: 'prefixListName', made: 'createTime' },
-}
+} as const satisfies Kind
 
-export const portRangeLists: Kind = {
+export const portRangeLists = {
   kind: 'portRangeList',
   plural: 'lists of ports',
   word: { name: 'LIST', names: 'portRangeList', help: 'id or name of the list of ports' },
@@ -200,9 +200,9 @@ export const portRangeLists: Kind = {
   ),
   filters: { name: nameFilter('portRangeListName') },
   sorts: { name: 'portRangeListName', made: 'createTime' },
-}
+} as const satisfies Kind
 
-export const instances: Kind = {
+export const instances = {
   kind: 'instance',
   plural: 'instances',
   word: { name: 'INSTANCE', names: 'instance', help: 'id or name of the instance' },
@@ -244,7 +244,7 @@ export const instances: Kind = {
     }),
   },
   sorts: { name: 'instanceName', made: 'createTime' },
-}
+} as const satisfies Kind
 
 export const enis = {
   kind: 'eni',

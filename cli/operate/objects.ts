@@ -4,7 +4,7 @@ import { UsageError } from '../command.ts'
 import { type Column, fieldLines, tableLines } from '../output/table.ts'
 import type { Daemon, NamedKind, WriteAnswer } from './daemon.ts'
 import { accountFlag, sortFlag, tagFilterFlag } from './flags.ts'
-import { pathOf, resources, type Shown } from './resources.ts'
+import { idPrefixes, pathOf, resources, type Shown } from './resources.ts'
 import { type Flag, type Flags, type FlagValues, type Result, type Verb, verb, type Word } from './verb.ts'
 
 /** How a kind is shown and filtered. */
@@ -204,24 +204,17 @@ export async function changedTags(
 }
 
 /** @throws {UsageError} where an id for a new object has another form than its kind's */
-export function newId(kind: NamedKind, text: string | undefined): Record<string, string> {
+export function newId(kind: keyof typeof idPrefixes | 'account', text: string | undefined): Record<string, string> {
   if (text === undefined) return {}
   const { idForm, idField, noun } = resources[kind]
   if (!idForm.test(text)) {
-    throw new UsageError(
-      `"${text}" is no id of ${article(noun)}, expected ${idForms[kind] ?? 'another form'}; a name goes with --name`,
-    )
+    const expected =
+      kind === 'account'
+        ? '16 digits'
+        : `${idPrefixes[kind]} and letters, digits, "-", "_" or "."; a name goes with --name`
+    throw new UsageError(`"${text}" is no id of ${article(noun)}, expected ${expected}`)
   }
   return { [idField]: text }
-}
-
-const idForms: Readonly<Partial<Record<NamedKind, string>>> = {
-  account: '16 digits',
-  group: 'sg- and letters, digits, "-", "_" or "."',
-  portRangeList: 'prl- and letters, digits, "-", "_" or "."',
-  prefixList: 'pl- and letters, digits, "-", "_" or "."',
-  instance: 'i- and letters, digits, "-", "_" or "."',
-  eni: 'eni- and letters, digits, "-", "_" or "."',
 }
 
 /** For the end of a table that was cut short. */

@@ -225,6 +225,15 @@ export const resources: Readonly<Record<Exclude<ResourceKind, 'context'>, Resour
   },
 }
 
+/** How ids begin that whoever makes an object may choose. */
+export const idPrefixes = {
+  group: 'sg-',
+  prefixList: 'pl-',
+  portRangeList: 'prl-',
+  instance: 'i-',
+  eni: 'eni-',
+} as const
+
 /** A path below a resource; ids come from people. */
 export function pathOf(resource: Resource, id: string, ...rest: readonly string[]): string {
   return [resource.path, ...[id, ...rest].map(encodeURIComponent)].join('/')

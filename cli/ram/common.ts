@@ -1,11 +1,11 @@
 /** What commands of access control have in common: names within an account, attached policies, documents in files. */
-import type { Query } from '../client/client.ts'
 import { fileFault, InputError, type Io, readText } from '../command.ts'
 import type { Daemon, WriteAnswer } from '../operate/daemon.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { said } from '../operate/objects.ts'
 import type { ResourceKind, Shown } from '../operate/resources.ts'
 import { type Flags, type Verb, verb, type Word } from '../operate/verb.ts'
+import { accountOf } from '../operate/writing.ts'
 import { type Column, fieldLines, tableLines } from '../output/table.ts'
 import { timeText, valueText } from '../output/values.ts'
 
@@ -25,19 +25,13 @@ export function ramPath(...parts: readonly string[]): string {
   return ['/v1/ram', ...parts.map(encodeURIComponent)].join('/')
 }
 
-/** Which account names are of. */
-export async function accountQuery(daemon: Daemon, flag: string | undefined): Promise<Query> {
-  const accountId = await daemon.accountId(flag)
-  return accountId === undefined ? {} : { accountId }
-}
-
 /** Writes what is of an account. @param account  the flag that says which */
 export async function ramWrite(
   daemon: Daemon,
   account: string | undefined,
   request: Omit<Parameters<Daemon['write']>[0], 'query'>,
 ): Promise<WriteAnswer> {
-  return await daemon.write({ ...request, query: await accountQuery(daemon, account) })
+  return await daemon.write({ ...request, query: await accountOf(daemon, { account }) })
 }
 
 export interface RamKind {
@@ -62,7 +56,7 @@ export function ramListVerb({ folder, plural, columns, whenNone }: RamKind): Ver
     words: [],
     flags: { account: { ...accountFlag, help: 'only those of this account' } },
     async run({ daemon, flags }) {
-      const page = await daemon.client.list<Shown>(ramPath(folder), await accountQuery(daemon, flags.account))
+      const page = await daemon.client.list<Shown>(ramPath(folder), await accountOf(daemon, flags))
       return {
         answer: page,
         text: width =>
@@ -84,7 +78,7 @@ export function ramShowVerb(kind: RamKind, more?: (object: Shown, width: number)
     words: [name],
     flags: ramAccountFlag,
     async run({ daemon, words: [text = ''], flags }) {
-      const query = await accountQuery(daemon, flags.account)
+      const query = await accountOf(daemon, flags)
       const answer = await daemon.client.get<Shown>(ramPath(folder, text), query)
       const object = answer[answerField] as Shown
       return { answer, text: width => [...fieldLines(fields(object), width), ...(more?.(object, width) ?? [])] }

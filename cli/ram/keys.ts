@@ -4,9 +4,10 @@ import { nounCommand } from '../operate/noun-command.ts'
 import { said } from '../operate/objects.ts'
 import type { Shown } from '../operate/resources.ts'
 import { verb, type Word } from '../operate/verb.ts'
+import { accountOf } from '../operate/writing.ts'
 import { tableLines } from '../output/table.ts'
 import { timeText, valueText } from '../output/values.ts'
-import { accountQuery, cell, ramAccountFlag, ramPath, ramWrite, time, userWord } from './common.ts'
+import { cell, ramAccountFlag, ramPath, ramWrite, time, userWord } from './common.ts'
 
 const keyWord: Word = { name: 'KEY', names: 'accessKey', help: 'id of the access key' }
 
@@ -37,7 +38,7 @@ export const keyNoun = nounCommand({
         account: { ...ramAccountFlag.account, help: 'only those of this account' },
       },
       async run({ daemon, flags }) {
-        const query = { ...(await accountQuery(daemon, flags.account)), userName: flags.user }
+        const query = { ...(await accountOf(daemon, flags)), userName: flags.user }
         const page = await daemon.client.list<Shown>(ramPath('access-keys'), query)
         return {
           answer: page,
@@ -165,7 +166,7 @@ export const simulateNoun = nounCommand({
       examples: ['ringwall ram simulate alice ecs:AuthorizeSecurityGroup sg-web --from 198.18.7.1'],
       async run({ daemon, words: [user = '', action = '', resource], flags }) {
         const query = {
-          ...(await accountQuery(daemon, flags.account)),
+          ...(await accountOf(daemon, flags)),
           action,
           resource,
           sourceAddress: flags.from,
