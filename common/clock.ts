@@ -3,6 +3,8 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
+  /** Milliseconds from any beginning, which no step of the clock disturbs. */
+  monotonicMs(): number
   /** From 0 to 1. */
   random(): number
   /** @returns what cancels it */
@@ -11,6 +13,7 @@ export interface Clock {
 
 export const realClock: Clock = {
   now: () => Date.now(),
+  monotonicMs: () => performance.now(),
   random: () => Math.random(),
   after(milliseconds, task) {
     const timer = setTimeout(task, milliseconds)

@@ -58,7 +58,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   let isOver = false
   let isOpen = false
   const begunAtMs = performance.now()
-  let heardAtMs = clock.now()
+  let heardAtMs = clock.monotonicMs()
   let daemonMs: number | null = null
   let cancelSilence = () => {}
   let tlsSocket: TLSSocket | null = null
@@ -85,11 +85,11 @@ export function openConnection(options: ConnectionOptions): Connection {
     options.onEnd(how)
   }
   const hear = () => {
-    heardAtMs = clock.now()
+    heardAtMs = clock.monotonicMs()
   }
   const listen = (milliseconds: number) => {
     cancelSilence = clock.after(milliseconds, () => {
-      const restMs = heardAtMs + silenceMs - clock.now()
+      const restMs = heardAtMs + silenceMs - clock.monotonicMs()
       if (restMs > 0) listen(Math.min(restMs, silenceMs))
       else end({ reason: 'silent', message: `nothing was heard for ${silenceMs / 1000} s` })
     })

@@ -146,7 +146,7 @@ export class DaemonLink {
     try {
       await onAddresses(this.#addresses)
       if (this.#closed) return
-      this.#openedAtMs = this.#clock.now()
+      this.#openedAtMs = this.#clock.monotonicMs()
       this.#connection = openConnection({
         daemon: this.#daemon,
         addresses: this.#addresses,
@@ -296,7 +296,7 @@ export class DaemonLink {
 
   #ended({ reason, message, code = '' }: ConnectionEnd): void {
     if (this.#closed || this.#status.revoked) return
-    const hadBegunWell = this.#status.connected && this.#clock.now() - this.#openedAtMs >= livedWellMs
+    const hadBegunWell = this.#status.connected && this.#clock.monotonicMs() - this.#openedAtMs >= livedWellMs
     this.#connection = null
     if (reason === 'turned-away' && /revoked/i.test(code)) {
       this.#revoked(message)

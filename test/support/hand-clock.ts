@@ -7,16 +7,27 @@ interface Alarm {
 }
 
 export class HandClock implements Clock {
-  #nowMs: number
+  /** Alarms are by this; the wall clock differs by steps. */
+  #monotonicMs: number
+  #steppedMs = 0
   readonly #alarms = new Set<Alarm>()
   #noticed: (() => void) | null = null
 
   constructor(nowMs = Date.now()) {
-    this.#nowMs = nowMs
+    this.#monotonicMs = nowMs
   }
 
   now(): number {
-    return this.#nowMs
+    return this.#monotonicMs + this.#steppedMs
+  }
+
+  monotonicMs(): number {
+    return this.#monotonicMs
+  }
+
+  /** Somebody sets the wall clock. */
+  step(milliseconds: number): void {
+    this.#steppedMs += milliseconds
   }
 
   random(): number {
@@ -24,7 +35,7 @@ export class HandClock implements Clock {
   }
 
   after(milliseconds: number, task: () => void): () => void {
-    const alarm = { atMs: this.#nowMs + milliseconds, task }
+    const alarm = { atMs: this.#monotonicMs + milliseconds, task }
     this.#alarms.add(alarm)
     this.#noticed?.()
     return () => void this.#alarms.delete(alarm)
@@ -32,25 +43,25 @@ export class HandClock implements Clock {
 
   /** Milliseconds until each alarm, the next first. */
   get waits(): readonly number[] {
-    return [...this.#alarms].map(({ atMs }) => atMs - this.#nowMs).sort((a, b) => a - b)
+    return [...this.#alarms].map(({ atMs }) => atMs - this.#monotonicMs).sort((a, b) => a - b)
   }
 
   /** Time passes, and nothing that becomes due is served before the next `advance`. */
   delay(milliseconds: number): void {
-    this.#nowMs += milliseconds
+    this.#monotonicMs += milliseconds
   }
 
   /** Runs what is due on the way, in order. */
   advance(milliseconds: number): void {
-    const until = this.#nowMs + milliseconds
+    const until = this.#monotonicMs + milliseconds
     for (;;) {
       const next = [...this.#alarms].filter(({ atMs }) => atMs <= until).sort((a, b) => a.atMs - b.atMs)[0]
       if (next === undefined) break
       this.#alarms.delete(next)
-      this.#nowMs = Math.max(this.#nowMs, next.atMs)
+      this.#monotonicMs = Math.max(this.#monotonicMs, next.atMs)
       next.task()
     }
-    this.#nowMs = until
+    this.#monotonicMs = until
   }
 
   /** Resolves when there is an alarm of exactly this wait. */

@@ -252,6 +252,27 @@ describe('heartbeats', () => {
     assert.equal(agent.link.status.reason, 'nothing was heard for 45 s')
     assert.equal(await agent.sample('reconnects_total{reason="silent"}'), 1)
   })
+
+  for (const [name, stepMs] of [
+    ['ahead', 3_600_000],
+    ['back', -3_600_000],
+  ] as const) {
+    test(`are waited for as long where the clock is set ${name} meanwhile`, async () => {
+      await using daemon = await startScriptedDaemon()
+      await using agent = await linkTo(daemon)
+      const connection = await daemon.connection()
+      await connection.next('hello')
+      agent.clock.advance(30_000)
+      connection.send(delta(8))
+      while (agent.updates.length === 0) await new Promise(setImmediate)
+      connection.freeze()
+      agent.clock.step(stepMs)
+      agent.clock.advance(44_999)
+      assert.equal(agent.link.status.connected, true)
+      agent.clock.advance(1)
+      assert.equal(agent.link.status.connected, false)
+    })
+  }
 })
 
 describe('what it cannot use is answered by asking for all there is', () => {
