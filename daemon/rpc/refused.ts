@@ -66,7 +66,7 @@ function objectsMeant(
     }
     const { resources = [] } = action.access?.(api.world, call) ?? {}
     const { kind, id } = action.subject?.(call) ?? {}
-    const subject = kind === undefined || id === undefined || id === unnamed ? [] : [keyOf(kind, id)]
+    const subject = kind === undefined || !id || id === unnamed ? [] : [keyOf(kind, id)]
     return [...new Set([...resources.flatMap(({ key }) => (key === undefined ? [] : [key])), ...subject])]
   } catch (error) {
     if (!(error instanceof ApiError)) throw error

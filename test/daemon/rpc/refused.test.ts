@@ -105,6 +105,7 @@ describe('a write that is refused for what it says', () => {
     ['ecs', 'DeletePrefixList', { PrefixListId: 'pl-1', RegionId: 'x y' }, ['prefixList/pl-1'], 'InvalidParameter'],
     ['ecs', 'TagResources', { ResourceType: 'disk', ResourceId: ['d-1'] }, [], 'InvalidResourceType.NotFound'],
     ['ram', 'DeleteUser', { UserName: 'eve' }, [ram('ramUser', 'eve')], 'EntityNotExist.User'],
+    ['ram', 'DeleteAccessKey', { UserAccessKeyId: '' }, [], 'EntityNotExist.User.AccessKey'],
     ['ram', 'DeleteUser', { UserName: 'e v e' }, [], 'InvalidParameter.UserName.InvalidChars'],
   ]
   for (const [product, action, parameters, objects, code] of rows) {
