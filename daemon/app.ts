@@ -118,7 +118,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addAccessKeyRoutes(routes, api)
     addSecurityGroupRoutes(routes, api)
     addRuleRoutes(routes, api)
-    addRuleFileRoutes(routes, api)
+    await addRuleFileRoutes(routes, api)
     addPrefixListRoutes(routes, api)
     addPortRangeListRoutes(routes, api)
     addHealthReportRoute(routes, api)
@@ -142,14 +142,10 @@ export function secureContextOf({ certificate, key }: TlsPair) {
 
 /** Bodies as text: nothing is parsed before the token was looked at. */
 function readBodies(app: FastifyInstance): void {
-  const textOf = ({ headers }: FastifyRequest, bytes: Buffer) => readBodyText(bytes, headers['content-encoding'])
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
     // Clients send the type with requests that need no body.
-    bytes.length === 0 ? undefined : parseJsonBody(textOf(request, bytes)),
-  )
-  app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
-    textOf(request, bytes),
+    bytes.length === 0 ? undefined : parseJsonBody(readBodyText(request, bytes)),
   )
 }
 

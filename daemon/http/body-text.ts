@@ -1,13 +1,14 @@
 /** Bodies as text, as they were sent or not at all. */
 import { isUtf8 } from 'node:buffer'
+import type { FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
 
 /**
- * @param encoding  the header Content-Encoding
  * @throws {ApiError} 415 for a body that is packed; 400 for one that is not UTF-8, as what spreadsheets write often is:
  *   other characters would be stored than were meant
  */
-export function readBodyText(bytes: Buffer, encoding: string | undefined): string {
+export function readBodyText({ headers }: FastifyRequest, bytes: Buffer): string {
+  const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     const message = `Cannot read the request: expected a body without Content-Encoding, and this is ${JSON.stringify(encoding)}`
     throw new ApiError(415, 'UnsupportedMediaType', message)

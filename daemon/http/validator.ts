@@ -17,6 +17,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   return (given: unknown) => {
     const value = httpPart === 'body' ? given : readTexts(schema, given)
     if (compiled.Check(value)) return { value }
+    if (httpPart === 'body' && (value === undefined || value === null)) return { error: noBody() }
     const errors = telling(compiled.Errors(value).map(fault => withWords(fault, schema)))
       .slice(0, maxErrors)
       .map(fault => fieldErrorOf(fault, value, httpPart))
@@ -26,6 +27,11 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
       error: new ApiError(400, errors.every(isMissing) ? 'MissingParameter' : 'InvalidParameter', detail, { errors }),
     }
   }
+}
+
+function noBody(): ApiError {
+  const message = 'Cannot do without a body: expected an object, as application/json'
+  return new ApiError(400, 'InvalidParameter', message, { errors: [{ code: 'missing', field: '', message }] })
 }
 
 /** Only what is written in the plain way: `1.5` is no whole number, `yes` neither true nor false. */

@@ -1,7 +1,8 @@
 /** `/v1/security-groups/{securityGroupId}/export` and `…/import` */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { ApiError } from '../errors.ts'
+import { readBodyText } from '../http/body-text.ts'
 import { exportedRuleSchema, importSchema, permissionSchema } from '../schemas/rules.ts'
 import { visible, writable } from '../services/principal.ts'
 import { exportCsv, exportRules, importRules, type RuleFile } from '../services/rule-files.ts'
@@ -28,9 +29,16 @@ const importQuery = Type.Object({
   ),
 })
 
-export function addRuleFileRoutes(app: FastifyInstance, api: Api): void {
+export async function addRuleFileRoutes(app: FastifyInstance, api: Api): Promise<void> {
   addExportRoute(app, api)
+  await app.register(async routes => addImportRoute(routes, api))
+}
 
+/** The one that takes CSV. */
+function addImportRoute(app: FastifyInstance, api: Api): void {
+  app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
+    readBodyText(request, bytes),
+  )
   addWriteRoute(app, api, {
     method: 'POST',
     url: '/v1/security-groups/:securityGroupId/import',

@@ -67,6 +67,17 @@ describe('bodies', () => {
     })
   }
 
+  test('no body at all is told as that', async () => {
+    for (const [body, headers] of [
+      [undefined, {}],
+      ['', json],
+      ['null', json],
+    ] as const) {
+      const { detail } = (await api.request('POST', url, body, { headers })).body
+      assert.equal(detail, 'Cannot do without a body: expected an object, as application/json')
+    }
+  })
+
   for (const [name, body, field] of [
     ['what is no UTF-8', Buffer.from('{"accountId":\n"1",\n"instanceName":"B\xfcro"}', 'latin1'), 'line 3'],
     ['half of a character at the end', Buffer.from([0x22, 0xc3]), 'line 1'],
@@ -120,6 +131,8 @@ describe('bodies', () => {
     ['application/x-www-form-urlencoded', '415 UnsupportedMediaType'],
     ['application/json; charset=utf-8', '201 undefined'],
     ['application/vnd.sqlite3', '415 UnsupportedMediaType'],
+    // For imports alone.
+    ['text/csv', '415 UnsupportedMediaType'],
     ['nonsense', '415 UnsupportedMediaType'],
   ]) {
     test(`as ${type}`, async () => {
