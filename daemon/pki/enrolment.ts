@@ -177,7 +177,8 @@ export class Enrolment {
 
   /** What the host says of itself; stored only where it is news. @param report  of known shape */
   async report(agentId: string, report: HostReport, sourceAddress: string): Promise<void> {
-    await this.#change(agentId, 'ringwall:ReportAgent', sourceAddress, agent => {
+    const action = (agent: AgentDoc) => openingOf(agent.report, report) ?? 'ringwall:ReportAgent'
+    await this.#change(agentId, action, sourceAddress, agent => {
       const same = JSON.stringify(agent.report) === JSON.stringify(report)
       return same ? null : { ...agent, hostName: report.hostName, report }
     })
@@ -282,7 +283,7 @@ export class Enrolment {
   /** @param change  gives null where there is nothing to do */
   async #change(
     agentId: string,
-    action: string,
+    action: string | ((agent: AgentDoc) => string),
     sourceAddress: string,
     change: (agent: AgentDoc) => AgentDoc | null,
   ): Promise<void> {
@@ -293,7 +294,11 @@ export class Enrolment {
       }
       const changed = change(agent)
       if (changed === null) return true
-      const author: Author = { action, principal: { kind: 'agent', id: agentId, name: agent.hostName }, sourceAddress }
+      const author: Author = {
+        action: typeof action === 'string' ? action : action(agent),
+        principal: { kind: 'agent', id: agentId, name: agent.hostName },
+        sourceAddress,
+      }
       const writes = [{ key: keyOf('agent', agentId), value: changed }]
       return (await this.#commit({ writes, stands: [{ kind: 'agent', id: agentId }] }, author)) || null
     })
@@ -318,6 +323,13 @@ export class Enrolment {
     }
     throw new ApiError(503, 'Busy', `Cannot store the change: others wrote ${attempts} times meanwhile; try again`)
   }
+}
+
+/** Who looks for it in the audit log must not read every report: null where the host is open or closed as before. */
+function openingOf(before: HostReport | null, now: HostReport): string | null {
+  const [wasOpen, isOpen] = [before, now].map(report => report?.openSince !== undefined)
+  if (wasOpen === isOpen) return null
+  return isOpen ? 'ringwall:OpenHost' : 'ringwall:CloseHost'
 }
 
 function makeInstance(

@@ -46,4 +46,8 @@ test('the daemon shows since when a host is open', { skip: needsKernel, timeout:
   await panic('--undo')
   await isShown({ state: 'in-sync', isOpen: false })
   assert.equal((await shown()).openSince, null)
+  for (const action of ['OpenHost', 'CloseHost']) {
+    const { items } = await fleet.control.call<{ items: unknown[] }>('GET', `/v1/audit?action=ringwall:${action}`)
+    assert.equal(items.length, 1, action)
+  }
 })

@@ -332,6 +332,25 @@ describe('an agent', () => {
     })
   })
 
+  test('that tells of its administrator opening the host, and of the end of that, is in the audit log by names of their own', async () => {
+    await using scene = await setScene({ options: { reportIntervalMs: 30 } })
+    const { host, one } = scene
+    const agent = await FakeAgent.connect(host.port, one)
+    await agent.next('snapshot')
+    const open = { ...hostReport, openSince: '2026-03-01T10:20:30.123Z' }
+    for (const [report, action] of [
+      [open, 'OpenHost'],
+      [{ ...open, kernel: '6.2' }, 'ReportAgent'],
+      [hostReport, 'CloseHost'],
+    ] as const) {
+      const head = host.store.head()
+      agent.say({ type: 'report', report })
+      await turnsUntil(() => host.store.head() > head)
+      const [commit] = await host.store.history(host.store.head(), 1)
+      assert.partialDeepStrictEqual(commit?.note, { action: `ringwall:${action}` })
+    }
+  })
+
   test('that nobody hears is pinged, and then taken for gone', async () => {
     await using scene = await setScene({ options: { heartbeatMs: 200 } })
     const { host, one } = scene
