@@ -3,20 +3,29 @@
  * names; the only kind of asset is `ecs`. Rates are in Mbit/s (10^6 bits) and packets a second.
  */
 import Type, { type TProperties } from 'typebox'
-import { parseCidr } from '../../../rules-compiler/address/cidr.ts'
 import { ddosThresholdBounds } from '../../../rules-compiler/model/policy.ts'
-import type { DdosEvent, DdosPhase } from '../../../wire/ddos.ts'
 import { ApiError } from '../../errors.ts'
 import type { InstanceDoc } from '../../model/documents.ts'
 import { ddosResource } from '../../ram/resource-names.ts'
 import { eventsOf } from '../../services/ddos.ts'
-import { cancelScrubbing, setThreshold, thresholdFields } from '../../services/ddos-thresholds.ts'
+import { cancelScrubbing, setThreshold } from '../../services/ddos-thresholds.ts'
 import { visible, writable } from '../../services/principal.ts'
-import { showSettings } from '../../services/settings.ts'
 import type { World } from '../../state/world.ts'
 import { type MissingAction, type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
 import { coded404, type Recodings, recoded } from '../recode.ts'
+import {
+  addressesOf,
+  identity,
+  type Status,
+  showAsset,
+  showEvent,
+  showThreshold,
+  statuses,
+  statusOf,
+  theOnlyType,
+} from './ddos-shapes.ts'
+import { canonical } from './interface-parameters.ts'
 
 const product = 'antiddos-public'
 
@@ -24,7 +33,6 @@ type Call = Pick<RpcCall<never>, 'principal' | 'accountId' | 'api' | 'regionId'>
 
 const codes: Recodings = { 'InvalidInstanceId.NotFound': coded404('InstanceNotExist') }
 
-const theOnlyType = 'ecs'
 /** What every action asks for. Of the kinds of assets that are not `ecs` there is none here. */
 const asset = {
   DdosRegionId: Type.String({ minLength: 1, maxLength: 64 }),
@@ -34,10 +42,6 @@ type AssetType = 'ecs' | 'slb' | 'eip' | 'ipv6' | 'swas' | 'waf' | 'ga_basic'
 const instanceId = Type.String({ minLength: 1, maxLength: 64 })
 const address = Type.String({ minLength: 1, maxLength: 64 })
 const DdosType = Type.Enum(['defense', 'blackhole'])
-type DdosTypeWord = 'defense' | 'blackhole'
-const statuses = ['normal', 'mitigating', 'blackholed'] as const
-type Status = (typeof statuses)[number]
-
 const usualPage = 10
 const pages = {
   CurrentPage: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1 })),
@@ -95,17 +99,6 @@ function notExist(what: string): ApiError {
   return new ApiError(404, 'InstanceNotExist', `Cannot find ${what}: there is none that you may see`)
 }
 
-/** Addresses of all its network interfaces, the primary one's first. */
-function addressesOf(world: World, { id }: InstanceDoc): readonly string[] {
-  return [...world.enisOfInstance(id)]
-    .map(eniId => world.get('eni', eniId)!)
-    .sort((a, b) => (a.type === b.type ? (a.id < b.id ? -1 : 1) : a.type === 'Primary' ? -1 : 1))
-    .flatMap(({ addresses }) => addresses)
-}
-
-/** As addresses are kept. */
-const canonical = (text: string): string => parseCidr(text)?.text.split('/')[0] ?? text
-
 /** @throws {ApiError} 400 for an address that is not the instance's */
 function requireAddress(world: World, instance: InstanceDoc, given: string | undefined): string {
   const addresses = addressesOf(world, instance)
@@ -115,52 +108,6 @@ function requireAddress(world: World, instance: InstanceDoc, given: string | und
   const expected = addresses.length === 0 ? 'none: it has no addresses' : `one of ${addresses.slice(0, 10).join(', ')}`
   const message = `Cannot use InternetIp "${given}" for instance "${instance.id}": expected ${expected}`
   throw new ApiError(400, 'InvalidParameter', message)
-}
-
-/** Numbers there are in any case: where there is no threshold, the largest there can be. */
-function thresholdsOf(world: World, { api }: Call, instance: InstanceDoc) {
-  const { bps, pps, maxBps, maxPps, source } = thresholdFields(instance, api.ddos)
-  const most = { bps: ddosThresholdBounds.bps.maximum, pps: ddosThresholdBounds.pps.maximum }
-  const own = bps ?? most.bps
-  const ofAll = showSettings(world.settings, 0).scrubbing.blackHoleThreshold
-  return {
-    bps: own,
-    pps: pps ?? most.pps,
-    maxBps: maxBps ?? most.bps,
-    maxPps: maxPps ?? most.pps,
-    /** 0 in the settings is never. */
-    blackHole: ofAll === 0 ? most.bps : Math.max(ofAll, bps ?? 0),
-    isAuto: source !== 'manual',
-  }
-}
-
-function showThreshold(world: World, call: Call, instance: InstanceDoc, type: DdosTypeWord, internetIp: string) {
-  const { bps, pps, maxBps, maxPps, blackHole, isAuto } = thresholdsOf(world, call, instance)
-  const isDefense = type === 'defense'
-  return {
-    InstanceId: instance.id,
-    InternetIp: internetIp,
-    DdosType: type,
-    Bps: isDefense ? bps : blackHole,
-    Pps: isDefense ? pps : 0,
-    MaxBps: isDefense ? maxBps : blackHole,
-    MaxPps: isDefense ? maxPps : 0,
-    ElasticBps: blackHole,
-    IsAuto: isAuto,
-  }
-}
-
-const words: Readonly<Record<DdosPhase, Status>> = {
-  normal: 'normal',
-  over: 'normal',
-  cleaning: 'mitigating',
-  // There is no fourth word, and an attack there is.
-  uncleaned: 'mitigating',
-  'black-hole': 'blackholed',
-}
-
-function statusOf({ id }: InstanceDoc, { api }: Call): Status {
-  return words[api.ddos.standingOf(id)?.status.phase ?? 'normal']
 }
 
 const search = {
@@ -189,46 +136,6 @@ function found(world: World, call: Call, asked: Search): readonly InstanceDoc[] 
       (!ip || addressesOf(world, instance).includes(ip)) &&
       (DdosStatus === undefined || statusOf(instance, call) === DdosStatus),
   )
-}
-
-/** What both lists of assets say of an address. */
-function showAsset(world: World, call: Call, instance: InstanceDoc, ip: string) {
-  const { bps, pps, blackHole } = thresholdsOf(world, call, instance)
-  return {
-    InstanceIp: ip,
-    IpVersion: ip.includes(':') ? 'v6' : 'v4',
-    DefenseBpsThreshold: bps,
-    DefensePpsThreshold: pps,
-    BlackholeThreshold: blackHole,
-    ElasticThreshold: blackHole,
-    IsBgppack: false,
-  }
-}
-
-const identity = ({ id, name }: InstanceDoc) => ({
-  InstanceId: id,
-  InstanceName: name ?? '',
-  InstanceType: theOnlyType,
-})
-
-const attackKinds: ReadonlySet<string> = new Set(['start', 'types', 'peak', 'cleaning', 'uncleaned', 'black-hole'])
-
-function showEvent(event: DdosEvent, { api }: Call) {
-  const isBlackHole = event.blackHoles > 0 || event.phase === 'black-hole'
-  const lastOf = (isMeant: (kind: string) => boolean) =>
-    Date.parse(event.changes.findLast(({ kind }) => isMeant(kind))?.time ?? event.startTime)
-  const endMs = event.endTime === null ? 0 : Date.parse(event.endTime)
-  const blackHole = event.phase === 'black-hole' ? api.ddos.standingOf(event.instanceId)?.status.blackHole : null
-  const isLifted = event.changes.some(({ kind }) => kind === 'lift')
-  const liftMs = blackHole != null ? Date.parse(blackHole.endTime) : isLifted ? lastOf(kind => kind === 'lift') : endMs
-  return {
-    DdosType: isBlackHole ? 'blackhole' : 'defense',
-    DdosStatus: event.phase === 'ended' ? 'normal' : words[event.phase],
-    StartTime: Date.parse(event.startTime),
-    EndTime: endMs,
-    DelayTime: lastOf(kind => attackKinds.has(kind)),
-    UnBlackholeTime: isBlackHole ? liftMs : 0,
-  }
 }
 
 const dayMs = 24 * 3600 * 1000
