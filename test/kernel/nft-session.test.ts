@@ -7,6 +7,7 @@ import { createNft } from '../../agent/nft/exec.ts'
 import { type NftSession, openNftSession } from '../../agent/nft/session.ts'
 import { createNamespace, type Namespace } from '../../lab/netns.ts'
 import { needsKernel } from '../support/requirements.ts'
+import { eventually } from '../support/sessions.ts'
 
 const question = 'list counters table inet t'
 const inside = (namespace: Namespace) => ['ip', 'netns', 'exec', namespace.name]
@@ -74,6 +75,19 @@ describe('a session with nft', { skip: needsKernel }, () => {
     assert.equal(await ask(session), 0)
     assert.deepEqual([...(await nft.listCounters('inet', 't'))!.keys()], ['lo'])
     await session.close()
+  })
+
+  test('that is not asked for a while goes, and comes back at the next question', async () => {
+    await using namespace = await createNamespace('session')
+    await using stack = new AsyncDisposableStack()
+    const { session, nft } = await counting(namespace)
+    await session.close()
+    const brief = openNftSession({ prefix: inside(namespace), timeoutMs: 5_000, idleMs: 50 })
+    stack.defer(() => brief.close())
+    assert.equal(await ask(brief), 0)
+    await eventually(async () => assert.deepEqual(sessionPids(namespace), []))
+    assert.equal(await ask(brief), 0)
+    assert.deepEqual([...(await nft.listCounters('inet', 't'))!.keys()], ['lo'])
   })
 
   test('that does not answer is given up, and a process of its own asked instead', async () => {
