@@ -343,7 +343,14 @@ function countRequests(app: FastifyInstance, { requests, requestDuration }: Daem
 function addOpenRoutes(app: FastifyInstance, { metrics, api }: AppOptions): void {
   const config = { isOpen: true }
   const schema = { hide: true }
-  app.get('/health', { config, schema }, async () => ({ healthy: true, revision: api.world.revision }))
+  app.route({
+    // Load balancers ask by HEAD.
+    method: ['GET', 'HEAD'],
+    url: '/health',
+    config,
+    schema,
+    handler: async () => ({ healthy: true, revision: api.world.revision }),
+  })
   app.get('/openapi.json', { config, schema }, async () => app.swagger())
   app.get('/metrics', { config, schema }, async (request, reply) => {
     if (!isFromThisMachine(sourceAddressOf(request))) {

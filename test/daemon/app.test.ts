@@ -230,6 +230,11 @@ describe('paths and tokens', () => {
     assert.equal((await timed.request('GET', '/v1/whoami', undefined, { token })).status, 401)
   })
 
+  test('health is told to who asks for no body', async () => {
+    const { statusCode, body } = await api.app.inject({ method: 'HEAD', url: '/health' })
+    assert.deepEqual([statusCode, body], [200, ''])
+  })
+
   test('health, metrics and the contract need no token', async () => {
     for (const path of ['/health', '/metrics', '/openapi.json', '/docs']) {
       const { status } = await api.request('GET', path, undefined, { token: null })

@@ -9,8 +9,34 @@ const page = readFileSync(join(import.meta.dirname, '../../docs/api.md'), 'utf8'
 const api = await startApi()
 after(() => api[Symbol.asyncDispose]())
 
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+}
+
+/** Where each object that the page describes is listed. */
+const listed: Readonly<Record<string, string>> = {
+  SecurityGroup: '/v1/security-groups',
+  Permission: '/v1/security-groups/{securityGroupId}/rules',
+  PrefixList: '/v1/prefix-lists',
+  PortRangeList: '/v1/port-range-lists',
+  Instance: '/v1/instances',
+  NetworkInterface: '/v1/network-interfaces',
+  Agent: '/v1/agents',
+  User: '/v1/ram/users',
+  Group: '/v1/ram/groups',
+  Policy: '/v1/ram/policies',
+  Role: '/v1/ram/roles',
+  AccessKey: '/v1/ram/access-keys',
+  Account: '/v1/accounts',
+  Token: '/v1/tokens',
+}
+
 interface Operation {
   readonly summary?: string
+  readonly responses?: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>
+  >
   readonly tags?: readonly string[]
   readonly 'x-action'?: string
 }
@@ -39,6 +65,25 @@ describe('the page of the REST API', () => {
       return action !== undefined && !page.includes(`| \`${route}\` | \`${action}\` |`)
     })
     assert.deepEqual(wrong, [])
+  })
+
+  test('names every field of what is listed', () => {
+    const described = [...page.matchAll(/`(\w+)`: `([^`]+)`/g)]
+    const lists = Object.entries(paths).flatMap(([path, { get }]) => {
+      const { items } = get?.responses?.['200']?.content?.['application/json']?.schema?.properties ?? {}
+      return items?.items?.properties === undefined ? [] : [{ path, fields: Object.keys(items.items.properties) }]
+    })
+    const lacking = described.flatMap(([, name = '', text = '']) => {
+      const list = lists.find(({ path }) => listed[name] === path)
+      const missing = list?.fields.filter(field => !new RegExp(`\\b${field}\\b`).test(text)) ?? []
+      return missing.map(field => `${name}.${field}`)
+    })
+    assert.deepEqual(lacking, [])
+    const known = described.map(([, name = '']) => name)
+    assert.deepEqual(
+      Object.keys(listed).filter(name => !known.includes(name)),
+      [],
+    )
   })
 
   // Those two change nothing: a backup is audited all the same, by its own hand.
