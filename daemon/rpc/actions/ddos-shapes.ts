@@ -53,7 +53,7 @@ export function showThreshold(world: World, call: Call, instance: InstanceDoc, t
   }
 }
 
-export const words: Readonly<Record<DdosPhase, Status>> = {
+const words: Readonly<Record<DdosPhase, Status>> = {
   normal: 'normal',
   over: 'normal',
   cleaning: 'mitigating',
@@ -86,14 +86,7 @@ export const identity = ({ id, name }: InstanceDoc) => ({
   InstanceType: theOnlyType,
 })
 
-export const attackKinds: ReadonlySet<string> = new Set([
-  'start',
-  'types',
-  'peak',
-  'cleaning',
-  'uncleaned',
-  'black-hole',
-])
+const attackKinds: ReadonlySet<string> = new Set(['start', 'types', 'peak', 'cleaning', 'uncleaned', 'black-hole'])
 
 export function showEvent(event: DdosEvent, { api }: Call) {
   const isBlackHole = event.blackHoles > 0 || event.phase === 'black-hole'
