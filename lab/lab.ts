@@ -17,7 +17,7 @@ import {
   membershipAsPromised,
   membershipLines,
   revocationLines,
-  revokedAsPromised,
+  revocationsAsPromised,
   type TrafficRow,
   trafficLines,
 } from './report.ts'
@@ -43,13 +43,17 @@ export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise
   process.env.RINGWALL_LAB_ONLY = '1'
   // The hosts of the lab are not this machine.
   for (const service of ['AGENT', 'DAEMON']) process.env[`RINGWALL_${service}_CONFIG`] = 'none'
-  const printBlock = (title: string, lines: readonly string[]) => print(`\n${title}\n\n  ${lines.join('\n  ')}`)
+  const printBlock = (title: string, lines: readonly string[]) =>
+    print(`\n${title}\n\n${lines.map(line => (line === '' ? '' : `  ${line}`)).join('\n')}`)
   const left = await removeStale()
   removeStaleFolders()
   if (left.length > 0) print(`Removed ${left.length} namespaces that an earlier run left behind.`)
 
   await using stack = new AsyncDisposableStack()
   const fleet = makeFleet(furtherHosts)
+  print(
+    `A network of ${fleet.hosts.length} hosts is made on this machine, and taken away in the end; nothing outside it is touched.`,
+  )
   const network = await buildNetwork(fleet, stack)
   // Made after the network, so that at exit it is removed after the processes that write into it have ended.
   const folder = makeLabFolder()
@@ -60,7 +64,9 @@ export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise
   const peers = await startPeers(fleet, network, stack)
   const open = await tryAll(fleet.attempts, peers, () => 'accept')
   const reached = open.filter(({ outcome }) => outcome === 'accept').length
-  print(`\nWithout Ringwall: ${reached} of ${open.length} attempts get through.`)
+  print(
+    `\nWithout Ringwall: ${reached} of ${open.length} attempts get through: those of the table below, by IPv4 and IPv6.`,
+  )
 
   const control = stack.use(
     await startControl({ folder, namespace: network.get('control')!, address: addresses.control.ip }),
@@ -76,7 +82,7 @@ export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise
   print(`${fleet.agentHosts.length} agents have enrolled with one-time tokens; all of them are in sync.`)
 
   const rows = rowsOf(await tryAll(fleet.attempts, peers, ({ must }) => must), fleet, policies)
-  printBlock(`With an agent on ${agentNames(fleet)}`, trafficLines(rows))
+  printBlock(`With an agent on ${agentNames(fleet)}`, [...legend, '', ...trafficLines(rows)])
   const good = rows.filter(asExpected).length
 
   const membership = await demonstrateMembership(control, peers)
@@ -86,7 +92,7 @@ export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise
   const attack = await demonstrateAttack(control, peers)
   printBlock('web is flooded, with thresholds set low for it', attackLines(attack))
 
-  const changesGood = membershipAsPromised(membership) && revocations.every(revokedAsPromised)
+  const changesGood = membershipAsPromised(membership) && revocationsAsPromised(revocations)
   const allGood = reached === open.length && good === rows.length && changesGood && cleanedAsPromised(attack)
   print(
     `\n${good} of ${rows.length} rows as expected. ${allGood ? 'All is as it should be.' : 'NOT all is as it should be.'}`,
@@ -97,6 +103,11 @@ export async function runLab({ print, stay, furtherHosts }: LabOptions): Promise
   }
   return allGood
 }
+
+const legend = [
+  'expected: what the policies demand. seen: what became of a real connection. why: the rule that decides, or what does',
+  'where no rule matches, and at whose network interface (ENI).',
+]
 
 function rowsOf(seen: readonly Seen[], { attempts, enis }: Fleet, policies: HostPolicies): TrafficRow[] {
   return attempts.map(attempt => {
@@ -128,6 +139,7 @@ function playHint(url: string): string {
   ./ringwall lab shell outside   a shell in a host; its services answer on the ports in the table
   ./ringwall lab shell web       there: ringwall show, nft list table inet ringwall
   ./ringwall lab status          hosts, namespaces, logs
-In a browser on this machine: ${url}/docs
+  curl -H "Authorization: Bearer $RINGWALL_TOKEN" $RINGWALL_URL/v1/agents    the same by REST
+In a browser on this machine: ${url}/docs shows the API
 Ctrl-C ends the lab and removes all of it.`
 }

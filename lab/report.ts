@@ -6,7 +6,7 @@ import type { Attack } from './attack.ts'
 import type { Expectation } from './expectation.ts'
 import { type Attempt, addressesOf, type Fleet, groups, type LabEni } from './fleet.ts'
 import type { Membership } from './membership.ts'
-import type { Revocation } from './revocation.ts'
+import type { Revocation, Revocations } from './revocation.ts'
 import type { Outcome } from './traffic.ts'
 
 /** One attempt in both families: what the policies say and what was seen. */
@@ -59,14 +59,20 @@ export function asExpected({ attempt, expected, seen }: TrafficRow): boolean {
   return verdicts.every(verdict => verdict === attempt.must)
 }
 
-export function revocationLines(revocations: readonly Revocation[]): string[] {
-  return revocations.map(revocation => {
+export function revocationLines({ sessions, answersAgain }: Revocations): string[] {
+  const lines = sessions.map(revocation => {
     const { family, cutAfterMs, otherAsked, otherAnswered } = revocation
     const cut = cutAfterMs === null ? 'was NOT cut' : `cut ${Math.round(cutAfterMs)} ms after the request`
     const name = family === 'ip' ? 'IPv4' : 'IPv6'
     const mark = revokedAsPromised(revocation) ? '' : '  <-- NOT AS EXPECTED'
     return `${name}: session to port 443 ${cut}; session to port 80 goes on, ${otherAnswered} of ${otherAsked} messages answered${mark}`
   })
+  const again = answersAgain ? 'and port 443 answers again' : 'and port 443 does NOT answer  <-- NOT AS EXPECTED'
+  return [...lines, `The rules are put back, ${again}.`]
+}
+
+export function revocationsAsPromised({ sessions, answersAgain }: Revocations): boolean {
+  return sessions.every(revokedAsPromised) && answersAgain
 }
 
 export function membershipLines(membership: Membership): string[] {
@@ -84,7 +90,7 @@ export function membershipAsPromised({ reachedBefore, reachedAsMember, cutWhenLe
 }
 
 /** Cut within one second, and nothing lost where the session is still allowed. */
-export function revokedAsPromised({ cutAfterMs, otherAsked, otherAnswered }: Revocation): boolean {
+function revokedAsPromised({ cutAfterMs, otherAsked, otherAnswered }: Revocation): boolean {
   return cutAfterMs !== null && cutAfterMs < 1000 && otherAsked > 0 && otherAnswered === otherAsked
 }
 

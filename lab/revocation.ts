@@ -6,8 +6,8 @@ import { setTimeout } from 'node:timers/promises'
 import { type Family, families } from '../rules-compiler/address/cidr.ts'
 import type { Control } from './control.ts'
 import type { Conversation } from './conversation.ts'
-import { addresses, httpsRuleNames } from './fleet.ts'
-import type { RuleIds } from './set-up.ts'
+import { addresses, groups, httpsRuleNames } from './fleet.ts'
+import { addRules, type RuleIds } from './set-up.ts'
 import type { Peers } from './traffic.ts'
 
 export interface Revocation {
@@ -24,7 +24,13 @@ const giveUpMs = 5000
 const silenceMs = 700
 const paceMs = 10
 
-export async function demonstrateRevocation(control: Control, ruleIds: RuleIds, peers: Peers): Promise<Revocation[]> {
+export interface Revocations {
+  readonly sessions: readonly Revocation[]
+  /** Afterwards the rules are put back, for who plays with the lab then: whether their port answers again. */
+  readonly answersAgain: boolean
+}
+
+export async function demonstrateRevocation(control: Control, ruleIds: RuleIds, peers: Peers): Promise<Revocations> {
   const open = (family: Family, port: number) => peers.get('outside')!.connectTcp(addresses.web[family], port)
   const sessions = await Promise.all(
     families.map(async family => ({ family, revoked: await open(family, 443), other: await open(family, 80) })),
@@ -43,11 +49,20 @@ export async function demonstrateRevocation(control: Control, ruleIds: RuleIds, 
     securityGroupRuleIds: httpsRuleNames.map(name => ruleIds.get(name)),
   })
   const seen = await Promise.all(watching)
-  return seen.map(({ lastHeard, ...rest }) => ({
-    ...rest,
-    cutAfterMs: lastHeard === null ? null : Math.max(0, lastHeard - askedAt),
-  }))
+  await addRules(control, 'sg-web', httpsRules)
+  const again = await Promise.all(families.map(async family => (await open(family, 443)).ask('again')))
+  return {
+    sessions: seen.map(({ lastHeard, ...rest }) => ({
+      ...rest,
+      cutAfterMs: lastHeard === null ? null : Math.max(0, lastHeard - askedAt),
+    })),
+    answersAgain: again.every(Boolean),
+  }
 }
+
+const httpsRules = groups
+  .flatMap(({ rules }) => rules)
+  .filter(({ name }) => (httpsRuleNames as readonly string[]).includes(name))
 
 /** Talks on both sessions until the first falls silent. */
 async function watch(revoked: Conversation, other: Conversation) {

@@ -1,6 +1,6 @@
 /** The lab's groups, rules, instances and ENIs, told to the daemon over REST as an operator would. */
 import type { Control } from './control.ts'
-import { addressesOf, type Fleet, groups, type LabEni, smtpUnblockedOwner } from './fleet.ts'
+import { addressesOf, type Fleet, groups, type LabEni, type LabGroup, smtpUnblockedOwner } from './fleet.ts'
 import { instanceId } from './policies.ts'
 
 /** The daemon's ids of rules, keyed by the lab's names. */
@@ -14,14 +14,19 @@ export async function setUp({ enis }: Fleet, control: Control): Promise<RuleIds>
   }
   for (const { id, rules } of groups) {
     if (rules.length === 0) continue
-    const { permissions } = await control.call<Added>('POST', `/v1/security-groups/${id}/rules`, {
-      permissions: rules.map(({ name, ...rule }) => ({ ...rule, description: name })),
-    })
+    const { permissions } = await addRules(control, id, rules)
     for (const { securityGroupRuleId, description } of permissions) ids.set(description, securityGroupRuleId)
   }
   for (const { owner } of enis) await registerInstance(owner, control)
   for (const eni of enis) await registerEni(eni, control)
   return ids
+}
+
+/** When they are in force everywhere. The names of rules become their descriptions. */
+export function addRules(control: Control, groupId: string, rules: LabGroup['rules']): Promise<Added> {
+  return control.call<Added>('POST', `/v1/security-groups/${groupId}/rules?wait=enforced`, {
+    permissions: rules.map(({ name, ...rule }) => ({ ...rule, description: name })),
+  })
 }
 
 interface Added {

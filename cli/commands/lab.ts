@@ -7,7 +7,7 @@ import { runLab } from '../../lab/lab.ts'
 import { launcher } from '../../lab/launcher.ts'
 import { table } from '../../lab/report.ts'
 import { type LabState, runningLabs } from '../../lab/state.ts'
-import { numberFlag, parseArguments } from '../arguments.ts'
+import { insteadOf, numberFlag, parseArguments } from '../arguments.ts'
 import { type Command, type Io, UsageError } from '../command.ts'
 
 const usage = `usage: ringwall lab [--once] [--hosts N]
@@ -52,7 +52,7 @@ export const command: Command = {
       case 'shell':
         return runIn(chooseLab(values.lab), host, words, io)
       default:
-        throw new UsageError(`unknown action "${action}", expected status, env or shell`)
+        throw new UsageError(`unknown action "${action}"; ${insteadOf(action, ['status', 'env', 'shell'])}`)
     }
   },
 }
@@ -97,11 +97,8 @@ function chooseLab(pidText: string | undefined): LabState {
 
 async function runIn(lab: LabState, host: string | undefined, words: readonly string[], io: Io): Promise<number> {
   const hosts = Object.keys(lab.namespaces)
-  if (host === undefined || !hosts.includes(host)) {
-    throw new UsageError(
-      `${host === undefined ? 'missing HOST' : `unknown host "${host}"`}, expected ${hosts.join(', ')}`,
-    )
-  }
+  if (host === undefined) throw new UsageError(`missing HOST, expected ${hosts.join(', ')}`)
+  if (!hosts.includes(host)) throw new UsageError(`unknown host "${host}"; ${insteadOf(host, hosts)}`)
   const interactive = words.length === 0
   if (interactive) io.stdout.write(hints(lab, host))
   const child = spawn('ip', ['netns', 'exec', lab.namespaces[host]!, ...(interactive ? ['bash', '--norc'] : words)], {

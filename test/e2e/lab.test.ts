@@ -29,6 +29,8 @@ test('the lab cleans up after one that was killed, sees what the policies say, a
   assert.match(stdout, /^ {2}outside +web +tcp 443 +accept +accept +accept +web-https-v4 \/ web-https-v6 at eni-web$/m)
   assert.match(stdout, /^ {2}outside +conthost +tcp 8080 +drop +drop +drop +ingress default at eni-conthost$/m)
   assert.match(stdout, new RegExp(`Without Ringwall: ${2 * attempts.length} of ${2 * attempts.length} attempts`))
+  assert.match(stdout, new RegExp(`^A network of ${hosts.length} hosts is made on this machine`, 'm'))
+  assert.match(stdout, /^ {2}The rules are put back, and port 443 answers again\.$/m)
   assert.match(stdout, /^ {2}IPv6: session to port 443 cut \d+ ms after the request/m)
   assert.match(stdout, /^ {2}recognised as udp; [\d,]+ of [\d,]+ packets have passed$/m)
   assert.match(stdout, /^ {2}a session from another address goes on, (\d+) of \1 messages answered$/m)
