@@ -48,7 +48,7 @@ daemon is away it says so and tries again. Leaving by "q", Ctrl-C or SIGTERM is 
       examples: ['ringwall top', 'ringwall top i-web1 --json', 'ringwall top --local'],
       async run({ daemon, ...call }) {
         const ids = call.words.length === 0 ? null : await daemon.idsOf('instance', call.words)
-        return show(daemonFeed(daemon.client, `the daemon at ${placeText(daemon.target.url)}`, ids), call)
+        return show(daemonFeed(daemon.client, placeText(daemon.target.url), ids), call)
       },
       runLocally: call => show(agentFeed(call.words), call),
     }),

@@ -28,7 +28,7 @@ export const quietRow: BoardRow = { standing: standingOf(quietStatus({ instanceI
 
 export function exampleView(parts: Partial<TopView> = {}): TopView {
   return {
-    source: 'the daemon at http://127.0.0.1:9480',
+    source: 'http://127.0.0.1:9480',
     time: '2026-01-01T00:00:05.000Z',
     rows: [floodedRow, quietRow],
     chosen: null,
