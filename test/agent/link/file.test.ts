@@ -79,6 +79,8 @@ class Watched implements AsyncDisposable {
   }
 }
 
+/** Nothing is found by looking now and then. */
+const neverMs = 3_600_000
 /** Longer than the quiet time and a reading: what has not been told by then is not told. */
 const settleMs = 120
 
@@ -105,19 +107,15 @@ describe('the first content', () => {
 })
 
 describe('a file replaced by a rename', () => {
-  test('is told within 15 ms', async () => {
+  test('is told at once, each time', async () => {
     await using watched = new Watched()
     watched.write('0')
-    await watched.start()
-    const latencies: number[] = []
+    await watched.start(neverMs)
     for (let round = 1; round <= 20; round += 1) {
       const startedAt = watched.replace(String(round))
       const { atMs, file } = await watched.until(String(round))
       assert.ok(file!.noticedAtMs >= startedAt - 1 && file!.noticedAtMs <= atMs)
-      latencies.push(atMs - startedAt)
     }
-    const median = latencies.toSorted((a, b) => a - b)[10]!
-    assert.ok(median < 15, `median ${median} ms of ${latencies.map(each => each.toFixed(1))}`)
     assert.deepEqual(
       watched.words,
       Array.from({ length: 21 }, (_, round) => String(round)),
@@ -224,16 +222,13 @@ describe('symbolic links', () => {
       mkdirSync(join(watched.folder, version))
       writeFileSync(join(watched.folder, version, 'policy.yaml'), text)
       symlinkSync(version, join(watched.folder, '..data_tmp'))
-      const startedAt = performance.now()
       renameSync(join(watched.folder, '..data_tmp'), join(watched.folder, '..data'))
-      return startedAt
     }
     publish('..v1', 'one')
     symlinkSync('..data/policy.yaml', watched.path)
-    await watched.start()
-    const startedAt = publish('..v2', 'two')
-    const { atMs } = await watched.until('two')
-    assert.ok(atMs - startedAt < 100, `${atMs - startedAt} ms`)
+    await watched.start(neverMs)
+    publish('..v2', 'two')
+    await watched.until('two')
     rmSync(join(watched.folder, '..v1'), { recursive: true })
     publish('..v3', 'three')
     await watched.until('three')

@@ -167,7 +167,9 @@ describe('an update that may go to the kernel is on disk', () => {
     }
   })
 
-  test('or the disk says that it may be old, whatever file operations fail', async () => {
+  test('or the disk says that it may be old, whatever file operations fail', async context => {
+    // However long a busy disk takes, it is waited for.
+    context.mock.timers.enable({ apis: ['setTimeout'] })
     const steps = await countSteps()
     const failures: readonly {
       readonly name: string
