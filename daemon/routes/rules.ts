@@ -43,6 +43,11 @@ function ofProtocol(text: string) {
   throw refuseQuery('?ipProtocol', message, text)
 }
 
+/** Asked of bodies that are refused too. */
+function isOfEgressAlone({ permissions: asked }: { readonly permissions?: unknown }): boolean {
+  return Array.isArray(asked) && asked.length > 0 && asked.every(each => each?.direction === 'egress')
+}
+
 export function addRuleRoutes(app: FastifyInstance, api: Api): void {
   addListRoute(app, api, {
     url,
@@ -78,6 +83,7 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     description: 'All or none. A rule that is there already is answered as it is.',
     tag,
     action: 'ecs:AuthorizeSecurityGroup',
+    actionOf: body => (isOfEgressAlone(body) ? 'ecs:AuthorizeSecurityGroupEgress' : null),
     params: groupParams,
     body: authorizeSchema,
     answer: Type.Object({ permissions }),

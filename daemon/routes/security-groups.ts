@@ -48,9 +48,10 @@ export function addSecurityGroupRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups/:securityGroupId',
     summary: 'Change a security group',
     tag,
-    description: 'With `mode` the action is `ecs:ModifySecurityGroupPolicy`.',
+    description: 'With `mode` or `innerAccessPolicy` the action is `ecs:ModifySecurityGroupPolicy`.',
     action: 'ecs:ModifySecurityGroupAttribute',
-    actionOf: ({ mode }) => (mode === undefined ? null : 'ecs:ModifySecurityGroupPolicy'),
+    actionOf: ({ mode, innerAccessPolicy }) =>
+      mode === undefined && innerAccessPolicy === undefined ? null : 'ecs:ModifySecurityGroupPolicy',
     params: groupParams,
     body: modifyGroupSchema,
     answer: Type.Object({ securityGroup: securityGroupSchema }),

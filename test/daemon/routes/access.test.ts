@@ -290,6 +290,25 @@ describe('a user of RAM', () => {
   })
 })
 
+test('rules of egress alone, and the inner policy, are audited as by the RPC API', async () => {
+  const token = await tokenOf(allow('ecs:*'))
+  await outcome(token, 'POST', '/v1/security-groups/sg-web/rules', { permissions: [out] })
+  await outcome(token, 'POST', '/v1/security-groups/sg-web/rules', { permissions: [out, rule] })
+  await outcome(token, 'POST', '/v1/security-groups/sg-web/rules', { permissions: [null] })
+  await outcome(token, 'PATCH', '/v1/security-groups/sg-web', { innerAccessPolicy: 'drop' })
+  await api.audit.settled()
+  const { items } = (await api.request('GET', '/v1/audit?maxResults=4')).body
+  assert.deepEqual(
+    items.map(({ action, outcome: was }: { action: string; outcome: string }) => `${action} ${was}`),
+    [
+      'ecs:ModifySecurityGroupPolicy done',
+      'ecs:AuthorizeSecurityGroup refused',
+      'ecs:AuthorizeSecurityGroup done',
+      'ecs:AuthorizeSecurityGroupEgress done',
+    ],
+  )
+})
+
 describe('what a user was refused is audited with what it was about', () => {
   const ram = (kind: string, name: string) => `${kind}/${accountId}.${name}`
   const rows: readonly [string, string, unknown, readonly string[]][] = [
