@@ -45,7 +45,7 @@ describe('an agent that scrubs', { skip: needsKernel, concurrency: 3 }, () => {
     const packetsPerSecond = 4_000
     const sending = sender.send({ packetsPerSecond, seconds: 60 })
     const { eventId } = await rig.until(({ phase }) => phase === 'cleaning')
-    await rig.untilKept(eventId)
+    await rig.untilKept(eventId!)
     await rig.agent.kill()
     await setTimeout(1_500)
     await rig.startAgent()
