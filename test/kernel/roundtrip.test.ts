@@ -121,7 +121,7 @@ const odd: { name: string; ir: PolicyIr; options?: CompileOptions }[] = [
 const inputs: readonly { readonly name: string; readonly ir: PolicyIr; readonly options?: CompileOptions }[] = [
   ...loadCases().map(({ name, ir }) => ({ name: `case ${name}`, ir })),
   ...odd,
-  ...fc.sample(arbitraryIr, { numRuns: 50, seed: 1 }).map((ir, index) => ({ name: `random policy ${index}`, ir })),
+  ...fc.sample(arbitraryIr, { numRuns: 25, seed: 1 }).map((ir, index) => ({ name: `random policy ${index}`, ir })),
 ]
 
 const every = Number(process.env.RINGWALL_ROUNDTRIP_EVERY ?? 1)
