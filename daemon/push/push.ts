@@ -181,7 +181,8 @@ export class Push implements EnforcementBoard, SessionListener {
     this.#ddos.committed(commit)
     this.#observed.committed(commit)
     for (const record of this.#registry.apply(commit)) {
-      this.#letGo(record, 'revoked', 'the agent was revoked')
+      const what = record.standing === 'deleted' ? 'is not there any more' : 'was revoked'
+      this.#letGo(record, 'revoked', `the agent ${what}: enrol again with a new token`)
       this.#ddos.revoked(record.id)
       this.#observed.forget(record.id)
       tellWaiters(record)

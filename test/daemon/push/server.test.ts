@@ -198,6 +198,17 @@ describe('the listener for agents', () => {
     await assert.rejects(FakeAgent.connect(host.port, credentials), /^Error: 401 .*"reason":"revoked"/)
   })
 
+  test('tells an agent that is not there any more, as after a restore, that it is not', async () => {
+    await using host = await PushHost.start()
+    const credentials = await host.enrol()
+    const agent = await FakeAgent.connect(host.port, credentials)
+    await agent.next('snapshot')
+    await host.commit({ key: `agent/${credentials.agentId}`, value: null })
+    const { code, message } = await agent.next('goodbye')
+    assert.deepEqual([code, message], ['revoked', 'the agent is not there any more: enrol again with a new token'])
+    await agent.until(({ closed }) => closed)
+  })
+
   test('cuts off an agent that had not said hello yet when it says it', async () => {
     await using host = await PushHost.start()
     const credentials = await host.enrol()
