@@ -134,12 +134,11 @@ export class DaemonSource implements Source {
       identity: this.#identity,
       log,
       metrics: this.#metrics,
-      // The way to the daemon may be another since the report was made.
-      hello: () => ({
-        report: { ...this.#report!, ...this.#exceptions() },
-        view: this.#heldView(),
-        enforced: this.#positionOf(this.#enforced),
-      }),
+      hello: () => {
+        // The way to the daemon may be another since the report was made.
+        this.#report = { ...this.#report!, ...this.#exceptions() }
+        return { report: this.#report, view: this.#heldView(), enforced: this.#positionOf(this.#enforced) }
+      },
       onUpdate: (update, arrivedAtMs) => this.#take(update, arrivedAtMs),
       onConfirm: revision => this.#confirm(revision),
       onAddresses: addresses => this.#freeTheWay(addresses),
