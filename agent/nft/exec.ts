@@ -77,19 +77,16 @@ export function createNft({ prefix = [], timeoutMs = 30_000, session }: NftOptio
     }
   }
 
+  /** Of the whole table: for `list counters`, nft 1.0.6 reads every set of every other one too. */
   function listCounters(family: string, table: string): Promise<Counters | null> {
-    const command = `list counters table ${family} ${table}`
+    const question = `list table ${family} ${table}`
     return orNull(
       inTurn(async () => {
-        const objects = await askSession(command)
-        return objects === null ? readCounters('list', family, table) : countersOf(objects)
+        const objects = await askSession(question)
+        if (objects !== null) return countersOf(objects)
+        return parseCounters((await call(['-t', 'list', 'table', family, table], question)).stdout)
       }),
     )
-  }
-
-  async function readCounters(verb: 'list' | 'reset', family: string, table: string): Promise<Counters> {
-    const args = [verb, 'counters', 'table', family, table]
-    return parseCounters((await call(args, args.join(' '))).stdout)
   }
 
   /** Null where there is none, or it does not answer: some builds of nft cannot be asked line by line. */
@@ -130,7 +127,10 @@ export function createNft({ prefix = [], timeoutMs = 30_000, session }: NftOptio
     },
 
     listCounters,
-    resetCounters: (family, table) => orNull(inTurn(() => readCounters('reset', family, table))),
+    resetCounters(family, table) {
+      const args = ['reset', 'counters', 'table', family, table]
+      return orNull(inTurn(async () => parseCounters((await call(args, args.join(' '))).stdout)))
+    },
 
     async listElements(family, table, set) {
       const objects = await orNull(read(['-j', 'list', 'set', family, table, set]))
