@@ -21,7 +21,7 @@ export interface JsonSchema {
   readonly default?: unknown
 }
 
-interface Parameter {
+export interface Parameter {
   readonly name: string
   readonly in: 'path' | 'query' | 'header'
   readonly required?: boolean

@@ -1,6 +1,6 @@
 /** Requests for an operation of the API: as it is meant to be asked for, and wrong in one or several ways. */
 
-import type { Operation } from '../openapi.ts'
+import type { Operation, Parameter } from '../openapi.ts'
 import type { Random } from '../random.ts'
 import { hostileTexts, inheritedNames, type Lexicon, ValueMaker, writeJson } from './values.ts'
 
@@ -78,8 +78,11 @@ export class RequestMaker {
   #query({ parameters, path }: Operation): string {
     const { random } = this.#options
     // Names of RAM are those of an account: without it they are refused at the door.
-    const oftenOf = (name: string) => (name === 'accountId' && path.startsWith('/v1/ram/') ? 0.8 : 0.15)
-    const chosen = parameters.filter(({ in: place, name }) => place === 'query' && random.chance(oftenOf(name)))
+    const isNeeded = ({ name, required = false }: Parameter) =>
+      required || (name === 'accountId' && path.startsWith('/v1/ram/'))
+    const chosen = parameters.filter(
+      parameter => parameter.in === 'query' && random.chance(isNeeded(parameter) ? 0.85 : 0.15),
+    )
     const pairs = chosen.flatMap(({ name, schema }) => {
       const values = [this.#values.likely(schema, name)].flat()
       return values.map(

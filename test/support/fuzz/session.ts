@@ -149,7 +149,12 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
     portRangeListName: 'ports',
     entries: [{ portRange: '80/80' }],
   })
-  const accessKeyId = await furnishRam(made)
+  await made('/v1/network-interfaces', {
+    networkInterfaceId: 'eni-spare',
+    privateIpAddresses: ['198.18.1.9'],
+    securityGroupIds: ['sg-1'],
+  })
+  const accessKeyId = await furnishRam(api, made)
   const event = makeEvent({ id: 'ddos-1', instanceId: 'i-1' })
   const eventDoc = { event, agentId: 'agent-1', accountId, createdAtMs: 1, updatedAtMs: 1 }
   await api.store.commit({ writes: [{ key: keyOf('ddosEvent', event.id), value: eventDoc }] })
@@ -157,7 +162,7 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
   const ephemeral = await made('/v1/tokens', { name: 'other', scopes: [{ accountId, access: 'read' }] })
   const groupIds = ['sg-1', 'sg-2', 'sg-3', 'sg-4', 'sg-5', 'sg-none']
   const prefixListIds = ['pl-1', 'pl-2', 'pl-none']
-  const enis = ['eni-1', 'eni-2', 'eni-3', 'eni-none']
+  const enis = ['eni-1', 'eni-2', 'eni-3', 'eni-spare', 'eni-none']
   const lexicon: Lexicon = new Map([
     ['accountId', [accountId, accountId, otherAccountId, '9999999999999999']],
     ['securityGroupId', groupIds],
@@ -177,6 +182,8 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
     ['roleName', ['deploy', 'none']],
     ['policyName', ['own', 'spare', 'ReadOnlyAccess', 'none']],
     ['versionId', ['v1', 'v2', 'v9']],
+    ['action', ['ecs:DescribeSecurityGroups', 'ecs:AuthorizeSecurityGroup', 'ram:*', 'none']],
+    ['resource', ['sg-1', 'acs:ecs:*:*:securitygroup/sg-1', '*']],
     ['accessKeyId', [accessKeyId, 'LTAInone']],
     ['instanceId', [...instances, 'i-none']],
     ['instanceIds', instances],
@@ -193,8 +200,11 @@ async function furnish(api: TestApi): Promise<{ readonly lexicon: Lexicon; reado
   return { lexicon, credentials: await credentialsFor(api) }
 }
 
+const toOwn = (holder: string) => `${holder}/policies/own`
+
 /** Users, groups, policies and a role: some that hold each other, and some that nothing holds. @returns the id of a key */
 async function furnishRam(
+  api: TestApi,
   made: (url: string, body: unknown) => Promise<{ readonly accessKey: { readonly accessKeyId: string } }>,
 ): Promise<string> {
   const of = (path: string) => `/v1/ram/${path}?accountId=${accountId}`
@@ -211,6 +221,9 @@ async function furnishRam(
       Statement: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { RAM: [`acs:ram::${accountId}:root`] } }],
     },
   })
+  for (const path of ['groups/ops/users/ann', ...['users/ann', 'groups/ops', 'roles/deploy'].map(toOwn)]) {
+    await api.request('PUT', of(path))
+  }
   const { accessKey } = await made(of('access-keys'), { userName: 'ann' })
   return accessKey.accessKeyId
 }
