@@ -306,7 +306,10 @@ async function install(view: string): Promise<void> {
     target,
   )
   copy([process.execPath], target)
-  copy([join(project, 'systemd/boot.sh')], join(target, 'systemd'))
+  copy(
+    ['boot.sh', 'ended.sh'].map(each => join(project, 'systemd', each)),
+    join(target, 'systemd'),
+  )
   writeIn(view, join(programFolder, 'ringwall'), launcherText(join(programFolder, 'node'), programFolder), 0o755)
   symlinkSync(join(programFolder, 'ringwall'), join(view, 'usr/bin/ringwall'))
   const units = readdirSync(join(project, 'systemd')).filter(each => each.endsWith('.service'))
