@@ -54,7 +54,7 @@ class ReturningAgent {
 }
 
 test(`a daemon that is killed ${kills} times while it writes has lost nothing`, {
-  timeout: 120_000 + kills * 3000,
+  timeout: 120_000 + kills * 15_000,
 }, async t => {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-daemon-crash-'))

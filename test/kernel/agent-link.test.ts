@@ -210,7 +210,7 @@ const seed = 20_262
 
 test(`${kills} kills around the acknowledgement of a revocation leave it in force, with the daemon away`, {
   skip: needsKernel,
-  timeout: 120_000 + kills * 5000,
+  timeout: 120_000 + kills * 25_000,
 }, async () => {
   const random = makeRandom(seed)
   const { host } = network.namespaces

@@ -52,7 +52,7 @@ class Writer {
 const kills = Number(process.env.RINGWALL_KILLS ?? 60)
 /** Fewer, and still enough for some backup to be whole in time. */
 const shortKills = Math.max(20, Math.ceil(kills / 8))
-const timeout = 120_000 + kills * 500
+const timeout = 120_000 + kills * 5000
 
 /** As many writers as kills; the next one loads its code while one is at work. */
 async function killWriters(
