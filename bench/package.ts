@@ -52,6 +52,7 @@ export async function measurePackage(depth: Depth): Promise<readonly Section[]> 
           'started from',
           'start to in force, ms',
           'resident at rest, MiB',
+          'with its children, MiB',
           'proportional, MiB',
           'no file’s, MiB',
           'CPU at rest, ms a second',
@@ -79,6 +80,7 @@ async function measureWay(start: readonly [string, ...string[]], file: string, s
   return [
     inForce,
     rest.residentMib,
+    rest.residentMibWithChildren,
     rest.proportionalMib,
     rest.anonymousMib,
     rest.cpuMsPerSecond,
