@@ -103,7 +103,7 @@ describe('an administrator, an operator, and the policy between them', { skip: n
       // A newer revision that came in between is on trial of its own: what was confirmed is the one that was seen.
       if (agent.trial !== null) await ringwall('agent', 'confirm', agentId)
       assert.deepEqual([agent.state, agent.trial], ['in-sync', null])
-    })
+    }, patienceMs)
     assert.equal(await arrives(shell.client, shell.server), false)
     await assert.rejects(ringwall('agent', 'confirm', agentId), /expected a policy on trial there/)
     const { items } = await fleet.control.call<{ items: { detail: string }[] }>(
