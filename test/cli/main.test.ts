@@ -99,6 +99,12 @@ test('a reader that stops early is no error', () => {
   assert.equal(stderr, 'exit 0\n')
 })
 
+test('output that cannot be written is one line, and exit code 1', () => {
+  const { status, stderr } = spawnSync('sh', ['-c', '"$0" --help > /dev/full', ringwallCommand], { encoding: 'utf8' })
+  assert.equal(stderr, 'ringwall: Cannot write the output: ENOSPC: no space left on device, write\n')
+  assert.equal(status, 1)
+})
+
 test('an unexpected error is one line, and has its stack only when asked for', async () => {
   const { exitCode, stderr } = await runRingwall(['compile', '/nonexistent/policy.yaml'])
   assert.notEqual(exitCode, 0)
