@@ -39,8 +39,8 @@ export const command = nounCommand({
       effect: 'makes',
       words: [{ name: 'FILE', help: 'as create has written it' }],
       flags: { yes: { takes: 'nothing', help: 'do not ask' } },
-      details:
-        'What was written since the backup is gone, but for the token that asks and, of the same daemon, certificates and revocations of agents. Agents follow as ever.',
+      details: `What was written since the backup is gone, but for the token that asks and, of the same daemon, certificates and
+revocations of agents. Agents follow as ever.`,
       async run({ daemon, words: [file = ''], confirm }) {
         const bytes = await checkBackup(file)
         await confirm(`Replace the whole state of ${placeText(daemon.target.url)} with "${file}"?`)
