@@ -1,6 +1,7 @@
 /** An nft that stays and is asked line by line, in a namespace of its own. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import type { NftError } from '../../agent/nft/errors.ts'
 import { createNft } from '../../agent/nft/exec.ts'
@@ -74,6 +75,24 @@ describe('a session with nft', { skip: needsKernel }, () => {
     await assert.rejects(cut, /SIGKILL/)
     assert.equal(await ask(session), 0)
     assert.deepEqual([...(await nft.listCounters('inet', 't'))!.keys()], ['lo'])
+    await session.close()
+  })
+
+  test('leaves the sets of other tables unread: it stays small beside 50,000 members', async () => {
+    await using namespace = await createNamespace('session')
+    const { session, nft } = await counting(namespace)
+    const set = { family: 'inet', table: 'policy', name: 's' } as const
+    const elem = [...Array(50_000).keys()].map(index => `10.0.${index >> 8}.${index & 255}`)
+    await nft.apply([
+      { add: { table: { family: 'inet', name: 'policy' } } },
+      { add: { set: { ...set, type: 'ipv4_addr' } } },
+    ])
+    await nft.apply([{ add: { element: { ...set, elem } } }])
+    assert.deepEqual([...(await nft.listCounters('inet', 't'))!.keys()], ['lo'])
+    const [pid] = sessionPids(namespace)
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    // It has 5; with what it would read, 30 to 70.
+    assert.ok(Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) < 16 * 1024, status)
     await session.close()
   })
 
