@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { delimiter, dirname } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, suite, test } from 'node:test'
 import { listedCommands } from '../../cli/command-list.ts'
@@ -226,8 +227,13 @@ complete_line ringwall rul
   })
 
   const fish = spawnSync('fish', ['--version']).status === 0
-  test('fish reads it', { skip: fish ? false : 'needs fish' }, async () => {
-    execFileSync('fish', ['-n'], { input: (await runRingwall(['completion', 'fish'])).stdout })
+  test('fish completes with it', { skip: fish ? false : 'needs fish' }, async () => {
+    const file = join(operator.folder, 'ringwall.fish')
+    await writeFile(file, (await runRingwall(['completion', 'fish'])).stdout)
+    const env = { ...process.env, PATH: `${dirname(ringwallCommand)}${delimiter}${process.env.PATH}` }
+    const line = 'source $argv[1]; complete -C "ringwall rul"; complete -C "ringwall sg create --type=b"'
+    const printed = execFileSync('fish', ['--no-config', '-c', line, file], { env, encoding: 'utf8' })
+    assert.equal(printed, 'rule\n--type=basic\n')
   })
 
   const zsh = spawnSync('zsh', ['--version']).status === 0
