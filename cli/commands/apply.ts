@@ -15,6 +15,7 @@ import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { numberFlag, onlyFile, parseArguments } from '../arguments.ts'
 import { type Command, type Io, loadPolicy } from '../command.ts'
 import { findStateDir, type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostConfig } from '../host-agent.ts'
+import { isTerminal } from '../output/terminal.ts'
 import { confirmSignal, standingOf } from './confirm.ts'
 
 const usage = `usage: ringwall apply FILE [--dry-run] [--confirm SECONDS] [--rescue LIST] [--config FILE]
@@ -26,9 +27,9 @@ at their next packet; all others go on untouched.
   --dry-run           say what would change, and change nothing
   --confirm SECONDS   put the old state back unless confirmed in time: press Enter here, or run
                       "ringwall confirm" from a new connection, which proves that you can still get in.
-                      Losing this terminal counts as not confirmed. If left out, so is what would cut a live
-                      session to a port by which this host is administered, as guardSeconds and rescuePort
-                      of the agent have it; 0 puts in force whatever it cuts
+                      Losing this terminal counts as not confirmed. If left out, at a terminal or by SSH, so is
+                      what would cut a live session to a port by which this host is administered, as guardSeconds
+                      and rescuePort of the agent have it; 0 puts in force whatever it cuts
 ${hostFlagsHelp(22)}
 Exit codes: 0 in force; 1 refused, or rolled back; 2 the file has faults (nothing was changed).
 `
@@ -53,8 +54,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     io.stdout.write(`ENI ${id} has no security group: device "${device}" is left alone.\n`)
   }
   const cuts = wanted === null && guardSeconds > 0 ? await cutsOf(ir, rescuePort, io) : []
-  const seconds = cuts.length > 0 ? guardSeconds : (wanted ?? 0)
   for (const cut of cuts) io.stdout.write(`It would cut ${cut}.\n`)
+  const seconds = wanted ?? (cuts.length > 0 && somebodyIsThere(io) ? guardSeconds : 0)
   if (values['dry-run']) return report(await reconcileOnce(ir, { ...hostParts(createNft()), dryRun: true }), io)
 
   const trial: Told = { waits: false }
@@ -82,6 +83,11 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 async function openSince(flags: HostFlags): Promise<string | null> {
   const { folder } = await findStateDir(flags, null)
   return (await readPanic(folder).catch(() => null))?.since ?? null
+}
+
+/** A program that starts it has nobody to ask, and waits for it to end. */
+function somebodyIsThere({ stdin }: Io): boolean {
+  return isTerminal(stdin) || process.env.SSH_CONNECTION !== undefined
 }
 
 /** Which live sessions of administrators it would cut, in words; what stands lets through what is alive. */

@@ -181,6 +181,7 @@ function openSession(port: number) {
 
 suite('a live session to a port by which the host is administered', { skip: needsKernel }, () => {
   const rescuePort = `RINGWALL_AGENT_RESCUE_PORT=${ports.before}`
+  const bySsh = 'SSH_CONNECTION=198.18.0.9 50000 198.18.0.2 22'
   const apply = (variables: readonly string[], ...args: readonly string[]) => {
     const command = [...variables, ringwallProgram, 'apply', ...args, '--config', 'none']
     return network.namespaces.host.run('env', command, { allowFailure: true })
@@ -195,7 +196,7 @@ suite('a live session to a port by which the host is administered', { skip: need
 
   test('is not cut by a policy that nobody confirms', async () => {
     const listing = await listTable(network.namespaces.host)
-    const { exitCode, stdout, stderr } = await apply([rescuePort, 'RINGWALL_AGENT_GUARD_SECONDS=1'], trialFile)
+    const { exitCode, stdout, stderr } = await apply([bySsh, rescuePort, 'RINGWALL_AGENT_GUARD_SECONDS=1'], trialFile)
     assert.deepEqual({ exitCode, stderr }, notConfirmed)
     assert.deepEqual(stdout.split('\n').slice(0, 1), [cut])
     assert.match(stdout, /^Confirm within 1 s: /m)
@@ -213,7 +214,7 @@ suite('a live session to a port by which the host is administered', { skip: need
   })
 
   test('is cut where somebody confirms', async () => {
-    const confirmed = apply([rescuePort], trialFile)
+    const confirmed = apply([bySsh, rescuePort], trialFile)
     await eventually(async () => {
       const { stdout } = await network.namespaces.host.run(ringwallProgram, ['confirm'], { allowFailure: true })
       assert.equal(stdout, 'Confirmed.\n')
@@ -224,9 +225,9 @@ suite('a live session to a port by which the host is administered', { skip: need
   })
 
   for (const { name, variables, flags } of [
-    { name: '--confirm 0', variables: [rescuePort], flags: ['--confirm', '0'] },
-    { name: 'an agent without trials', variables: [rescuePort, 'RINGWALL_AGENT_GUARD_SECONDS=0'], flags: [] },
-    { name: 'a port that is not watched', variables: [], flags: [] },
+    { name: '--confirm 0', variables: [bySsh, rescuePort], flags: ['--confirm', '0'] },
+    { name: 'an agent without trials', variables: [bySsh, rescuePort, 'RINGWALL_AGENT_GUARD_SECONDS=0'], flags: [] },
+    { name: 'a port that is not watched', variables: [bySsh], flags: [] },
   ]) {
     test(`is cut at once with ${name}`, async () => {
       const { exitCode, stdout, stderr } = await apply(variables, trialFile, ...flags)
@@ -236,10 +237,18 @@ suite('a live session to a port by which the host is administered', { skip: need
     })
   }
 
+  test('is cut at once, and told, by a program that has nobody to ask', async () => {
+    const { exitCode, stdout } = await apply(['-u', 'SSH_CONNECTION', rescuePort], trialFile)
+    assert.equal(exitCode, 0)
+    assert.deepEqual(stdout.split('\n').slice(0, 1), [cut])
+    assert.match(stdout, /^In force after /m)
+    assert.equal(await arrives(shell.client, shell.server), false)
+  })
+
   test('that is not cut needs nobody', async () => {
     const file = join(folder, 'kept.json')
     await writeFile(file, JSON.stringify(documentOf(ports.before, ports.trial)))
-    const { exitCode, stdout } = await apply([rescuePort], file)
+    const { exitCode, stdout } = await apply([bySsh, rescuePort], file)
     assert.equal(exitCode, 0)
     assert.match(stdout, /^In force after /)
     assert.ok(await arrives(shell.client, shell.server))
