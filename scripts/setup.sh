@@ -23,6 +23,8 @@ quietly() {
 }
 
 install_node_packages() {
+  # npm ci would empty what it points to.
+  [ ! -L node_modules ] || return 0
   [ -e node_modules/.package-lock.json ] \
     && [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ] && return
   present npm || fail 'npm is missing; run: apt-get install nodejs npm'
