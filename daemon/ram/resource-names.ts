@@ -32,9 +32,9 @@ export function ddosResource({ regionId, accountId }: Owner): AskedResource {
   return { name: `acs:yundun-ddos:${regionId}:${accountId}:*` }
 }
 
-/** What Ringwall has and ECS has not: agents, tokens, settings. */
-export function ringwallResource({ regionId, accountId }: Owner, relative: string): AskedResource {
-  return { name: `acs:ringwall:${regionId}:${accountId}:${relative}` }
+/** What Ringwall has and ECS has not: no single ones either. */
+export function ringwallResource({ regionId, accountId }: Owner): AskedResource {
+  return { name: `acs:ringwall:${regionId}:${accountId}:*` }
 }
 
 /** Keys of conditions are in any case, those of tags are not: a key may have the values of several. */

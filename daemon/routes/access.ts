@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { keyOf } from '../model/documents.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
-import { ddosResource, type Owner } from '../ram/resource-names.ts'
+import { ddosResource, type Owner, ringwallResource } from '../ram/resource-names.ts'
 import { type AccessNeed, requireAccess } from '../services/access.ts'
 import { entityNames, type NamedKind as RamKind } from '../services/ram/ram-call.ts'
 import { type EcsKind, ecsTarget, ramTarget } from '../services/ram/targets.ts'
@@ -304,7 +304,7 @@ function resourcesNamed(field: string, ids: readonly string[], { world, owner }:
 
 function resourceOf(on: Exclude<Rule['on'], undefined>, { world, owner }: Naming): readonly AskedResource[] {
   if (on === 'ddos') return [ddosResource(owner)]
-  if (on === 'nothing') return [{ name: `acs:ringwall:${owner.regionId}:${owner.accountId}:*` }]
+  if (on === 'nothing') return [ringwallResource(owner)]
   if (on === 'accessKey') return [ramTarget(owner.accountId, 'ramUser', '*')]
   if (isRamKind(on)) return [ramTarget(owner.accountId, on, '*')]
   return [ecsTarget(world, owner, on, '*')]

@@ -130,7 +130,7 @@ function addUserRoutes(app: FastifyInstance, api: Api): void {
       const owner = { regionId: api.regionId, accountId: call.accountId }
       const resources =
         resource === undefined
-          ? (resourcesOfAction(rpcActions, action, owner) ?? [ringwallResource(owner, '*')])
+          ? (resourcesOfAction(rpcActions, action, owner) ?? [ringwallResource(owner)])
           : [resourceMeant(world, owner, resource)]
       return { simulation: simulate(world, user, { action, resources, facts }) }
     },
