@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, removeStale } from '../../lab/netns.ts'
 import { needsKernel } from '../support/requirements.ts'
+import { eventually } from '../support/sessions.ts'
 
 const skip = needsKernel
 const namespaceNames = () => readdirSync('/run/netns')
@@ -18,6 +19,8 @@ test('a namespace is another than ours, and gone after disposal with what ran in
   assert.notEqual(stdout.trim(), readlinkSync('/proc/self/ns/net'))
   const child = namespace.spawn('sleep', ['60'])
   const ended = once(child, 'exit')
+  // Before that it is ip, which may find the namespace gone.
+  await eventually(async () => assert.equal(readFileSync(`/proc/${child.pid}/comm`, 'utf8'), 'sleep\n'))
   await namespace[Symbol.asyncDispose]()
   assert.deepEqual(await ended, [null, 'SIGKILL'])
   assert.ok(!namespaceNames().includes(namespace.name))

@@ -90,7 +90,7 @@ export class FloodRig implements AsyncDisposable {
   /** Waits until the agent has just kept on disk how it stands in an event, which it does each second. */
   async untilKept(eventId: string): Promise<void> {
     const read = () => readFile(join(this.#stateDir, 'ddos.json'), 'utf8')
-    const before = await read()
+    const before = await read().catch(() => null)
     await eventually(async () => {
       const text = await read()
       const { table, instances } = JSON.parse(text) as { table: object | null; instances: object[] }
