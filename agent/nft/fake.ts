@@ -425,6 +425,8 @@ function listTable(table: FakeTable, terse: boolean): readonly NftObject[] {
       [kind]: {
         ...body,
         handle,
+        // Of a set with a size, nft 1.1.7 tells how full it is, with or without its elements.
+        ...('size' in body && elements.size > 0 && { count: elements.size }),
         ...(!terse && elements.size > 0 && { elem: [...elements.values()].map(elementListing) }),
       },
     })),

@@ -297,8 +297,9 @@ function withoutState(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutState(inner)]))
 }
 
+/** `count` is what nft 1.1.7 tells of a set: how many elements it has. */
 function isState(key: string, value: unknown): boolean {
-  return key === 'elem' || (typeof value === 'number' && ['handle', 'packets', 'bytes'].includes(key))
+  return key === 'elem' || (typeof value === 'number' && ['handle', 'packets', 'bytes', 'count'].includes(key))
 }
 
 function digest(value: unknown): string {

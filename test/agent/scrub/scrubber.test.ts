@@ -414,6 +414,8 @@ describe('a scrubber that starts again', () => {
       const { length } = first.nft.transactions
       // The first one is killed: nothing is told to it. Packets go on while none runs.
       first.nft.count(scrubTableName, udp, { packets: 7_000, bytes: 700_000 })
+      const counter = { packets: 1, bytes: 100 }
+      first.nft.learn(scrubTableName, heavySet('i-1', 'ip'), [{ elem: { val: '203.0.113.9', counter } }])
       const clock = new HandClock(first.clock.now() + 2_000)
       const second = await makeRig({ nft: first.nft, kept: keptIn(folder), clock })
       assert.equal(first.nft.transactions.length, length)
