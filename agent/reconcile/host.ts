@@ -1,5 +1,6 @@
 /** The loop's parts as they are on a real host. */
 import { usedMarks } from '../conntrack/marks.ts'
+import { trackOpenSessions } from '../conntrack/open-sessions.ts'
 import { NftError } from '../nft/errors.ts'
 import type { Nft } from '../nft/nft.ts'
 import { type Capabilities, neededFeatures, probe } from '../nft/probe.ts'
@@ -14,6 +15,7 @@ export function hostParts(nft: Nft): HostParts {
     nft,
     listDevices: () => listLinks(),
     readMarks: ctMarkMask => usedMarks(ctMarkMask),
+    trackOpenSessions,
     jsonCtTimeout: false,
     canLog: true,
   }

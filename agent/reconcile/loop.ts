@@ -24,6 +24,8 @@ export interface LoopParts {
   readonly nft: Nft
   readonly listDevices: () => Promise<readonly Device[]>
   readonly readMarks: ReadMarks
+  /** Called before there is a table, when it may be that nothing tracks connections yet; must not throw. */
+  readonly trackOpenSessions: () => Promise<void>
   /** Told of every run, in order; must not throw. */
   readonly onOutcome: (outcome: Outcome) => void
   /** Whether the host's nft keeps the policy of a timeout object that is given as JSON. */
@@ -214,6 +216,7 @@ export class ReconcileLoop {
     // Forgotten until the kernel has it: whatever goes wrong on the way, the next run reads first.
     this.#standing = null
     this.#left = null
+    if (standing.actual === null) await this.#parts.trackOpenSessions()
     await this.#inNft(commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout))
     if (complete && !isHeardOf()) this.#standing = afterPlan(standing, plan, desired)
     if (complete) this.#leave(plan, desired)

@@ -23,7 +23,6 @@ import {
   isAccepted,
   metricsAddress,
   portsAccepted,
-  trackConnections,
 } from '../support/host-network.ts'
 import { listTable } from '../support/kernel-listing.ts'
 import { lastTransactionDone } from '../support/nft-children.ts'
@@ -56,7 +55,6 @@ let folder: string
 before(async () => {
   if (needsKernel !== false) return
   network = await createHostNetwork()
-  await trackConnections(network.namespaces.host)
   authority = await makeAuthority()
   for (const port of ports) await listenForSessions(network.peers.host, port)
   const { stdout } = await network.namespaces.host.run('cat', ['/sys/class/net/eth0/address'])

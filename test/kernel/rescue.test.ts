@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { isInForce, startAgent } from '../support/agent.ts'
 import { makeAuthority } from '../support/certificates.ts'
-import { addresses, createHostNetwork, type HostNetwork, trackConnections } from '../support/host-network.ts'
+import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { accepts, closeShells, drillPorts, isTakenBack, isTrial, openShell, works } from '../support/lockout.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -25,7 +25,6 @@ let folder: string
 before(async () => {
   if (needsKernel !== false) return
   network = await createHostNetwork()
-  await trackConnections(network.namespaces.host)
   for (const port of drillPorts) await listenForSessions(network.peers.host, port)
   await listenForSessions(network.peers.guest1, ssh)
 })

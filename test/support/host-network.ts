@@ -48,16 +48,6 @@ export async function createHostNetwork(): Promise<HostNetwork> {
   return { namespaces, peers, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
-/**
- * Has a table of somebody else's need connection tracking. Where nothing does, the kernel takes a session up in its middle
- * when a policy comes, and whoever speaks first then passes for who began it (docs/coexistence.md).
- */
-export async function trackConnections(namespace: Namespace): Promise<void> {
-  await namespace.run('nft', [
-    'add table inet tracking; add chain inet tracking c { type filter hook prerouting priority 0; }; add rule inet tracking c ct state new counter',
-  ])
-}
-
 /** Whether the host lets a TCP connection from the outside in; what it does not accept it must drop. */
 export async function isAccepted({ peers }: HostNetwork, port: number): Promise<boolean> {
   try {

@@ -13,7 +13,6 @@ import {
   hostHealth,
   metricsAddress,
   portsAccepted,
-  trackConnections,
 } from './host-network.ts'
 import { needsKernel } from './requirements.ts'
 import { ringwallProgram } from './ringwall.ts'
@@ -59,7 +58,6 @@ export class DrillHost {
     before(async () => {
       if (needsKernel !== false) return
       host.#network = await createHostNetwork()
-      await trackConnections(host.#network.namespaces.host)
       for (const port of drillPorts) await listenForSessions(host.network.peers.host, port)
     })
     after(() => host.#network?.[Symbol.asyncDispose]())

@@ -4,18 +4,19 @@ import { defineCheck } from '../check.ts'
 export const conntrackTool = defineCheck({
   name: 'conntrack-tool',
   area: 'connection tracking',
-  question: 'Can marks of live sessions be listed?',
+  question: 'Can the table of live sessions be read and added to?',
   needs: [],
   outcomes: {
     'conntrack-tool-missing': {
       severity: 'note',
       means:
-        'After some thousands of changes that take something away, sessions of ENIs are judged packet by packet: slower, as strict as before.',
+        'After some thousands of changes that take something away, sessions of ENIs are judged packet by packet: slower, as strict as before. Sessions that were open before the first policy may be cut where the far end speaks first.',
       advice: 'Install the package conntrack.',
     },
     'conntrack-tool': {
       severity: 'ok',
-      means: 'Stamps that no session carries any more can be used again.',
+      means:
+        'Stamps that no session carries any more can be used again, and open sessions are known by who began them.',
       advice: '',
     },
   },

@@ -57,6 +57,7 @@ class Host {
     this.loop = new ReconcileLoop({
       ...this.partsWith(counting),
       readMarks,
+      trackOpenSessions: async () => {},
       onOutcome: outcome => this.outcomes.push(outcome),
     })
   }
@@ -66,6 +67,7 @@ class Host {
       nft,
       listDevices: async () => this.devices,
       readMarks: async () => new Set(),
+      trackOpenSessions: async () => {},
       jsonCtTimeout: false,
       canLog: this.canLog,
     }
