@@ -10,6 +10,7 @@ import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import { isInForce, startAgent } from '../support/agent.ts'
 import { addresses } from '../support/host-network.ts'
 import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
+import { renameDevices } from '../support/rename-devices.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { eventually } from '../support/sessions.ts'
 
@@ -44,6 +45,8 @@ async function makeScene(): Promise<Scene> {
   const outside = stack.use(await createNamespace('outside'))
   const host = stack.use(await createNamespace('host'))
   await host.run('nft', ['-f', '-'], { input: probe })
+  // Over what renaming does to it.
+  await host.sysctl({ 'net.ipv6.conf.all.keep_addr_on_down': 1 })
   await outside.run('nft', ['-f', '-'], { input: probe.replaceAll('input', 'output') })
   const count = async (namespace: Namespace) => {
     const { stdout } = await namespace.run('nft', ['list', 'counter', 'inet', 'probe', 'arrived'])
@@ -116,7 +119,7 @@ test('a device that is renamed under a flood stays closed', { skip: needsKernel 
   const floods = await startFloods(scene)
   let name = 'eth0'
   for (const next of ['eth9', 'wan', 'eth0', 'x', 'eth0']) {
-    await scene.host.run('ip', ['link', 'set', name, 'name', next])
+    await renameDevices(scene.host, [name, next])
     name = next
     await flow(scene.sent)
   }
@@ -128,7 +131,7 @@ test('a renamed device keeps its rules when the agent starts anew', { skip: need
   await using scene = await makeScene()
   await scene.plug()
   const first = await startAgent({ namespace: scene.host, policy: closed })
-  await scene.host.run('ip', ['link', 'set', 'eth0', 'name', 'eth9'])
+  await renameDevices(scene.host, ['eth0', 'eth9'])
   const floods = await startFloods(scene)
   await first.kill()
   await using second = await startAgent({ namespace: scene.host, policy: closed, awaitInForce: false })
@@ -149,9 +152,8 @@ test('two devices that change names under a flood stay closed', { skip: needsKer
   const floods = await startFloods(scene)
   for (let round = 1; round <= 5; round += 1) {
     const from = agent.log.length
-    // By one process: while one has another's name and that has none of the policy's, it would be no ENI.
-    const renames = ['eth0 name between', 'tap1 name eth0', 'between name tap1'].map(words => `link set ${words}\n`)
-    await host.run('ip', ['-batch', '-'], { input: renames.join('') })
+    // At once: while one has another's name and that has none of the policy's, it would be no ENI.
+    await renameDevices(host, ['eth0', 'between'], ['tap1', 'eth0'], ['between', 'tap1'])
     await agent.line(line => isInForce(line) && line.cause === 'device', { from })
     await flow(scene.sent)
     assert.equal(await scene.arrived(), 0, `round ${round}`)

@@ -8,6 +8,7 @@ import type { LogLine } from '../support/agent.ts'
 import type { Flood } from '../support/flood/frames.ts'
 import { FloodRig } from '../support/flood/rig.ts'
 import { eniId, instanceId } from '../support/flood/scene.ts'
+import { renameDevices } from '../support/rename-devices.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { eventually } from '../support/sessions.ts'
 
@@ -132,7 +133,7 @@ describe('an agent that scrubs', { skip: needsKernel, concurrency: 3 }, () => {
       await eventually(async () => assert.ok((await seen()) < 10))
     }
     await measured(100)
-    await host.run('ip', ['link', 'set', 'eth0', 'name', 'wan0'])
+    await renameDevices(host, ['eth0', 'wan0'])
     await eventually(async () => assert.match(await rig.table(), /"wan0"/))
     await measured(100)
     await host.run('ip', ['link', 'delete', 'wan0'])
