@@ -124,11 +124,12 @@ function deviceIn(answer: string): string | null {
 }
 
 /**
- * TCP sockets in one state, a line each, as `ss` has them: with the processes that hold them, as far as they can be seen.
+ * TCP sockets in one state, a line each, as `ss` has them.
+ * @param withProcesses  also who holds them, as far as that can be seen; looks at every process
  * @throws {Error} if `ss` is missing or refuses
  */
-export function listTcp(state: 'listening' | 'established'): Promise<string> {
-  return runTool(['ss', '-Hntp', 'state', state])
+export function listTcp(state: 'listening' | 'established', { withProcesses = false } = {}): Promise<string> {
+  return runTool(['ss', withProcesses ? '-Hntp' : '-Hnt', 'state', state])
 }
 
 async function runTool(command: readonly string[]): Promise<string> {

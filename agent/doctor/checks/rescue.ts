@@ -54,7 +54,7 @@ export const rescue = defineCheck<RescueFacts | null, Code>({
     const all = [...named, ...((await host.policy())?.enis ?? []).flatMap(eni => eni.rescue)]
     const byText = new Map(all.map(({ source, port }) => [`${source.text} ${port}`, { source: source.text, port }]))
     // Without iproute2, which is a finding of its own, nobody can tell.
-    const list = (state: 'listening' | 'established') => listTcp(state).catch(() => null)
+    const list = (state: 'listening' | 'established') => listTcp(state, { withProcesses: true }).catch(() => null)
     const sockets = readPorts(await list('listening'), await list('established'))
     return { rescue: [...byText.values()], rescuePorts, guardSeconds, ...sockets }
   },
