@@ -261,6 +261,8 @@ for (const { name, skip, device, carriedBy, make } of layerings) {
     const wire = stack.use(
       await makeWire(async made => {
         await plainWire(made)
+        // Each answers for its own address alone: a macvlan and what it is above hear the same questions.
+        await made.host.sysctl({ 'net.ipv4.conf.all.arp_ignore': 1 })
         await make(made, stack)
       }),
     )
