@@ -35,7 +35,8 @@ export class DriftWatch {
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #readingMs = 0
   #heard = nobodyHeard()
-  #suspect = ''
+  /** Up to the last look. */
+  #heardBefore = nobodyHeard()
   #closed = false
 
   constructor(options: DriftWatchOptions) {
@@ -43,11 +44,12 @@ export class DriftWatch {
   }
 
   /**
-   * Who may have changed our table before the last look, other than this agent; for the log. Whoever is heard to have changed
-   * it, otherwise everybody who changed rules; empty where that is not known: somebody innocent is never named alone.
+   * Who may have changed our table as the last look has found it, other than this agent; for the log. Whoever is heard to
+   * have changed it, otherwise everybody who changed rules; empty where that is not known: somebody innocent is never named
+   * alone. Who is heard since counts too: a look takes time, and sees what is done meanwhile.
    */
   get suspect(): string {
-    return this.#suspect
+    return nameSuspects(this.#heardBefore, this.#heard)
   }
 
   noteGeneration({ pid, process, touched = [] }: Generation): void {
@@ -72,7 +74,7 @@ export class DriftWatch {
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#lookedAtMs = performance.now()
-      this.#suspect = nameSuspects(this.#heard)
+      this.#heardBefore = this.#heard
       this.#heard = nobodyHeard()
       this.#options.look()
     }, delayMs)
@@ -94,7 +96,9 @@ function nobodyHeard(): Heard {
   return { touching: new Set(), others: new Set(), missed: false }
 }
 
-function nameSuspects({ touching, others, missed }: Heard): string {
-  const suspects = touching.size > 0 ? touching : missed ? new Set<string>() : others
+function nameSuspects(before: Heard, since: Heard): string {
+  const touching = before.touching.union(since.touching)
+  const missed = before.missed || since.missed
+  const suspects = touching.size > 0 ? touching : missed ? new Set<string>() : before.others.union(since.others)
   return suspects.size > mostSuspects ? '' : [...suspects].join(' or ')
 }

@@ -69,6 +69,14 @@ describe('the drift watch', () => {
         assert.equal(drift.suspect, suspect)
       })
     }
+
+    test('who is heard while the table is read', context => {
+      const { drift, pass } = watch(context)
+      drift.noteGeneration({ generation: 1, pid: 1, process: 'firewalld', touched: [] })
+      pass(2000)
+      drift.noteGeneration({ generation: 2, pid: 2, process: 'nft', touched: [table] })
+      assert.equal(drift.suspect, 'nft (pid 2)')
+    })
   })
 
   for (const [readingMs, mostLooks, leastLooks] of [
