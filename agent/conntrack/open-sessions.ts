@@ -5,11 +5,12 @@
  * right way round before the first packet is judged.
  */
 import { run } from '../../common/exec.ts'
-import { listTcp, readSocket } from '../guard/sessions.ts'
+import { defaultSettings } from '../../rules-compiler/model/policy.ts'
+import { listTcp, localEnd, readSocket } from '../guard/sessions.ts'
 
 const timeoutMs = 5_000
 /** Until a packet of it is seen. */
-const idleSeconds = 910
+const idleSeconds = defaultSettings.sessionTimeoutSeconds
 
 /** What is tracked already stays as it is. Does not throw: without it those sessions are judged by who speaks first. */
 export async function trackOpenSessions(): Promise<void> {
@@ -28,12 +29,12 @@ export async function trackOpenSessions(): Promise<void> {
  * @returns a line each for `conntrack --load-file`; none for sessions of the host with itself
  */
 export function entriesOf(established: string, listening: string): readonly string[] {
-  const ports = new Set(listening.split('\n').map(line => /^\s*\d+\s+\d+\s+\S+:(\d+)\s/.exec(line)?.[1]))
+  const ports = new Set(listening.split('\n').map(line => localEnd(line)?.port))
   return established.split('\n').flatMap(line => {
     const socket = readSocket(line)
     if (socket === null || socket.local.address === socket.remote.address) return []
     const { local, remote } = socket
-    const [from, to] = ports.has(String(local.port)) ? [remote, local] : [local, remote]
+    const [from, to] = ports.has(local.port) ? [remote, local] : [local, remote]
     // -A: not where there is one of these addresses and ports, in either direction.
     return `-A -p tcp -s ${from.address} -d ${to.address} --sport ${from.port} --dport ${to.port} --state ESTABLISHED -u SEEN_REPLY,ASSURED -t ${idleSeconds}`
   })

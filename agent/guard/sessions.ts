@@ -91,6 +91,12 @@ export function readSocket(line: string) {
   }
 }
 
+/** This host's end of one, as it is printed, of a socket that listens too; null where the line is none. */
+export function localEnd(line: string): { readonly host: string; readonly port: number } | null {
+  const [, host, port] = /^\s*\d+\s+\d+\s+(\S*):(\d+)\s/.exec(line) ?? []
+  return host === undefined ? null : { host, port: Number(port) }
+}
+
 /** `[::ffff:198.18.0.2]` is how a socket of both families shows an IPv4 session. */
 function addressOf(text: string): string {
   return text

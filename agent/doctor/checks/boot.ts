@@ -56,8 +56,7 @@ export const boot = defineCheck<BootFacts, 'boot-elsewhere' | 'boot-off' | 'boot
 
 /** As systemd reads it (systemd.exec(5), EnvironmentFile=); null where it names none. */
 export function namedIn(variables: string): string | null {
-  const [, quoted, plain] = [
-    ...variables.matchAll(/^[ \t]*RINGWALL_BOOT_RULESET[ \t]*=[ \t]*(?:"([^"]*)"|'?([^\s'"]*))/gm),
-  ].at(-1) ?? [undefined, undefined, undefined]
-  return quoted ?? plain ?? null
+  const form = /^[ \t]*RINGWALL_BOOT_RULESET[ \t]*=[ \t]*(?:"([^"]*)"|'?([^\s'"]*))/gm
+  const last = [...variables.matchAll(form)].at(-1)
+  return last?.[1] ?? last?.[2] ?? null
 }

@@ -1,4 +1,4 @@
-import { listTcp } from '../../guard/sessions.ts'
+import { listTcp, localEnd } from '../../guard/sessions.ts'
 import { defineCheck, type Found } from '../check.ts'
 import { listed } from '../words.ts'
 
@@ -87,8 +87,10 @@ export function readPorts(
 ): Pick<RescueFacts, 'listening' | 'ssh'> {
   if (listening === null) return { listening: null, ssh: [] }
   // What a session forwards, X11 say, it listens for at the loopback device.
-  const portsIn = (lines: readonly string[]) =>
-    new Set(lines.flatMap(line => Number(/^\s*\d+\s+\d+\s+(?!127\.|\[::1\])\S*:(\d+)\s/.exec(line)?.[1]) || []))
+  const portsIn = (lines: readonly string[]) => {
+    const ends = lines.flatMap(line => localEnd(line) ?? [])
+    return new Set(ends.filter(({ host }) => !/^(127\.|\[::1\])/.test(host)).map(({ port }) => port))
+  }
   const ofServers = (text: string) => portsIn(text.split('\n').filter(line => sshServer.test(line)))
   const open = portsIn(listening.split('\n'))
   // What a server itself opens, for a tunnel say, is nobody's way in.
