@@ -128,7 +128,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       const impact = push.impactOf(commit.changes)
       state.apply(commit)
       push.committed(commit, impact)
-      audit.committed(commit)
+      audit.committed()
     })
     stops.unshift(() => watch.close())
     // Of what was committed before anybody watched.

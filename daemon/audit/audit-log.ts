@@ -70,8 +70,8 @@ export class AuditLog {
     this.#writer = new AuditWriter({ path, maxBytes, keptFiles })
   }
 
-  /** To be told of each commit, or that there were some; it is read from the history when its turn comes. */
-  committed(_commit?: Commit): void {
+  /** To be told that there were commits; they are read from the history when their turn comes. */
+  committed(): void {
     this.#ask()
   }
 

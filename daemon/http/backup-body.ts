@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ApiError } from '../errors.ts'
-import { type BackupContent, type Backups, notWhole } from '../services/backups.ts'
-import { StoreError } from '../store/store.ts'
+import { type Backups, notWhole } from '../services/backups.ts'
+import { type BackupContent, StoreError } from '../store/store.ts'
 
 export const backupMediaType = 'application/vnd.sqlite3'
 const maxBackupBytes = 1024 ** 3

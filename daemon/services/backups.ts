@@ -5,7 +5,7 @@ import { makeFolder } from '../../common/files.ts'
 import { ApiError } from '../errors.ts'
 import { authorityId, type Documents, type Kind, keyOf, kinds, parseKey, type TimeSpan } from '../model/documents.ts'
 import { World } from '../state/world.ts'
-import type { Listing, Write } from '../store/store.ts'
+import type { BackupContent, Write } from '../store/store.ts'
 import { withoutOrder } from './ddos-thresholds.ts'
 import type { Plan } from './executor.ts'
 import type { Principal } from './principal.ts'
@@ -18,9 +18,6 @@ export interface Backups {
   /** @throws {StoreError} where it is no backup, or damaged */
   read(path: string): Promise<BackupContent>
 }
-
-/** Everything, the id of the store it is from, and the time of its newest commit in milliseconds since 1970; null: it has none. */
-export type BackupContent = Listing & { readonly id: string; readonly timeMs: number | null }
 
 /** Makes the folder, and removes what a daemon that was killed has left there. */
 export async function openTransferFolder(folder: string): Promise<void> {

@@ -5,7 +5,7 @@ import { checkWhole, openReadOnly } from './database.ts'
 import { readMigrations, releasedMigrations } from './migrations.ts'
 import { createFile } from './new-file.ts'
 import { attemptOnBackup, sortError } from './sqlite-errors.ts'
-import type { Listing } from './store.ts'
+import type { BackupContent } from './store.ts'
 import { Tables } from './tables.ts'
 
 export interface BackupReport {
@@ -13,9 +13,6 @@ export interface BackupReport {
   readonly revision: number
   readonly bytes: number
 }
-
-/** A listing of everything, the id of the store that the backup was made of, and the time of its newest commit; null: it has none. */
-export type BackupContent = Listing & { readonly id: string; readonly timeMs: number | null }
 
 /**
  * Copied page by page in a thread of its own. What is committed meanwhile through the same connection goes into the

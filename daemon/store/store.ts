@@ -62,6 +62,14 @@ export interface Listing {
   readonly entries: readonly Entry[]
 }
 
+/** Everything in a backup. */
+export interface BackupContent extends Listing {
+  /** Of the store that it was made of. */
+  readonly id: string
+  /** Of its newest commit, in milliseconds since 1970; null: it has none. */
+  readonly timeMs: number | null
+}
+
 export interface Watch {
   /** Nothing is called afterwards. */
   close(): void

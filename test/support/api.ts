@@ -121,7 +121,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   })
   await store.watch(world.revision + 1, commit => {
     world.apply(commit)
-    audit.committed(commit)
+    audit.committed()
   })
   const executor = new Executor({ store, world, now })
   const transferFolder = join(folder, 'transfer')

@@ -98,7 +98,7 @@ describe('lines', () => {
   test('say who, from where, what, and which fields were what before and after', async () => {
     const store = new MemoryStore({ now: () => 0 })
     const audit = await open(store)
-    await store.watch(1, commit => audit.committed(commit))
+    await store.watch(1, () => audit.committed())
     await commitAccount(store, 1)
     await commitAccount(store, 1, { name: 'renamed' })
     await store.commit({ writes: [{ key: 'account/1', value: null }], note: note(2) })
@@ -347,7 +347,7 @@ describe('files', () => {
     const audit = await open(store, { maxBytes: 2000, keptFiles: 3 })
     for (const number of upTo(40)) {
       await commitAccount(store, number)
-      audit.committed((await store.history(number, 1))[0]!)
+      audit.committed()
       await audit.settled()
     }
     await audit.close()
@@ -370,7 +370,7 @@ describe('search', () => {
     for (const number of upTo(60)) {
       await commitAccount(store, number)
       if (number % 10 === 0) audit.refused(refusal(number))
-      audit.committed((await store.history(number, 1))[0]!)
+      audit.committed()
       await audit.settled()
     }
     return audit

@@ -12,7 +12,7 @@ const audit = await openAuditLog({
   log: createLogger('test', 'error'),
   metrics: { auditFailures: { inc: () => process.exit(3) } },
 })
-await store.watch(store.head() + 1, commit => audit.committed(commit))
+await store.watch(store.head() + 1, () => audit.committed())
 for (;;) {
   const number = store.head() + 1
   const value = { id: String(number), name: 'x'.repeat(number % 500) }

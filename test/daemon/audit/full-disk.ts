@@ -26,7 +26,7 @@ const audit = await openAuditLog({
     },
   },
 })
-await store.watch(1, commit => audit.committed(commit))
+await store.watch(1, () => audit.committed())
 
 const note = (number: number) => ({
   action: 'ringwall:Test',
