@@ -194,9 +194,8 @@ describe('Debian packages', { skip: needsSystemd, timeout }, () => {
     const chains = [counting('before', 'prerouting priority -400'), counting('behind', 'input priority 400')]
     return host.run('nft', ['-f', '-'], { input: `table inet test { ${chains.join('; ')}; }` })
   }
-  async function stopCounting(): Promise<Record<Kind, { readonly before: number; readonly behind: number }>> {
+  async function readCounts(): Promise<Record<Kind, { readonly before: number; readonly behind: number }>> {
     const { stdout } = await host.run('nft', ['list', 'table', 'inet', 'test'])
-    await host.run('nft', ['delete', 'table', 'inet', 'test'])
     const count = (name: string) =>
       Number(new RegExp(`counter packets (\\d+) bytes \\d+ comment "${name}"`).exec(stdout)?.[1])
     const both = (kind: Kind) => ({ before: count(`before ${kind}`), behind: count(`behind ${kind}`) })
@@ -205,6 +204,12 @@ describe('Debian packages', { skip: needsSystemd, timeout }, () => {
       connection: both('connection'),
       forbiddenPing: both('forbiddenPing'),
     }
+  }
+
+  async function stopCounting() {
+    const counts = await readCounts()
+    await host.run('nft', ['delete', 'table', 'inet', 'test'])
+    return counts
   }
 
   /** A ping a millisecond. @returns how to end it */
@@ -248,9 +253,15 @@ describe('Debian packages', { skip: needsSystemd, timeout }, () => {
     await startCounting()
     const ends = [pingAlways(addresses.host.ip), pingAlways(addresses.host.ip6)]
     const connections = connectAlways()
+    /** Of each kind: a ping may take longer to start than all of the work. */
     const some = async () => {
-      const before = connections.made()
-      await eventually(async () => assert.ok(connections.made() >= before + 10), 30_000)
+      const made = connections.made()
+      const counted = await readCounts()
+      await eventually(async () => {
+        assert.ok(connections.made() >= made + 10)
+        const now = await readCounts()
+        for (const kind of Object.keys(kinds) as Kind[]) assert.ok(now[kind].before >= counted[kind].before + 10)
+      }, 30_000)
     }
     const endAll = async () => {
       for (const end of ends) await end()
