@@ -26,8 +26,11 @@ const dayMs = 24 * 3600 * 1000
 export const defaultCertificateMs = 7 * dayMs
 /** How often a commit is made again because somebody else wrote the same documents meanwhile. */
 const attempts = 8
-/** Wrong tokens from one address: a slip of the hand is forgiven, guessing is not. 256 bits are not guessed anyway. */
-const guesses = { burst: 10, perSecond: 0.1 } as const
+/**
+ * Attempts from one address that were refused, for whatever reason: a slip of the hand is forgiven. 256 bits are not
+ * guessed anyway, but each refusal is a line of the audit log, and whoever writes many pushes out the old ones.
+ */
+const refusals = { burst: 10, perSecond: 0.1 } as const
 
 export interface EnrolmentOptions {
   readonly agentId?: string | null
@@ -87,7 +90,7 @@ export class Enrolment {
   readonly #parts: EnrolmentParts
   readonly #now: () => number
   readonly #certificateMs: number
-  readonly #guesses = new Throttle(guesses)
+  readonly #refusals = new Throttle(refusals)
 
   constructor(parts: EnrolmentParts) {
     this.#parts = parts
@@ -102,15 +105,24 @@ export class Enrolment {
    */
   async enrol(body: string, sourceAddress: string): Promise<EnrolAnswer> {
     const source = sourceKey(sourceAddress)
-    const waitSeconds = this.#guesses.wait(source)
+    const waitSeconds = this.#refusals.wait(source)
     if (waitSeconds > 0) {
-      throw new ApiError(429, 'Throttling', 'Cannot enrol: too many wrong tokens from this address', {
+      throw new ApiError(429, 'Throttling', 'Cannot enrol: too many attempts from this address were refused', {
         details: { retryAfterSeconds: Math.ceil(waitSeconds) },
       })
     }
+    try {
+      return await this.#admit(body, sourceAddress)
+    } catch (error) {
+      if (error instanceof ApiError && error.status < 500) this.#refusals.take(source)
+      throw error
+    }
+  }
+
+  async #admit(body: string, sourceAddress: string): Promise<EnrolAnswer> {
     const request = readEnrolRequest(body)
     const key = provenKey(request.publicKey, request.proof, request.tokenId)
-    this.#requireSecret(request, source)
+    this.#requireSecret(request)
     this.#requireClock(request)
     const { authority } = this.#parts
     return this.#repeat(async () => {
@@ -185,10 +197,9 @@ export class Enrolment {
   }
 
   /** An unknown id and a wrong secret are one answer: who guesses learns nothing. */
-  #requireSecret({ tokenId, secret }: EnrolRequest, source: string): void {
+  #requireSecret({ tokenId, secret }: EnrolRequest): void {
     const enrolment = this.#parts.world.get('enrolment', tokenId)
     if (enrolment !== undefined && isSecret(secret, enrolment.secretSha256)) return
-    this.#guesses.take(source)
     throw new ApiError(401, 'InvalidEnrolmentToken', 'Cannot enrol: expected a token that this daemon has given out')
   }
 

@@ -10,6 +10,9 @@ export interface PushOptions {
   /** Connections that have not shown a good certificate yet, from one address and in all. */
   readonly maxStrangersPerAddress: number
   readonly maxStrangers: number
+  /** Connections of one agent: each may ask for the whole view. At once, and a second. */
+  readonly connectionBurst: number
+  readonly connectionsPerSecond: number
   /** Messages that answer no update: at once, and a second. */
   readonly messageBurst: number
   readonly messagesPerSecond: number
@@ -37,6 +40,8 @@ export const defaultPushOptions: PushOptions = {
   helloTimeoutMs: 10_000,
   maxStrangersPerAddress: 512,
   maxStrangers: 4096,
+  connectionBurst: 30,
+  connectionsPerSecond: 0.5,
   messageBurst: 100,
   messagesPerSecond: 10,
   ddosMessageBurst: 400,

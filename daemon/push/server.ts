@@ -22,6 +22,7 @@ import type { PushMetrics } from './metrics.ts'
 import type { PushOptions } from './options.ts'
 import type { SessionIdentity } from './session.ts'
 import { Strangers } from './strangers.ts'
+import { sourceKey, Throttle } from './throttle.ts'
 
 export interface AgentServerParts {
   readonly world: World
@@ -36,6 +37,8 @@ export interface AgentServerParts {
 }
 
 const minuteMs = 60_000
+/** Refusals that are logged, of one source: who comes again and again is known by then, and the journal is everybody's. */
+const refusalsLogged = { burst: 10, perSecond: 1 / 60 } as const
 /** Tickets live as long as the keys they are sealed with: a week, the most that TLS 1.3 allows (RFC 8446, 4.6.1). */
 const ticketPeriodMs = 7 * 24 * 3600 * 1000
 /** Connections that the kernel keeps until they are accepted: a fleet comes back at once. */
@@ -48,6 +51,9 @@ export class AgentServer {
   readonly #server: Server
   readonly #webSockets: WebSocketServer
   readonly #strangers: Strangers
+  /** By agent. */
+  readonly #connections: Throttle
+  readonly #refusalsLogged = new Throttle(refusalsLogged)
   readonly #renewal: NodeJS.Timeout
   /** Times by the clock as it was when the listener's certificate was made. */
   #madeAtMs: number
@@ -77,6 +83,7 @@ export class AgentServer {
     const { options, metrics } = parts
     this.#parts = parts
     this.#strangers = new Strangers(options, () => metrics.connectionsRefused.inc({ reason: 'too-slow' }))
+    this.#connections = new Throttle({ burst: options.connectionBurst, perSecond: options.connectionsPerSecond })
     this.#madeAtMs = credentials.madeAtMs
     this.#renewAtMs = credentials.renewAtMs
     this.#ticketPeriod = credentials.ticketPeriod
@@ -159,13 +166,17 @@ export class AgentServer {
       const { status, code, message } = asApiError(error)
       const outcome = status >= 500 ? 'failed' : status === 429 ? 'throttled' : 'refused'
       metrics.enrolments.inc({ outcome })
-      logger.warn({ source, code }, message)
+      this.#logRefused(source, { code }, message)
       // Whose it is says a token that was not good, or none at all.
       const principal = { kind: 'enrolment', id: '', name: 'unknown' } as const
       const note = { action: 'ringwall:EnrolAgent', principal, sourceAddress: source, requestId }
       onRefused({ note, method: 'POST', url: enrolPath, status, code, message })
       throw error
     }
+  }
+
+  #logRefused(source: string, fields: object, message: string): void {
+    if (this.#refusalsLogged.take(sourceKey(source))) this.#parts.logger.warn({ source, ...fields }, message)
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -179,7 +190,7 @@ export class AgentServer {
     if (judged.kind === 'refused') {
       const { reason, message } = judged
       this.#parts.metrics.connectionsRefused.inc({ reason })
-      this.#parts.logger.warn({ source: sourceAddress, reason }, message)
+      this.#logRefused(sourceAddress, { reason }, message)
       refuse(
         socket,
         new ApiError(401, reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', message, { details: { reason } }),
@@ -187,6 +198,13 @@ export class AgentServer {
       return
     }
     const { agentId, serialNumber, notAfterMs, isListed } = judged
+    if (!this.#connections.take(agentId)) {
+      this.#parts.metrics.connectionsRefused.inc({ reason: 'too-often' })
+      const message = `Cannot connect so often: agent "${agentId}" has, again and again; try again later`
+      this.#logRefused(sourceAddress, { agent: agentId, reason: 'too-often' }, message)
+      refuse(socket, new ApiError(429, 'Throttling', message))
+      return
+    }
     if (!isListed) {
       this.#parts.enrolment.adopt(agentId, { serialNumber, notAfterMs }, sourceAddress).then(
         () => this.#upgrade(request, socket, head),

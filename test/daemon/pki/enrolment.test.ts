@@ -201,19 +201,25 @@ describe('enrolment', () => {
     assert.deepEqual([...host.world.all('agent')][0]?.report, hostReport)
   })
 
-  test('listens to who guesses ten times, and to a good token from the same address no more', async () => {
-    await using host = await PushHost.start()
-    const token = await host.token()
-    const guess = { secret: 'x'.repeat(43) }
-    const answers: number[] = []
-    for (let count = 0; count < 11; count += 1) {
-      answers.push((await post(host.port, enrolBody(token, makeKeyPair(), guess))).status)
-    }
-    assert.deepEqual(answers, [...Array(10).fill(401), 429])
-    const { status, headers } = await post(host.port, enrolBody(token, makeKeyPair()))
-    assert.equal(status, 429)
-    assert.match(String(headers['retry-after']), /^\d+$/)
-  })
+  const refused: Readonly<Record<string, { readonly status: number; readonly body: (token: string) => string }>> = {
+    guesses: { status: 401, body: token => enrolBody(token, makeKeyPair(), { secret: 'x'.repeat(43) }) },
+    'sends what is no request': { status: 400, body: () => 'x' },
+    'has a clock that is wrong': { status: 400, body: token => enrolBody(token, makeKeyPair(), { timeMs: 0 }) },
+  }
+  for (const [name, { status: expected, body }] of Object.entries(refused)) {
+    test(`listens to who ${name} ten times, and to a good token from the same address no more`, async () => {
+      const refusals: string[] = []
+      await using host = await PushHost.start({ onRefused: ({ code, status }) => refusals.push(`${status} ${code}`) })
+      const token = await host.token()
+      const answers: number[] = []
+      for (let count = 0; count < 11; count += 1) answers.push((await post(host.port, body(token))).status)
+      assert.deepEqual(answers, [...Array(10).fill(expected), 429])
+      const { status, headers } = await post(host.port, enrolBody(token, makeKeyPair()))
+      assert.equal(status, 429)
+      assert.match(String(headers['retry-after']), /^\d+$/)
+      assert.equal(refusals.filter(text => !text.startsWith('429')).length, 10)
+    })
+  }
 
   test('again under the old id brings a revoked agent back, with its old certificate worth nothing', async () => {
     await using host = await PushHost.start()

@@ -300,6 +300,26 @@ describe('a session ticket', () => {
   })
 })
 
+describe('an agent that connects again and again', () => {
+  test('is heard so often, whether or not it says hello, and others are heard meanwhile', async () => {
+    await using host = await PushHost.start({ options: { connectionBurst: 3, connectionsPerSecond: 1e-6 } })
+    const [eager, other] = [await host.enrol(), await host.enrol()]
+    for (const hello of [true, false, false]) await FakeAgent.connect(host.port, eager, { hello })
+    await assert.rejects(FakeAgent.connect(host.port, eager), /^Error: 429 .*"code":"Throttling"/)
+    assert.equal(await host.metric('ringwall_daemon_connections_refused_total{reason="too-often"}'), 1)
+    const agent = await FakeAgent.connect(host.port, other)
+    await agent.next('snapshot')
+  })
+
+  test('and is refused is logged so often', async () => {
+    await using host = await PushHost.start({ options: { connectionBurst: 0 } })
+    const eager = await host.enrol()
+    for (let count = 0; count < 15; count += 1) await assert.rejects(FakeAgent.connect(host.port, eager))
+    assert.equal(host.logged.filter(({ reason }) => reason === 'too-often').length, 10)
+    assert.equal(await host.metric('ringwall_daemon_connections_refused_total{reason="too-often"}'), 15)
+  })
+})
+
 describe('strangers', () => {
   test('that say nothing are let go', async () => {
     await using host = await PushHost.start({ options: { helloTimeoutMs: 300 } })
