@@ -2,6 +2,7 @@
 
 import type { Logger } from '../common/log.ts'
 import type { PolicyIr } from '../rules-compiler/policy/ir.ts'
+import type { Untracked } from './conntrack/open-sessions.ts'
 import type { Health } from './http.ts'
 import { type AgentMetrics, eniStates as allEniStates, type EniState } from './metrics.ts'
 import { NftError } from './nft/errors.ts'
@@ -16,6 +17,8 @@ export interface AgentHealth extends Health {
   readonly enis: readonly ReportedEni[]
   /** When somebody else's change of our table was put right last, and who it was; null where none has been. */
   readonly lastDrift: Drift | null
+  /** Sessions that were open before there was a table, and that connection tracking may not know; null where it knows all. */
+  readonly untracked: Untracked | null
 }
 
 export interface Drift {
@@ -53,6 +56,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
   /** The ENIs and directions that had to do without a stamp after the last run. */
   let unstampedBefore = ''
   let lastDrift: Drift | null = null
+  let lastUntracked: Untracked | null = null
   /** When the change was noticed that is not in force yet. */
   let pendingSinceMs: number | null = null
 
@@ -174,7 +178,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       reached(outcome)
       if (outcome.kind === 'unchanged' && outcome.cause === 'policy') log.info('in force already')
       if (outcome.kind !== 'applied') return
-      const { cause, plan, summary, seconds, nftSeconds, drifted } = outcome
+      const { cause, plan, summary, seconds, nftSeconds, drifted, untracked } = outcome
       const elements = countElements(plan.transactions)
       metrics.transactions.inc({ outcome: 'applied' })
       metrics.transactionDuration.observe(seconds)
@@ -192,6 +196,13 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
       } else {
         log.info(told, 'in force')
       }
+      if (untracked !== null) {
+        lastUntracked = untracked
+        log.warn(
+          untracked,
+          'cannot enter open sessions into connection tracking; one whose far end speaks first may be cut',
+        )
+      }
     },
 
     health(): AgentHealth {
@@ -205,6 +216,7 @@ export function createReporter(log: Logger, metrics: AgentMetrics) {
         problems: [...reasons, ...(waiting ? [waitsFor] : [])],
         enis: eniStates(),
         lastDrift,
+        untracked: lastUntracked,
       }
     },
   }

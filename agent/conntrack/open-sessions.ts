@@ -12,16 +12,34 @@ const timeoutMs = 5_000
 /** Until a packet of it is seen. */
 const idleSeconds = defaultSettings.sessionTimeoutSeconds
 
-/** What is tracked already stays as it is. Does not throw: without it those sessions are judged by who speaks first. */
-export async function trackOpenSessions(): Promise<void> {
+/** Sessions that were to be entered and may not have been, some or all. */
+export interface Untracked {
+  /** Null where they could not be listed. */
+  readonly sessions: number | null
+  readonly reason: string
+}
+
+/**
+ * What is tracked already stays as it is.
+ * @returns null where all is entered that is open; otherwise some are judged by who speaks first. Does not throw
+ */
+export async function trackOpenSessions(): Promise<Untracked | null> {
+  let entries: readonly string[] | null = null
   try {
     const [established, listening] = await Promise.all([listTcp('established'), listTcp('listening')])
-    const entries = entriesOf(established, listening)
-    if (entries.length === 0) return
-    await run(['conntrack', '--load-file', '-'], { input: `${entries.join('\n')}\n`, timeoutMs })
-  } catch {
-    // No ss(8), or no conntrack(8): the doctor tells of both.
+    entries = entriesOf(established, listening)
+    if (entries.length > 0) await enter(entries)
+    return null
+  } catch (error) {
+    return { sessions: entries?.length ?? null, reason: (error as Error).message }
   }
+}
+
+/** @throws {Error} if conntrack is missing or refuses; those before the one that it refuses are entered */
+async function enter(entries: readonly string[]): Promise<void> {
+  const input = `${entries.join('\n')}\n`
+  const { exitCode, stderr } = await run(['conntrack', '--load-file', '-'], { input, timeoutMs })
+  if (exitCode !== 0) throw new Error(stderr.trim() || `conntrack ended with exit code ${exitCode}`)
 }
 
 /**

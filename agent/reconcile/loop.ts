@@ -13,6 +13,7 @@ import { type ActualRuleset, readRuleset } from '../../rules-compiler/nft/read-r
 import { type Ruleset, tableFamily, tableName } from '../../rules-compiler/nft/ruleset.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import { withoutLogs } from '../../rules-compiler/policy/without-logs.ts'
+import type { Untracked } from '../conntrack/open-sessions.ts'
 import type { Nft } from '../nft/nft.ts'
 import { commit } from './commit.ts'
 import { describeTransactions } from './describe.ts'
@@ -25,7 +26,7 @@ export interface LoopParts {
   readonly listDevices: () => Promise<readonly Device[]>
   readonly readMarks: ReadMarks
   /** Called before there is a table, when it may be that nothing tracks connections yet; must not throw. */
-  readonly trackOpenSessions: () => Promise<void>
+  readonly trackOpenSessions: () => Promise<Untracked | null>
   /** Told of every run, in order; must not throw. */
   readonly onOutcome: (outcome: Outcome) => void
   /** Whether the host's nft keeps the policy of a timeout object that is given as JSON. */
@@ -43,6 +44,8 @@ export type Outcome =
       readonly summary: string
       /** The table was read, and was not as the run before had left it: somebody else changed it. */
       readonly drifted: boolean
+      /** Of the sessions that were open before there was a table; null where all of them are tracked. */
+      readonly untracked: Untracked | null
     })
   | (Reached & { readonly kind: 'unchanged' })
   | { readonly kind: 'refused'; readonly cause: Cause; readonly error: Error; readonly retryInMs: number }
@@ -212,16 +215,16 @@ export class ReconcileLoop {
     }
     const summary = describeTransactions(plan.transactions)
     const drifted = known === null && this.#differsFromLeft(standing.actual)
-    if (this.#parts.dryRun) return { kind: 'planned', plan, summary, drifted, ...reached() }
+    if (this.#parts.dryRun) return { kind: 'planned', plan, summary, drifted, untracked: null, ...reached() }
     // Forgotten until the kernel has it: whatever goes wrong on the way, the next run reads first.
     this.#standing = null
     this.#left = null
-    if (standing.actual === null) await this.#parts.trackOpenSessions()
+    const untracked = standing.actual === null ? await this.#parts.trackOpenSessions() : null
     await this.#inNft(commit(this.#parts.nft, plan.transactions, this.#parts.jsonCtTimeout))
     if (complete && !isHeardOf()) this.#standing = afterPlan(standing, plan, desired)
     if (complete) this.#leave(plan, desired)
     else this.#goOn()
-    return { kind: 'applied', plan, summary, drifted, ...reached() }
+    return { kind: 'applied', plan, summary, drifted, untracked, ...reached() }
   }
 
   /** A table made anew takes a second run. @throws {Error} where that never ends */

@@ -1,4 +1,5 @@
 /** `ringwall apply FILE`: the policy into the kernel of this network namespace, once. */
+import type { Untracked } from '../../agent/conntrack/open-sessions.ts'
 import { findCuts } from '../../agent/guard/judge.ts'
 import { readPanic } from '../../agent/guard/panic.ts'
 import { listSessions } from '../../agent/guard/sessions.ts'
@@ -151,10 +152,17 @@ function report(outcome: Outcome, io: Io): number {
       return 0
     case 'applied':
       io.stdout.write(`In force after ${Math.round(outcome.seconds * 1000)} ms: ${outcome.summary}\n`)
+      if (outcome.untracked !== null) io.stderr.write(untrackedText(outcome.untracked))
       return 0
     default:
       return outcome satisfies never
   }
+}
+
+function untrackedText({ sessions, reason }: Untracked): string {
+  const which =
+    sessions === null ? 'sessions that were open before' : `the ${sessions} TCP sessions that were open before`
+  return `Cannot enter ${which} into connection tracking (${reason}): one whose far end speaks first may be cut.\n`
 }
 
 /** Whether Enter, or `ringwall confirm` elsewhere, comes in time and before the terminal goes. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Untracked } from '../../agent/conntrack/open-sessions.ts'
 import { createMetrics } from '../../agent/metrics.ts'
 import { NftError } from '../../agent/nft/errors.ts'
 import type { Cause } from '../../agent/reconcile/loop.ts'
@@ -24,14 +25,19 @@ const run =
   (
     kind: 'applied' | 'unchanged',
     cause: Cause,
-    facts: { bindings?: typeof bound; drifted?: boolean; of?: PolicyIr } = {},
+    facts: { bindings?: typeof bound; drifted?: boolean; of?: PolicyIr; untracked?: Untracked } = {},
   ): Step =>
   reporter => {
     const ruleset = compile(policy)
     const where = { policy: facts.of ?? policy, ruleset, bindings: facts.bindings ?? bound }
     const reached = { cause, ...where, lacking: null, seconds: 0.01, nftSeconds: 0.005 }
     const plan = { ruleset, stamps: new Map(), transactions: diff(null, ruleset), raised: ['eni-1/ingress'] }
-    const done = { plan, summary: 'add table ringwall', drifted: facts.drifted ?? false }
+    const done = {
+      plan,
+      summary: 'add table ringwall',
+      drifted: facts.drifted ?? false,
+      untracked: facts.untracked ?? null,
+    }
     reporter.report(
       kind === 'applied' ? { kind, ...reached, ...done } : { kind, ...reached },
       'iptables-nft-re (pid 7)',
@@ -49,6 +55,7 @@ interface Row {
   /** `id state` of each ENI. */
   readonly enis?: readonly string[]
   readonly changedBy?: string
+  readonly untracked?: Untracked
   /** Samples without their prefix. */
   readonly metrics?: readonly string[]
   /** The last log line: its level and message. */
@@ -92,6 +99,24 @@ const rows: readonly Row[] = [
       'stamps_raised_total 1',
     ],
     log: inForceLog,
+  },
+  {
+    name: 'a policy in force over sessions that connection tracking does not know, and one more',
+    steps: [accept, run('applied', 'policy', { untracked: { sessions: 3, reason: 'conntrack not found' } }), apply],
+    healthy: true,
+    inForce: true,
+    enis: enforced,
+    untracked: { sessions: 3, reason: 'conntrack not found' },
+    log: inForceLog,
+  },
+  {
+    name: 'sessions that connection tracking does not know',
+    steps: [accept, run('applied', 'policy', { untracked: { sessions: null, reason: 'ss not found' } })],
+    healthy: true,
+    inForce: true,
+    enis: enforced,
+    untracked: { sessions: null, reason: 'ss not found' },
+    log: 'warn cannot enter open sessions into connection tracking; one whose far end speaks first may be cut',
   },
   {
     name: 'a policy that stood in the kernel already',
@@ -195,7 +220,19 @@ const rows: readonly Row[] = [
 ]
 
 describe('the agent says after', () => {
-  for (const { name, steps, healthy, inForce, problems = [], enis = [], changedBy, metrics = [], log } of rows) {
+  for (const row of rows) {
+    const {
+      name,
+      steps,
+      healthy,
+      inForce,
+      problems = [],
+      enis = [],
+      changedBy,
+      untracked = null,
+      metrics = [],
+      log,
+    } = row
     test(name, async () => {
       const lines: { level: string; msg: string }[] = []
       const registry = createMetrics()
@@ -208,7 +245,7 @@ describe('the agent says after', () => {
       assert.equal(lastDrift?.changedBy, changedBy)
       assert.deepEqual(
         { ...health, enis: health.enis.map(({ id, state }) => `${id} ${state}`) },
-        { healthy, inForce, problems, enis },
+        { healthy, inForce, problems, enis, untracked },
       )
       const samples = (await registry.registry.metrics()).split('\n')
       for (const sample of metrics) assert.ok(samples.includes(`ringwall_agent_${sample}`), sample)

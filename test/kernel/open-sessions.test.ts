@@ -3,12 +3,17 @@
  * not by who speaks first after it.
  */
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, test } from 'node:test'
 import type { Conversation } from '../../lab/conversation.ts'
+import { createNamespace } from '../../lab/netns.ts'
+import { startAgent } from '../support/agent.ts'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { applyPolicy, flushPolicy } from '../support/ringwall.ts'
+import { applyPolicy, flushPolicy, ringwallProgram } from '../support/ringwall.ts'
 import { arrives, converse } from '../support/sessions.ts'
 
 const ports = { accepted: 443, refused: 8080 } as const
@@ -77,3 +82,47 @@ for (const family of ['ip', 'ip6'] as const) {
     assert.ok(await arrives(kept.server, kept.client))
   })
 }
+
+describe('where the kernel refuses them', { skip: needsKernel }, () => {
+  let folder: string
+  let prefix: readonly string[]
+  const told = 'cannot enter open sessions into connection tracking; one whose far end speaks first may be cut'
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ringwall-conntrack-'))
+    const script = `#!/bin/sh\nPATH='${process.env.PATH}' exec setpriv --bounding-set -net_admin conntrack "$@"\n`
+    await writeFile(join(folder, 'conntrack'), script, { mode: 0o755 })
+    prefix = ['env', `PATH=${folder}:${process.env.PATH}`]
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  test('the agent says so once, how many, and why, and enforces the policy', async () => {
+    const { host } = network.namespaces
+    await open('host', 'ip', ports.refused)
+    await using agent = await startAgent({ namespace: host, policy, prefix })
+    const line = await agent.line(({ msg }) => msg === told)
+    const socket = await host.run('ss', ['-Hnt', 'state', 'established'])
+    assert.equal(line.level, 'warn')
+    assert.equal(line.sessions, socket.stdout.trim().split('\n').length)
+    assert.match(String(line.reason), /you must be root or get CAP_NET_ADMIN/)
+    const from = agent.log.length
+    await agent.replacePolicy(policyDocument({ host: ['sg-1'] }, [closedGroup('sg-1', acceptPort(ports.refused))]))
+    assert.ok(!agent.log.slice(from).some(({ msg }) => msg === told))
+    await agent.stop()
+  })
+
+  test('"ringwall apply" says the same', async () => {
+    const { host } = network.namespaces
+    await open('host', 'ip', ports.refused)
+    const [program, ...args] = [...prefix, ringwallProgram, 'apply', '-']
+    const { stderr } = await host.run(program!, args, { input: JSON.stringify(policy) })
+    assert.match(stderr, /^Cannot enter the \d+ TCP sessions .+ \(conntrack .*CAP_NET_ADMIN.*\): one whose/m)
+  })
+
+  test('nothing is said where no session is open that could be entered', async () => {
+    await using other = await createNamespace('other')
+    const [program, ...args] = [...prefix, ringwallProgram, 'apply', '-']
+    const { stderr } = await other.run(program!, args, { input: JSON.stringify(policy) })
+    assert.equal(stderr, '')
+  })
+})

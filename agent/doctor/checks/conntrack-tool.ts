@@ -1,5 +1,6 @@
 import { conntrackVersion } from '../../conntrack/tool.ts'
 import { defineCheck } from '../check.ts'
+import { isOlder } from '../words.ts'
 
 export const conntrackTool = defineCheck({
   name: 'conntrack-tool',
@@ -13,6 +14,12 @@ export const conntrackTool = defineCheck({
         'After some thousands of changes that take something away, sessions of ENIs are judged packet by packet: slower, as strict as before. Sessions that were open before the first policy may be cut where the far end speaks first.',
       advice: 'Install the package conntrack.',
     },
+    'conntrack-tool-old': {
+      severity: 'note',
+      means:
+        'Before 1.4.7 it takes no list of sessions: those that were open before the first policy may be cut where the far end speaks first.',
+      advice: 'Install a newer package conntrack.',
+    },
     'conntrack-tool': {
       severity: 'ok',
       means:
@@ -23,6 +30,8 @@ export const conntrackTool = defineCheck({
   gather: () => conntrackVersion(),
   judge(version: string | null) {
     if (version === null) return [{ code: 'conntrack-tool-missing', found: 'conntrack not found' }]
-    return [{ code: 'conntrack-tool', found: `conntrack ${version}` }]
+    return [
+      { code: isOlder(version, [1, 4, 7]) ? 'conntrack-tool-old' : 'conntrack-tool', found: `conntrack ${version}` },
+    ]
   },
 })

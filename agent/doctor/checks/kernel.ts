@@ -1,8 +1,9 @@
 import { release } from 'node:os'
 import { defineCheck } from '../check.ts'
+import { isOlder } from '../words.ts'
 
 /** What the ruleset needs came with it: the ingress hook of the inet family, counters in elements. */
-const oldest = [5, 10] as const
+const oldest = [5, 10]
 
 export const kernel = defineCheck({
   name: 'kernel',
@@ -19,8 +20,6 @@ export const kernel = defineCheck({
   },
   gather: async () => release(),
   judge(version) {
-    const [major = 0, minor = 0] = version.split(/[.-]/).map(Number)
-    const isOld = major < oldest[0] || (major === oldest[0] && minor < oldest[1])
-    return [{ code: isOld ? 'kernel-old' : 'kernel', found: `Linux ${version}` }]
+    return [{ code: isOlder(version, oldest) ? 'kernel-old' : 'kernel', found: `Linux ${version}` }]
   },
 })

@@ -1,5 +1,6 @@
 import { NftError } from '../../nft/errors.ts'
 import { defineCheck } from '../check.ts'
+import { isOlder } from '../words.ts'
 
 /** A RunError of common/exec.ts, by which nft is run. */
 interface RunFault {
@@ -41,8 +42,6 @@ export const nft = defineCheck({
       const found = fault instanceof Error ? fault.message : String(fault)
       return [isMissing ? { code: 'nft-missing', found: 'nft not found' } : { code: 'nft-unusable', found }]
     }
-    const [major = 0, minor = 0, patch = 0] = facts.version.split('.').map(Number)
-    const isOld = major < 1 || (major === 1 && minor === 0 && patch < 2)
-    return [{ code: isOld ? 'nft-old' : 'nft', found: facts.version }]
+    return [{ code: isOlder(facts.version, [1, 0, 2]) ? 'nft-old' : 'nft', found: facts.version }]
   },
 })

@@ -369,6 +369,8 @@ test('perl, or none', () => {
 
 test('conntrack(8), or none', () => {
   assert.deepEqual(said(conntrackTool.judge('1.4.7')), ['conntrack-tool: conntrack 1.4.7'])
+  assert.deepEqual(codes(conntrackTool.judge('1.5')), ['conntrack-tool'])
+  assert.deepEqual(said(conntrackTool.judge('1.4.6')), ['conntrack-tool-old: conntrack 1.4.6'])
   assert.deepEqual(codes(conntrackTool.judge(null)), ['conntrack-tool-missing'])
 })
 

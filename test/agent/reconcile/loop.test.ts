@@ -57,7 +57,7 @@ class Host {
     this.loop = new ReconcileLoop({
       ...this.partsWith(counting),
       readMarks,
-      trackOpenSessions: async () => {},
+      trackOpenSessions: async () => null,
       onOutcome: outcome => this.outcomes.push(outcome),
     })
   }
@@ -67,7 +67,7 @@ class Host {
       nft,
       listDevices: async () => this.devices,
       readMarks: async () => new Set(),
-      trackOpenSessions: async () => {},
+      trackOpenSessions: async () => null,
       jsonCtTimeout: false,
       canLog: this.canLog,
     }
