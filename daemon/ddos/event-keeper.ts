@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../common/log.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
+import { Throttle } from '../push/throttle.ts'
 import { judgeEvent, keepEvents, type ServedBefore, type Taken } from '../services/ddos-events.ts'
 import type { Executor } from '../services/executor.ts'
 import type { World } from '../state/world.ts'
@@ -43,12 +44,18 @@ interface Waiting {
 /** Events of one agent that wait; 40 KB each at most. */
 export const mostWaiting = 256
 const eventsAtOnce = 32
+/**
+ * Stored of one agent: an attack on each of a hundred instances at once, and then as much as attacks that go on change.
+ * Made-up ones would push everybody else's commits out of history and audit log.
+ */
+const bytesStored = { burst: 1024 * 1024, perSecond: 4096, maxKeys: 100_000 } as const
 
 export class EventKeeper {
   readonly #parts: EventKeeperParts
   readonly #waiting = new Map<string, Waiting>()
   readonly #queue: string[] = []
   readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #bytesStored = new Throttle(bytesStored)
   #isWorking = false
   #isClosed = false
 
@@ -133,7 +140,8 @@ export class EventKeeper {
       if (isDone) {
         for (const event of some) if (waiting.events.get(event.id) === event) waiting.events.delete(event.id)
       }
-      this.#pause(agentId, isDone ? this.#parts.intervalMs : this.#parts.retryMs)
+      const owedMs = isDone ? 1000 * this.#bytesStored.spend(agentId, JSON.stringify(some).length) : 0
+      this.#pause(agentId, isDone ? Math.max(this.#parts.intervalMs, owedMs) : this.#parts.retryMs)
     }
     this.#isWorking = false
   }

@@ -1,7 +1,11 @@
-/** Stores what agents say of their hosts, each at most every few seconds: devices may come and go by the hundred. */
+/**
+ * Stores what agents say of their hosts, each at most every few seconds, and so many bytes in a time: devices may come and
+ * go by the hundred, and each report stands in the history and twice in the audit log, where it pushes out what is older.
+ */
 import type { Logger } from '../../common/log.ts'
 import type { HostReport } from '../../wire/messages.ts'
 import type { Enrolment } from '../pki/enrolment.ts'
+import { Throttle } from './throttle.ts'
 
 interface Pause {
   readonly timer: NodeJS.Timeout
@@ -15,8 +19,12 @@ export interface ReportsParts {
   readonly logger: Logger
 }
 
+/** Of one agent: 20 devices are some 4 KB. */
+const bytes = { burst: 256 * 1024, perSecond: 2048, maxKeys: 100_000 } as const
+
 export class Reports {
   readonly #parts: ReportsParts
+  readonly #bytes = new Throttle(bytes)
   readonly #pauses = new Map<string, Pause>()
 
   constructor(parts: ReportsParts) {
@@ -44,7 +52,8 @@ export class Reports {
   }
 
   #store(agentId: string, report: HostReport, sourceAddress: string): void {
-    const timer = setTimeout(() => this.#goOn(agentId), this.#parts.intervalMs)
+    const owedMs = 1000 * this.#bytes.spend(agentId, JSON.stringify(report).length)
+    const timer = setTimeout(() => this.#goOn(agentId), Math.max(this.#parts.intervalMs, owedMs))
     timer.unref()
     this.#pauses.set(agentId, { timer, next: null })
     this.#parts.enrolment.report(agentId, report, sourceAddress).catch(error => {

@@ -31,6 +31,20 @@ export class Throttle {
 
   /** @returns whether there was one */
   take(key: string): boolean {
+    const bucket = this.#use(key)
+    if (bucket.left < 1) return false
+    bucket.left -= 1
+    return true
+  }
+
+  /** For what was done already, also where there was not so much. @returns seconds until none is owed */
+  spend(key: string, amount: number): number {
+    const bucket = this.#use(key)
+    bucket.left -= amount
+    return Math.max(0, -bucket.left / this.#options.perSecond)
+  }
+
+  #use(key: string): Bucket {
     const bucket = this.#bucket(key)
     this.#buckets.delete(key)
     this.#buckets.set(key, bucket)
@@ -38,9 +52,7 @@ export class Throttle {
       if (this.#buckets.size <= this.#options.maxKeys) break
       this.#buckets.delete(oldest)
     }
-    if (bucket.left < 1) return false
-    bucket.left -= 1
-    return true
+    return bucket
   }
 
   #bucket(key: string): Bucket {

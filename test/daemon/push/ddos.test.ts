@@ -313,6 +313,24 @@ describe('a flood of events', () => {
     assert.match(agent.goodbye?.message ?? '', /ddos-event: expected at most 256 not answered/)
   })
 
+  test('that are large is stored as far as its bytes go, and those of others are', async () => {
+    await using scene = await setScene({ options: { ddosEventIntervalMs: 1 } })
+    const { host } = scene
+    const [agent, other] = [await connect(scene, scene.one), await connect(scene, scene.other)]
+    const changes = Array.from({ length: 100 }, (_, at) => ({ ...makeChange('types', at), message: 'x'.repeat(500) }))
+    const large = (version: number) => makeEvent({ id: 'ddos-large', version, changes })
+    let version = 0
+    // 20 of them are a MiB.
+    for (; version < 40; version += 1) {
+      agent.say({ type: 'ddos-event', event: large(version) })
+      other.say({ type: 'ddos-event', event: makeEvent({ id: 'ddos-small', instanceId: 'i-3', version }) })
+      await kept(other)
+    }
+    assert.ok(JSON.stringify(host.world.get('ddosEvent', 'ddos-large')).length > 50_000)
+    assert.equal(host.world.get('ddosEvent', 'ddos-small')?.event.version, version - 1)
+    assert.ok((host.world.get('ddosEvent', 'ddos-large')?.event.version ?? 0) < 30)
+  })
+
   test('of versions makes no flood of commits: the last one counts', async () => {
     await using scene = await setScene({ options: { ddosEventIntervalMs: 50 } })
     const { host, one } = scene

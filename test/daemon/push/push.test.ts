@@ -332,6 +332,25 @@ describe('an agent', () => {
     })
   })
 
+  test('that reports large things again and again has so much stored of it, and others have theirs', async () => {
+    await using scene = await setScene({ options: { reportIntervalMs: 1 } })
+    const { host, one, two } = scene
+    const [agent, other] = [await FakeAgent.connect(host.port, one), await FakeAgent.connect(host.port, two)]
+    const devices = Array.from({ length: 1500 }, (_, at) => ({ ...hostReport.devices[0]!, name: `a-device-${at}` }))
+    const kernelOf = ({ agentId }: FakeCredentials) => host.world.get('agent', agentId)?.report?.kernel
+    for (const kernel of ['6.1', '6.2']) {
+      agent.say({ type: 'report', report: { ...hostReport, kernel, devices } })
+      await turnsUntil(() => kernelOf(one) === kernel)
+    }
+    assert.ok(JSON.stringify(host.world.get('agent', one.agentId)?.report).length > 140 * 1024)
+    for (const kernel of ['6.3', '6.4']) {
+      agent.say({ type: 'report', report: { ...hostReport, kernel, devices } })
+      other.say({ type: 'report', report: { ...hostReport, kernel } })
+      await turnsUntil(() => kernelOf(two) === kernel)
+    }
+    assert.equal(kernelOf(one), '6.2')
+  })
+
   test('that tells of its administrator opening the host, and of the end of that, is in the audit log by names of their own', async () => {
     await using scene = await setScene({ options: { reportIntervalMs: 30 } })
     const { host, one } = scene

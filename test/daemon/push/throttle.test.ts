@@ -20,6 +20,16 @@ describe('a throttle', () => {
     assert.deepEqual([throttle.take('a'), throttle.take('a'), throttle.take('a')], [true, true, false])
   })
 
+  test('says how long something is owed that was spent', () => {
+    let seconds = 0
+    const throttle = new Throttle({ burst: 100, perSecond: 10, now: () => seconds })
+    assert.deepEqual([throttle.spend('a', 100), throttle.spend('a', 50), throttle.spend('b', 1)], [0, 5, 0])
+    seconds = 3
+    assert.deepEqual([throttle.spend('a', 10), throttle.take('a')], [3, false])
+    seconds = 16
+    assert.equal(throttle.take('a'), true)
+  })
+
   test('forgets who came longest ago', () => {
     const throttle = new Throttle({ burst: 1, perSecond: 0, now: () => 0, maxKeys: 2 })
     for (const key of ['a', 'b', 'a', 'c']) throttle.take(key)
