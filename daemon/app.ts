@@ -14,11 +14,12 @@ import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
 import { completeDocument, documentTags } from './http/openapi.ts'
 import { PathMethods } from './http/path-methods.ts'
 import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
+import { localSocket, sourceAddressOf } from './http/source-address.ts'
 import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
-import { notedPrincipal, type RefusedWrite } from './model/note.ts'
-import { objectsAsked, requireRouteAccess } from './routes/access.ts'
+import { notedActions, notedPrincipal, type RefusedWrite } from './model/note.ts'
+import { actionsAsked, objectsAsked, requireRouteAccess } from './routes/access.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
@@ -35,7 +36,7 @@ import { addPortRangeListRoutes } from './routes/port-range-lists.ts'
 import { addPrefixListRoutes } from './routes/prefix-lists.ts'
 import { addRamRoutes } from './routes/ram.ts'
 import { addAccessKeyRoutes, addPolicyRoutes } from './routes/ram-policies.ts'
-import { type Api, actionOf, localSocket, sourceAddressOf } from './routes/route.ts'
+import type { Api } from './routes/route.ts'
 import { addRuleFileRoutes } from './routes/rule-files.ts'
 import { addRuleRoutes } from './routes/rules.ts'
 import { addScrubbingRoutes } from './routes/scrubbing.ts'
@@ -194,11 +195,11 @@ const nobody = { kind: 'token', id: '', name: 'unknown' } as const
 
 /** A dry run stores nothing, so that nothing is refused either. */
 function noteRefused(request: FastifyRequest, error: ApiError, { api, onRefused }: AppOptions): void {
-  const action = actionOf(request)
-  if (action === undefined || (request.query as { dryRun?: unknown }).dryRun === true) return
+  const actions = actionsAsked(request, api)
+  if (actions.length === 0 || (request.query as { dryRun?: unknown }).dryRun === true) return
   const principal = notedPrincipal(request.principal ?? nobody)
   onRefused({
-    note: { action, principal, sourceAddress: sourceAddressOf(request), requestId: request.id },
+    note: { ...notedActions(actions), principal, sourceAddress: sourceAddressOf(request), requestId: request.id },
     method: request.method,
     url: request.url,
     objects: objectsAsked(request, api),

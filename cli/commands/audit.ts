@@ -6,7 +6,7 @@ import { moreLine } from '../operate/objects.ts'
 import { resources, type Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
 import { tableLines } from '../output/table.ts'
-import { listText, timeText, valueText } from '../output/values.ts'
+import { actionsText, listText, timeText, valueText } from '../output/values.ts'
 
 const summary = 'who did what, and who was refused'
 
@@ -93,7 +93,7 @@ const columns = [
   { heading: 'TIME', isWhole: true, cell: (item: Shown) => timeText(item.time as string) },
   { heading: 'BY', cell: ({ principal }: Shown) => valueText((principal as Shown | undefined)?.name) },
   { heading: 'FROM', cell: (item: Shown) => valueText(item.sourceAddress) },
-  { heading: 'ACTION', isWhole: true, cell: (item: Shown) => valueText(item.action) },
+  { heading: 'ACTION', isWhole: true, cell: actionsText },
   { heading: 'OUTCOME', cell: outcomeText },
   { heading: 'REVISION', cell: (item: Shown) => valueText(item.revision) },
   { heading: 'OBJECTS', cell: (item: Shown) => listText(item.objects as string[]) },

@@ -7,7 +7,7 @@ import type { Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
 import { fieldLines, tableLines } from '../output/table.ts'
 import { StatusLine } from '../output/terminal.ts'
-import { listText, timeText, valueText } from '../output/values.ts'
+import { actionsText, listText, timeText, valueText } from '../output/values.ts'
 
 const limitFlag = { takes: 'number', value: 'N', range: [1, 10_000], help: 'how many at most; 50 if left out' } as const
 
@@ -71,7 +71,7 @@ const columns = [
   { heading: 'REVISION', isWhole: true, cell: (item: Shown) => valueText(item.revision) },
   { heading: 'TIME', isWhole: true, cell: (item: Shown) => timeText(item.time as string) },
   { heading: 'BY', cell: principalText },
-  { heading: 'ACTION', isWhole: true, cell: (item: Shown) => valueText(item.action) },
+  { heading: 'ACTION', isWhole: true, cell: actionsText },
   { heading: 'IN FORCE', cell: inForceText },
   { heading: 'OBJECTS', cell: (item: Shown) => listText(item.keys as string[]) },
 ]
@@ -91,7 +91,7 @@ function fieldsOf(answer: Shown): readonly (readonly [string, string])[] {
   return [
     ['revision', valueText(answer.revision)],
     ['time', timeText(answer.time as string)],
-    ['action', valueText(answer.action)],
+    ['action', actionsText(answer)],
     ['by', principalText(answer)],
     ['objects', listText(answer.keys as string[])],
   ]

@@ -41,6 +41,11 @@ export function listText(items: readonly string[] | undefined): string {
   return (items ?? []).join(', ')
 }
 
+/** Of an audited write or a commit; a daemon from before had one word for all that it was. */
+export function actionsText({ action, actions = [action] }: Readonly<Record<string, unknown>>): string {
+  return valueText(actions)
+}
+
 /** Any JSON value in one line. */
 export function valueText(value: unknown): string {
   if (value === null || value === undefined) return ''

@@ -1,6 +1,13 @@
 /** What the audit log has of each write, done or refused: one JSON object a line. */
 import { type DdosEventDoc, type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
-import { type Note, type NotedPrincipal, notedPrincipal, type RefusedWrite } from '../model/note.ts'
+import {
+  actionsIn,
+  type Note,
+  type NotedPrincipal,
+  notedActions,
+  notedPrincipal,
+  type RefusedWrite,
+} from '../model/note.ts'
 import type { Change, Commit } from '../store/store.ts'
 import { type ChangedFields, differenceOf } from './difference.ts'
 
@@ -11,6 +18,8 @@ export interface AuditEvent {
   /** null for what the daemon does by itself. */
   readonly sourceAddress: string | null
   readonly action: string
+  /** Where it was more than one: all of them, `action` first. */
+  readonly actions?: readonly string[]
   readonly outcome: 'done' | 'refused'
   /** Why it was refused, and with which HTTP status; null where it was done. */
   readonly code: string | null
@@ -83,9 +92,10 @@ export function eventOfAct(note: Note, detail: string, timeMs: number): Unplaced
 /** It gets its revision when it is written. */
 export type UnplacedEvent = Omit<AuditEvent, 'revision'>
 
-function headOf({ action, principal, sourceAddress, requestId }: Note, timeMs: number) {
+function headOf(note: Note, timeMs: number) {
+  const { principal, sourceAddress, requestId } = note
   const time = new Date(timeMs).toISOString()
-  return { time, requestId, principal: notedPrincipal(principal), sourceAddress, action }
+  return { time, requestId, principal: notedPrincipal(principal), sourceAddress, ...notedActions(actionsIn(note)) }
 }
 
 const kindsOfPaths: Readonly<Record<string, Kind>> = {

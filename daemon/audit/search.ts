@@ -1,10 +1,12 @@
 /** Looks through the audit log, newest first. */
 import { createHash } from 'node:crypto'
+import { actionsIn } from '../model/note.ts'
 import { linesBackwards } from './backwards.ts'
 import { type AuditEvent, parseLine } from './event.ts'
 import { listFiles, type OpenFile, openToRead } from './files.ts'
 
 export interface AuditFilter {
+  /** One of those that it was. */
   readonly action?: string
   readonly principalId?: string
   readonly outcome?: AuditEvent['outcome']
@@ -95,7 +97,7 @@ function matches(event: AuditEvent, filter: AuditFilter): boolean {
   const { action, principalId, outcome, key, requestId, sinceMs, untilMs } = filter
   const timeMs = Date.parse(event.time)
   return (
-    (action === undefined || event.action === action) &&
+    (action === undefined || actionsIn(event).includes(action)) &&
     (principalId === undefined || event.principal.id === principalId) &&
     (outcome === undefined || event.outcome === outcome) &&
     (requestId === undefined || event.requestId === requestId) &&

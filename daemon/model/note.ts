@@ -3,10 +3,23 @@
 export interface Note {
   /** In the words of RAM policies: `ecs:AuthorizeSecurityGroup`; what ECS has no word for is `ringwall:EnrolAgent`. */
   readonly action: string
+  /** Where it was more than one: all of them, `action` first. */
+  readonly actions?: readonly string[]
   readonly principal: NotedPrincipal
   /** Where the request came from; null for what the daemon does by itself. */
   readonly sourceAddress: string | null
   readonly requestId: string
+}
+
+/** The action, or actions, of a note. @param actions  one or more, each once */
+export function notedActions(actions: readonly string[]): Pick<Note, 'action' | 'actions'> {
+  const [action = '', ...more] = actions
+  return { action, ...(more.length > 0 && { actions }) }
+}
+
+/** All that was done, or that somebody tried to. */
+export function actionsIn({ action, actions = [action] }: Pick<Note, 'action' | 'actions'>): readonly string[] {
+  return actions
 }
 
 /** `key`: an access key, where nobody has shown to have its secret. */

@@ -4,14 +4,16 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
+import { sourceAddressOf } from '../http/source-address.ts'
 import { keyOf } from '../model/documents.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
 import { ddosResource, type Owner, ringwallResource } from '../ram/resource-names.ts'
 import { type AccessNeed, requireAccess } from '../services/access.ts'
 import { entityNames, type NamedKind as RamKind } from '../services/ram/ram-call.ts'
 import { type EcsKind, ecsTarget, ramTarget } from '../services/ram/targets.ts'
+import { ruleActions } from '../services/rule-actions.ts'
 import type { World } from '../state/world.ts'
-import { type Api, sourceAddressOf } from './route.ts'
+import type { Api } from './route.ts'
 
 type Kind = EcsKind | RamKind | 'accessKey'
 
@@ -45,7 +47,7 @@ interface Rule {
 
 type Actions = (own: string, asked: AskedWrite) => readonly string[]
 
-/** What a write says, as its schema has let it in. */
+/** What a write says; of one that its schema has refused, anything. */
 interface AskedWrite {
   readonly body: Readonly<Record<string, unknown>>
   readonly params: Readonly<Record<string, string>>
@@ -135,29 +137,18 @@ function actionsOfFields(fields: Readonly<Record<string, readonly string[]>>): A
   }
 }
 
-const ruleActions = {
-  authorize: { ingress: 'ecs:AuthorizeSecurityGroup', egress: 'ecs:AuthorizeSecurityGroupEgress' },
-  revoke: { ingress: 'ecs:RevokeSecurityGroup', egress: 'ecs:RevokeSecurityGroupEgress' },
-  modify: { ingress: 'ecs:ModifySecurityGroupRule', egress: 'ecs:ModifySecurityGroupEgressRule' },
-} as const
-
 /** Of what the body says of rules, and of those of the group that path or body name; the route's own where none is known. */
 function actionsOfRules(change: keyof typeof ruleActions): Actions {
   return (own, { body, params, world }) => {
-    const { permissions = [], securityGroupRuleIds = [] } = body as NamingRules
-    const ids = new Set([...securityGroupRuleIds, ...[params.securityGroupRuleId ?? []].flat()])
+    const ids = new Set([body.securityGroupRuleIds ?? [], params.securityGroupRuleId ?? []].flat())
     const { rules = [] } = world.get('group', params.securityGroupId ?? '') ?? {}
-    const known = [...permissions, body, ...rules.filter(({ id }) => ids.has(id))]
-    const actions = known.flatMap(({ direction }) =>
-      direction === 'ingress' || direction === 'egress' ? [ruleActions[change][direction]] : [],
+    const known = [body.permissions ?? [], body, rules.filter(({ id }) => ids.has(id))].flat()
+    const directions = new Set(known.map(each => (each as { readonly direction?: unknown } | null)?.direction))
+    const actions = (['ingress', 'egress'] as const).flatMap(direction =>
+      directions.has(direction) ? [ruleActions[change][direction]] : [],
     )
     return actions.length === 0 ? [own] : actions
   }
-}
-
-interface NamingRules {
-  readonly permissions?: readonly { readonly direction?: unknown }[]
-  readonly securityGroupRuleIds?: readonly string[]
 }
 
 const actionsOfNewGroup: Actions = (own, asked) => {
@@ -168,6 +159,17 @@ const actionsOfNewGroup: Actions = (own, asked) => {
     ...(permissions === undefined ? [] : actionsOfRules('authorize')(authorize.ingress, asked)),
     ...(template === undefined ? [] : [authorize.ingress]),
     ...(mode === undefined && innerAccessPolicy === undefined ? [] : modifyPolicy),
+  ]
+}
+
+/** The copy is given the rules of the original, and shows them. */
+const actionsOfClone: Actions = (own, { params, world }) => {
+  const { rules = [] } = world.get('group', params.securityGroupId ?? '') ?? {}
+  const directions = new Set(rules.map(({ direction }) => direction))
+  return [
+    own,
+    ...(['ingress', 'egress'] as const).flatMap(each => (directions.has(each) ? [ruleActions.authorize[each]] : [])),
+    'ecs:DescribeSecurityGroupAttribute',
   ]
 }
 
@@ -185,7 +187,7 @@ const actionsOfImport: Actions = (own, asked) => {
 const writes: Readonly<Record<string, Rule>> = {
   'POST /v1/security-groups': { on: 'group', actions: actionsOfNewGroup },
   'POST /v1/security-groups/default': { on: 'group' },
-  'POST /v1/security-groups/:securityGroupId/clone': { actions: own => [own, 'ecs:DescribeSecurityGroupAttribute'] },
+  'POST /v1/security-groups/:securityGroupId/clone': { actions: actionsOfClone },
   'PATCH /v1/security-groups/:securityGroupId': {
     actions: actionsOfFields({ ...modifyTags, innerAccessPolicy: modifyPolicy, mode: modifyPolicy }),
   },
@@ -253,6 +255,16 @@ function needsOf(request: FastifyRequest, api: Api, accountId: string): readonly
 
 /** It knows no single resources, whatever the path names. */
 const isOfDdos = (action: string) => action.startsWith('yundun-ddos:')
+
+/** What a write is audited as by what it asks for: each action once, and none for what it looks at. None for reads. */
+export function actionsAsked(request: FastifyRequest, api: Api): readonly string[] {
+  const { method, routeOptions } = request
+  const { action } = routeOptions.config
+  if (action === undefined) return []
+  const { actions } = writes[`${method} ${routeOptions.url}`] ?? {}
+  const asked = actions?.(action, askedWrite(request, api)) ?? [action]
+  return [...new Set(asked)].filter(each => !each.includes(':Describe'))
+}
 
 /**
  * Keys of what a request would have been done to, for the audit log: what the path names, and the body as far as policies

@@ -1,6 +1,8 @@
 /** `/v1/agents` and `/v1/enrolment-tokens` */
+
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { sourceAddressOf } from '../http/source-address.ts'
 import { agentSchema, createEnrolmentTokenSchema, enrolmentTokenSchema, trialSchema } from '../schemas/agents.ts'
 import { idParam, isoTime } from '../schemas/fields.ts'
 import {
@@ -16,7 +18,7 @@ import {
 } from '../services/fleet.ts'
 import { everyAccount, requireRead, requireWrite } from '../services/principal.ts'
 import { addListRoute } from './listing.ts'
-import { type Api, addReadRoute, addWriteRoute, sourceAddressOf } from './route.ts'
+import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Agents'
 const params = Type.Object({ agentId: idParam('The agent.') })

@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import type { AuditEvent } from '../audit/event.ts'
 import type { AuditPosition } from '../audit/search.ts'
-import { pageQuery, pageSchema, principalSchema } from '../schemas/changes.ts'
+import { actionsIn } from '../model/note.ts'
+import { actionsField, pageQuery, pageSchema, principalSchema } from '../schemas/changes.ts'
 import { nullable, timeField } from '../schemas/fields.ts'
 import { everyAccount, requireRead } from '../services/principal.ts'
 import { readTime, refuseQuery } from './query.ts'
@@ -21,7 +22,8 @@ const eventSchema = Type.Object({
   requestId: Type.String(),
   principal: principalSchema,
   sourceAddress: nullable(Type.String()),
-  action: Type.String(),
+  action: Type.String({ description: 'The first of `actions`.' }),
+  actions: actionsField,
   outcome: Type.Enum(['done', 'refused']),
   code: nullable(Type.String({ description: 'Why it was refused.' })),
   status: nullable(Type.Integer()),
@@ -72,7 +74,13 @@ export function addAuditRoutes(app: FastifyInstance, api: Api): void {
 }
 
 function showEvent({ objects, changes, principal, ...event }: AuditEvent) {
-  return { ...event, principal: { ...principal }, objects: [...objects], changes: [...changes] }
+  return {
+    ...event,
+    actions: [...actionsIn(event)],
+    principal: { ...principal },
+    objects: [...objects],
+    changes: [...changes],
+  }
 }
 
 function writeNextToken(position: AuditPosition | null): string | null {

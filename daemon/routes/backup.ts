@@ -1,4 +1,5 @@
 /** `/v1/backup` and `/v1/restore` */
+
 import { randomUUID } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
@@ -7,10 +8,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { ApiError } from '../errors.ts'
 import { BackupBody, backupMediaType, receiveBackup } from '../http/backup-body.ts'
+import { sourceAddressOf } from '../http/source-address.ts'
 import { nullable } from '../schemas/fields.ts'
 import { restore } from '../services/backups.ts'
 import { everyAccount, requireWrite } from '../services/principal.ts'
-import { type Api, addWriteRoute, sourceAddressOf } from './route.ts'
+import { type Api, addWriteRoute } from './route.ts'
 
 const tag = 'Backup'
 

@@ -8,6 +8,7 @@ import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { NamedKind } from '../errors.ts'
 import { ApiError } from '../errors.ts'
+import { sourceAddressOf } from '../http/source-address.ts'
 import { type EniDoc, parseKey } from '../model/documents.ts'
 import type { Sealer } from '../ram/seal.ts'
 import { patterned } from '../schemas/fields.ts'
@@ -26,6 +27,7 @@ import type { KeyUsage } from '../services/ram/key-usage.ts'
 import type { NamedKind as RamKind } from '../services/ram/ram-call.ts'
 import type { World } from '../state/world.ts'
 import { type Change, CompactedError } from '../store/store.ts'
+import { actionsAsked } from './access.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -35,8 +37,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The action a write is audited as; left out for reads. */
     readonly action?: string
-    /** A more exact word for it. */
-    readonly actionOf?: ActionOf
     /** Needs no token. */
     readonly isOpen?: boolean
     /** Goes on for as long as the client likes: how long says nothing. */
@@ -103,8 +103,8 @@ export interface WriteRoute<P extends TObject, Q extends TObject, B extends TSch
   readonly method: 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   /** In the words of RAM policies. */
   readonly action: string
-  /** The same for what is asked, where the words differ by that; null for `action`. */
-  readonly actionOf?: (body: Static<B>) => string | null
+  /** What it is audited as, where what was done says it better than what was asked. */
+  readonly actionsOf?: (changes: readonly Change[]) => readonly string[]
   /** Left out for a request without body. */
   readonly body?: B
   /** 200 where left out. */
@@ -120,14 +120,6 @@ export interface WriteRoute<P extends TObject, Q extends TObject, B extends TSch
   /** The answer has a secret, which must not be kept for repetitions. */
   readonly isSecret?: boolean
   readonly plan: (world: World, input: RouteInput<P, Q, B>) => Plan<Static<A>>
-}
-
-type ActionOf = (body: never) => string | null
-
-/** What the request is audited as; undefined for reads. */
-export function actionOf({ routeOptions: { config }, body }: FastifyRequest): string | undefined {
-  const isBody = typeof body === 'object' && body !== null
-  return (isBody ? config.actionOf?.(body as never) : null) ?? config.action
 }
 
 const noFields = Type.Object({}, { additionalProperties: false })
@@ -220,7 +212,7 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
   app.route({
     method: route.method as HTTPMethods,
     url: route.url,
-    config: { action: route.action, ...(route.actionOf !== undefined && { actionOf: route.actionOf as ActionOf }) },
+    config: { action: route.action },
     schema: {
       ...schemaOf(
         {
@@ -240,7 +232,8 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
     handler: async (request, reply) => {
       if (route.body === undefined) requireNoBody(request)
       if (route.subject === undefined) requireNoIfMatch(request)
-      const call = callOf(request, { ...route, action: actionOf(request) ?? route.action })
+      const actionsOf = route.actionsOf ?? (() => actionsAsked(request, api))
+      const call: Call = { ...callOf(request, route), actionsOf }
       const asker = { world: api.world, principal: request.principal, query: request.query as Static<Q> }
       const subject = route.subject?.(request.params as Static<P>, asker) ?? null
       const input = inputOf<P, Q, B>(request, api)
@@ -327,13 +320,6 @@ function callOf(
     ifMatch: readIfMatch(request.headers['if-match']),
     idempotency: key === undefined ? null : { key, fingerprint: fingerprintOf(request) },
   }
-}
-
-/** What stands for the address of a client that came by a Unix socket. */
-export const localSocket = 'local socket'
-
-export function sourceAddressOf({ ip }: FastifyRequest): string {
-  return ip ?? localSocket
 }
 
 /** Whoever sends it believes that somebody else's write is noticed. */

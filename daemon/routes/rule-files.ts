@@ -5,6 +5,7 @@ import { ApiError } from '../errors.ts'
 import { readBodyText } from '../http/body-text.ts'
 import { exportedRuleSchema, importSchema, permissionSchema } from '../schemas/rules.ts'
 import { visible, writable } from '../services/principal.ts'
+import { ruleActionsOf } from '../services/rule-actions.ts'
 import { exportCsv, exportRules, importRules, type RuleFile } from '../services/rule-files.ts'
 import { type Api, addWriteRoute } from './route.ts'
 import { groupParams, groupSubject } from './security-groups.ts'
@@ -47,6 +48,8 @@ function addImportRoute(app: FastifyInstance, api: Api): void {
       'All or nothing; every bad rule is told, as `permissions[3].portRange` or `line 4`. Priority 110, which the rules of default groups had once, is taken in those and becomes 100.',
     tag,
     action: 'ecs:AuthorizeSecurityGroup',
+    // A rule that stays gets the description of the file, as by authorizing it again.
+    actionsOf: changes => ruleActionsOf(changes, 'authorize'),
     params: groupParams,
     query: importQuery,
     body: Type.Unsafe<RuleFile | undefined>({

@@ -8,6 +8,7 @@ import { idParam, isoTime } from '../schemas/fields.ts'
 import { authorizeSchema, modifyRuleSchema, permissionSchema, revokeSchema } from '../schemas/rules.ts'
 import { showPermission } from '../services/permissions.ts'
 import { type Principal, visible, writable } from '../services/principal.ts'
+import { ruleActionsOf } from '../services/rule-actions.ts'
 import { authorize, deleteRule, type GroupCall, modifyRule, revoke } from '../services/rules.ts'
 import type { World } from '../state/world.ts'
 import { addListRoute } from './listing.ts'
@@ -41,11 +42,6 @@ function ofProtocol(text: string) {
     expected: `one of ${ruleProtocols.join(', ')}`,
   })
   throw refuseQuery('?ipProtocol', message, text)
-}
-
-/** Asked of bodies that are refused too. */
-function isOfEgressAlone({ permissions: asked }: { readonly permissions?: unknown }): boolean {
-  return Array.isArray(asked) && asked.length > 0 && asked.every(each => each?.direction === 'egress')
 }
 
 export function addRuleRoutes(app: FastifyInstance, api: Api): void {
@@ -83,7 +79,7 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     description: 'All or none. A rule that is there already is answered as it is.',
     tag,
     action: 'ecs:AuthorizeSecurityGroup',
-    actionOf: body => (isOfEgressAlone(body) ? 'ecs:AuthorizeSecurityGroupEgress' : null),
+    actionsOf: changes => ruleActionsOf(changes),
     params: groupParams,
     body: authorizeSchema,
     answer: Type.Object({ permissions }),
@@ -98,6 +94,7 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     description: 'null clears a field. The rule keeps its id, and must not become the same as another.',
     tag,
     action: 'ecs:ModifySecurityGroupRule',
+    actionsOf: changes => ruleActionsOf(changes),
     params: ruleParams,
     body: modifyRuleSchema,
     answer: Type.Object({ permission: permissionSchema }),
@@ -111,6 +108,7 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     summary: 'Take a rule out of a security group',
     tag,
     action: 'ecs:RevokeSecurityGroup',
+    actionsOf: changes => ruleActionsOf(changes),
     params: ruleParams,
     answer: Type.Object({ securityGroupRuleId: Type.String() }),
     subject: groupSubject,
@@ -124,6 +122,7 @@ export function addRuleRoutes(app: FastifyInstance, api: Api): void {
     description: 'By id each must be there; of what is given by content, what is not there is left alone.',
     tag,
     action: 'ecs:RevokeSecurityGroup',
+    actionsOf: changes => ruleActionsOf(changes),
     params: groupParams,
     body: revokeSchema,
     answer: Type.Object({ revoked: permissions }),

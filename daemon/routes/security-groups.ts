@@ -17,6 +17,7 @@ import {
 import { modeOf } from '../services/modes.ts'
 import { exportRule } from '../services/permissions.ts'
 import { readable, visible, writable } from '../services/principal.ts'
+import { ruleActionsOf } from '../services/rule-actions.ts'
 import {
   cloneGroup,
   createGroup,
@@ -35,6 +36,7 @@ import { addListRoute } from './listing.ts'
 import { type Api, addReadRoute, addWriteRoute } from './route.ts'
 
 const tag = 'Security groups'
+const createAction = 'ecs:CreateSecurityGroup'
 export const groupParams = Type.Object({ securityGroupId: idParam('The security group.') })
 export const groupSubject = ({ securityGroupId }: { securityGroupId: string }) =>
   ({ kind: 'group', id: securityGroupId }) as const
@@ -50,8 +52,6 @@ export function addSecurityGroupRoutes(app: FastifyInstance, api: Api): void {
     tag,
     description: 'With `mode` or `innerAccessPolicy` the action is `ecs:ModifySecurityGroupPolicy`.',
     action: 'ecs:ModifySecurityGroupAttribute',
-    actionOf: ({ mode, innerAccessPolicy }) =>
-      mode === undefined && innerAccessPolicy === undefined ? null : 'ecs:ModifySecurityGroupPolicy',
     params: groupParams,
     body: modifyGroupSchema,
     answer: Type.Object({ securityGroup: securityGroupSchema }),
@@ -179,7 +179,8 @@ function addMakingRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups',
     summary: 'Make a security group',
     tag,
-    action: 'ecs:CreateSecurityGroup',
+    action: createAction,
+    actionsOf: changes => [createAction, ...ruleActionsOf(changes)],
     body: createGroupSchema,
     status: 201,
     answer: groupWithRulesSchema,
@@ -192,7 +193,7 @@ function addMakingRoutes(app: FastifyInstance, api: Api): void {
     url: '/v1/security-groups/default',
     summary: 'The default group of an account and network, made if there is none',
     tag,
-    action: 'ecs:CreateSecurityGroup',
+    action: createAction,
     body: defaultGroupSchema,
     answer: groupWithRulesSchema,
     etag: 'securityGroup',
@@ -206,7 +207,8 @@ function addMakingRoutes(app: FastifyInstance, api: Api): void {
     description:
       'What is left out is as in the original. Every rule must be allowed in the type and network of the copy; rules that name the original itself name the copy. The copy is enforced.',
     tag,
-    action: 'ecs:CreateSecurityGroup',
+    action: createAction,
+    actionsOf: changes => [createAction, ...ruleActionsOf(changes)],
     params: groupParams,
     body: cloneGroupSchema,
     status: 201,

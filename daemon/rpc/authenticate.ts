@@ -1,7 +1,9 @@
 /** Whose a request is: it is read, its signature verified, its nonce taken, and it is counted. */
+
 import type { FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
-import { type Api, sourceAddressOf } from '../routes/route.ts'
+import { sourceAddressOf } from '../http/source-address.ts'
+import type { Api } from '../routes/route.ts'
 import type { FoundCredential } from '../services/ram/identity.ts'
 import type { Nonces } from './nonces.ts'
 import { type Pair, readPairs } from './pairs.ts'

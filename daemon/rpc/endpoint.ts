@@ -2,13 +2,15 @@
  * The route of the RPC API: `GET` and `POST /`, whatever the action. A request is read, its signature verified, its
  * caller asked for; only then is anything done. Every answer has the published shape, errors before there is an action too.
  */
+
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static, type TObject } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { asApiError } from '../http/problem.ts'
+import { sourceAddressOf } from '../http/source-address.ts'
 import type { RefusedWrite } from '../model/note.ts'
-import { type Api, awaitEnforced, enforcementAnswer, sourceAddressOf } from '../routes/route.ts'
+import { type Api, awaitEnforced, enforcementAnswer } from '../routes/route.ts'
 import { requireAccess } from '../services/access.ts'
 import type { Call, Idempotency } from '../services/executor.ts'
 import { policyName, type RpcAction, type RpcCall, versions, type WriteAction } from './action.ts'

@@ -1,10 +1,12 @@
 /** What the audit log has of a write that is refused: its action, who asked, and what it would have been done to. */
+
 import type { FastifyRequest } from 'fastify'
 import type { TObject } from 'typebox'
 import { ApiError } from '../errors.ts'
+import { sourceAddressOf } from '../http/source-address.ts'
 import { keyOf } from '../model/documents.ts'
 import { notedPrincipal, type RefusedWrite } from '../model/note.ts'
-import { type Api, sourceAddressOf } from '../routes/route.ts'
+import type { Api } from '../routes/route.ts'
 import { accountPrincipal, type FoundCredential } from '../services/ram/identity.ts'
 import { policyName, type RpcAction, type RpcCall, type WriteAction } from './action.ts'
 import { growTree } from './pairs.ts'

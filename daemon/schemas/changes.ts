@@ -13,10 +13,15 @@ export const principalSchema = Type.Object({
   ),
 })
 
+export const actionsField = Type.Array(Type.String(), {
+  description: 'All that it was: ingress and egress rules are added, changed and taken away by actions of their own.',
+})
+
 const common = {
   revision: Type.Integer(),
   time: timeField('When it was committed.'),
   action: nullable(Type.String()),
+  actions: actionsField,
   principal: nullable(principalSchema),
   keys: Type.Array(Type.String(), { description: 'Objects it wrote, `group/sg-web`; of those the token may see.' }),
 }

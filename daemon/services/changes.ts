@@ -1,7 +1,7 @@
 /** What was committed of late, as far as the history goes back. */
 import { ApiError } from '../errors.ts'
 import { parseKey } from '../model/documents.ts'
-import type { Note } from '../model/note.ts'
+import { actionsIn, type Note } from '../model/note.ts'
 import { isoTime } from '../schemas/fields.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
 import type { Enforcement, EnforcementBoard } from './enforcement.ts'
@@ -13,6 +13,7 @@ export interface ShownCommit {
   readonly revision: number
   readonly time: string
   readonly action: string | null
+  readonly actions: string[]
   readonly principal: Note['principal'] | null
   readonly keys: string[]
 }
@@ -97,7 +98,8 @@ function showCommit({ revision, timeMs, changes, note }: Commit, principal: Prin
   const keys = changes.filter(change => isShown(change, principal)).map(({ key }) => key)
   if (keys.length === 0) return null
   const { action = null, principal: author = null } = (note ?? {}) as Partial<Note>
-  return { revision, time: isoTime(timeMs), action, principal: author, keys }
+  const actions = action === null ? [] : [...actionsIn(note as Note)]
+  return { revision, time: isoTime(timeMs), action, actions, principal: author, keys }
 }
 
 function isShown({ key, before, value }: Change, principal: Principal): boolean {

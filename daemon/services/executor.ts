@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { ApiError } from '../errors.ts'
 import { type IdempotencyDoc, type Kind, keyOf, parseKey } from '../model/documents.ts'
-import { type Note, notedPrincipal } from '../model/note.ts'
+import { type Note, notedActions, notedPrincipal } from '../model/note.ts'
 import type { World } from '../state/world.ts'
 import type { Change, Store, Write } from '../store/store.ts'
 import type { Principal } from './principal.ts'
@@ -15,6 +15,8 @@ import type { Principal } from './principal.ts'
 export interface Call {
   readonly principal: Principal
   readonly action: string
+  /** More exactly, by what was changed: one or more. Left out, or where none is given, it is `action`. */
+  readonly actionsOf?: (changes: readonly Change[]) => readonly string[]
   readonly requestId: string
   readonly sourceAddress: string
   readonly dryRun: boolean
@@ -107,7 +109,7 @@ export class Executor {
       const result = await store.commit({
         writes: [...changes.map(({ key, value }) => ({ key, value })), ...remembered],
         preconditions: [{ kind: 'head', revision: world.revision }],
-        note: noteOf(call),
+        note: noteOf(call, changes),
       })
       if (result.kind === 'committed') return { kind: 'done', body, revision, changed: changes.length > 0 }
       // The newer commits reach the world through the watch.
@@ -174,6 +176,12 @@ function idempotencyId(principal: Principal, key: string): string {
   return `${principal.id}.${createHash('sha256').update(key).digest('hex')}`
 }
 
-function noteOf({ principal, action, sourceAddress, requestId }: Call): Note {
-  return { action, principal: notedPrincipal(principal), sourceAddress, requestId }
+function noteOf({ principal, action, actionsOf, sourceAddress, requestId }: Call, changes: readonly Change[]): Note {
+  const actions = actionsOf?.(changes) ?? []
+  return {
+    ...notedActions(actions.length > 0 ? actions : [action]),
+    principal: notedPrincipal(principal),
+    sourceAddress,
+    requestId,
+  }
 }

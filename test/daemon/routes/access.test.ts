@@ -10,6 +10,7 @@ before(async () => {
   await api.request('POST', '/v1/security-groups', { accountId, securityGroupId: 'sg-web', tags: { team: 'web' } })
   await api.request('POST', '/v1/security-groups', { accountId, securityGroupId: 'sg-db' })
   await api.request('POST', '/v1/security-groups', { accountId: otherAccountId, securityGroupId: 'sg-foreign' })
+  await api.request('POST', '/v1/security-groups', { accountId, securityGroupId: 'sg-ruled', permissions: [rule] })
   await api.request('POST', '/v1/instances', { accountId, instanceId: 'i-1' })
   const eni = { instanceId: 'i-1', networkInterfaceId: 'eni-1', securityGroupIds: ['sg-web'] }
   await api.request('POST', '/v1/network-interfaces', eni)
@@ -130,6 +131,18 @@ const rows: readonly Row[] = [
     policy: [allow('*'), deny('ecs:DescribeSecurityGroupAttribute', 'acs:ecs:*:*:securitygroup/sg-db')],
     request: ['POST', '/v1/security-groups/sg-db/clone', {}],
     expected: denied,
+  },
+  {
+    name: 'a clone has the rules of the original',
+    policy: [allow('*'), deny('ecs:AuthorizeSecurityGroup')],
+    request: ['POST', '/v1/security-groups/sg-ruled/clone', {}],
+    expected: denied,
+  },
+  {
+    name: 'a clone of what has no rules of egress',
+    policy: [allow('*'), deny('ecs:AuthorizeSecurityGroupEgress')],
+    request: ['POST', '/v1/security-groups/sg-ruled/clone', {}],
+    expected: 'allowed',
   },
   ...(
     [
