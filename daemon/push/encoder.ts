@@ -12,6 +12,8 @@ export interface EncoderParts {
   readonly storeId: string
   readonly world: World
   readonly log: MemberLog
+  /** Of deltas that are kept for others to be told; 64 MiB where left out. */
+  readonly maxDeltaBytes?: number
 }
 
 interface Written {
@@ -25,6 +27,8 @@ const ownKinds: ReadonlySet<string> = new Set(['instance', 'eni'])
 const maxObjects = 10_000
 /** In characters: snapshots of large groups are not kept for ever. */
 const maxObjectText = 64 * 1024 * 1024
+/** A fleet that comes back while nobody writes may lack something else in every agent, all of it at one revision. */
+const usualDeltaBytes = 64 * 1024 * 1024
 
 export class Encoder {
   readonly #parts: EncoderParts
@@ -33,6 +37,7 @@ export class Encoder {
   /** Deltas of one revision. */
   readonly #deltas = new Map<string, Buffer>()
   #deltasRevision = -1
+  #deltaBytes = 0
 
   constructor(parts: EncoderParts) {
     this.#parts = parts
@@ -44,17 +49,23 @@ export class Encoder {
       return Buffer.from(`{"type":"snapshot",${this.#position()},"objects":[${this.#join(update.keys)}]}`)
     }
     if (update.set.some(key => ownKinds.has(splitKey(key).kind))) return this.#writeDelta(update)
-    if (this.#deltasRevision !== this.#parts.world.revision) {
-      this.#deltas.clear()
-      this.#deltasRevision = this.#parts.world.revision
-    }
+    if (this.#deltasRevision !== this.#parts.world.revision) this.#forgetDeltas()
     const places = update.members.map(({ id, place }) => `${id}@${place}`)
     const content = [update.set, update.remove, places].map(list => list.join(' ')).join('\n')
     const known = this.#deltas.get(content)
     if (known !== undefined) return known
     const message = this.#writeDelta(update)
+    const { maxDeltaBytes = usualDeltaBytes } = this.#parts
+    if (this.#deltaBytes + message.length > maxDeltaBytes) this.#forgetDeltas()
     this.#deltas.set(content, message)
+    this.#deltaBytes += message.length
     return message
+  }
+
+  #forgetDeltas(): void {
+    this.#deltas.clear()
+    this.#deltaBytes = 0
+    this.#deltasRevision = this.#parts.world.revision
   }
 
   #writeDelta({ set, remove, members }: Extract<Update, { kind: 'delta' }>): Buffer {

@@ -298,4 +298,24 @@ describe('an update', () => {
       members: [],
     })
   })
+
+  test('that many are told is written once, and kept only as long as there is room for it', async () => {
+    const { store, daemon, copy } = await start()
+    await daemon.commit([join])
+    const update = daemon.updateFor('agent-1', copy)
+    const parts = { storeId: store.id, world: daemon.world, log: daemon.log }
+    const roomy = new Encoder(parts)
+    const message = roomy.encode(update)
+    const other: Update = { kind: 'delta', keys: new Set(), set: [], remove: ['group/sg-gone'], members: [] }
+    roomy.encode(other)
+    assert.equal(roomy.encode(update), message)
+
+    const narrow = new Encoder({ ...parts, maxDeltaBytes: message.length })
+    const first = narrow.encode(update)
+    assert.equal(narrow.encode(update), first)
+    narrow.encode(other)
+    const again = narrow.encode(update)
+    assert.notEqual(again, first)
+    assert.deepEqual(again, first)
+  })
 })
