@@ -13,11 +13,13 @@ import {
   count,
   ctDirection,
   ctMark,
+  ctStatus,
   differs,
   equals,
   familyIs,
   field,
   goto,
+  isSet,
   jump,
 } from './expressions.ts'
 import * as names from './names.ts'
@@ -77,6 +79,8 @@ function sessionsOf(eni: EniIr, hook: names.Hook) {
 /**
  * Established and related packets of sessions that the policy as it is now has accepted. A direction without a stamp
  * has no such rule: 0 is on every session that nobody has accepted yet.
+ * A session that a conntrack helper expects begins with the mark of the one that announced it (init_conntrack in
+ * nf_conntrack_core.c). Until its entry is confirmed, after its first packet, it carries no stamp of its own.
  */
 function stampedRules(eni: EniIr, hook: names.Hook, ctMarkMask: number, stamps: Stamps): readonly NftRule[] {
   const fields = markFields(ctMarkMask)
@@ -84,7 +88,9 @@ function stampedRules(eni: EniIr, hook: names.Hook, ctMarkMask: number, stamps: 
     const stamp = stamps.get(stampKey(eni.id, direction))
     if (stamp === undefined) return []
     const mark = fields[side]
-    return { statements: [equals({ '&': [ctMark, mark.mask] }, mark.place(stamp)), equals(ctDirection, ctDir), accept] }
+    const carriesStamp = equals({ '&': [ctMark, mark.mask] }, mark.place(stamp))
+    const isItsOwn = ctDir === 'original' ? [isSet(ctStatus, 'confirmed')] : []
+    return { statements: [carriesStamp, equals(ctDirection, ctDir), ...isItsOwn, accept] }
   })
 }
 

@@ -593,6 +593,61 @@ const neighbours: readonly Row[] = [
   },
 ]
 
+/** Somebody who has conntrack follow FTP, by its helper. */
+const followsFtp = `
+table inet foreign {
+  ct helper ftp { type "ftp" protocol tcp; }
+  chain prerouting {
+    type filter hook prerouting priority -190
+    tcp dport 21 ct helper set "ftp"
+  }
+}`
+const ftpGreeting = '220 ready\r\n'
+const ftpUser = 'USER anonymous\r\n'
+const ftpLine = (sequence: number, acknowledgment: number, line: string) => ({
+  flags: ['psh', 'ack'] as const,
+  sequence,
+  acknowledgment,
+  payload: Buffer.from(line),
+})
+/** The helper reads from the second line of either side on: only there it knows that a line begins. */
+const ftpOpened: readonly Step[] = [
+  step('forwarded', 'left', packet(inbound, tcp(to(21)))),
+  step('forwarded', 'right', packet(outbound, synAck(21))),
+  step('forwarded', 'left', packet(inbound, ack(21))),
+  step('forwarded', 'right', packet(outbound, tcp(back(21), ftpLine(5001, 1001, ftpGreeting)))),
+  step('forwarded', 'left', packet(inbound, tcp(to(21), ftpLine(1001, 5001 + ftpGreeting.length, ftpUser)))),
+]
+const ftpAsks = (line: string) => tcp(to(21), ftpLine(1001 + ftpUser.length, 5001 + ftpGreeting.length, line))
+const ftpSays = (line: string) => tcp(back(21), ftpLine(5001 + ftpGreeting.length, 1001 + ftpUser.length, line))
+/** 200 times 256 and 10. */
+const dataPort = 51_210
+
+const helpers: readonly Row[] = [
+  {
+    name: 'a session that a helper expects is judged like any other, in the direction of the one that announced it',
+    rules: [acceptTcp(21)],
+    foreign: followsFtp,
+    steps: [
+      ...ftpOpened,
+      step('forwarded', 'right', packet(outbound, ftpSays('227 Entering Passive Mode (198,18,0,2,200,10)\r\n'))),
+      step('dropped', 'left', packet(inbound, tcp(to(dataPort)))),
+      { newRules: [acceptTcp(21), acceptTcp(dataPort)] },
+      step('forwarded', 'left', packet(inbound, tcp(to(dataPort)))),
+    ],
+  },
+  {
+    name: 'a session that a helper expects is judged against that direction too',
+    rules: [acceptTcp(21), ...sendNothing],
+    foreign: followsFtp,
+    steps: [
+      ...ftpOpened,
+      step('forwarded', 'left', packet(inbound, ftpAsks('PORT 203,0,113,9,200,10\r\n'))),
+      step('dropped', 'right', packet(outbound, tcp({ sourcePort: 20, destinationPort: dataPort }))),
+    ],
+  },
+]
+
 let forwarder: Forwarder
 
 before(async () => {
@@ -614,6 +669,7 @@ const rows = [
   ...guests,
   ...port25,
   ...neighbours,
+  ...helpers,
 ]
 
 for (const row of rows) {
