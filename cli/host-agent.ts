@@ -55,13 +55,17 @@ export const hostFlagsHelp = (column: number) => {
   )
 }
 
-/**
- * The policy that the agent of this host would make of the file: with the administrators that its own settings name.
- * @throws {InputError} where the file or those settings are faulty
- */
-export async function loadHostPolicy(file: string, flags: HostFlags, io: Io): Promise<Policy> {
-  const { values } = await loadHostConfig(flags)
-  return withRescue(await loadPolicy(file, io), values.rescue)
+/** A policy file as the agent of this host would take it, and its settings. */
+export interface HostPolicy {
+  /** With the administrators that the settings name. */
+  readonly policy: Policy
+  readonly settings: Config<AgentSettings>['values']
+}
+
+/** @throws {InputError} where the file or the settings are faulty */
+export async function loadHostPolicy(file: string, flags: HostFlags, io: Io): Promise<HostPolicy> {
+  const { values: settings } = await loadHostConfig(flags)
+  return { policy: withRescue(await loadPolicy(file, io), settings.rescue), settings }
 }
 
 /** Flags of commands that read a policy as the agent of this host would. */
@@ -86,10 +90,10 @@ export async function findStateDir(flags: HostFlags, agent: LockHolder | null): 
   return { folder: (settings.get('stateDir')?.value as string | null | undefined) ?? defaultStateDir, faults }
 }
 
-/** Who holds the lock of this network namespace in that role; null where nobody does, or nobody to be believed. */
-export async function findTrusted(role: LockRole): Promise<LockHolder | null> {
+/** Who holds the lock of this network namespace in one of these roles; null where nobody does, or nobody to be believed. */
+export async function findTrusted(...roles: readonly LockRole[]): Promise<LockHolder | null> {
   const holder = await findHolder()
-  return holder?.role === role && isTrusted(holder.pid) ? holder : null
+  return holder !== null && roles.includes(holder.role) && isTrusted(holder.pid) ? holder : null
 }
 
 /** CAP_NET_ADMIN (capabilities(7)). */
@@ -97,7 +101,8 @@ const netAdmin = 1n << 12n
 
 /**
  * Whether that process is who answers, and may do what an agent does: anybody can take the socket's name while no agent
- * runs, and must neither lead root to a folder of his choice nor keep a host closed.
+ * runs, and must neither lead root to a folder of his choice, nor have a process of his choice sent a signal, nor keep a
+ * host closed.
  */
 function isTrusted(pid: number): boolean {
   try {

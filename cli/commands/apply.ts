@@ -5,7 +5,6 @@ import { readPanic } from '../../agent/guard/panic.ts'
 import { listSessions } from '../../agent/guard/sessions.ts'
 import { textsOf } from '../../agent/guard/weigh.ts'
 import { createRequestHandler, jsonReply } from '../../agent/http.ts'
-import { withRescue } from '../../agent/last-good.ts'
 import { acquireLock } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { type HostParts, hostParts, probeHost } from '../../agent/reconcile/host.ts'
@@ -14,8 +13,8 @@ import { takeSnapshot } from '../../agent/snapshot.ts'
 import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import { resolvePolicy } from '../../rules-compiler/policy/resolve.ts'
 import { numberFlag, onlyFile, parseArguments } from '../arguments.ts'
-import { type Command, type Io, loadPolicy } from '../command.ts'
-import { findStateDir, type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostConfig } from '../host-agent.ts'
+import type { Command, Io } from '../command.ts'
+import { findStateDir, type HostFlags, hostFlagsHelp, hostPolicyFlags, loadHostPolicy } from '../host-agent.ts'
 import { isTerminal } from '../output/terminal.ts'
 import { confirmSignal, standingOf } from './confirm.ts'
 
@@ -49,8 +48,9 @@ export const command: Command = { name: 'apply', summary: 'load a policy file in
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArguments(args, options)
   const wanted = values.confirm === undefined ? null : numberFlag('confirm', values.confirm, confirmSeconds)
-  const { rescue, rescuePort, guardSeconds } = (await loadHostConfig(values)).values
-  const ir = resolvePolicy(withRescue(await loadPolicy(onlyFile(positionals), io), rescue))
+  const { policy, settings } = await loadHostPolicy(onlyFile(positionals), values, io)
+  const { rescuePort, guardSeconds } = settings
+  const ir = resolvePolicy(policy)
   for (const { id, device } of ir.unattachedEnis) {
     io.stdout.write(`ENI ${id} has no security group: device "${device}" is left alone.\n`)
   }

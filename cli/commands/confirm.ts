@@ -1,9 +1,9 @@
 /** `ringwall confirm`: keeps what a waiting `ringwall apply`, or an agent's trial, has put in force. */
-import { readFileSync } from 'node:fs'
 import type { Guard } from '../../agent/guard/guard.ts'
-import { askHolder, findHolder, type LockHolder } from '../../agent/lock.ts'
+import { askHolder } from '../../agent/lock.ts'
 import { noArguments } from '../arguments.ts'
 import type { Command } from '../command.ts'
+import { findTrusted } from '../host-agent.ts'
 
 const usage = `usage: ringwall confirm
 
@@ -21,8 +21,9 @@ export const command: Command = {
   usage,
   async run(args, io) {
     noArguments(args)
-    const holder = await findHolder()
-    if (holder === null || !(await isWaiting(holder))) {
+    // Whoever else answers may have any process sent the signal, which ends it.
+    const holder = await findTrusted('apply', 'agent')
+    if (holder === null || !(await isOnTrial())) {
       io.stderr.write('Cannot confirm: nothing in this network namespace waits for it.\n')
       return 1
     }
@@ -41,23 +42,9 @@ export function standingOf({ waits }: { readonly waits: boolean }): {
 
 type Trial = NonNullable<ReturnType<Guard['status']>['trial']>
 
-/** Who answers the socket may be anybody, so what it says is believed of a process that is an apply or an agent only. */
-async function isWaiting({ role, pid }: LockHolder): Promise<boolean> {
-  return role !== 'flush' && wordsOf(pid).includes(role) && (await isOnTrial())
-}
-
 async function isOnTrial(): Promise<boolean> {
   const answer = await askHolder('/guard')
   return (
     answer?.status === 200 && (JSON.parse(answer.body) as ReturnType<typeof standingOf>).trial?.needsPerson === true
   )
-}
-
-/** The command line of a process; empty where there is none. */
-function wordsOf(pid: number): readonly string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-  } catch {
-    return []
-  }
 }

@@ -68,7 +68,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const needless = (['context', 'url', 'token'] as const).find(flag => values[flag] !== undefined)
   if (needless !== undefined) throw new UsageError(`--${needless} is for asking the daemon, without FILE`)
   const packet = readPacket(values)
-  const ir = resolvePolicy(await loadHostPolicy(file, values, io))
+  const { policy } = await loadHostPolicy(file, values, io)
+  const ir = resolvePolicy(policy)
   requireEni(ir, packet.eniId)
   const decision = evaluate(ir, packet)
   io.stdout.write(

@@ -43,5 +43,6 @@ async function askAgent(): Promise<View> {
 }
 
 async function lookUp(file: string, flags: HostFlags, io: Io): Promise<View> {
-  return makeView(resolvePolicy(await loadHostPolicy(file, flags, io)), await readTable(createNft()))
+  const { policy } = await loadHostPolicy(file, flags, io)
+  return makeView(resolvePolicy(policy), await readTable(createNft()))
 }

@@ -3,6 +3,8 @@
  * configuration is faulty, the host can be opened all the same.
  */
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -131,17 +133,9 @@ describe('ringwall panic looks where the agent looks', { skip: needsKernel }, ()
 
   test('who holds the socket without any right to it neither leads root elsewhere nor keeps the host closed', async () => {
     const mine = join(folder, 'strange')
-    const stranger = `
-      const answer = { role: 'agent', pid: process.pid, policyPath: null, daemonUrl: null, stateDir: ${JSON.stringify(mine)} }
-      require('node:http').createServer((_, response) => response.end(JSON.stringify(answer)))
-        .listen({ path: '\\0ringwall' }, () => console.log('listens'))
-    `
-    const asNobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--bounding-set', '-all']
-    const command = [...asNobody, process.execPath, '-e', stranger, 'agent']
     await ringwall(['apply', '-', '--config', 'none'], { input: policyOf(ssh) })
-    const child = network.namespaces.host.spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = await startStranger({ stateDir: mine })
     try {
-      await new Promise(resolve => child.stdout!.once('data', resolve))
       const { exitCode, stdout } = await ringwall(['panic'])
       assert.deepEqual([exitCode, stdout.startsWith('THE HOST IS OPEN')], [0, true])
       assert.ok(existsSync(panicFile('lib', 'ringwall')))
@@ -149,6 +143,24 @@ describe('ringwall panic looks where the agent looks', { skip: needsKernel }, ()
       assert.deepEqual(await accepted(), [...ports])
     } finally {
       child.kill()
+    }
+  })
+
+  test('nor does he have a process of root’s sent a signal', async () => {
+    const { host } = network.namespaces
+    // As a process of Ringwall’s looks in a listing.
+    const victim = host.spawn('sh', ['-c', 'echo; sleep 60', 'agent'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(victim, 'exit')
+    await once(victim.stdout!, 'data')
+    const child = await startStranger({ pid: victim.pid!, trial: { needsPerson: true } })
+    try {
+      const { exitCode, stderr } = await ringwall(['confirm'])
+      assert.deepEqual([exitCode, stderr.startsWith('Cannot confirm: ')], [1, true])
+      victim.kill('SIGTERM')
+      assert.deepEqual(await ended, [null, 'SIGTERM'])
+    } finally {
+      child.kill()
+      victim.kill()
     }
   })
 
@@ -184,6 +196,20 @@ describe('ringwall panic looks where the agent looks', { skip: needsKernel }, ()
     assert.deepEqual(await accepted(), [...ports])
   })
 })
+
+/** Somebody without any right who holds the agent’s socket, and answers every question so. */
+async function startStranger(answer: object): Promise<ChildProcess> {
+  const program = `
+    const answer = { role: 'agent', pid: process.pid, policyPath: null, daemonUrl: null, stateDir: null, ...${JSON.stringify(answer)} }
+    require('node:http').createServer((_, response) => response.end(JSON.stringify(answer)))
+      .listen({ path: '\\0ringwall' }, () => console.log('listens'))
+  `
+  const asNobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--bounding-set', '-all']
+  const command = [...asNobody, process.execPath, '-e', program, 'agent']
+  const child = network.namespaces.host.spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout!, 'data')
+  return child
+}
 
 describe('the host’s own administrators', { skip: needsKernel }, () => {
   const question = ['--eni', 'eni-host', '--direction', 'ingress', '--protocol', 'tcp', '--destination', '198.18.0.2']
