@@ -2,12 +2,6 @@
 import type { Enforcement } from '../services/enforcement.ts'
 import { type AgentRecord, type EnforcementWaiter, hasInForce } from './agent-record.ts'
 
-/** Told as agents get a revision into their kernels; the same as the answer, without the list. */
-export interface Progress {
-  readonly agents: number
-  readonly enforced: number
-}
-
 export interface ChangeLogOptions {
   readonly maxChanges?: number
   /** Over all changes, 8 bytes each. */
@@ -64,9 +58,8 @@ export function enforcementOf(revision: number, concerned: readonly AgentRecord[
 
 export interface WaitOptions {
   readonly timeoutMs: number
-  /** Called at most once a turn of the event loop; must not throw. */
-  readonly onProgress?: (progress: Progress) => void
-  readonly signal?: AbortSignal
+  /** Ends the waiting early. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Resolves when none of them is behind the revision, after the timeout, or when the signal says so. */
@@ -75,26 +68,16 @@ export function untilEnforced(
   concerned: readonly AgentRecord[],
   options: WaitOptions,
 ): Promise<void> {
-  const { timeoutMs, onProgress, signal } = options
+  const { timeoutMs, signal } = options
   const remaining = new Set(concerned.filter(record => record.standing === 'active' && !hasInForce(record, revision)))
-  const agents = concerned.filter(({ standing }) => standing === 'active').length
   if (remaining.size === 0 || timeoutMs <= 0 || signal?.aborted) return Promise.resolve()
   return new Promise(resolve => {
-    let isTold = true
-    const tell = () => {
-      isTold = true
-      onProgress?.({ agents, enforced: agents - remaining.size })
-    }
     const waiter: EnforcementWaiter = {
       revision,
       enforcedBy(record) {
         remaining.delete(record)
         record.waiters?.delete(waiter)
         if (remaining.size === 0) finish()
-        else if (isTold && onProgress !== undefined) {
-          isTold = false
-          setImmediate(tell)
-        }
       },
     }
     const finish = () => {

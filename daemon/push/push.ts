@@ -21,14 +21,7 @@ import type { ObservedBoard } from '../services/observed-board.ts'
 import type { World } from '../state/world.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
 import type { AgentRecord, AgentState, AgentTrial } from './agent-record.ts'
-import {
-  ChangeLog,
-  type ChangeLogOptions,
-  enforcementOf,
-  tellWaiters,
-  untilEnforced,
-  type WaitOptions,
-} from './changes.ts'
+import { ChangeLog, type ChangeLogOptions, enforcementOf, tellWaiters, untilEnforced } from './changes.ts'
 import { heldOf } from './delta.ts'
 import { Encoder } from './encoder.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -240,13 +233,9 @@ export class Push implements EnforcementBoard, SessionListener {
   }
 
   /** @throws as `status` */
-  async awaitEnforced(
-    revision: number,
-    timeoutMs: number,
-    options: Omit<WaitOptions, 'timeoutMs'> = {},
-  ): Promise<Enforcement> {
+  async awaitEnforced(revision: number, timeoutMs: number, signal?: AbortSignal): Promise<Enforcement> {
     const concerned = await this.#concernedBy(revision)
-    await untilEnforced(revision, concerned, { ...options, timeoutMs })
+    await untilEnforced(revision, concerned, { timeoutMs, signal })
     return enforcementOf(revision, concerned)
   }
 

@@ -8,6 +8,7 @@ import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { NamedKind } from '../errors.ts'
 import { ApiError } from '../errors.ts'
+import { goneSignal } from '../http/client-gone.ts'
 import { sourceAddressOf } from '../http/source-address.ts'
 import { type EniDoc, parseKey } from '../model/documents.ts'
 import type { Sealer } from '../ram/seal.ts'
@@ -374,7 +375,9 @@ async function answerWrite(outcome: Outcome<unknown>, { request, reply, api, sta
   const { body, revision } = outcome
   if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
   const enforcement =
-    wait === undefined ? null : await awaitEnforced(outcome, { api, subject, timeoutSeconds: timeout })
+    wait === undefined
+      ? null
+      : await awaitEnforced(outcome, { api, subject, timeoutSeconds: timeout, signal: goneSignal(reply) })
   setEtag(reply, body, etag)
   reply.code(outcome.kind === 'replayed' ? outcome.status : status)
   return {
@@ -391,27 +394,27 @@ interface Waiting {
   /** The object that was written, where the request names one. */
   readonly subject: Subject | null
   readonly timeoutSeconds: number
+  /** Of who asks: a client that is gone waits for nothing. */
+  readonly signal: AbortSignal
 }
 
 /** How far a write has come, when it is in force everywhere or the time is over. */
-export function awaitEnforced(outcome: Written, { api, subject, timeoutSeconds }: Waiting): Promise<Enforcement> {
-  return waitFor(api, waitedRevision(outcome, api, subject), timeoutSeconds)
+export async function awaitEnforced(outcome: Written, waiting: Waiting): Promise<Enforcement> {
+  const { api, subject, timeoutSeconds, signal } = waiting
+  const { board, world } = api
+  try {
+    return await board.awaitEnforced(waitedRevision(outcome, api, subject), timeoutSeconds * 1000, signal)
+  } catch (error) {
+    // Of a revision whose history is gone nothing is known but that every later one is newer.
+    if (!(error instanceof CompactedError)) throw error
+    return board.awaitEnforced(world.revision, timeoutSeconds * 1000, signal)
+  }
 }
 
 /** Where there was nothing to do, what was asked for came about by the last write of the object. */
 function waitedRevision(outcome: Written, { world }: Api, subject: Subject | null): number {
   if (outcome.kind === 'replayed' || outcome.changed || subject === null) return outcome.revision
   return world.revisionOf(subject.kind, subject.id) || outcome.revision
-}
-
-/** Of a revision whose history is gone nothing is known but that every later one is newer. */
-async function waitFor({ board, world }: Api, revision: number, timeoutSeconds: number): Promise<Enforcement> {
-  try {
-    return await board.awaitEnforced(revision, timeoutSeconds * 1000)
-  } catch (error) {
-    if (!(error instanceof CompactedError)) throw error
-    return board.awaitEnforced(world.revision, timeoutSeconds * 1000)
-  }
 }
 
 async function previewOf(changes: readonly Change[], api: Api, principal: Principal) {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static, type TObject } from 'typebox'
 import { ApiError } from '../errors.ts'
+import { goneSignal } from '../http/client-gone.ts'
 import { asApiError } from '../http/problem.ts'
 import { sourceAddressOf } from '../http/source-address.ts'
 import type { RefusedWrite } from '../model/note.ts'
@@ -45,6 +46,7 @@ type Common = Static<typeof commonSchema>
 /** A request that is somebody's. */
 interface Authentic extends Signed {
   readonly request: FastifyRequest
+  readonly reply: FastifyReply
   readonly common: Common
 }
 
@@ -78,7 +80,7 @@ export async function addRpcEndpoint(app: FastifyInstance, options: EndpointOpti
         const common = readParameters(commonSchema, growTree(commonPairs(claim.parameters)))
         const action = actionOf(claim)
         if (action === undefined) throw unknownAction(claim.version, claim.action)
-        const answer = await carryOut(action, { request, claim, found, common }, api)
+        const answer = await carryOut(action, { request, reply, claim, found, common }, api)
         return sendRpc(reply, 200, answerOf(answer, request.id))
       },
     })
@@ -144,7 +146,7 @@ async function carryOut(action: RpcAction, authentic: Authentic, api: Api): Prom
 }
 
 async function write(action: WriteAction, call: RpcCall<TObject>, authentic: Authentic): Promise<object> {
-  const { request, claim, common } = authentic
+  const { request, reply, claim, common } = authentic
   const { api, principal } = call
   const subject = action.subject?.(call) ?? null
   const executed: Call = {
@@ -160,7 +162,8 @@ async function write(action: WriteAction, call: RpcCall<TObject>, authentic: Aut
   if (outcome.kind === 'preview') throw dryRun()
   const body = outcome.body as object
   if (common.RingwallWait === undefined) return body
-  const enforcement = await awaitEnforced(outcome, { api, subject, timeoutSeconds: common.RingwallWaitTimeout ?? 10 })
+  const { RingwallWaitTimeout: timeoutSeconds = 10 } = common
+  const enforcement = await awaitEnforced(outcome, { api, subject, timeoutSeconds, signal: goneSignal(reply) })
   return { ...body, RingwallEnforcement: enforcementAnswer(enforcement) }
 }
 

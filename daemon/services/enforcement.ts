@@ -24,8 +24,11 @@ export interface AgentBehind {
 export interface EnforcementBoard {
   /** @throws {CompactedError} for a revision whose history is gone */
   status(revision: number): Promise<Enforcement>
-  /** Answers when every agent concerned has the revision in force, or with what there is after the timeout. */
-  awaitEnforced(revision: number, timeoutMs: number): Promise<Enforcement>
+  /**
+   * Answers when every agent concerned has the revision in force, or with what there is after the timeout.
+   * @param signal  aborts where nobody waits for the answer any more
+   */
+  awaitEnforced(revision: number, timeoutMs: number, signal?: AbortSignal): Promise<Enforcement>
   /** Agents that would hear of the changes, were they committed now; sorted. */
   agentsTouchedBy(changes: readonly Change[]): readonly string[]
 }

@@ -153,24 +153,19 @@ describe('a change', () => {
     await turnsUntil(() => inSync(host, one))
     const revision = await join(host)
     assert.partialDeepStrictEqual(await host.push.awaitEnforced(revision, 1), { state: 'pending', agents: 2 })
-    const progress: { agents: number; enforced: number }[] = []
-    const waiting = host.push.awaitEnforced(revision, 60_000, { onProgress: step => progress.push(step) })
+    const waiting = host.push.awaitEnforced(revision, 60_000)
     await host.commit({ key: `agent/${two.agentId}`, value: null })
     assert.deepEqual(await waiting, { revision, state: 'enforced', agents: 1, enforced: 1, behind: [] })
   })
 
-  test('tells its progress', async () => {
+  test('is waited for no longer than anybody wants to know', async () => {
     await using scene = await setScene()
-    const { host, one, two } = scene
+    const { host } = scene
     const revision = await join(host)
-    const seen = new Set<number>()
-    const waiting = host.push.awaitEnforced(revision, 60_000, {
-      onProgress: ({ agents, enforced }) => seen.add(agents * 10 + enforced),
-    })
-    await FakeAgent.connect(host.port, one)
-    await turnsUntil(() => seen.has(21))
-    await FakeAgent.connect(host.port, two)
-    await waiting
+    const gone = new AbortController()
+    const waiting = host.push.awaitEnforced(revision, 60_000, gone.signal)
+    gone.abort()
+    assert.partialDeepStrictEqual(await waiting, { state: 'pending', agents: 2, enforced: 0 })
   })
 
   test('of before the start is looked up in the history, until that is gone', async () => {

@@ -1,6 +1,9 @@
 /** What holds for every write: dry runs, If-Match, Idempotency-Key, waiting, and many at once. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -266,6 +269,34 @@ describe('?wait=enforced', () => {
     await post(api, instances, { accountId, instanceId: 'i-2' })
     const again = await api.request('PATCH', `${instances}/i-1?wait=enforced`, { description: null })
     assert.deepEqual([again.status, waits.at(-1)], [200, [api.world.revision, 10_000]])
+  })
+
+  test('is over when the client is gone', async () => {
+    const begun = Promise.withResolvers<void>()
+    const over = Promise.withResolvers<void>()
+    const endless: EnforcementBoard = {
+      ...board,
+      awaitEnforced: async (revision, timeoutMs, signal) => {
+        begun.resolve()
+        await once(signal!, 'abort')
+        over.resolve()
+        return board.awaitEnforced(revision, timeoutMs)
+      },
+    }
+    await using api = await startApi({ board: endless })
+    await api.app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = api.app.server.address() as AddressInfo
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port,
+      method: 'POST',
+      path: `${instances}?wait=enforced&timeout=300`,
+      headers: { authorization: `Bearer ${api.token}`, 'content-type': 'application/json' },
+    }).on('error', () => {})
+    request.end(JSON.stringify({ accountId }))
+    await begun.promise
+    request.destroy()
+    await over.promise
   })
 
   for (const query of ['wait=yes', 'wait=enforced&timeout=0', 'wait=enforced&timeout=301', 'dryRun=maybe']) {

@@ -181,3 +181,26 @@ describe('a session', () => {
     assert.equal(denied.body.AccessDeniedDetail.NoPermissionType, 'ImplicitDeny')
   })
 })
+
+describe('RingwallWait', () => {
+  test('says how far the write has come, and is over when the client is gone', async () => {
+    const waits: unknown[] = []
+    const enforced = { state: 'enforced', agents: 2, enforced: 2, behind: [] } as const
+    await using waited = await startApi({
+      board: {
+        status: async revision => ({ revision, ...enforced }),
+        awaitEnforced: async (revision, timeoutMs, signal) => {
+          waits.push([revision, timeoutMs, signal?.aborted])
+          return { revision, ...enforced }
+        },
+        agentsTouchedBy: () => [],
+      },
+    })
+    const key = await accountKey(waited)
+    const parameters = { RingwallWait: 'enforced', RingwallWaitTimeout: 7 }
+    const request = sign(key, 'CreateSecurityGroup', parameters, { version: '2014-05-26' })
+    const { status, body } = await inject(waited.app, request)
+    assert.deepEqual([status, body.RingwallEnforcement], [200, enforced], JSON.stringify(body))
+    assert.deepEqual(waits, [[waited.world.revision, 7000, false]])
+  })
+})
