@@ -1,7 +1,7 @@
 /** Which agents a change concerns, before it is made. Pure over the world as it is before. */
 import { isDeepStrictEqual } from 'node:util'
 import { type ViewKey, type ViewObject, viewKey } from '../../wire/view.ts'
-import { type Documents, type Kind, keyOf, parseKey, settingsId } from '../model/documents.ts'
+import { type Documents, type Kind, parseKey, settingsId } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
 import type { Change } from '../store/store.ts'
 import { countMembers } from './member-log.ts'
@@ -48,13 +48,28 @@ function rulesObject(group: Documents['group']): ViewObject {
   return groupObject(group, id => ({ ...unknownList, id, entries: entriesOf(id) }))
 }
 
+/** By kind and id: it is asked for every ENI of a group, for each of which a key would have to be made. */
+type ChangedDocuments = ReadonlyMap<Kind, ReadonlyMap<string, unknown>>
+
+interface ChangedDocument {
+  readonly kind: Kind
+  readonly id: string
+  readonly before: unknown
+  readonly after: unknown
+}
+
+function byKind(changed: readonly ChangedDocument[], side: 'before' | 'after'): ChangedDocuments {
+  const kinds = Map.groupBy(changed, ({ kind }) => kind)
+  return new Map([...kinds].map(([kind, those]) => [kind, new Map(those.map(each => [each.id, each[side]]))]))
+}
+
 class Survey {
   readonly #world: World
   readonly #isPast: boolean
-  /** Of the documents that change. */
-  readonly #before: ReadonlyMap<string, unknown>
-  readonly #changes: readonly Change[]
-  readonly #after: ReadonlyMap<string, unknown>
+  readonly #changed: readonly ChangedDocument[]
+  /** Of documents that the world has otherwise. */
+  readonly #before: ChangedDocuments
+  readonly #after: ChangedDocuments
   readonly #viewKeys = new Set<ViewKey>()
   readonly #agentIds = new Set<string>()
   /** Groups whose ENIs' agents were noted already. */
@@ -63,19 +78,18 @@ class Survey {
   constructor(world: World, changes: readonly Change[], { isPast = false } = {}) {
     this.#world = world
     this.#isPast = isPast
-    this.#before = new Map(changes.map(({ key, before }) => [key, before]))
-    this.#changes = changes
-    this.#after = new Map(changes.map(({ key, value }) => [key, value]))
+    this.#changed = changes.map(({ key, before, value: after }) => ({ ...parseKey(key), before, after }))
+    this.#before = isPast ? byKind(this.#changed, 'before') : new Map()
+    this.#after = byKind(this.#changed, 'after')
   }
 
   impact(): Impact {
-    for (const { key } of this.#changes) this.#surveyKey(key)
+    for (const changed of this.#changed) this.#surveyDocument(changed)
     this.#surveyMembers()
     return { viewKeys: this.#viewKeys, agentIds: this.#agentIds }
   }
 
-  #surveyKey(key: string): void {
-    const { kind, id } = parseKey(key)
+  #surveyDocument({ kind, id }: ChangedDocument): void {
     switch (kind) {
       case 'settings':
         if (id === settingsId && this.#differs('settings', id, settingsObject)) {
@@ -136,12 +150,12 @@ class Survey {
   }
 
   #surveyMembers(): void {
-    const documents = this.#changes.flatMap(({ key, value }) => {
-      const { kind, id } = parseKey(key)
-      const after = value as Documents['eni'] | null
-      return kind === 'eni' ? [{ before: this.#documentBefore('eni', id) ?? null, after }] : []
-    })
-    for (const [groupId, counts] of countMembers(documents)) {
+    const enis = this.#changed.flatMap(({ kind, id, after }) =>
+      kind === 'eni'
+        ? [{ before: this.#documentBefore('eni', id) ?? null, after: after as Documents['eni'] | null }]
+        : [],
+    )
+    for (const [groupId, counts] of countMembers(enis)) {
       const members = this.#world.membersOf(groupId)
       const changed = counts.entries().some(([address, by]) => {
         const count = members.get(address) ?? 0
@@ -185,17 +199,17 @@ class Survey {
   }
 
   #documentBefore<K extends Kind>(kind: K, id: string): Documents[K] | undefined {
-    // Asked for every ENI of a group: no key is made where none is needed.
-    if (!this.#isPast) return this.#world.get(kind, id)
-    const key = keyOf(kind, id)
-    if (!this.#before.has(key)) return this.#world.get(kind, id)
-    return (this.#before.get(key) as Documents[K] | null) ?? undefined
+    return this.#documentIn(this.#before, kind, id)
   }
 
   #documentAfter<K extends Kind>(kind: K, id: string): Documents[K] | undefined {
-    const key = keyOf(kind, id)
-    if (!this.#after.has(key)) return this.#world.get(kind, id)
-    return (this.#after.get(key) as Documents[K] | null) ?? undefined
+    return this.#documentIn(this.#after, kind, id)
+  }
+
+  #documentIn<K extends Kind>(changed: ChangedDocuments, kind: K, id: string): Documents[K] | undefined {
+    const those = changed.get(kind)
+    if (those?.has(id) !== true) return this.#world.get(kind, id)
+    return (those.get(id) as Documents[K] | null) ?? undefined
   }
 
   /** Only what agents are told counts: a new description is no news to them. */

@@ -47,6 +47,32 @@ describe('changes', () => {
     assert.deepEqual(items[0]!.principal, { kind: 'token', id: 'token-test0', name: 'token-test0' })
   })
 
+  test('are looked up one by one, so that a list keeps nobody waiting', async () => {
+    let turn = 0
+    let next = setImmediate(function count() {
+      turn += 1
+      next = setImmediate(count)
+    })
+    const turns: number[] = []
+    const board: EnforcementBoard = {
+      status: async revision => {
+        turns.push(turn)
+        return { revision, state: 'enforced', agents: 0, enforced: 0, behind: [] }
+      },
+      awaitEnforced: async revision => ({ revision, state: 'enforced', agents: 0, enforced: 0, behind: [] }),
+      agentsTouchedBy: () => [],
+    }
+    try {
+      await using api = await startApi({ board })
+      await makeInstances(api, 4)
+      await api.request('GET', '/v1/changes')
+    } finally {
+      clearImmediate(next)
+    }
+    assert.ok(turns.length >= 4)
+    assert.equal(new Set(turns).size, turns.length)
+  })
+
   test('say who is behind', async () => {
     const behind = { agentId: 'agent-1', hostName: 'web1', state: 'refusing', sinceMs: 0, error: 'nft' } as const
     const board: EnforcementBoard = {
