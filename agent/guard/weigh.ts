@@ -23,17 +23,23 @@ export interface Circumstances {
 
 /**
  * A file that cuts an administrator off may be a slip of whoever sits in that very session; what a daemon says was
- * asked for by an operator who sits elsewhere, and is undone there as long as the daemon is reached. Only on a host
- * that had no policy before, whatever ruleset of somebody's stands there, nobody can be taken to know yet who works there.
+ * asked for by an operator who sits elsewhere, and is undone there as long as the daemon is reached. Only where nothing
+ * was enforced before, on a host without a policy, whatever ruleset of somebody's stands there, or at a device of no ENI,
+ * nobody can be taken to know yet who works there.
  */
 export function weigh(policy: PolicyIr, { before, sessions, isLed, isReached }: Circumstances): Demand {
   const cuts = findCuts(before, policy, sessions)
-  const isFirst = before === 'nothing' || before === 'unknown'
+  const isFirst = typeof before === 'string'
+  const isKnown = ({ device }: Session) => typeof before === 'object' && isJudged(before, device)
   return {
     cuts,
     needsDaemon: isReached && (isFirst || cuts.length > 0),
-    needsPerson: cutsOf('rescue', cuts).length > 0 && (isFirst || !isLed),
+    needsPerson: cutsOf('rescue', cuts).some(({ session }) => !isLed || !isKnown(session)),
   }
+}
+
+function isJudged({ enis }: PolicyIr, device: string): boolean {
+  return enis.some(eni => eni.device === device && !eni.isObserved)
 }
 
 export function isTrialNeeded({ needsDaemon, needsPerson }: Demand): boolean {

@@ -12,6 +12,17 @@ const link: Session = { kind: 'daemon', local: end('198.18.0.2', 40_000), remote
 const open = makeIr(makeEni([makeRule({ id: 'ssh', protocol: 'tcp', ports: 22 })]))
 const closedIn = makeIr(makeEni([]))
 const closedOut = makeIr(makeEni([], { egress: { rules: [], defaultVerdict: 'drop' } }))
+const emptyHost = { ...open, enis: [] }
+const otherDevice = makeIr(makeEni([], { id: 'eni-2', device: 'eth1' }))
+const observed = makeIr(makeEni([], { isObserved: true }))
+const befores = {
+  nothing: 'nothing',
+  unknown: 'unknown',
+  open,
+  'no ENI': emptyHost,
+  'another device': otherDevice,
+  'what is observed': observed,
+} as const
 const policies = { open, 'without SSH': closedIn, 'without a way out': closedOut } as const
 
 const leaders = {
@@ -21,12 +32,7 @@ const leaders = {
 } as const
 
 /** Who leads, what stood, the policy; then what it waits for, and whether it outlives the agent. */
-const rows: readonly (readonly [
-  keyof typeof leaders,
-  'nothing' | 'unknown' | 'open',
-  keyof typeof policies,
-  string,
-])[] = [
+const rows: readonly (readonly [keyof typeof leaders, keyof typeof befores, keyof typeof policies, string])[] = [
   ['a file', 'nothing', 'open', 'nothing'],
   ['a file', 'nothing', 'without SSH', 'a person, risky'],
   ['a file', 'open', 'open', 'nothing'],
@@ -38,6 +44,10 @@ const rows: readonly (readonly [
   ['a daemon', 'open', 'open', 'nothing'],
   ['a daemon', 'open', 'without SSH', 'the daemon'],
   ['a daemon', 'open', 'without a way out', 'the daemon, risky'],
+  ['a daemon', 'no ENI', 'open', 'nothing'],
+  ['a daemon', 'no ENI', 'without SSH', 'the daemon, a person, risky'],
+  ['a daemon', 'another device', 'without SSH', 'the daemon, a person, risky'],
+  ['a daemon', 'what is observed', 'without SSH', 'the daemon, a person, risky'],
   ['a daemon that is away', 'nothing', 'open', 'nothing'],
   ['a daemon that is away', 'nothing', 'without SSH', 'a person, risky'],
   ['a daemon that is away', 'open', 'without SSH', 'nothing'],
@@ -48,7 +58,7 @@ describe('what a policy must show before it is trusted:', () => {
     test(`led by ${leader}, ${before} before, ${policy}`, () => {
       const sessions = leader === 'a file' ? [shell] : [shell, link]
       const circumstances: Circumstances = {
-        before: before === 'open' ? open : before,
+        before: befores[before],
         sessions,
         ...leaders[leader],
       }
