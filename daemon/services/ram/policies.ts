@@ -6,6 +6,7 @@ import { systemPolicyNamed } from '../../ram/system-policies.ts'
 import type { Plan } from '../executor.ts'
 import {
   allNamed,
+  allOfAccount,
   alreadyExists,
   entityNames,
   findNamed,
@@ -158,7 +159,9 @@ export function holdersOf(call: RamCall, kind: HolderKind, type: PolicyType, pol
 }
 
 export function attachmentCount(call: RamCall, type: PolicyType, policy: string): number {
-  return holderKinds.reduce((count, kind) => count + holdersOf(call, kind, type, policy).length, 0)
+  const holds = (doc: { readonly policies: readonly AttachedPolicy[] }) =>
+    doc.policies.some(each => isAttached(each, type, policy))
+  return holderKinds.reduce((count, kind) => count + [...allOfAccount(call, kind)].filter(holds).length, 0)
 }
 
 function isAttached(attached: AttachedPolicy, type: PolicyType, name: string): boolean {

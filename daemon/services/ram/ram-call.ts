@@ -35,10 +35,14 @@ export function requireFree({ world, accountId }: RamCall, kind: NamedKind, name
   if (world.get(kind, ramId(accountId, name)) !== undefined) throw alreadyExists(entityNames[kind], name)
 }
 
+/** Those of the account, in no particular order. */
+export function* allOfAccount<K extends NamedKind>({ world, accountId }: RamCall, kind: K): Generator<Documents[K]> {
+  for (const doc of world.all(kind)) if (doc.accountId === accountId) yield doc
+}
+
 /** Those of the account, by name. */
-export function allNamed<K extends NamedKind>({ world, accountId }: RamCall, kind: K): readonly Documents[K][] {
-  const all = [...world.all(kind)] as Documents[K][]
-  return all.filter(doc => doc.accountId === accountId).sort((a, b) => (ramId('', a.name) < ramId('', b.name) ? -1 : 1))
+export function allNamed<K extends NamedKind>(call: RamCall, kind: K): readonly Documents[K][] {
+  return [...allOfAccount(call, kind)].sort((a, b) => (ramId('', a.name) < ramId('', b.name) ? -1 : 1))
 }
 
 export function put<K extends NamedKind>(kind: K, doc: Documents[K]): Write {

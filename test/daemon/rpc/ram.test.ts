@@ -218,4 +218,17 @@ describe('system policies', () => {
       1,
     )
   })
+
+  test('come first, and who has a policy is counted for those of the page alone', async t => {
+    const looked = t.mock.method(api.world, 'all')
+    const { Policies, Marker } = await did('ListPolicies', { MaxItems: 1 })
+    assert.deepEqual(
+      Policies.Policy.map(({ PolicyName }: { PolicyName: string }) => PolicyName),
+      ['AdministratorAccess'],
+    )
+    assert.equal(looked.mock.calls.filter(call => call.arguments[0] === 'ramRole').length, 1)
+    const { Policies: rest } = await did('ListPolicies', { MaxItems: 1000, Marker })
+    assert.equal(rest.Policy[0].PolicyName, 'AliyunECSFullAccess')
+    assert.equal(rest.Policy.at(-1).PolicyType, 'Custom')
+  })
 })

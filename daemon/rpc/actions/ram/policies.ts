@@ -102,15 +102,17 @@ export const policyActions: readonly RpcAction[] = [
       on: () => 'policy/*',
     },
     (call, { PolicyType: type, ...page }) => {
-      const all = [
-        ...(type === 'Custom' ? [] : systemPolicies.map(policy => showSystem(call, policy))),
-        ...(type === 'System' ? [] : allNamed(call, 'ramPolicy').map(policy => showCustom(call, policy))),
-      ]
-      // Those that there always are come first.
-      const orderOf = (policy: (typeof all)[number]) => `${policy.PolicyType === 'System' ? 0 : 1} ${policy.PolicyName}`
-      const sorted = all.sort((a, b) => (orderOf(a).toLowerCase() < orderOf(b).toLowerCase() ? -1 : 1))
-      const { shown, fields } = pageByMarker(sorted, orderOf, page)
-      return { Policies: { Policy: shown }, ...fields }
+      // Those that there always are come first. Who has each is counted for those of the page alone.
+      const system = systemPolicies.map(policy => ({ order: `0 ${policy.name}`, show: () => showSystem(call, policy) }))
+      const custom = allNamed(call, 'ramPolicy').map(policy => ({
+        order: `1 ${policy.name}`,
+        show: () => showCustom(call, policy),
+      }))
+      const sorted = [...(type === 'Custom' ? [] : system), ...(type === 'System' ? [] : custom)].sort((a, b) =>
+        a.order.toLowerCase() < b.order.toLowerCase() ? -1 : 1,
+      )
+      const { shown, fields } = pageByMarker(sorted, ({ order }) => order, page)
+      return { Policies: { Policy: shown.map(({ show }) => show()) }, ...fields }
     },
   ),
   writes(
