@@ -5,6 +5,7 @@
  */
 import type { Logger } from '../../common/log.ts'
 import type { Note, RefusedWrite } from '../model/note.ts'
+import { sourceKey, Throttle } from '../push/throttle.ts'
 import { type Commit, CompactedError, type Store } from '../store/store.ts'
 import { type AuditEvent, eventOfAct, eventOfCommit, eventOfRefusal, lineOf, type UnplacedEvent } from './event.ts'
 import { type AuditPage, type SearchOptions, searchFiles } from './search.ts'
@@ -39,6 +40,8 @@ const maxWaiting = 1000
 /** As much as is written at once, or a single line. */
 const appendBytes = 64 * 1024
 const retryMs = 5000
+/** Of one source, what is refused to who has shown no key or token: enough to see that somebody tries. */
+const ofStrangers = { burst: 30, perSecond: 1 / 60 } as const
 
 /**
  * Opens the log and adds what it lacks.
@@ -57,6 +60,7 @@ export class AuditLog {
   /** Every commit up to here has its line, or needs none. */
   #covered = 0
   readonly #waiting: Waiting[] = []
+  readonly #ofStrangers = new Throttle(ofStrangers)
   #dropped = 0
   #isFailing = false
   #isAsked = false
@@ -75,9 +79,15 @@ export class AuditLog {
     this.#ask()
   }
 
-  /** Requests that were over the rate limit are none of the log's: it could be flooded with them. */
+  /**
+   * Requests that were over the rate limit are none of the log's, nor is all that strangers try: it could be flooded with
+   * them until what is older is gone.
+   */
   refused(refused: RefusedWrite): void {
-    if (refused.status !== 429) this.#wait(eventOfRefusal(refused, this.#now()))
+    const { status, note } = refused
+    if (status === 429) return
+    if (isOfStranger(note) && !this.#ofStrangers.take(sourceKey(note.sourceAddress ?? ''))) return
+    this.#wait(eventOfRefusal(refused, this.#now()))
   }
 
   /** Notes what was done without a commit: a backup, say. */
@@ -208,4 +218,9 @@ export class AuditLog {
     const note: Note = { action: 'ringwall:AuditGap', principal, sourceAddress: null, requestId: 'audit' }
     return eventOfAct(note, detail, this.#now())
   }
+}
+
+/** Nobody has shown to be whom it names, if anybody. */
+function isOfStranger({ principal: { kind, id } }: Note): boolean {
+  return kind === 'key' || id === ''
 }

@@ -170,6 +170,30 @@ describe('lines', () => {
     assert.deepEqual(events()[0]!.objects, ['token/t', 'enrolment/e', 'authority/agents'])
   })
 
+  test('of what strangers try are so many of one source, and those of clients are there all the same', async () => {
+    const store = new MemoryStore()
+    const audit = await open(store)
+    await commitAccount(store, 1)
+    const { note: known } = refusal(0)
+    const strangers = [
+      { kind: 'token', id: '', name: 'unknown' },
+      { kind: 'key', id: 'made-up', name: 'unknown' },
+      { kind: 'enrolment', id: '', name: 'unknown' },
+    ] as const
+    for (let count = 0; count < 50; count += 1) {
+      const principal = strangers[count % strangers.length]!
+      for (const sourceAddress of [`2001:db8:1:2::${count}`, '198.18.0.1']) {
+        audit.refused({ ...refusal(2), note: { ...known, principal, sourceAddress } })
+      }
+    }
+    audit.refused(refusal(3))
+    await audit.close()
+    const ofStrangers = events().filter(({ principal }) => principal.name === 'unknown')
+    assert.equal(ofStrangers.filter(({ sourceAddress }) => sourceAddress === '198.18.0.1').length, 30)
+    assert.equal(ofStrangers.length, 60)
+    assert.equal(events().at(-1)?.requestId, 'request-3')
+  })
+
   test('of refused writes stand where they came, with what their path names', async () => {
     const store = new MemoryStore()
     const audit = await open(store)
