@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
-import { isLoopback } from '../common/loopback.ts'
+import { isLoopback, isLoopbackHost } from '../common/loopback.ts'
 
 export interface Reply {
   readonly status: number
@@ -118,7 +118,10 @@ export async function serveLoopback(handler: RequestListener, address: string, p
   if (!isLoopback(address)) {
     throw new Error(`Cannot serve metrics on "${address}": expected a loopback address such as 127.0.0.1 or ::1`)
   }
-  const server = createLimitedServer(handler)
+  const server = createLimitedServer((request, response) => {
+    if (isLoopbackHost(request.headers.host)) handler(request, response)
+    else send(response, jsonReply(421, { error: 'expected a Host that is localhost or a loopback address' }))
+  })
   try {
     await listening(server, { host: address, port })
   } catch (cause) {

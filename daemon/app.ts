@@ -6,10 +6,11 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from '../common/log.ts'
-import { isLoopback } from '../common/loopback.ts'
+import { isLoopback, isLoopbackHost } from '../common/loopback.ts'
 import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { readBodyText } from './http/body-text.ts'
+import { Crowd } from './http/crowd.ts'
 import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
 import { completeDocument, documentTags } from './http/openapi.ts'
 import { PathMethods } from './http/path-methods.ts'
@@ -19,6 +20,7 @@ import { UnreadableRequests } from './http/unreadable.ts'
 import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import { notedActions, notedPrincipal, type RefusedWrite } from './model/note.ts'
+import { sourceKey } from './push/throttle.ts'
 import { actionsAsked, objectsAsked, requireRouteAccess } from './routes/access.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
@@ -61,6 +63,8 @@ export interface AppOptions {
   readonly requestsPerMinute: number
   /** Told of every write that was refused. */
   readonly onRefused: (refused: RefusedWrite) => void
+  /** At once; 2,000 where left out. */
+  readonly maxConnections?: number
 }
 
 /** PEM. */
@@ -95,16 +99,20 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: (error: Error, socket: Socket) => unreadable.refuse(error, socket),
   } as never) as unknown as FastifyInstance
   const unreadable = new UnreadableRequests(app.server)
-  app.server.maxConnections = maxConnections
+  const crowd = new Crowd(options.maxConnections ?? maxConnections)
+  app.server.on('connection', (socket: Socket) => crowd.meet(socket))
   app.setValidatorCompiler(compileValidator)
   // Schemas of answers are for readers and tests; an answer is sent whole.
   app.setSerializerCompiler(() => value => JSON.stringify(value))
-  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
+  app.addHook(
+    'onRequest',
+    async (request, reply) => void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' }),
+  )
   readBodies(app)
   answerFaults(app, options)
   await documentRoutes(app, options.version)
   await limitRequests(app, options)
-  requireTokens(app, api)
+  requireTokens(app, api, crowd)
   countRequests(app, metrics)
   await app.register(async routes => {
     addAccountRoutes(routes, api)
@@ -132,7 +140,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     addDdosSampleRoute(routes, api)
   })
   addOpenRoutes(app, options)
-  await addRpc(app, options)
+  await addRpc(app, options, crowd)
   return app
 }
 
@@ -228,8 +236,21 @@ async function documentRoutes(app: FastifyInstance, version: string): Promise<vo
     transformObject: document =>
       'openapiObject' in document ? completeDocument(document.openapiObject) : document.swaggerObject,
   })
-  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { persistAuthorization: true } })
+  // The token that is typed in there is not kept: whoever listens at this address some day is the same page to a browser.
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy })
 }
+
+/** The page runs its own scripts alone, and stands in no frame of another, which could have it clicked. */
+const docsPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
 
 /**
  * By token, so that one busy client does not slow the others; who has none that is good is counted by his address. Before
@@ -239,7 +260,7 @@ async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: A
   await app.register(rateLimit, {
     global: false,
     timeWindow: 60_000,
-    keyGenerator: request => tokenIdOf(request, api) ?? sourceAddressOf(request),
+    keyGenerator: request => tokenIdOf(request, api) ?? sourceKey(sourceAddressOf(request)),
     max: request => (tokenIdOf(request, api) === null ? Math.ceil(requestsPerMinute / 10) : requestsPerMinute),
     errorResponseBuilder: (_request, { after }) =>
       new ApiError(429, 'Throttling', `Cannot answer so many requests: try again in ${after}`),
@@ -255,7 +276,7 @@ async function limitRequests(app: FastifyInstance, { requestsPerMinute, api }: A
 const nonceMinutes = 15
 
 /** The RPC API, on the same listener. */
-async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> {
+async function addRpc(app: FastifyInstance, options: AppOptions, crowd: Crowd): Promise<void> {
   const { api, requestsPerMinute } = options
   const { world, sealer, keyUsage, now } = api
   const keys = new WeakMap<FastifyRequest, string>()
@@ -267,7 +288,7 @@ async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> 
   const ofAddress = app.createRateLimit({
     timeWindow: 60_000,
     max: Math.ceil(requestsPerMinute / 10),
-    keyGenerator: request => `unsigned ${sourceAddressOf(request)}`,
+    keyGenerator: request => `unsigned ${sourceKey(sourceAddressOf(request))}`,
   })
   await addRpcEndpoint(app, {
     api,
@@ -281,7 +302,10 @@ async function addRpc(app: FastifyInstance, options: AppOptions): Promise<void> 
     },
     ...rpcReports(options),
     async limit(request, accessKeyId) {
-      if (accessKeyId !== null) keys.set(request, accessKeyId)
+      if (accessKeyId !== null) {
+        keys.set(request, accessKeyId)
+        crowd.know(request.socket)
+      }
       const limited = await (accessKeyId === null ? ofAddress(request) : ofKey(request))
       if (limited.isAllowed || !limited.isExceeded) return
       const message = `Cannot answer so many requests: try again in ${limited.ttlInSeconds} s`
@@ -315,12 +339,13 @@ function tokenIdOf(request: FastifyRequest, { world, now }: Api): string | null 
   }
 }
 
-function requireTokens(app: FastifyInstance, api: Api): void {
+function requireTokens(app: FastifyInstance, api: Api, crowd: Crowd): void {
   const { world, now } = api
   app.addHook('onRequest', async request => {
     const { config } = request.routeOptions
     if (config.isOpen === true || request.is404 || isDocumentation(request)) return
     request.principal = authenticate(world, request.headers.authorization, now())
+    crowd.know(request.socket)
   })
   // When it is known what the request says, and before anything is done.
   app.addHook('preHandler', async request => requireRouteAccess(request, api))
@@ -354,7 +379,7 @@ function addOpenRoutes(app: FastifyInstance, { metrics, api }: AppOptions): void
   })
   app.get('/openapi.json', { config, schema }, async () => app.swagger())
   app.get('/metrics', { config, schema }, async (request, reply) => {
-    if (!isFromThisMachine(sourceAddressOf(request))) {
+    if (!isOfThisMachine(request)) {
       const principal = authenticate(api.world, request.headers.authorization, api.now())
       if (!mayRead(principal, everyAccount))
         throw new ApiError(403, 'Forbidden', 'Cannot show metrics: expected read on "*"')
@@ -366,6 +391,10 @@ function addOpenRoutes(app: FastifyInstance, { metrics, api }: AppOptions): void
   })
 }
 
-function isFromThisMachine(sourceAddress: string): boolean {
-  return sourceAddress === localSocket || isLoopback(sourceAddress)
+/** Who asks there, and for whom: a proxy on this machine asks for others, a page in a browser by a name of its own. */
+function isOfThisMachine(request: FastifyRequest): boolean {
+  const { forwarded, 'x-forwarded-for': forwardedFor, host } = request.headers
+  if (forwarded !== undefined || forwardedFor !== undefined) return false
+  const sourceAddress = sourceAddressOf(request)
+  return sourceAddress === localSocket || (isLoopback(sourceAddress) && isLoopbackHost(host))
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -113,6 +114,21 @@ describe("the agent's HTTP", () => {
   test('over IPv6', async () => {
     await using served = await serve(well, '::1')
     assert.equal((await fetch(`${served.url}/health`)).status, 200)
+  })
+
+  test('not for a page in a browser that has a name of its own lead here', async () => {
+    await using served = await serve(well)
+    const { port } = new URL(served.url)
+    const statusFor = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        request({ host: '127.0.0.1', port, path: '/health', headers: { host } }, response => {
+          response.resume()
+          resolve(response.statusCode)
+        })
+          .on('error', reject)
+          .end()
+      })
+    assert.deepEqual(await Promise.all(['evil.example', `localhost:${port}`].map(statusFor)), [421, 200])
   })
 
   for (const address of ['0.0.0.0', '::', '192.0.2.1', 'localhost', '']) {

@@ -251,6 +251,58 @@ describe('paths and tokens', () => {
     assert.equal((await ask({ authorization: `Bearer ${api.token}` })).statusCode, 200)
   })
 
+  test('metrics for whoever asks through a proxy, or from a page in a browser, need a token too', async () => {
+    const statusFor = async (headers: Record<string, string>) =>
+      (await api.app.inject({ method: 'GET', url: '/metrics', remoteAddress: '127.0.0.1', headers })).statusCode
+    for (const host of ['localhost', 'LOCALHOST:7080', '127.0.0.1', '127.0.1.1:7080', '[::1]:7080', '[::1]']) {
+      assert.equal(await statusFor({ host }), 200, host)
+    }
+    for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example:80', '198.18.0.1', '::1']) {
+      assert.equal(await statusFor({ host }), 401, host)
+    }
+    assert.equal(await statusFor({ host: 'localhost', 'x-forwarded-for': '198.18.0.9' }), 401)
+    assert.equal(await statusFor({ host: 'localhost', forwarded: 'for=198.18.0.9' }), 401)
+    assert.equal(await statusFor({ host: 'evil.example', authorization: `Bearer ${api.token}` }), 200)
+  })
+
+  test('the documentation runs its own scripts alone, in no frame, and keeps no token', async () => {
+    for (const path of ['/docs/', '/docs/static/swagger-initializer.js']) {
+      const { headers, body, statusCode } = await api.app.inject({ method: 'GET', url: path })
+      assert.equal(statusCode, 200)
+      assert.match(
+        String(headers['content-security-policy']),
+        /default-src 'none'; script-src 'self';.*frame-ancestors 'none'/,
+      )
+      assert.equal(headers['x-content-type-options'], 'nosniff')
+      // Scripts that stand in the page itself would not run.
+      assert.doesNotMatch(body, /<script>|<script[^>]* src="(https?:)?\/\//)
+      assert.doesNotMatch(body, /persistAuthorization":true/)
+    }
+  })
+
+  test('no other page is let in by a browser', async () => {
+    const origin = 'https://evil.example'
+    const preflight = await api.app.inject({
+      method: 'OPTIONS',
+      url,
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
+    })
+    assert.equal(preflight.statusCode, 405)
+    const form = await api.app.inject({
+      method: 'POST',
+      url,
+      headers: { origin, 'content-type': 'text/plain' },
+      body: '{}',
+    })
+    assert.equal(form.statusCode, 401)
+    for (const { headers } of [preflight, form]) {
+      assert.deepEqual(
+        Object.keys(headers).filter(name => /^access-control|^set-cookie/.test(name)),
+        [],
+      )
+    }
+  })
+
   test('every refused write is noted with who, what and why', async () => {
     const before = api.refused.length
     await api.request('POST', url, { accountId: 'x' })
@@ -281,6 +333,16 @@ describe('too many requests', () => {
       strangers.push((await api.request('GET', '/v1/whoami', undefined, { token: null })).status)
     }
     assert.deepEqual(strangers, [401, 401, 401, 429])
+  })
+
+  test('are counted for a /64 of IPv6: a host has as many addresses there as it likes', async () => {
+    await using api = await startApi({ requestsPerMinute: 30 })
+    const statusOf = async (remoteAddress: string) =>
+      (await api.app.inject({ method: 'GET', url: '/v1/whoami', remoteAddress })).statusCode
+    const statuses = []
+    for (let count = 0; count < 4; count += 1) statuses.push(await statusOf(`2001:db8:1:2::${count}`))
+    assert.deepEqual(statuses, [401, 401, 401, 429])
+    assert.equal(await statusOf('2001:db8:1:3::1'), 401)
   })
 })
 

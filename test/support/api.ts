@@ -97,6 +97,7 @@ export interface TestApiOptions {
   readonly requestsPerMinute?: number
   /** Served with where it listens; in the clear where left out. */
   readonly tls?: TlsPair
+  readonly maxConnections?: number
   readonly fleet?: Partial<Fleet>
   readonly board?: EnforcementBoard
   readonly ddos?: (world: World) => DdosBoard
@@ -149,6 +150,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     version: 'test',
     tls: options.tls ?? null,
     requestsPerMinute,
+    ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
     onRefused(each) {
       refused.push(each)
       audit.refused(each)
