@@ -12,6 +12,7 @@ import {
 import { logLevels } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
 import { notificationKinds, usualNotificationKinds } from '../wire/notification.ts'
+import { certificateDays, renewalGraceDays } from './pki/lifetimes.ts'
 import { defaultRegionId } from './ram/resource-names.ts'
 
 const settings = {
@@ -52,6 +53,25 @@ const settings = {
     leftOut: 'https:// with the name of this host and the port of agentListen',
     example: 'https://ringwall.example:9443',
   }),
+  agentCertificateDays: setting(
+    Type.Integer({
+      description: 'How many days the certificate of an agent is good for; agents renew it after half of them.',
+      minimum: 1,
+      maximum: certificateDays.most,
+      default: certificateDays.usual,
+    }),
+    { argument: 'DAYS' },
+  ),
+  agentRenewalGraceDays: setting(
+    Type.Integer({
+      description:
+        'For how many days after its end a certificate that was not revoked may still be renewed, and nothing else; 0 for none.',
+      minimum: 0,
+      maximum: renewalGraceDays.most,
+      default: renewalGraceDays.usual,
+    }),
+    { argument: 'DAYS' },
+  ),
   region: setting(
     formatted('region', {
       description: 'The region in names of resources, by which policies speak of them, and what the RPC API tells.',

@@ -15,6 +15,7 @@ import { firstStart } from './first-start.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
 import { openAuthority } from './pki/authority.ts'
+import { certificateDays, dayMs, renewalGraceDays } from './pki/lifetimes.ts'
 import { Push } from './push/push.ts'
 import { defaultRegionId } from './ram/resource-names.ts'
 import { openSealer } from './ram/seal.ts'
@@ -45,6 +46,9 @@ export interface DaemonOptions {
   readonly agentUrl: string | null
   readonly hostName: string
   readonly requestsPerMinute: number
+  /** For how many days certificates of agents are good, and after that for renewal alone; 7 and 30 where left out. */
+  readonly agentCertificateDays?: number
+  readonly agentRenewalGraceDays?: number
   /** As it stands in names of resources; `local` where left out. */
   readonly regionId?: string
   /** Who is told of attacks on any instance; nobody where left out. */
@@ -118,6 +122,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       registry: metrics.registry,
       host: address,
       port,
+      certificateMs: (options.agentCertificateDays ?? certificateDays.usual) * dayMs,
+      renewalGraceMs: (options.agentRenewalGraceDays ?? renewalGraceDays.usual) * dayMs,
       onRefused: refused => audit.refused(refused),
       memberLog: { readFrom: await store.oldestWithin(historyReadBytes) },
     }).catch((cause: unknown) => {

@@ -31,6 +31,21 @@ export interface EnrolAnswer {
   readonly caCertificate: string
 }
 
+/** By the certificate that is to be renewed, which TLS shows to be the agent's own. */
+export interface RenewRequest {
+  /** The new key and its proof, as in an `EnrolRequest`; the proof's purpose is the agent's id. */
+  readonly publicKey: string
+  readonly proof: string
+}
+
+export interface RenewAnswer {
+  /** PEM. */
+  readonly certificate: string
+}
+
+/** `reason` of a refusal: the certificate has ended, and is good for a `RenewRequest` alone; the same, and for nothing. */
+export const endedReasons = { renewable: 'renewable', tooLate: 'expired' } as const
+
 /** What the key signs to show that the agent has it. @param purpose  the token's id, or the agent's for a renewal */
 export function proofText(purpose: string, publicKey: string): string {
   return `ringwall key proof 1\n${purpose}\n${publicKey}`

@@ -12,6 +12,8 @@ export const protocolVersion = 1
 export const pushPath = '/v1/agent'
 /** Path of enrolment there (POST); needs none. */
 export const enrolPath = '/v1/enrol'
+/** Where an agent whose certificate has ended asks for another: JSON of a `RenewRequest`, by its certificate. */
+export const renewPath = '/v1/renew'
 /** The daemon sends a ping this often; an agent that hears nothing for three of them connects anew. */
 export const heartbeatMs = 15_000
 /** Largest frame an agent takes (a snapshot with all members), and largest a daemon takes. */

@@ -47,6 +47,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { notify, faults } = await openNotify(values)
   if (faults.length > 0) throw faultsOf(daemonConfig, faults)
   const { dataDir, listen, agentListen, agentUrl, region, requestsPerMinute } = values
+  const { agentCertificateDays, agentRenewalGraceDays } = values
   const readCertificate = () => readTls(values.tlsCertificate, values.tlsKey)
   const tls = await readCertificate()
   const log = createLogger('ringwall-daemon', values.logLevel)
@@ -71,6 +72,8 @@ async function run(args: readonly string[]): Promise<number> {
     agentUrl,
     hostName: hostname(),
     requestsPerMinute,
+    agentCertificateDays,
+    agentRenewalGraceDays,
     regionId: region,
     notify,
     log,

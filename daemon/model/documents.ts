@@ -235,7 +235,12 @@ export interface AuthorityDoc {
   readonly createdAtMs: number
   /** Id of the store that it was used with last; left out where that is to be written by the next start. */
   readonly storeId?: string
-  /** A restored state ends before this time: certificates signed in it are good, though no agent's document lists them. */
+  /**
+   * Times of which the state knows nothing, as often as it was restored: certificates signed in them are good, though no
+   * agent's document lists them.
+   */
+  readonly lostTimes?: readonly TimeSpan[]
+  /** The last of them, as it was written before there could be several. */
   readonly lost?: TimeSpan
 }
 

@@ -19,6 +19,7 @@ import {
 import { type AuthorityDoc, authorityId, keyOf, type TimeSpan } from '../model/documents.ts'
 import type { Note } from '../model/note.ts'
 import type { Entry, Store } from '../store/store.ts'
+import { longestUseMs } from './lifetimes.ts'
 
 /** Name in the listener's certificate, whatever the host is called: agents trust the CA, not a name service. */
 export const daemonName = 'ringwall-daemon'
@@ -61,10 +62,21 @@ async function takeUp(store: Store, { key, value, revision }: Entry, nowMs: numb
   const doc = value as AuthorityDoc
   if (doc.storeId === store.id) return doc
   const lost = { fromMs: await newestCommitMs(store, nowMs), untilMs: nowMs }
-  const taken: AuthorityDoc = { ...doc, storeId: store.id, ...(doc.storeId !== undefined && { lost }) }
+  const taken: AuthorityDoc = { ...(doc.storeId === undefined ? doc : withLostTime(doc, lost)), storeId: store.id }
   const note = noteOf('ringwall:TakeUpAuthority')
   await store.commit({ writes: [{ key, value: taken }], preconditions: [{ kind: 'key', key, revision }], note })
   return taken
+}
+
+/** The CA of a state that knows nothing of this time; older times stay as long as a certificate of theirs is good for anything. */
+export function withLostTime(doc: AuthorityDoc, time: TimeSpan): AuthorityDoc {
+  const young = lostTimesOf(doc).filter(({ untilMs }) => untilMs + longestUseMs > time.untilMs)
+  const { lost: _, ...rest } = doc
+  return { ...rest, lostTimes: [...young, time] }
+}
+
+function lostTimesOf({ lost, lostTimes = lost === undefined ? [] : [lost] }: Pick<AuthorityDoc, 'lost' | 'lostTimes'>) {
+  return lostTimes
 }
 
 async function newestCommitMs(store: Store, otherwise: number): Promise<number> {
@@ -86,15 +98,15 @@ export class Authority {
   readonly #x509: X509Certificate
   readonly #signingKey: webcrypto.CryptoKey
   readonly #keyBytes: Buffer
-  readonly #lost: TimeSpan | null
+  readonly #lostTimes: readonly TimeSpan[]
 
   private constructor(
-    { certificate, lost = null }: { readonly certificate: string; readonly lost?: TimeSpan | null },
+    { certificate, ...doc }: Pick<AuthorityDoc, 'certificate' | 'lost' | 'lostTimes'>,
     signingKey: webcrypto.CryptoKey,
     keyBytes: Buffer,
   ) {
     this.certificate = certificate
-    this.#lost = lost
+    this.#lostTimes = lostTimesOf(doc)
     this.#x509 = new X509Certificate(certificate)
     this.fingerprint = Buffer.from(this.#x509.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
     this.#signingKey = signingKey
@@ -114,9 +126,8 @@ export class Authority {
 
   /** Whether it was signed in a time of which the state, a restored one, knows nothing. */
   hasForgotten({ validFromDate }: X509Certificate): boolean {
-    if (this.#lost === null) return false
     const signedMs = validFromDate.getTime() + clockToleranceMs
-    return signedMs > this.#lost.fromMs && signedMs <= this.#lost.untilMs
+    return this.#lostTimes.some(({ fromMs, untilMs }) => signedMs > fromMs && signedMs <= untilMs)
   }
 
   /** @param publicKey  SubjectPublicKeyInfo in DER, P-256 */

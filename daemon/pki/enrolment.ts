@@ -5,7 +5,13 @@
 import { createPublicKey, type KeyObject, randomUUID, verify } from 'node:crypto'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
-import { type EnrolAnswer, type EnrolRequest, formatEnrolmentToken, proofText } from '../../wire/enrolment.ts'
+import {
+  type EnrolAnswer,
+  type EnrolRequest,
+  formatEnrolmentToken,
+  proofText,
+  type RenewRequest,
+} from '../../wire/enrolment.ts'
 import type { HostReport } from '../../wire/messages.ts'
 import { ApiError } from '../errors.ts'
 import { isSecret, makeSecret } from '../http/authenticate.ts'
@@ -21,9 +27,8 @@ import { enisOf } from '../services/instances.ts'
 import type { World } from '../state/world.ts'
 import type { Precondition, Store, Write } from '../store/store.ts'
 import { type Authority, clockToleranceMs, type IssuedCertificate } from './authority.ts'
+import { certificateDays, dayMs } from './lifetimes.ts'
 
-const dayMs = 24 * 3600 * 1000
-export const defaultCertificateMs = 7 * dayMs
 /** How often a commit is made again because somebody else wrote the same documents meanwhile. */
 const attempts = 8
 /**
@@ -31,6 +36,9 @@ const attempts = 8
  * guessed anyway, but each refusal is a line of the audit log, and whoever writes many pushes out the old ones.
  */
 const refusals = { burst: 10, perSecond: 0.1 } as const
+
+/** Of one agent, whatever its connections: each is a signature and a commit. */
+const renewals = { burst: 5, perSecond: 1 / 60 } as const
 
 export interface EnrolmentOptions {
   readonly agentId?: string | null
@@ -74,6 +82,15 @@ export interface EnrolmentParts {
   readonly now?: () => number
 }
 
+/** Who asks for a new certificate, by which. */
+export interface Renewing {
+  readonly agentId: string
+  readonly serialNumber: string
+  readonly sourceAddress: string
+}
+
+export type RenewalAction = 'ringwall:RenewAgent' | 'ringwall:RenewEndedAgent'
+
 interface Commitment {
   readonly writes: readonly Write[]
   /** Documents that must still be as the world has them. */
@@ -91,11 +108,12 @@ export class Enrolment {
   readonly #now: () => number
   readonly #certificateMs: number
   readonly #refusals = new Throttle(refusals)
+  readonly #renewals = new Throttle(renewals)
 
   constructor(parts: EnrolmentParts) {
     this.#parts = parts
     this.#now = parts.now ?? Date.now
-    this.#certificateMs = parts.certificateMs ?? defaultCertificateMs
+    this.#certificateMs = parts.certificateMs ?? certificateDays.usual * dayMs
   }
 
   /**
@@ -142,21 +160,24 @@ export class Enrolment {
   }
 
   /**
-   * A further certificate, for a new key. The one that the connection stands on stays good until the new one is used.
-   * @param serialNumber  of the connection's certificate
+   * A further certificate, for a new key. The one that it is asked for with stays good until the new one is used.
+   * @param serialNumber  of the certificate that the agent has shown to be its own
+   * @param action        as it is audited
    * @returns PEM
    * @throws {ApiError} where it is refused
    */
   async renew(
-    agentId: string,
-    serialNumber: string,
-    { publicKey, proof }: { readonly publicKey: string; readonly proof: string },
-    sourceAddress: string,
+    { agentId, serialNumber, sourceAddress }: Renewing,
+    { publicKey, proof }: RenewRequest,
+    action: RenewalAction = 'ringwall:RenewAgent',
   ): Promise<string> {
+    if (!this.#renewals.take(agentId)) {
+      throw new ApiError(429, 'Throttling', 'Cannot renew so often: a certificate lasts for days')
+    }
     const key = provenKey(publicKey, proof, agentId)
     const issued = await this.#parts.authority.issueAgentCertificate(agentId, key, this.#certificateMs, this.#now())
     const { notAfterMs } = issued
-    await this.#change(agentId, 'ringwall:RenewAgent', sourceAddress, agent => {
+    await this.#change(agentId, action, sourceAddress, agent => {
       const current = agent.certificates.filter(listed => listed.serialNumber === serialNumber)
       if (current.length === 0) {
         throw new ApiError(409, 'Conflict', 'Cannot renew: the certificate of this connection is not good any more')
@@ -364,6 +385,21 @@ const enrolRequest = Compile(
     timeMs: Type.Optional(Type.Integer({ minimum: 0, maximum: maxTimeMs })),
   }),
 )
+
+const renewRequest = Compile(
+  Type.Object({
+    publicKey: Type.String({ pattern: '^[\\w-]{1,512}$' }),
+    proof: Type.String({ pattern: '^[\\w-]{1,512}$' }),
+  }),
+)
+
+/** @throws {ApiError} 400 */
+export function readRenewRequest(body: string): RenewRequest {
+  const request = parse(body)
+  if (renewRequest.Check(request)) return request
+  const fault = request === undefined ? 'expected JSON' : firstFault(renewRequest, request)
+  throw new ApiError(400, 'InvalidParameter', `Cannot read the request: ${fault}`)
+}
 
 /** @throws {ApiError} 400 */
 function readEnrolRequest(body: string): EnrolRequest {

@@ -54,7 +54,7 @@ export function createPushMetrics(registry: Registry, agents: () => AgentRegistr
   })
   const connectionsRefused = counterBy({
     name: 'ringwall_daemon_connections_refused_total',
-    help: 'Connections of agents that were refused, by reason. A rise of "expired" means agents that cannot renew; of "no-certificate", "wrong-authority" or "too-many" that others try the port.',
+    help: 'Connections of agents that were refused, by reason. A rise of "renewable" means hosts that come back after long, of "expired" agents that cannot renew; of "no-certificate", "wrong-authority" or "too-many" that others try the port.',
     label: 'reason',
     values: connectionRefusals,
     registers,
@@ -73,5 +73,12 @@ export function createPushMetrics(registry: Registry, agents: () => AgentRegistr
     values: enrolmentOutcomes,
     registers,
   })
-  return { pushDuration, updatesSent, bytesSent, refusals, connectionsRefused, goodbyes, enrolments }
+  const lateRenewals = counterBy({
+    name: 'ringwall_daemon_late_renewals_total',
+    help: 'Certificates that had ended and were asked to be renewed, by outcome. A rise of "renewed" means hosts that come back after long, of "refused" somebody who tries what he may not.',
+    label: 'outcome',
+    values: ['renewed', 'refused', 'failed'],
+    registers,
+  })
+  return { pushDuration, updatesSent, bytesSent, refusals, connectionsRefused, goodbyes, enrolments, lateRenewals }
 }

@@ -14,6 +14,7 @@ import { authorityId, keyOf } from '../model/documents.ts'
 import type { RefusedWrite } from '../model/note.ts'
 import type { Authority } from '../pki/authority.ts'
 import { Enrolment } from '../pki/enrolment.ts'
+import { dayMs, renewalGraceDays } from '../pki/lifetimes.ts'
 import type { DdosBoard } from '../services/ddos-board.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Executor } from '../services/executor.ts'
@@ -50,8 +51,9 @@ export interface PushParts {
   readonly host: string
   /** 0 chooses one. */
   readonly port: number
-  /** How long agents' certificates are good for; seven days where left out. */
+  /** How long agents' certificates are good for, and after that for renewal alone; 7 and 30 days where left out. */
   readonly certificateMs?: number
+  readonly renewalGraceMs?: number
   readonly options?: Partial<PushOptions>
   /** Told of each attempt to enrol, and to renew a certificate, that was refused. */
   readonly onRefused?: (refused: RefusedWrite) => void
@@ -63,8 +65,6 @@ export interface PushParts {
 
 type Of<Type extends ToDaemon['type']> = Extract<ToDaemon, { readonly type: Type }>
 
-/** Of one agent, whatever its connections: each is a signature and a commit. */
-const renewals = { burst: 5, perSecond: 1 / 60 } as const
 /**
  * A host that comes back before its end was noticed takes its own connection over now and then; two hosts with one
  * identity, a machine and its copy, do it to each other for ever. So many are let pass, and so often it is said.
@@ -87,7 +87,6 @@ export class Push implements EnforcementBoard, SessionListener {
   readonly #reports: Reports
   readonly #ddos: Ddos
   readonly #observed: ObservedReports
-  readonly #renewals = new Throttle(renewals)
   readonly #takeovers = new Throttle(takeovers)
   readonly #takeoverWarnings = new Throttle(takeoverWarnings)
   /** Connections of agents, those that have not said `hello` yet too. */
@@ -117,6 +116,7 @@ export class Push implements EnforcementBoard, SessionListener {
           logger,
           enrolment: push.#enrolment,
           options: push.#options,
+          renewalGraceMs: parts.renewalGraceMs ?? renewalGraceDays.usual * dayMs,
           metrics: push.#metrics,
           onAgent: (socket, identity) => push.#meet(socket, identity),
           onRefused: parts.onRefused ?? (() => {}),
@@ -357,11 +357,7 @@ export class Push implements EnforcementBoard, SessionListener {
   renew({ id, hostName, link }: AgentRecord, { publicKey, proof }: Of<'renew'>): void {
     if (!(link instanceof AgentSession)) return
     const { serialNumber, sourceAddress } = link
-    if (!this.#renewals.take(id)) {
-      link.end('bad-message', 'Cannot renew so often: a certificate lasts for days')
-      return
-    }
-    this.#enrolment.renew(id, serialNumber, { publicKey, proof }, sourceAddress).then(
+    this.#enrolment.renew({ agentId: id, serialNumber, sourceAddress }, { publicKey, proof }).then(
       certificate => link.say({ type: 'renewed', certificate }),
       error => {
         this.#parts.logger.warn({ agent: id, error }, 'certificate was not renewed')

@@ -10,13 +10,21 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../../common/log.ts'
-import { enrolPath, maxToDaemonBytes, pushPath } from '../../wire/messages.ts'
+import { endedReasons, type RenewAnswer } from '../../wire/enrolment.ts'
+import { enrolPath, maxToDaemonBytes, pushPath, renewPath } from '../../wire/messages.ts'
 import { ApiError } from '../errors.ts'
 import { asApiError, problemContentType, problemDocument } from '../http/problem.ts'
+import { keyOf } from '../model/documents.ts'
 import type { RefusedWrite } from '../model/note.ts'
 import type { Authority } from '../pki/authority.ts'
-import type { Enrolment } from '../pki/enrolment.ts'
-import { type Judgement, judgeCertificate } from '../pki/judge-certificate.ts'
+import { type Enrolment, readRenewRequest } from '../pki/enrolment.ts'
+import {
+  type JudgeParts,
+  judgeCertificate,
+  judgeForRenewal,
+  type Known,
+  type Refused,
+} from '../pki/judge-certificate.ts'
 import type { World } from '../state/world.ts'
 import type { PushMetrics } from './metrics.ts'
 import type { PushOptions } from './options.ts'
@@ -29,13 +37,17 @@ export interface AgentServerParts {
   readonly authority: Authority
   readonly enrolment: Enrolment
   readonly options: PushOptions
+  /** For how long after its end a certificate may be renewed. */
+  readonly renewalGraceMs: number
   readonly metrics: PushMetrics
   readonly logger: Logger
   readonly onAgent: (socket: WebSocket, identity: SessionIdentity) => void
-  /** Told of each attempt to enrol that was refused. */
+  /** Told of each attempt to enrol, and to renew a certificate that has ended, that was refused. */
   readonly onRefused: (refused: RefusedWrite) => void
 }
 
+/** As it is audited. */
+const renewEnded = 'ringwall:RenewEndedAgent'
 const minuteMs = 60_000
 /** Refusals that are logged, of one source: who comes again and again is known by then, and the journal is everybody's. */
 const refusalsLogged = { burst: 10, perSecond: 1 / 60 } as const
@@ -141,13 +153,18 @@ export class AgentServer {
     const requestId = randomUUID()
     try {
       const { method, url } = request
-      if (url !== enrolPath) throw new ApiError(404, 'NotFound', 'Cannot find the path: this listener is for agents')
+      if (url !== enrolPath && url !== renewPath) {
+        throw new ApiError(404, 'NotFound', 'Cannot find the path: this listener is for agents')
+      }
       if (method !== 'POST') throw new ApiError(405, 'MethodNotAllowed', `Cannot serve ${method}: expected POST`)
-      const answer = await this.#enrol(request, requestId)
+      const answer = await (url === enrolPath ? this.#enrol(request, requestId) : this.#renew(request, requestId))
       send(response, 201, 'application/json; charset=utf-8', answer)
     } catch (error) {
       const refusal = asApiError(error)
-      if (refusal.status >= 500) this.#parts.logger.error({ error, requestId }, 'enrolment failed')
+      if (refusal.status >= 500) {
+        const what = request.url === renewPath ? 'renewal' : 'enrolment'
+        this.#parts.logger.error({ error, requestId }, `${what} failed`)
+      }
       const { retryAfterSeconds } = refusal.details
       if (retryAfterSeconds !== undefined) response.setHeader('retry-after', String(retryAfterSeconds))
       send(response, refusal.status, problemContentType, problemDocument(refusal, requestId))
@@ -175,6 +192,67 @@ export class AgentServer {
     }
   }
 
+  /** What is left to a certificate that has ended. */
+  async #renew(request: IncomingMessage, requestId: string): Promise<RenewAnswer> {
+    const { metrics, logger, onRefused, world } = this.#parts
+    const socket = request.socket as TLSSocket
+    const sourceAddress = socket.remoteAddress ?? ''
+    const judged = judgeForRenewal(socket.getPeerX509Certificate(), this.#judgeParts())
+    if (judged.kind === 'refused') throw this.#turnAway(judged, sourceAddress)
+    const { agentId, notAfterMs } = judged
+    if (!this.#connections.take(agentId)) throw this.#tooOften(agentId, sourceAddress)
+    try {
+      const certificate = await this.#renewBy(judged, socket, await readBody(request))
+      metrics.lateRenewals.inc({ outcome: 'renewed' })
+      const ended = new Date(notAfterMs).toISOString()
+      logger.info({ agent: agentId, source: sourceAddress, ended }, 'a certificate that had ended is renewed')
+      return { certificate }
+    } catch (error) {
+      const { status, code, message } = asApiError(error)
+      metrics.lateRenewals.inc({ outcome: status >= 500 ? 'failed' : 'refused' })
+      this.#logRefused(sourceAddress, { agent: agentId, code }, message)
+      const principal = { kind: 'agent', id: agentId, name: world.get('agent', agentId)?.hostName ?? '' } as const
+      const note = { action: renewEnded, principal, sourceAddress, requestId }
+      onRefused({ note, method: 'POST', url: renewPath, objects: [keyOf('agent', agentId)], status, code, message })
+      throw error
+    }
+  }
+
+  async #renewBy({ isListed, ...known }: Known, socket: TLSSocket, body: string): Promise<string> {
+    const { enrolment } = this.#parts
+    const { agentId, serialNumber, notAfterMs } = known
+    const sourceAddress = socket.remoteAddress ?? ''
+    if (notAfterMs > Date.now()) {
+      throw new ApiError(
+        409,
+        'Conflict',
+        'Cannot renew: the certificate has not ended; connect by it, and renew it there',
+      )
+    }
+    // A resumed session shows that the agent had the key once; only a whole handshake, that it has.
+    if (socket.isSessionReused()) {
+      throw new ApiError(401, 'Unauthorized', 'Cannot renew over a resumed TLS session: expected a whole handshake')
+    }
+    const asked = readRenewRequest(body)
+    if (!isListed) await enrolment.adopt(agentId, { serialNumber, notAfterMs }, sourceAddress)
+    return enrolment.renew({ agentId, serialNumber, sourceAddress }, asked, renewEnded)
+  }
+
+  /** @returns what to answer; it is counted and logged */
+  #turnAway({ reason, message }: Refused, sourceAddress: string): ApiError {
+    this.#parts.metrics.connectionsRefused.inc({ reason })
+    // The agent knows what to do, and does it.
+    if (reason !== endedReasons.renewable) this.#logRefused(sourceAddress, { reason }, message)
+    return new ApiError(401, reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', message, { details: { reason } })
+  }
+
+  #tooOften(agentId: string, sourceAddress: string): ApiError {
+    this.#parts.metrics.connectionsRefused.inc({ reason: 'too-often' })
+    const message = `Cannot connect so often: agent "${agentId}" has, again and again; try again later`
+    this.#logRefused(sourceAddress, { agent: agentId, reason: 'too-often' }, message)
+    return new ApiError(429, 'Throttling', message)
+  }
+
   #logRefused(source: string, fields: object, message: string): void {
     if (this.#refusalsLogged.take(sourceKey(source))) this.#parts.logger.warn({ source, ...fields }, message)
   }
@@ -186,23 +264,14 @@ export class AgentServer {
       refuse(socket, new ApiError(404, 'NotFound', 'Cannot find the path: this listener is for agents'))
       return
     }
-    const judged = this.#judge(socket as TLSSocket)
+    const judged = judgeCertificate((socket as TLSSocket).getPeerX509Certificate(), this.#judgeParts())
     if (judged.kind === 'refused') {
-      const { reason, message } = judged
-      this.#parts.metrics.connectionsRefused.inc({ reason })
-      this.#logRefused(sourceAddress, { reason }, message)
-      refuse(
-        socket,
-        new ApiError(401, reason === 'revoked' ? 'AgentRevoked' : 'Unauthorized', message, { details: { reason } }),
-      )
+      refuse(socket, this.#turnAway(judged, sourceAddress))
       return
     }
     const { agentId, serialNumber, notAfterMs, isListed } = judged
     if (!this.#connections.take(agentId)) {
-      this.#parts.metrics.connectionsRefused.inc({ reason: 'too-often' })
-      const message = `Cannot connect so often: agent "${agentId}" has, again and again; try again later`
-      this.#logRefused(sourceAddress, { agent: agentId, reason: 'too-often' }, message)
-      refuse(socket, new ApiError(429, 'Throttling', message))
+      refuse(socket, this.#tooOften(agentId, sourceAddress))
       return
     }
     if (!isListed) {
@@ -218,9 +287,9 @@ export class AgentServer {
     })
   }
 
-  #judge(socket: TLSSocket): Judgement {
-    const { authority, world } = this.#parts
-    return judgeCertificate(socket.getPeerX509Certificate(), { authority, world, nowMs: Date.now() })
+  #judgeParts(): JudgeParts {
+    const { authority, world, renewalGraceMs } = this.#parts
+    return { authority, world, renewalGraceMs, nowMs: Date.now() }
   }
 
   /** Connections that stand keep what they were made with. */

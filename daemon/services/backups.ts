@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { makeFolder } from '../../common/files.ts'
 import { ApiError } from '../errors.ts'
 import { authorityId, type Documents, type Kind, keyOf, kinds, parseKey, type TimeSpan } from '../model/documents.ts'
+import { withLostTime } from '../pki/authority.ts'
 import { World } from '../state/world.ts'
 import type { BackupContent, Write } from '../store/store.ts'
 import { withoutOrder } from './ddos-thresholds.ts'
@@ -61,7 +62,7 @@ export function restore(
   const present = new Set(entries.map(({ key }) => key))
   const gone = keysOf(world, nowMs).filter(key => !present.has(key) && !kept.has(key))
   const lost = { fromMs: content.timeMs ?? nowMs, untilMs: nowMs }
-  const documentOf = isOtherAuthority ? withLostTime(lost) : withAccessOf(world)
+  const documentOf = isOtherAuthority ? takenUpLater(lost) : withAccessOf(world)
   const writes: Write[] = [
     ...entries.map(({ key, value }) => ({ key, value: documentOf(key, withoutOldOrder(world, key, value)) })),
     ...gone.map(key => ({ key, value: null })),
@@ -95,11 +96,11 @@ function withAccessOf(world: World): Changed {
 }
 
 /** The CA is taken up by the next start, and knows then that agents have certificates which the backup does not list. */
-function withLostTime(lost: TimeSpan): Changed {
+function takenUpLater(lost: TimeSpan): Changed {
   return (key, value) => {
     if (key !== keyOf('authority', authorityId)) return value
     const { storeId: _, ...authority } = value as Documents['authority']
-    return { ...authority, lost }
+    return withLostTime(authority, lost)
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type Position,
   protocolVersion,
   pushPath,
+  renewPath,
   type ToAgent,
   type ToDaemon,
 } from '../../wire/messages.ts'
@@ -50,10 +51,16 @@ export interface HttpAnswer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** POST of a body to the listener for agents, without a certificate. */
-export function post(port: number, body: string, path: string = enrolPath): Promise<HttpAnswer> {
+/** POST of a body to the listener for agents, without a certificate unless there is one in `tls`. */
+export function post(
+  port: number,
+  body: string,
+  path: string = enrolPath,
+  tls: ConnectionOptions = {},
+): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method: 'POST', rejectUnauthorized: false, agent: false as const }
+    const where = { host: '127.0.0.1', port, path, method: 'POST', agent: false as const }
+    const options = { ...where, rejectUnauthorized: false, ...tls }
     const sent = request(options, async response => {
       const chunks: Buffer[] = []
       for await (const chunk of response) chunks.push(chunk as Buffer)
@@ -83,6 +90,22 @@ export async function enrolFake(port: number, token: string): Promise<FakeCreden
     throw new Error('the CA is not the one that the token pins')
   }
   return { agentId, privateKey: keys.privateKey, certificate, caCertificate }
+}
+
+/** A new certificate, asked for by one that has ended; with whatever is to be wrong about it. */
+export async function renewFake(
+  port: number,
+  credentials: FakeCredentials,
+  { keys = makeKeyPair(), body, tls }: { keys?: KeyPair; body?: string; tls?: ConnectionOptions } = {},
+): Promise<HttpAnswer & { readonly renewed: FakeCredentials }> {
+  const asked = { publicKey: keys.publicKey, proof: prove(credentials.agentId, keys) }
+  const answer = await post(port, body ?? JSON.stringify(asked), renewPath, {
+    key: credentials.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    cert: credentials.certificate,
+    ...tls,
+  })
+  const certificate = String(answer.body.certificate)
+  return { ...answer, renewed: { ...credentials, privateKey: keys.privateKey, certificate } }
 }
 
 export interface FakeUpdate {

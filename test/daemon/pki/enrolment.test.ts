@@ -341,7 +341,7 @@ describe('renewal', () => {
   })
 
   test('is not for who has let his certificate end', async () => {
-    await using host = await PushHost.start({ certificateMs: 1 })
+    await using host = await PushHost.start({ certificateMs: 1, renewalGraceMs: 0 })
     await assert.rejects(FakeAgent.connect(host.port, await host.enrol()), /"reason":"expired".*/)
   })
 

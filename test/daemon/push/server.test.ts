@@ -65,8 +65,22 @@ describe('the listener for agents', () => {
     },
     {
       name: 'a certificate that has ended',
-      reason: 'expired',
+      reason: 'renewable',
       with: (host, { agentId }) => certify(host, agentId, dayMs, Date.now() - 2 * dayMs),
+    },
+    {
+      name: 'a certificate that ended long ago',
+      reason: 'expired',
+      with: (host, { agentId }) => certify(host, agentId, dayMs, Date.now() - 32 * dayMs),
+    },
+    {
+      name: 'a certificate that has ended, of an agent that was revoked',
+      reason: 'revoked',
+      async with(host, { agentId }) {
+        const ended = await certify(host, agentId, dayMs, Date.now() - 2 * dayMs)
+        await host.change('agent', agentId, { status: 'revoked' })
+        return ended
+      },
     },
     {
       name: 'a certificate for servers',
@@ -284,7 +298,7 @@ describe('a session ticket', () => {
     const agent = await FakeAgent.connect(host.port, credentials)
     await agent.until(({ session }) => session !== undefined)
     context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 2 * dayMs })
-    await assert.rejects(FakeAgent.connect(host.port, credentials, { session: agent.session }), /"reason":"expired"/)
+    await assert.rejects(FakeAgent.connect(host.port, credentials, { session: agent.session }), /"reason":"renewable"/)
   })
 
   test('of a connection without a certificate is none', async () => {

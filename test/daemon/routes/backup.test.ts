@@ -68,8 +68,10 @@ describe('a backup', () => {
     await using source = await startApi()
     await makeFleet(source)
     const authority = (name: string) => ({ id: 'agents', certificate: name, privateKey: name, createdAtMs: 0 })
-    await source.store.commit({ writes: [{ key: keyOf('authority', 'agents'), value: authority('source') }] })
     const untilMs = Date.parse('2030-01-01T00:00:00Z')
+    const lostBefore = { fromMs: untilMs - 3000, untilMs: untilMs - 2000 }
+    const value = { ...authority('source'), lostTimes: [lostBefore] }
+    await source.store.commit({ writes: [{ key: keyOf('authority', 'agents'), value }] })
     await using target = await startApi({ accounts: ['3000000000000000'], now: () => untilMs })
     await target.store.commit({ writes: [{ key: keyOf('authority', 'agents'), value: authority('target') }] })
     const body = { name: 'asks', scopes: [{ accountId: '*', access: 'write' }] }
@@ -83,7 +85,7 @@ describe('a backup', () => {
     const { timeMs: fromMs } = (await source.store.history(source.store.head(), 1))[0]!
     assert.deepEqual(await documentsOf(target), {
       ...documents,
-      'authority/agents': { ...authority('source'), lost: { fromMs, untilMs } },
+      'authority/agents': { ...authority('source'), lostTimes: [lostBefore, { fromMs, untilMs }] },
     })
     assert.equal((await target.request('GET', '/v1/whoami', undefined, { token })).status, 200)
     assert.equal((await target.request('GET', '/v1/whoami', undefined, { token: source.token })).status, 200)
