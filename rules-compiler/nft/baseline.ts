@@ -9,9 +9,10 @@
  * Forwarded packets pass both, so published container ports are no way round. An accept here ends these chains only: a
  * later base chain on the same hook can still drop (nft(8), verdict statements). A drop is final.
  */
+import { type Family, families } from '../address/cidr.ts'
 import { linkLocal6 } from '../address/ranges.ts'
-import { accept, cidrOperand, equals, field, goto } from './expressions.ts'
-import { baseChains, deviceMap, type Hook, untrackedChain } from './names.ts'
+import { accept, cidrOperand, differs, equals, field, goto } from './expressions.ts'
+import { baseChains, deviceMap, type Hook, loopedChain, untrackedChain } from './names.ts'
 import type { Chain, Expression, NftRule, Statement, Verdict, VerdictMap } from './ruleset.ts'
 
 const hookPriority = { prerouting: -150, postrouting: 150 } as const satisfies Record<Hook, number>
@@ -71,6 +72,19 @@ export function dispatchMaps(hook: Hook, devices: readonly DeviceBinding[]): rea
     { name: deviceMap(hook, 'index'), keyType: 'iface_index', elements: new Map(byIndex) },
   ]
 }
+
+/**
+ * What the host has sent to a multicast group or as a broadcast, and the kernel hands back to listeners on the host
+ * itself (ip_mc_output, ip6_finish_output2). It comes in by the device without having been on the wire. Its route tells:
+ * what comes from the wire has none before it is routed (nft_rt_get_eval, NFT_BREAK). What comes out of a tunnel may have
+ * something of the kind (metadata_dst), so this is for sessions alone that have left by the same device.
+ */
+export function makeLoopedChain(): Chain {
+  const hasRoute = (family: Family): Statement => differs({ rt: { key: 'nexthop', family } }, anyAddress[family])
+  return { name: loopedChain, rules: families.map(family => ({ statements: [hasRoute(family), accept] })) }
+}
+
+const anyAddress = { ip: '0.0.0.0', ip6: '::' } as const satisfies Record<Family, string>
 
 /**
  * Neighbour and router discovery and MLD, which conntrack leaves untracked (nf_conntrack_proto_icmpv6.c). A redirect is

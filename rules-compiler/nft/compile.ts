@@ -2,7 +2,14 @@
 import { families } from '../address/cidr.ts'
 import type { Direction } from '../model/policy.ts'
 import type { PolicyIr } from '../policy/ir.ts'
-import { type DeviceBinding, type DeviceHook, dispatchChain, dispatchMaps, makeUntrackedChain } from './baseline.ts'
+import {
+  type DeviceBinding,
+  type DeviceHook,
+  dispatchChain,
+  dispatchMaps,
+  makeLoopedChain,
+  makeUntrackedChain,
+} from './baseline.ts'
 import { makeHookChains, makeShortcut } from './hook-chains.ts'
 import { type JudgeParts, makeJudge } from './judge.ts'
 import * as names from './names.ts'
@@ -55,6 +62,7 @@ export function compile(ir: PolicyIr, options: CompileOptions = {}): Ruleset {
     ...hooked.flatMap(part => part.chains),
     ...judged.flatMap(part => part.chains),
     ...decided.flatMap(outcomes => outcomes.chains()),
+    makeLoopedChain(),
     makeUntrackedChain(),
     ...makePassChains(ir),
     makeDropChain(ir.ctMarkMask),

@@ -43,13 +43,15 @@ export function makeHookChains(
     const direction = directionOf(eni, hook)
     const invalid = names.reasonCounter(eni.id, direction, 'invalid')
     counters.push(invalid)
-    const guard = isGuarded(eni, hook) ? makeSourceGuard(eni, outcomes.egress) : null
+    const looped = hook === 'prerouting' ? loopedRules(eni, ctMarkMask, stamps) : []
+    const guard = isGuarded(eni, hook) ? makeSourceGuard(eni, looped, outcomes.egress) : null
     if (guard !== null) counters.push(...guard.counters)
     const chain: Chain = {
       name: names.hookChain(eni.id, hook),
       rules: [
         ...(guard?.rules ?? []),
         ...stampedRules(eni, hook, ctMarkMask, stamps),
+        ...(guard === null ? looped : []),
         ...judgeRules(eni, hook),
         { statements: [jump(names.untrackedChain)] },
         { statements: [count(invalid), outcomes[direction].goTo('drop', 'invalid')] },
@@ -71,9 +73,13 @@ const originalSide = { prerouting: 'entered', postrouting: 'left' } as const sat
 function sessionsOf(eni: EniIr, hook: names.Hook) {
   return (['original', 'reply'] as const).map(ctDir => {
     const side: Side = (ctDir === 'original') === (originalSide[hook] === 'entered') ? 'entered' : 'left'
-    const direction: Direction = sideOf(eni.placement, 'ingress') === side ? 'ingress' : 'egress'
-    return { ctDir, side, direction }
+    return { ctDir, side, direction: directionOn(eni, side) }
   })
+}
+
+/** The direction of sessions that pass the ENI on this side of the host. */
+function directionOn(eni: EniIr, side: Side): Direction {
+  return sideOf(eni.placement, 'ingress') === side ? 'ingress' : 'egress'
 }
 
 /**
@@ -83,15 +89,25 @@ function sessionsOf(eni: EniIr, hook: names.Hook) {
  * nf_conntrack_core.c). Until its entry is confirmed, after its first packet, it carries no stamp of its own.
  */
 function stampedRules(eni: EniIr, hook: names.Hook, ctMarkMask: number, stamps: Stamps): readonly NftRule[] {
-  const fields = markFields(ctMarkMask)
   return sessionsOf(eni, hook).flatMap(({ ctDir, side, direction }) => {
     const stamp = stamps.get(stampKey(eni.id, direction))
     if (stamp === undefined) return []
-    const mark = fields[side]
-    const carriesStamp = equals({ '&': [ctMark, mark.mask] }, mark.place(stamp))
     const isItsOwn = ctDir === 'original' ? [isSet(ctStatus, 'confirmed')] : []
-    return { statements: [carriesStamp, equals(ctDirection, ctDir), ...isItsOwn, accept] }
+    return { statements: [carriesStamp(ctMarkMask, side, stamp), equals(ctDirection, ctDir), ...isItsOwn, accept] }
   })
+}
+
+function carriesStamp(ctMarkMask: number, side: Side, stamp: number): Statement {
+  const { mask, place } = markFields(ctMarkMask)[side]
+  return equals({ '&': [ctMark, mask] }, place(stamp))
+}
+
+/** What has left here may be handed back; asked first, so that new sessions are spared the jump. */
+function loopedRules(eni: EniIr, ctMarkMask: number, stamps: Stamps): readonly NftRule[] {
+  const stamp = stamps.get(stampKey(eni.id, directionOn(eni, 'left')))
+  if (stamp === undefined) return []
+  const hasLeftHere = [carriesStamp(ctMarkMask, 'left', stamp), equals(ctDirection, 'original')]
+  return [{ statements: [...hasLeftHere, jump(names.loopedChain)] }]
 }
 
 /** New sessions, and those whose stamp is not current; packets without a conntrack entry fall through. */
@@ -121,6 +137,7 @@ function isGuarded(eni: EniIr, hook: names.Hook): boolean {
  */
 function makeSourceGuard(
   eni: EniIr,
+  looped: readonly NftRule[],
   outcomes: Outcomes,
 ): {
   readonly rules: readonly NftRule[]
@@ -146,6 +163,7 @@ function makeSourceGuard(
   const chain: Chain = {
     name: names.sourceGuardChain(eni.id),
     rules: [
+      ...looped,
       { statements: [equals(field('ip', 'saddr'), '0.0.0.0'), ...udp(68, 67), judged] },
       { statements: [linkLocal, ...udp(546, 547), judged] },
       { statements: [linkLocal, jump(names.untrackedChain)] },

@@ -13,6 +13,8 @@ import type { Side } from './stamps.ts'
 
 export const baseChains = { prerouting: '_host/prerouting', postrouting: '_host/postrouting' } as const
 export const untrackedChain = '_host/untracked'
+/** Lets pass what the kernel hands back to the host that has sent it. */
+export const loopedChain = '_host/looped'
 export const dropChain = '_host/drop'
 /** Where packets of a session go that are refused at an observed ENI, on one side of the host. */
 export const passChain = (side: Side) => `_host/pass/${side}`

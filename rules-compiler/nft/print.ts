@@ -119,6 +119,7 @@ function printVerdict(verdict: Verdict): string {
 
 function printExpression(expression: Expression): string {
   if ('meta' in expression) return `meta ${expression.meta.key}`
+  if ('rt' in expression) return `rt ${expression.rt.family} ${expression.rt.key}`
   if ('payload' in expression) return `${expression.payload.protocol} ${expression.payload.field}`
   if ('concat' in expression) return expression.concat.map(printExpression).join(' . ')
   if ('&' in expression) return `${printExpression(expression['&'][0])} & ${hex(expression['&'][1])}`

@@ -92,6 +92,7 @@ export interface NftRule {
 export type Expression =
   | { readonly meta: { readonly key: 'iifname' | 'oifname' | 'iif' | 'oif' | 'nfproto' } }
   | { readonly ct: { readonly key: CtKey; readonly dir?: 'original' | 'reply' } }
+  | { readonly rt: { readonly key: 'nexthop'; readonly family: Family } }
   | { readonly payload: { readonly protocol: string; readonly field: string } }
   | { readonly concat: readonly Expression[] }
   | { readonly '&': readonly [Expression, number] }

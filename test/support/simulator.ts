@@ -39,6 +39,8 @@ export interface Place {
   readonly isConfirmed?: boolean
   /** Judge the answer to the packet, which takes the other hook, in place of the packet itself. */
   readonly answer?: boolean
+  /** Judge the copy of a multicast or broadcast that went out here, which the kernel hands back by the same device. */
+  readonly isLooped?: boolean
 }
 
 interface State {
@@ -53,6 +55,8 @@ interface State {
   readonly hook: 'prerouting' | 'postrouting'
   readonly ctState: 'new' | 'established' | 'invalid' | 'untracked'
   readonly isConfirmed: boolean
+  /** Only what is handed back has a route before it was routed. */
+  readonly isRouted: boolean
   readonly logged: string[]
   mark: number
   counted: string | null
@@ -68,7 +72,8 @@ type Value = number | bigint | string
 export function simulate(ruleset: Ruleset, packet: Packet, at: Place): Simulated {
   const answer = at.answer ?? false
   const incoming = (at.placement === 'host') === ((packet.direction === 'ingress') !== answer)
-  const hook = incoming ? 'prerouting' : 'postrouting'
+  const isLooped = at.isLooped ?? false
+  const hook = incoming || isLooped ? 'prerouting' : 'postrouting'
   const ctState = ctStateOf(packet)
   if (answer && ctState !== 'new') throw new Error(`No session, no answer: conntrack calls the packet ${ctState}`)
   const state: State = {
@@ -81,6 +86,7 @@ export function simulate(ruleset: Ruleset, packet: Packet, at: Place): Simulated
     hook,
     ctState: answer ? 'established' : ctState,
     isConfirmed: answer || (at.isConfirmed ?? false),
+    isRouted: isLooped,
     logged: [],
     mark: at.mark ?? 0,
     counted: null,
@@ -244,6 +250,7 @@ function evaluate(state: State, expression: Expression): Value | null {
   if ('|' in expression) return bitwise(state, expression['|'], (a, b) => a | b)
   if ('meta' in expression) return metaValue(state, expression.meta.key)
   if ('payload' in expression) return payloadValue(state.wire, expression.payload)
+  if ('rt' in expression) return nextHop(state, expression.rt)
   if ('ct' in expression) return ctValue(state, expression.ct)
   throw new Error(`Unknown expression ${JSON.stringify(expression)}`)
 }
@@ -262,6 +269,12 @@ function metaValue(state: State, key: string): Value | null {
   const side = state.hook === 'prerouting' ? 'iif' : 'oif'
   if (key === `${side}name`) return state.device
   return key === side ? state.deviceIndex : null
+}
+
+/** Which it is makes no difference to any rule of ours. */
+function nextHop({ isRouted, hook, wire }: State, { family }: { readonly family: string }): Value | null {
+  if (hook !== 'prerouting') throw new Error('Next hop read where every packet has one')
+  return isRouted && familyOf(wire.destination) === family ? 'some next hop' : null
 }
 
 function payloadValue(packet: Packet, { protocol, field }: { protocol: string; field: string }): Value | null {

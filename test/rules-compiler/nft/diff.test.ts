@@ -70,7 +70,7 @@ const cases: {
     options: { stamps: new Map([...stamps, ['eni-1/ingress', 7]]) },
     change: [
       'flush chain eni-1/prerouting',
-      ...Array.from({ length: 6 }, () => 'add rule eni-1/prerouting'),
+      ...Array.from({ length: 7 }, () => 'add rule eni-1/prerouting'),
       'flush chain eni-1/postrouting',
       ...Array.from({ length: 6 }, () => 'add rule eni-1/postrouting'),
       'flush chain eni-1/ingress/accept',

@@ -160,6 +160,32 @@ describe('verdicts', () => {
     )
   })
 
+  test('what the host has sent and is handed back to it passes, and nothing from the wire that looks the same', () => {
+    fc.assert(
+      fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
+        const { left } = markFields(ir.ctMarkMask)
+        const stamps = numberStamps(ir)
+        const ruleset = compile(ir)
+        for (const packet of packets) {
+          const { placement, addresses } = eniOf(ir, packet)
+          if (sideOf(placement, packet.direction) !== 'left' || !isJudged(evaluate(ir, packet))) continue
+          // The host has no address of its guest.
+          if (placement === 'guest' && addresses.includes(packet.source)) continue
+          const mark = left.place(stamps.get(stampKey(packet.eniId, packet.direction))!)
+          const { verdict, counted } = simulateAt(ruleset, ir, packet, { mark, isConfirmed: true, isLooped: true })
+          assert.deepEqual({ verdict, counted }, { verdict: 'accept', counted: null })
+          const direction = packet.direction === 'ingress' ? 'egress' : 'ingress'
+          const likeIt: Packet = { ...packet, direction }
+          const expected = outcome(evaluate(ir, likeIt))
+          assert.equal(simulateAt(ruleset, ir, likeIt, { mark, isConfirmed: true }).verdict, expected)
+          const unsent = simulateAt(ruleset, ir, packet, { isLooped: true })
+          assert.equal(unsent.verdict, expected, 'handed back, but not accepted here')
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test('a renamed device keeps its policy by its index; a device of no ENI is left alone', () => {
     fc.assert(
       fc.property(arbitraryIrWithPackets, ({ ir, packets }) => {
