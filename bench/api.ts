@@ -242,7 +242,7 @@ export async function startDaemon(folder: string): Promise<DaemonProcess> {
 /** In a process of its own as well, so that the client has the same share of the machine. */
 async function startBaseline(): Promise<Target> {
   const child = spawn(node, [import.meta.filename, 'baseline'], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string]
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
   return { port: Number(line), token: null, [Symbol.asyncDispose]: () => end(child) }
 }
 

@@ -153,7 +153,7 @@ function fieldsOf(settings: Shown): readonly (readonly [string, string])[] {
       trafficScope === 'internet' ? 'internet: sources beyond private ranges' : valueText(trafficScope),
     ],
     ...scrubbingFields((scrubbing ?? {}) as Scrubbing),
-    ...loggingFields((logging ?? {}) as Partial<Logging>),
+    ...loggingFields(logging ?? {}),
     ...retentionFields((ddosEvents ?? {}) as Retention),
     ['revision', valueText(revision)],
   ]

@@ -66,7 +66,7 @@ export function modifyVerb<const F extends Flags>(
     ...texts,
     async run({ daemon, words: [text = ''], flags: given }) {
       const id = await daemon.idOf(kind, text)
-      const { ifRevision, ...tags } = await changedTags(daemon, kind, id, given as TagFlags)
+      const { ifRevision, ...tags } = await changedTags(daemon, kind, id, given)
       const body = { ...bodyOf(given, names), ...(await more?.(daemon, given, id)), ...tags }
       requireChange(body, flags)
       const path = pathOf(resources[kind], id)

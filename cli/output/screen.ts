@@ -72,7 +72,7 @@ export class Screen implements Disposable {
   #isOpen = false
 
   constructor(io: Io, { onKey, onResize }: { readonly onKey: (key: Key) => void; readonly onResize: () => void }) {
-    this.#input = io.stdin as TerminalInput
+    this.#input = io.stdin
     this.#output = io.stdout as TerminalOutput
     this.#onKey = onKey
     this.#onResize = onResize

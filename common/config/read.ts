@@ -189,7 +189,7 @@ function keyOf(path: string): string {
 /** The whole of a source; each setting may be left out. */
 function shapeOf(settings: Settings): Schema {
   const properties = Object.fromEntries(Object.entries(settings).map(([key, { schema }]) => [key, schema]))
-  return { type: 'object', properties: properties as Record<string, Schema>, additionalProperties: false }
+  return { type: 'object', properties, additionalProperties: false }
 }
 
 function faultOf(settings: Settings, source: Source, problem: Problem): string {

@@ -1,5 +1,5 @@
 /** What agents say of traffic scrubbing: shapes and sizes, as strict as messages.ts is about the rest. */
-import Type, { type TProperties, type TSchema } from 'typebox'
+import Type, { type TSchema } from 'typebox'
 import { floodTypes, scrubSteps, trafficTypes } from '../../rules-compiler/model/traffic.ts'
 import { ddosChanges, ddosEndReasons, ddosEventPhases, ddosPhases, ddosTriggers } from '../../wire/ddos.ts'
 import { instanceId, printableText } from './text.ts'
@@ -25,7 +25,7 @@ const thresholds = Type.Object({ bpsMbit: count, pps: count })
 
 /** Of each name or of none. */
 function byName<T extends TSchema>(names: readonly string[], each: T) {
-  return Type.Object(Object.fromEntries(names.map(name => [name, Type.Optional(each)])) as TProperties)
+  return Type.Object(Object.fromEntries(names.map(name => [name, Type.Optional(each)])))
 }
 
 const source = Type.Object({

@@ -29,7 +29,7 @@ interface Test {
 }
 
 function test<T>(expected: string, read: (value: string) => T | null, holds: (given: T, wanted: T) => boolean): Test {
-  return { expected, read, holds: holds as Test['holds'] }
+  return { expected, read, holds }
 }
 
 const isEqual = <T>(given: T, wanted: T) => given === wanted
@@ -113,7 +113,7 @@ function testOf(operator: OperatorName) {
   const plain = (isOptional ? operator.slice(0, -ifExists.length) : operator) as Plain
   const isNegative = Object.hasOwn(negative, plain)
   const name = isNegative ? negative[plain as keyof typeof negative] : (plain as keyof typeof positive)
-  return { test: positive[name] as Test, isNegative, isOptional }
+  return { test: positive[name], isNegative, isOptional }
 }
 
 function readNumber(text: string): number | null {

@@ -80,7 +80,7 @@ export function addListRoute<P extends TObject, I extends TObject, Source>(
       const given = input.query as Given
       const tests = testsOf(route, given)
       // As they are now, whatever is written while others are answered.
-      const sources = [...route.sources(world, input as never)]
+      const sources = [...route.sources(world, input)]
       const page = new Page<Source>(orderOf(route, given), given)
       for (const [index, source] of sources.entries()) {
         if (tests.every(test => test(source))) page.add(source)
@@ -124,9 +124,7 @@ function querySchema<P extends TObject, I extends TObject, Source>(route: ListRo
 
 function askedSchema<Source>(filter: Filter<Source>): TSchema {
   const description = 'like' in filter ? `${filter.description} "*" stands for any text.` : filter.description
-  return filter.schema === undefined
-    ? Type.String({ description, maxLength: 256 })
-    : ({ ...filter.schema, description } as TSchema)
+  return filter.schema === undefined ? Type.String({ description, maxLength: 256 }) : { ...filter.schema, description }
 }
 
 /** All that a source must pass. */

@@ -324,7 +324,7 @@ function addAttachmentRoutes(app: FastifyInstance, api: Api, holder: Named<Holde
           [nameField]: name,
           policyType: type,
           policyName: policy,
-        })) as never
+        }))
       },
     })
   }

@@ -3,7 +3,7 @@
  * itself says what is its own: its schema and its plan.
  */
 import { createHash } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { NamedKind } from '../errors.ts'
@@ -211,7 +211,7 @@ export function addWriteRoute<P extends TObject, Q extends TObject, B extends TS
 ): void {
   const status = route.status ?? 200
   app.route({
-    method: route.method as HTTPMethods,
+    method: route.method,
     url: route.url,
     config: { action: route.action },
     schema: {
@@ -256,7 +256,7 @@ function writeAnswer(answer: TObject): TObject {
 }
 
 function schemaOf(
-  { summary, description, tag, params = noFields as never, query = noFields as never }: RouteText<TObject, TObject>,
+  { summary, description, tag, params = noFields, query = noFields }: RouteText<TObject, TObject>,
   { answer, status, headers }: { readonly answer: TSchema; readonly status: number; readonly headers: object },
 ) {
   return {

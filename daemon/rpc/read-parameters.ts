@@ -38,7 +38,7 @@ const mostJsonItems = 1000
  */
 export function readParameters<P extends TObject>(schema: P, tree: Branch): Static<P> {
   const reader = new Reader()
-  const value = reader.fields('', schema as unknown as WireSchema, tree)
+  const value = reader.fields('', schema, tree)
   const [first] = reader.faults
   if (first === undefined) return value as Static<P>
   const more = reader.faults.length > 1 ? ` (and ${reader.faults.length - 1} more)` : ''
@@ -49,7 +49,7 @@ export function readParameters<P extends TObject>(schema: P, tree: Branch): Stat
 
 /** Those that can be read, where others cannot: for who wants to know what was meant. */
 export function readableParameters(schema: TObject, tree: Branch): Readonly<Record<string, unknown>> {
-  return new Reader().fields('', schema as unknown as WireSchema, tree)
+  return new Reader().fields('', schema, tree)
 }
 
 class Reader {

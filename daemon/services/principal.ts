@@ -1,5 +1,5 @@
 /** Who asks, and what he may see and change. */
-import { ApiError, type NamedKind, notFound } from '../errors.ts'
+import { ApiError, notFound } from '../errors.ts'
 import type { Documents, TokenScope } from '../model/documents.ts'
 import type { NotedPrincipal } from '../model/note.ts'
 import type { Grants } from '../ram/evaluate.ts'
@@ -56,7 +56,7 @@ type OwnedKind = 'group' | 'prefixList' | 'portRangeList' | 'instance' | 'eni'
  */
 export function visible<K extends OwnedKind>(world: World, principal: Principal, kind: K, id: string, field?: string) {
   const doc = world.get(kind, id)
-  if (doc === undefined || !mayRead(principal, doc.accountId)) throw notFound(kind as NamedKind, id, field)
+  if (doc === undefined || !mayRead(principal, doc.accountId)) throw notFound(kind, id, field)
   return doc
 }
 

@@ -105,7 +105,7 @@ function makeGroup(caller: Caller, group: GroupDoc, asked: Asked): Plan<GroupWit
 
 function rulesOfTemplate(template: TemplateName): readonly AskedRule[] {
   return templates[template].map(fields => ({
-    fields: fields as AskedRule['fields'],
+    fields,
     tell: error => ({ ...error, field: 'template' }),
   }))
 }

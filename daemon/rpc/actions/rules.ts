@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { ApiError } from '../../errors.ts'
 import type { GroupDoc, RuleDoc } from '../../model/documents.ts'
-import type { AskedPermission, RuleChanges } from '../../schemas/rules.ts'
+import type { AskedPermission } from '../../schemas/rules.ts'
 import type { Plan } from '../../services/executor.ts'
 import { visible } from '../../services/principal.ts'
 import { authorize, findRule, modifyRule, revoke, rulesMeantBy } from '../../services/rules.ts'
@@ -228,7 +228,7 @@ function modifyAction(direction: Direction): WriteAction<typeof modifyParameters
           throw new ApiError(404, 'InvalidSecurityGroupRuleId.NotFound', `Rule ${rule.id} is not ${direction}`)
         }
         requireSameKindOfPeer(rule, given)
-        return done(modifyRule(group, SecurityGroupRuleId, given as RuleChanges))
+        return done(modifyRule(group, SecurityGroupRuleId, given))
       })
     },
   }

@@ -140,14 +140,14 @@ export function attachPolicy(call: RamCall, { kind, holder, type, policy }: Atta
   }
   if (doc.policies.length >= mostAttached) throw limitReached(`${entityNames[kind]}.Policy`, mostAttached)
   const policies = [...doc.policies, { type, name, attachedAtMs: call.nowMs }]
-  return { writes: [put(kind, { ...doc, policies } as never)], body: () => ({}) }
+  return { writes: [put(kind, { ...doc, policies })], body: () => ({}) }
 }
 
 export function detachPolicy(call: RamCall, { kind, holder, type, policy }: Attachment): Plan<object> {
   const doc = findNamed(call, kind, holder)
   const policies = doc.policies.filter(each => !isAttached(each, type, policy))
   if (policies.length === doc.policies.length) throw notExist(`${entityNames[kind]}.Policy`, policy)
-  return { writes: [put(kind, { ...doc, policies } as never)], body: () => ({}) }
+  return { writes: [put(kind, { ...doc, policies })], body: () => ({}) }
 }
 
 /** Users, groups or roles that have the policy, with when they got it. */

@@ -33,17 +33,14 @@ export const keyActions: readonly RpcAction[] = [
     'CreateAccessKey',
     { summary: 'make an access key; its secret is shown once', parameters: keyOwner, on: onOwner, isSecret: true },
     (call, { UserName: name }, rpc) =>
-      renamed(keys.createAccessKey(call, ownerOf(rpc, name), rpc.api.sealer), made => {
-        const { key, secret } = made as keys.MadeKey
-        return {
-          AccessKey: {
-            AccessKeyId: key.id,
-            AccessKeySecret: secret,
-            Status: key.status,
-            CreateDate: isoSeconds(key.createdAtMs),
-          },
-        }
-      }),
+      renamed(keys.createAccessKey(call, ownerOf(rpc, name), rpc.api.sealer), ({ key, secret }) => ({
+        AccessKey: {
+          AccessKeyId: key.id,
+          AccessKeySecret: secret,
+          Status: key.status,
+          CreateDate: isoSeconds(key.createdAtMs),
+        },
+      })),
   ),
   reads(
     'ListAccessKeys',

@@ -86,7 +86,7 @@ export const policyActions: readonly RpcAction[] = [
     },
     (call, { PolicyName: name, PolicyDocument: document, Description }) =>
       renamed(policies.createPolicy(call, { name, document, description: Description }), policy => ({
-        Policy: showCustom(call, policy as RamPolicyDoc),
+        Policy: showCustom(call, policy),
       })),
   ),
   reads(
@@ -134,10 +134,9 @@ export const policyActions: readonly RpcAction[] = [
     },
     (call, { PolicyName: name, PolicyDocument: document, SetAsDefault = false, RotateStrategy = 'None' }) => {
       const given = { document, setAsDefault: SetAsDefault, rotates: RotateStrategy !== 'None' }
-      return renamed(policies.createPolicyVersion(call, name, given), made => {
-        const { policy, version } = made as ReturnType<ReturnType<typeof policies.createPolicyVersion>['body']>
-        return { PolicyVersion: showVersion(policy, version) }
-      })
+      return renamed(policies.createPolicyVersion(call, name, given), ({ policy, version }) => ({
+        PolicyVersion: showVersion(policy, version),
+      }))
     },
   ),
   reads(
@@ -195,7 +194,7 @@ export const attachmentActions: readonly RpcAction[] = holders.flatMap(({ word, 
   const parameters: TProperties = { PolicyType, PolicyName, [field]: schema }
   const on = (given: { PolicyName: string }) => [`${word.toLowerCase()}/${holderIn(field, given)}`, onPolicy(given)]
   const change = (name: string, summary: string, carryOut: typeof policies.attachPolicy) =>
-    writes(name, { summary, parameters, on: on as never }, (call, given) => {
+    writes(name, { summary, parameters, on }, (call, given) => {
       const { PolicyType: type, PolicyName: policy } = given as { PolicyType: PolicyKind; PolicyName: string }
       return silent(carryOut(call, { kind, holder: holderIn(field, given), type, policy }))
     })
@@ -206,8 +205,8 @@ export const attachmentActions: readonly RpcAction[] = holders.flatMap(({ word, 
       `ListPoliciesFor${word}`,
       {
         summary: `policies of a ${word.toLowerCase()}`,
-        parameters: { [field]: schema } as TProperties,
-        on: ((given: object) => `${word.toLowerCase()}/${holderIn(field, given)}`) as never,
+        parameters: { [field]: schema },
+        on: (given: object) => `${word.toLowerCase()}/${holderIn(field, given)}`,
       },
       (call, given) => ({
         Policies: {

@@ -39,7 +39,7 @@ export const roleActions: readonly RpcAction[] = [
     (call, given) => {
       const { RoleName: name, AssumeRolePolicyDocument: trustPolicy, Description } = given
       const wish = { name, trustPolicy, description: Description, maxSessionSeconds: given.MaxSessionDuration }
-      return renamed(roles.createRole(call, wish), role => ({ Role: showRoleWhole(role as RamRoleDoc) }))
+      return renamed(roles.createRole(call, wish), role => ({ Role: showRoleWhole(role) }))
     },
   ),
   reads(
@@ -69,7 +69,7 @@ export const roleActions: readonly RpcAction[] = [
         maxSessionSeconds: given.NewMaxSessionDuration,
       }
       return renamed(roles.updateRole(call, given.RoleName, changes), role => ({
-        Role: showRoleWhole(role as RamRoleDoc),
+        Role: showRoleWhole(role),
       }))
     },
   ),

@@ -50,7 +50,7 @@ export const userActions: readonly RpcAction[] = [
     },
     (call, { UserName: name, DisplayName, Comments }) =>
       renamed(users.createUser(call, { name, displayName: DisplayName, comments: Comments }), user => ({
-        User: showUser(user as RamUserDoc),
+        User: showUser(user),
       })),
   ),
   reads('GetUser', { summary: 'a user', parameters: { UserName }, on: onUser }, (call, { UserName: name }) => ({
@@ -69,7 +69,7 @@ export const userActions: readonly RpcAction[] = [
     },
     (call, { UserName: name, NewDisplayName, NewComments }) =>
       renamed(users.updateUser(call, name, { displayName: NewDisplayName, comments: NewComments }), user => ({
-        User: showUser(user as RamUserDoc),
+        User: showUser(user),
       })),
   ),
   listsNamed('ramUser', 'ListUsers', 'users of the account', showUser),
@@ -86,7 +86,7 @@ export const groupActions: readonly RpcAction[] = [
     { summary: 'make a group of users', parameters: { GroupName, Comments: comments }, on: () => 'group/*' },
     (call, { GroupName: name, Comments }) =>
       renamed(users.createRamGroup(call, { name, comments: Comments }), group => ({
-        Group: showGroup(group as RamGroupDoc),
+        Group: showGroup(group),
       })),
   ),
   reads('GetGroup', { summary: 'a group', parameters: { GroupName }, on: onGroup }, (call, { GroupName: name }) => ({
