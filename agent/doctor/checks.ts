@@ -12,6 +12,7 @@ import { ctMarks } from './checks/ct-marks.ts'
 import { daemon } from './checks/daemon.ts'
 import { devices } from './checks/devices.ts'
 import { elementUpdate } from './checks/element-update.ts'
+import { endings } from './checks/endings.ts'
 import { enis } from './checks/enis.ts'
 import { features } from './checks/features.ts'
 import { flowtables } from './checks/flowtables.ts'
@@ -39,6 +40,7 @@ export const checks: readonly Check[] = [
   kernel,
   clock,
   agentLock,
+  endings,
   configuration,
   rescue,
   nft,

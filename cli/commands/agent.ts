@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Agent, startAgent } from '../../agent/agent.ts'
 import { agentConfig } from '../../agent/config.ts'
+import { tellOfEndings } from '../../agent/endings.ts'
 import { findSource } from '../../agent/find-source.ts'
 import {
   assertWritable,
@@ -113,6 +114,7 @@ async function run(args: readonly string[]): Promise<number> {
   if (source === null) throw new UsageError(nobodyLeads(values.stateDir ?? defaultStateDir))
   const log = createLogger('ringwall-agent', values.logLevel)
   logConfig(log, agentConfig, config)
+  await tellOfEndings(log)
   const metrics = values.metricsAddress === 'none' ? null : values.metricsAddress
   const guard = { seconds: values.guardSeconds, rescuePorts: values.rescuePort }
   process.once('uncaughtException', error => {

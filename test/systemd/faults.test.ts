@@ -36,6 +36,41 @@ describe('an agent that is killed', { skip: needsSystemd }, () => {
     assert.equal(Number(await it.container.property(units.agent, 'NRestarts')), before + times)
     assert.ok(await it.hasTable())
     assert.equal(await it.answers(), false)
+    const { stdout } = await it.container.run('journalctl', ['-u', units.agent, '-o', 'cat', '--no-pager'])
+    const told = stdout
+      .split('\n')
+      .flatMap(line => (line.includes('"agents before this one') ? [JSON.parse(line)] : []))
+    // Who is killed before it can speak tells nothing.
+    assert.equal(told.at(-1).times, times)
+    assert.match(told.at(-1).last.why, /^somebody killed it/)
+    const { codes } = await it.doctor()
+    assert.ok(codes.includes('agent-ends-often'), codes.join(' '))
+  })
+
+  test('when the disk is full leaves what is known of those before it, and is started again', async () => {
+    const pid = await it.untilActive(units.agent)
+    const before = it.container.read(`${stateDir}/ended.log`)
+    await it.fillUp()
+    await it.kill('KILL', pid)
+    await it.untilActive(units.agent, { not: pid })
+    assert.equal(it.container.read(`${stateDir}/ended.log`), before)
+    await it.container.run('rm', [`${stateDir}/filler`])
+  })
+
+  test('and then has faults in its configuration is not started again, which the doctor says', async () => {
+    it.container.write('etc/ringwall/agent.yaml', 'rescuePort: [ssh]\n')
+    await it.container.run('systemctl', ['restart', units.agent], { allowFailure: true })
+    await eventually(
+      async () => assert.equal(await it.container.property(units.agent, 'ActiveState'), 'failed'),
+      patienceMs,
+    )
+    const { codes } = await it.doctor()
+    assert.ok(codes.includes('agent-failed'), codes.join(' '))
+    assert.match(it.container.read(`${stateDir}/ended.log`), /Z crash it ended with exit code 2\n$/)
+    await it.container.run('rm', ['/etc/ringwall/agent.yaml'])
+    await it.systemctl('restart', units.agent)
+    await it.untilActive(units.agent)
+    assert.ok(!(await it.doctor()).codes.includes('agent-failed'))
   })
 
   test('or stopped says nothing of its own children, and leaves no process', async () => {

@@ -1,10 +1,21 @@
 /** An agent, or its nft, for which memory runs out while it loads a large policy. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readEndings } from '../../agent/endings.ts'
 import { needsSystemd } from '../support/container.ts'
 import { acceptGroup, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { opening, type ServiceHost, startServiceHost, stateDir, units } from '../support/service-host.ts'
@@ -124,6 +135,8 @@ describe('an agent whose own heap is full', { skip: needsSystemd }, () => {
       const text = await it.journalText(unit)
       assert.match(text, /JavaScript heap out of memory/)
       assert.match(text, /^ringwall-agent: it gave up, as it does where its own memory is full/m)
+      const { codes } = await it.doctor()
+      assert.ok(codes.includes('agent-out-of-memory'), codes.join(' '))
       // Between two starts systemd waits for what says that.
       assert.match(await it.container.property(unit, 'ExecStopPost'), /ended\.sh/)
       assert.deepEqual(watch.faults, [])
@@ -166,14 +179,60 @@ describe('an agent whose nft gets no memory', { skip: needsSystemd }, () => {
   })
 })
 
-test('where the kernel says that memory ran out, the journal does, and the next start waits a little', () => {
+describe('what says why it has ended', () => {
+  let folder: string
   const script = join(import.meta.dirname, '../../systemd/ended.sh')
-  const begun = performance.now()
-  const environment = { ...process.env, SERVICE_RESULT: 'oom-kill', EXIT_STATUS: 'KILL' }
-  const { stdout, status } = spawnSync('sh', [script], { env: environment, encoding: 'utf8' })
-  assert.equal(stdout, 'ringwall-agent: the kernel killed it because memory ran out; the ruleset stays in force\n')
-  assert.equal(status, 0)
-  assert.ok(performance.now() - begun >= 4_900)
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ringwall-ended-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+  const end = (result: string, status: string, directory = folder) =>
+    spawnSync('sh', [script], {
+      env: { ...process.env, SERVICE_RESULT: result, EXIT_STATUS: status, STATE_DIRECTORY: directory },
+      encoding: 'utf8',
+    })
+  const kept = () => readFileSync(join(folder, 'ended.log'), 'utf8')
+
+  test('where the kernel says that memory ran out, it does, and the next start waits a little', () => {
+    const begun = performance.now()
+    const { stdout, stderr, status } = end('oom-kill', 'KILL')
+    assert.equal(stdout, 'ringwall-agent: the kernel killed it because memory ran out; the ruleset stays in force\n')
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.ok(performance.now() - begun >= 4_900)
+    assert.deepEqual(
+      readEndings(kept()).map(({ kind }) => kind),
+      ['memory'],
+    )
+  })
+
+  test('what the agent has said itself is written down, and not said again', () => {
+    const { stdout, stderr, status } = end('exit-code', '1')
+    assert.deepEqual([status, stdout, stderr], [0, '', ''])
+    assert.deepEqual(readEndings(kept()).at(-1)?.why, 'it ended with exit code 1')
+  })
+
+  test('a stop is neither', () => {
+    const before = kept()
+    assert.deepEqual([end('success', '0').stdout, kept()], ['', before])
+  })
+
+  test('the latest hundred are kept, whole', () => {
+    const [line] = kept().split('\n')
+    writeFileSync(join(folder, 'ended.log'), `${line}\n`.repeat(150))
+    end('signal', 'SEGV')
+    const endings = readEndings(kept())
+    assert.equal(endings.length, 100)
+    assert.deepEqual([endings[98]?.kind, endings[99]?.why], ['memory', 'it was ended by SIGSEGV'])
+    assert.deepEqual(readdirSync(folder), ['ended.log'])
+  })
+
+  test('a disk that refuses keeps what it has, and the journal is told all the same', () => {
+    const before = kept()
+    mkdirSync(join(folder, 'ended.log.new'))
+    const { stdout, stderr, status } = end('watchdog', '0')
+    assert.deepEqual([status, stderr, kept()], [0, '', before])
+    assert.match(stdout, /^ringwall-agent: it did not answer any more/)
+  })
 })
 
 /** As this machine numbers it: the process in the host's network namespace that is the first of its unit. */

@@ -12,6 +12,7 @@ import { conntrackTool } from '../../../agent/doctor/checks/conntrack-tool.ts'
 import { daemon } from '../../../agent/doctor/checks/daemon.ts'
 import { devices } from '../../../agent/doctor/checks/devices.ts'
 import { elementUpdate } from '../../../agent/doctor/checks/element-update.ts'
+import { endings } from '../../../agent/doctor/checks/endings.ts'
 import { enis } from '../../../agent/doctor/checks/enis.ts'
 import { features } from '../../../agent/doctor/checks/features.ts'
 import { flowtables } from '../../../agent/doctor/checks/flowtables.ts'
@@ -33,9 +34,11 @@ import { unprintable } from '../../../agent/doctor/checks/unprintable.ts'
 import { untracked } from '../../../agent/doctor/checks/untracked.ts'
 import { checks } from '../../../agent/doctor/checks.ts'
 import { notAsked } from '../../../agent/doctor/not-asked.ts'
+import type { Ending } from '../../../agent/endings.ts'
 import { NftError, unprintableExtensions } from '../../../agent/nft/errors.ts'
 import type { BaseChain } from '../../../agent/nft/nft.ts'
 import { parseOffloads } from '../../../agent/watch/offloads.ts'
+import { countKills } from '../../../agent/watch/unit.ts'
 import { RunError } from '../../../common/exec.ts'
 
 /** `code: what was found`. */
@@ -365,6 +368,63 @@ test('how full the table of sessions is', () => {
 test('perl, or none', () => {
   assert.deepEqual(said(perl.judge('5.36.0')), ['perl: perl 5.36.0'])
   assert.deepEqual(codes(perl.judge(null)), ['perl-missing'])
+})
+
+describe('how agents have ended', () => {
+  const nowMs = Date.UTC(2026, 2, 8, 12)
+  const hoursAgo = (hours: number, kind: Ending['kind'] = 'crash'): Ending => {
+    return { timeMs: nowMs - hours * 3_600_000, kind, why: 'it was ended by SIGSEGV' }
+  }
+  const unit = { hasFailed: false, result: 'success', status: '0', restarts: 0, controlGroup: '' }
+  const nothing = { nowMs, unit: null, endings: [], killsInLog: null, killedNow: 0 }
+  const judge = (facts: Partial<Parameters<typeof endings.judge>[0]>) => endings.judge({ ...nothing, ...facts })
+
+  test('well, or nobody knows', () => {
+    assert.deepEqual(codes(judge({})), ['agent-endings'])
+    assert.deepEqual(codes(judge({ unit })), ['agent-endings'])
+    assert.deepEqual(codes(judge({ unit, endings: [hoursAgo(24 * 8), hoursAgo(-1)] })), ['agent-endings'])
+  })
+
+  test('seldom, often', () => {
+    assert.deepEqual(said(judge({ endings: [hoursAgo(2)] })), [
+      'agent-ended: once, last at 2026-03-08T10:00:00.000Z: it was ended by SIGSEGV',
+    ])
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(50), hoursAgo(30), hoursAgo(2)] })), ['agent-ended'])
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(20), hoursAgo(3), hoursAgo(2)] })), ['agent-ends-often'])
+    assert.deepEqual(said(judge({ unit: { ...unit, restarts: 4 } })), [
+      'agent-ended: systemd has started it again 4 times',
+    ])
+  })
+
+  test('because memory ran out: it is known, or the kernel’s log explains who has killed it', () => {
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(2, 'memory')] })), ['agent-out-of-memory'])
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(2, 'killed')] })), ['agent-ended'])
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(2, 'killed')], killsInLog: 0 })), ['agent-ended'])
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(2, 'killed')], killsInLog: 1 })), ['agent-out-of-memory'])
+    assert.deepEqual(codes(judge({ endings: [hoursAgo(3), hoursAgo(2, 'memory')] })), [
+      'agent-out-of-memory',
+      'agent-ended',
+    ])
+    assert.deepEqual(said(judge({ killedNow: 2 })), [
+      'agent-out-of-memory: the kernel killed 2 processes of the agent that runs',
+    ])
+  })
+
+  test('and systemd does not start it again', () => {
+    const failed = { ...unit, hasFailed: true, result: 'exit-code', status: '2' }
+    assert.deepEqual(said(judge({ unit: failed })), ['agent-failed: exit-code, status 2'])
+  })
+
+  test('the kernel’s log counts for the agent, not for its nft nor for others', () => {
+    const line = (group: string, task: string) =>
+      `[  12.3] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=${group},task=${task},pid=7,uid=998`
+    const own = '/system.slice/ringwall-agent.service'
+    assert.equal(
+      countKills([line(own, 'MainThread'), line(own, 'nft'), line('/system.slice/x.service', 'node')].join('\n')),
+      1,
+    )
+    assert.equal(countKills(''), 0)
+  })
 })
 
 test('conntrack(8), or none', () => {
