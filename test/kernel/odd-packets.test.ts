@@ -374,6 +374,12 @@ const linkTraffic: readonly Row[] = [
         step('received', 'left', packet({ source: linkLocal, destination: allNodes, hopLimit: 1 }, discovery(type))),
         step('received', 'left', packet({ source: '::', destination: allNodes, hopLimit: 1 }, discovery(type))),
         step('dropped', 'left', packet({ source: peer6, destination: allNodes, hopLimit: 1 }, discovery(type))),
+        // As hosts send them: behind a router alert (RFC 3810, section 5).
+        step(
+          'received',
+          'left',
+          packet({ source: linkLocal, destination: allNodes, hopLimit: 1 }, behindOptions('hopByHop', discovery(type))),
+        ),
       ],
     }),
   ),
@@ -579,6 +585,19 @@ const neighbours: readonly Row[] = [
       { newRules: [{ ...egress, policy: 'drop', destCidrIp: peer }, acceptAll] },
       step('dropped', 'left', packet(inbound, synAck(443))),
       step('dropped', 'right', packet(fromContainer, ack(443))),
+    ],
+  },
+  {
+    name: 'sessions in a conntrack zone of somebody else are judged, answered and cut like others',
+    rules: [acceptTcp(443), ...sendNothing],
+    foreign:
+      'table inet foreign { chain raw { type filter hook prerouting priority -300; iifname { "d0", "d1" } ct zone set 7; }\n}',
+    steps: [
+      step('dropped', 'left', packet(inbound, tcp(to(444)))),
+      ...opened,
+      { newRules: [acceptTcp(444), ...sendAnything] },
+      step('dropped', 'left', packet(inbound, ack(443))),
+      step('dropped', 'right', packet(outbound, synAck(443))),
     ],
   },
   {
