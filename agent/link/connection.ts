@@ -22,10 +22,14 @@ function checkServerIdentity(_host: string, certificate: PeerCertificate): Error
   return new Error("whoever listens there is not the daemon: its certificate is not a server's")
 }
 
-export interface ConnectionOptions {
+/** To whom, and as whom. */
+export interface Way {
   readonly daemon: DaemonAddress
   readonly addresses: readonly string[]
   readonly credentials: Identity['credentials']
+}
+
+export interface ConnectionOptions extends Way {
   readonly session: Buffer | undefined
   readonly clock: Clock
   readonly onSession: (session: Buffer) => void
@@ -43,6 +47,8 @@ export interface ConnectionEnd {
   readonly message: string
   /** Of the daemon's answer, where it turned us away. */
   readonly code?: string
+  /** Why it did, in its word for that; one of `endedReasons` where it is about our certificate's time. */
+  readonly why?: string
 }
 
 export interface Connection {
@@ -66,7 +72,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 
   const socketOptions: WebSocket.ClientOptions & { readonly closeTimeout: number } = {
     createConnection: () => {
-      tlsSocket = connectTls(options)
+      tlsSocket = connectTls(options, options.session)
+      tlsSocket.on('session', options.onSession)
       return tlsSocket
     },
     handshakeTimeout: handshakeTimeoutMs,
@@ -154,9 +161,10 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 }
 
-function connectTls({ daemon, addresses, credentials, session, onSession }: ConnectionOptions): TLSSocket {
+/** Nothing is sent over it to whoever is not the daemon. @param session  a ticket of one before */
+export function connectTls({ daemon, addresses, credentials }: Way, session?: Buffer): TLSSocket {
   const { caCertificate, certificate, privateKey } = credentials
-  const socket = connect({
+  return connect({
     host: daemon.host,
     port: daemon.port,
     ...(isIP(daemon.host) === 0 && { servername: daemon.host }),
@@ -169,8 +177,6 @@ function connectTls({ daemon, addresses, credentials, session, onSession }: Conn
     ALPNProtocols: ['http/1.1'],
     ...(session !== undefined && { session }),
   })
-  socket.on('session', onSession)
-  return socket
 }
 
 /** Goes to the addresses that the policy lets through, and to no other that the name may have got meanwhile. */
@@ -218,17 +224,18 @@ function sortBreak(error: NodeJS.ErrnoException): ConnectionEnd {
 
 interface TurningAway {
   readonly code?: string
+  readonly reason?: string
   readonly detail?: string
   readonly title?: string
 }
 
-const readTurningAwayBody = objectOf<TurningAway>({}, { code: text, detail: text, title: text })
+const readTurningAwayBody = objectOf<TurningAway>({}, { code: text, reason: text, detail: text, title: text })
 
-function readTurningAway(status: number, body: string): ConnectionEnd {
+export function readTurningAway(status: number, body: string): ConnectionEnd {
   const read = readJsonWith(readTurningAwayBody, body)
-  const { code = `HTTP status ${status}`, detail, title } = 'value' in read ? read.value : {}
+  const { code = `HTTP status ${status}`, reason: why = '', detail, title } = 'value' in read ? read.value : {}
   const said = printable(detail ?? title ?? 'no reason given')
-  return { reason: 'turned-away', message: `the daemon says: ${said} (${printable(code)})`, code }
+  return { reason: 'turned-away', message: `the daemon says: ${said} (${printable(code)})`, code, why }
 }
 
 export const unusable = 'the daemon sent what cannot be used'

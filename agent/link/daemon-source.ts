@@ -221,16 +221,27 @@ export class DaemonSource implements Source {
   }
 
   problems(): readonly string[] {
-    const again = 'join again with a new token'
     return [
-      ...(this.#link?.status.revoked === true ? [`the daemon has revoked this agent; ${again}`] : []),
-      ...(this.#identity.lifeLeftMs(Date.now()) <= 0 ? [`the certificate of this agent has run out; ${again}`] : []),
+      ...(this.#link?.status.revoked === true
+        ? ['the daemon has revoked this agent; join again with a new token']
+        : this.#problemsOfCertificate()),
       ...(this.#viewLog?.fault == null ? [] : [`what is in force cannot be kept on disk: ${this.#viewLog.fault}`]),
       ...this.#lastGood.problems(),
       ...(this.#holdsBack
         ? ['what is in force may be newer than the disk; it is left as it is until the daemon answers']
         : []),
     ]
+  }
+
+  /** It has ended, by the daemon's word or, before the daemon was reached, by the clock. */
+  #problemsOfCertificate(): readonly string[] {
+    const { agentId, daemonUrl } = this.#identity.credentials
+    const isTooLate = this.#link?.status.tooLate === true
+    if (!isTooLate && this.#identity.lifeLeftMs(Date.now()) > 0) return []
+    const ended = `the certificate of this agent ended at ${new Date(this.#identity.expiresAtMs).toISOString()}`
+    const again = `"ringwall agent invite --agent ${agentId}" at the daemon, then here "ringwall agent join ${daemonUrl} --token … --force" and a restart of the agent`
+    if (isTooLate) return [`${ended}, too long ago for the daemon to renew it; no change comes any more: ${again}`]
+    return [`${ended}; it is renewed when the daemon is reached, unless that is too long ago by then: ${again}`]
   }
 
   async close(): Promise<void> {

@@ -4,11 +4,13 @@
  */
 import { type Clock, realClock } from '../../common/clock.ts'
 import type { Logger } from '../../common/log.ts'
+import { endedReasons } from '../../wire/enrolment.ts'
 import { maxToDaemonBytes, protocolVersion, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
 import { backOff } from './back-off.ts'
-import { type Connection, type ConnectionEnd, openConnection, printable, unusable } from './connection.ts'
+import { type Connection, type ConnectionEnd, openConnection, printable, unusable, type Way } from './connection.ts'
 import { type DaemonAddress, parseDaemonUrl, resolveHost } from './daemon-url.ts'
 import type { Identity } from './identity.ts'
+import { askLateRenewal } from './late-renewal.ts'
 import type { LinkMetrics, ReconnectReason } from './metrics.ts'
 import { isKnownGoodbye, readToAgent } from './read-message.ts'
 import type { ViewUpdate } from './view.ts'
@@ -53,6 +55,8 @@ export interface LinkStatus {
   readonly reason: string | null
   /** The daemon cut this agent off for good: it does not come back. */
   readonly revoked: boolean
+  /** The certificate ended too long ago for the daemon to renew it. */
+  readonly tooLate: boolean
 }
 
 type Hello = Extract<ToDaemon, { type: 'hello' }>
@@ -83,6 +87,10 @@ export class DaemonLink {
   #lastTold = ''
   #cancelRetry = () => {}
   #cancelRenewal = () => {}
+  /** The certificate has ended, and the daemon renews it. */
+  #mayRenew = false
+  #toldOfEnd = false
+  readonly #closing = new AbortController()
   #closed = false
 
   /** @throws {Error} if the credentials name no URL */
@@ -91,7 +99,7 @@ export class DaemonLink {
     this.#clock = options.clock ?? realClock
     this.#daemon = parseDaemonUrl(options.identity.credentials.daemonUrl)
     this.#addresses = options.lastAddresses
-    this.#status = { connected: false, sinceMs: this.#clock.now(), reason: null, revoked: false }
+    this.#status = { connected: false, sinceMs: this.#clock.now(), reason: null, revoked: false, tooLate: false }
   }
 
   get status(): LinkStatus {
@@ -124,6 +132,7 @@ export class DaemonLink {
   /** Ends the connection; nothing is called afterwards. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#closing.abort()
     this.#cancelRetry()
     this.#cancelRenewal()
     const connection = this.#connection
@@ -133,7 +142,7 @@ export class DaemonLink {
   }
 
   async #connect(): Promise<void> {
-    const { identity, onAddresses } = this.#options
+    const { onAddresses } = this.#options
     try {
       this.#addresses = await resolveHost(this.#daemon.host)
     } catch (error) {
@@ -145,12 +154,11 @@ export class DaemonLink {
     if (this.#closed) return
     try {
       await onAddresses(this.#addresses)
+      if (this.#mayRenew && !(await this.#renewLate())) return
       if (this.#closed) return
       this.#openedAtMs = this.#clock.monotonicMs()
       this.#connection = openConnection({
-        daemon: this.#daemon,
-        addresses: this.#addresses,
-        credentials: identity.credentials,
+        ...this.#way(),
         session: this.#session,
         clock: this.#clock,
         onSession: session => {
@@ -169,8 +177,13 @@ export class DaemonLink {
     }
   }
 
+  #way(): Way {
+    return { daemon: this.#daemon, addresses: this.#addresses, credentials: this.#options.identity.credentials }
+  }
+
   #greet(daemonMs: number | null): void {
-    this.#setStatus({ connected: true, reason: null })
+    this.#setStatus({ connected: true, reason: null, tooLate: false })
+    this.#toldOfEnd = false
     this.#hasUpdate = false
     this.#lastTold = ''
     this.#options.log.info({ daemon: this.#daemon.url }, 'connected to the daemon')
@@ -272,18 +285,45 @@ export class DaemonLink {
   }
 
   async #takeRenewed(certificate: string): Promise<void> {
+    if (await this.#keepRenewed(certificate)) this.#leave('renewed', 'the new certificate is to be used')
+  }
+
+  /** @returns false where the one before stays in use, which is logged */
+  async #keepRenewed(certificate: string): Promise<boolean> {
     const { identity, log } = this.#options
     try {
       await identity.takeRenewed(certificate)
     } catch (error) {
       log.error({ error }, 'cannot renew the certificate; the one in use stays, and it is tried again')
-      return
+      return false
     }
     log.info({ expires: new Date(identity.expiresAtMs).toISOString() }, 'the certificate is renewed')
     // A session begun with the old certificate would go on with it.
     this.#session = undefined
     this.#scheduleRenewal()
-    this.#leave('renewed', 'the new certificate is to be used')
+    return true
+  }
+
+  /**
+   * The certificate has ended, and is good for this alone.
+   * @returns false where there is no new one: then it is tried again later, as any connection that failed
+   */
+  async #renewLate(): Promise<boolean> {
+    this.#mayRenew = false
+    const { identity, log } = this.#options
+    const ended = new Date(identity.expiresAtMs).toISOString()
+    // Once, however often the daemon cannot be reached meanwhile.
+    if (!this.#toldOfEnd) log.warn({ ended }, 'the certificate has ended; the daemon is asked for a new one')
+    this.#toldOfEnd = true
+    const answer = await askLateRenewal(this.#way(), identity.askRenewal(), this.#closing.signal)
+    if (this.#closed) return false
+    if ('failed' in answer) {
+      this.#ended(answer.failed)
+      return false
+    }
+    const isKept = await this.#keepRenewed(answer.certificate)
+    if (!isKept) this.#ended({ reason: 'renewed', message: 'the new certificate cannot be used' })
+    return isKept
   }
 
   /** Ends the connection from this side, and comes back. */
@@ -294,7 +334,7 @@ export class DaemonLink {
     this.#ended({ reason, message })
   }
 
-  #ended({ reason, message, code = '' }: ConnectionEnd): void {
+  #ended({ reason, message, code = '', why }: ConnectionEnd): void {
     if (this.#closed || this.#status.revoked) return
     const hadBegunWell = this.#status.connected && this.#clock.monotonicMs() - this.#openedAtMs >= livedWellMs
     this.#connection = null
@@ -307,16 +347,25 @@ export class DaemonLink {
     if (reason === 'malformed') this.#needsSnapshot = true
     this.#failures = hadBegunWell ? 1 : this.#failures + 1
     metrics.reconnects.inc({ reason })
-    this.#setStatus({ connected: false, reason: message })
+    this.#mayRenew = why === endedReasons.renewable
+    const isTooLate = why === endedReasons.tooLate
+    this.#setStatus({
+      connected: false,
+      reason: message,
+      tooLate: isTooLate || (this.#status.tooLate && !this.#mayRenew),
+    })
     const retryInMs = backOff(this.#failures, this.#clock.random())
     // The same again and again for hours is one line.
     const told = `${reason} ${message}`
-    if (reason !== 'renewed' && told !== this.#lastTold) {
+    if (reason !== 'renewed' && !this.#mayRenew && told !== this.#lastTold) {
       this.#lastTold = told
-      log.warn(
-        { daemon: this.#daemon.url, cause: reason, reason: message, retryInMs },
-        'not connected to the daemon; what is in force stays, and it is tried again',
-      )
+      const said = { daemon: this.#daemon.url, cause: reason, reason: message, retryInMs }
+      if (isTooLate) {
+        log.error(
+          { ...said, agent: this.#options.identity.credentials.agentId },
+          'the certificate ended too long ago to be renewed; what is in force stays, no change comes any more, and this host must join again',
+        )
+      } else log.warn(said, 'not connected to the daemon; what is in force stays, and it is tried again')
     }
     this.#cancelRetry()
     this.#cancelRetry = this.#clock.after(retryInMs, () => void this.#connect())

@@ -1,12 +1,12 @@
 /** Joining a daemon: docs/push-protocol.md, "Enrolment". Nothing secret leaves before the daemon has proved itself. */
 import { X509Certificate } from 'node:crypto'
-import { request } from 'node:http'
 import { connect, type TLSSocket } from 'node:tls'
 import { type EnrolAnswer, type EnrolmentToken, type EnrolRequest, parseEnrolmentToken } from '../../wire/enrolment.ts'
 import { enrolPath, type HostReport } from '../../wire/messages.ts'
 import type { Credentials } from './credentials.ts'
 import { type DaemonAddress, parseDaemonUrl } from './daemon-url.ts'
 import { checkIssued, faultOf, fingerprintOf, makeKey, parseCertificate, proveKey } from './keys.ts'
+import { postJson, postTimeoutMs } from './post.ts'
 import { objectOf, readJsonWith, text } from './shape.ts'
 
 export interface EnrolOptions {
@@ -16,10 +16,6 @@ export interface EnrolOptions {
   readonly token: string
   readonly report: HostReport
 }
-
-const timeoutMs = 15_000
-/** Two certificates and an id, or an error in words. */
-const maxAnswerBytes = 64 * 1024
 
 const readAnswer = objectOf<EnrolAnswer>({ agentId: text, certificate: text, caCertificate: text })
 const readProblem = objectOf<{ detail?: string; title?: string; code?: string }>(
@@ -80,7 +76,7 @@ function connectTo(daemon: DaemonAddress): Promise<TLSSocket> {
     socket.destroy()
     reject(new Error(`Cannot join "${daemon.url}": ${reason}`, { cause }))
   }
-  socket.setTimeout(timeoutMs, () => fail(`no answer within ${timeoutMs / 1000} s`))
+  socket.setTimeout(postTimeoutMs, () => fail(`no answer within ${postTimeoutMs / 1000} s`))
   socket.once('error', (error: NodeJS.ErrnoException) => fail(reasonOf(error), error))
   socket.once('secureConnect', () => {
     socket.removeAllListeners('error')
@@ -138,8 +134,9 @@ function presentedChain(socket: TLSSocket): readonly X509Certificate[] {
 }
 
 async function ask(socket: TLSSocket, daemon: DaemonAddress, question: EnrolRequest): Promise<EnrolAnswer> {
-  const body = JSON.stringify(question)
-  const { status, json } = await post(socket, daemon, body)
+  const { status, json } = await postJson(socket, { daemon, path: enrolPath, body: question }).catch((cause: Error) => {
+    throw new Error(`Cannot join "${daemon.url}": ${cause.message}`, { cause })
+  })
   if (status === 201) {
     const answer = readJsonWith(readAnswer, json)
     if ('value' in answer) return answer.value
@@ -151,38 +148,6 @@ async function ask(socket: TLSSocket, daemon: DaemonAddress, question: EnrolRequ
   throw new Error(
     `Cannot join "${daemon.url}": the daemon says: ${said}${code === undefined ? '' : ` (${printable(code)})`}`,
   )
-}
-
-function post(socket: TLSSocket, daemon: DaemonAddress, body: string): Promise<{ status: number; json: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; json: string }>()
-  const fail = (reason: string) => reject(new Error(`Cannot join "${daemon.url}": ${reason}`))
-  const sent = request({
-    createConnection: () => socket,
-    method: 'POST',
-    host: daemon.host,
-    port: daemon.port,
-    path: enrolPath,
-    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), connection: 'close' },
-    signal: AbortSignal.timeout(timeoutMs),
-  })
-  sent.on('error', error => fail(`the connection broke before the answer came (${error.message})`))
-  sent.on('response', response => {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    response.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > maxAnswerBytes) {
-        fail('its answer is too large for a daemon’s')
-        sent.destroy()
-      } else chunks.push(chunk)
-    })
-    response.on('error', error => fail(`the connection broke within the answer (${error.message})`))
-    response.on('end', () =>
-      resolve({ status: response.statusCode ?? 0, json: Buffer.concat(chunks).toString('utf8') }),
-    )
-  })
-  sent.end(body)
-  return promise
 }
 
 /** It goes to an operator's terminal. */

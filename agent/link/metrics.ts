@@ -6,7 +6,7 @@ import type { ToAgent, ToDaemon } from '../../wire/messages.ts'
 /**
  *   unresolvable  the daemon's name has no address
  *   unreachable   nobody answers there, or not in time
- *   untrusted     the TLS handshake failed: another CA, a certificate that ran out, on either side
+ *   untrusted     the TLS handshake failed: another CA, a certificate of the daemon that ran out
  *   turned-away   the daemon answered and let us not in
  *   silent        nothing was heard for three heartbeats
  *   closed        the connection broke or was closed
@@ -99,7 +99,7 @@ export function createLinkMetrics(registry: Registry, lifeLeftMs: () => number) 
   })
   new Gauge({
     name: 'ringwall_agent_link_certificate_expiry_seconds',
-    help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. Above 0 all is well; at 0 the host must join again.',
+    help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. At 0 it has ended: the daemon renews it when the agent comes to it or, if that is too long ago, the host must join again.',
     registers,
     collect() {
       this.set(Math.max(0, lifeLeftMs() / 1000))

@@ -10,8 +10,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import { json } from 'node:stream/consumers'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { type EnrolAnswer, type EnrolRequest, formatEnrolmentToken } from '../../wire/enrolment.ts'
-import { enrolPath, pushPath, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
+import { type EnrolAnswer, type EnrolRequest, formatEnrolmentToken, type RenewRequest } from '../../wire/enrolment.ts'
+import { enrolPath, pushPath, renewPath, type ToAgent, type ToDaemon } from '../../wire/messages.ts'
 import { certify, fingerprint, type IssueOptions, issue, makeAuthority, type TestAuthority } from './certificates.ts'
 
 export interface ScriptedDaemonOptions {
@@ -57,6 +57,12 @@ export interface WaitOptions {
 
 const defaultWaitMs = 40_000
 
+/** What was asked by a certificate that has ended. */
+export interface LateAsked extends RenewRequest {
+  readonly serialNumber: string
+  readonly resumed: boolean
+}
+
 export type ScriptedDaemon = Awaited<ReturnType<typeof startScriptedDaemon>>
 
 export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
@@ -67,6 +73,7 @@ export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
   const connections = new Inbox<AgentConnection>('connection')
   const sockets = new Set<Socket>()
   let turnsAwayWith: { readonly status: number; readonly body: unknown } | null = null
+  let renewsWith: ((asked: LateAsked) => Promise<{ readonly status: number; readonly body: unknown }>) | null = null
   let enrolsWith: (request: EnrolRequest) => Promise<{ readonly status: number; readonly body: unknown }> = enrol
 
   const server = createServer(
@@ -109,6 +116,14 @@ export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
   const { port, address } = server.address() as AddressInfo
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === renewPath && request.method === 'POST' && renewsWith !== null) {
+      const socket = request.socket as TLSSocket
+      const { serialNumber = '' } = socket.getPeerX509Certificate() ?? {}
+      const asked = { ...((await json(request)) as RenewRequest), serialNumber, resumed: socket.isSessionReused() }
+      const { status, body } = await renewsWith(asked)
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      return
+    }
     if (request.url !== enrolPath || request.method !== 'POST') {
       response.writeHead(404).end()
       return
@@ -157,6 +172,10 @@ export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
     /** What connections get instead of being let in; null lets them in. */
     turnAway(answerWith: typeof turnsAwayWith): void {
       turnsAwayWith = answerWith
+    },
+    /** How a certificate that has ended is renewed; null knows nothing of that. */
+    renewBy(how: typeof renewsWith): void {
+      renewsWith = how
     },
     enrolBy(how: typeof enrolsWith): void {
       enrolsWith = how

@@ -8,6 +8,7 @@ import { defineCheck, type Found } from '../check.ts'
 type Code =
   | 'credentials-unreadable'
   | 'certificate-invalid'
+  | 'certificate-ended'
   | 'daemon-unresolvable'
   | 'daemon-unreachable'
   | 'daemon-untrusted'
@@ -16,9 +17,11 @@ type Code =
 
 export interface DaemonFacts {
   readonly url: string
-  /** Of this host's own certificate; null where nothing is wrong with it. */
+  readonly agentId: string
+  /** Of this host's own certificate; null where nothing is wrong with it, but that it may have ended. */
   readonly certificateFault: string | null
   readonly certificateExpires: string
+  readonly hasEnded: boolean
   /** Null where the name could be resolved. */
   readonly nameFault: string | null
   /** What happened at each address: how far it got. */
@@ -49,6 +52,13 @@ export const daemon = defineCheck<DaemonFacts | { readonly fault: string } | nul
       severity: 'failure',
       means: 'The daemon refuses this agent; the last policy stays in force, and no change comes.',
       advice: 'Set the clock if it is wrong; otherwise join again with a new token.',
+    },
+    'certificate-ended': {
+      severity: 'warning',
+      means:
+        'The daemon renews it when the agent comes to it, unless it ended too long ago (30 days, where it is not set otherwise there). Until then the last policy stays in force, and no change comes.',
+      advice:
+        'See that the agent runs and the clock is right. Where the agent’s log says that it is too late: `ringwall agent invite --agent ID` at the daemon, then `ringwall agent join … --force` here, and a restart of the agent.',
     },
     'daemon-untrusted': {
       severity: 'failure',
@@ -83,11 +93,19 @@ export const daemon = defineCheck<DaemonFacts | { readonly fault: string } | nul
   judge(facts) {
     if (facts === null) return [{ code: 'not-joined', found: 'no credentials' }]
     if ('fault' in facts) return [{ code: 'credentials-unreadable', found: facts.fault }]
-    const { url, certificateFault, nameFault, addresses, certificateExpires } = facts
+    const { url, agentId, certificateFault, nameFault, addresses, certificateExpires, hasEnded } = facts
     const found: Found<Code>[] = [
       ...(certificateFault === null
         ? []
         : [{ code: 'certificate-invalid' as const, found: `the agent’s certificate: ${certificateFault}` }]),
+      ...(hasEnded
+        ? [
+            {
+              code: 'certificate-ended' as const,
+              found: `the certificate of ${agentId} ended at ${certificateExpires}`,
+            },
+          ]
+        : []),
       ...(nameFault === null ? [] : [{ code: 'daemon-unresolvable' as const, found: `${url}: ${nameFault}` }]),
       ...addresses.flatMap(({ address, stage, word }): Found<Code>[] =>
         stage === 'trusted'
@@ -107,12 +125,17 @@ export const daemon = defineCheck<DaemonFacts | { readonly fault: string } | nul
   },
 })
 
-async function askDaemon({ daemonUrl, certificate, caCertificate }: Credentials): Promise<DaemonFacts> {
+async function askDaemon({ daemonUrl, agentId, certificate, caCertificate }: Credentials): Promise<DaemonFacts> {
   const [own, ca] = [parseCertificate(certificate), parseCertificate(caCertificate)]
+  const now = new Date()
+  const hasEnded = own !== null && own.validToDate < now
   const facts = {
     url: daemonUrl,
-    certificateFault: own === null || ca === null ? 'not a certificate in PEM' : faultOf(own, 'client', ca),
+    agentId,
+    certificateFault:
+      own === null || ca === null ? 'not a certificate in PEM' : faultOf(own, 'client', ca, hasEnded ? null : now),
     certificateExpires: own?.validToDate.toISOString() ?? '',
+    hasEnded,
   }
   const { host, port } = parseDaemonUrl(daemonUrl)
   try {

@@ -86,6 +86,23 @@ test('a certificate of this host that has run out', async () => {
     fromMs: Date.now() - 7_200_000,
     untilMs: Date.now() - 3_600_000,
   })
-  const [said = ''] = await examine(`https://127.0.0.1:${await startDaemon()}`, old.certificate)
-  assert.match(said, /^certificate-invalid: the agent’s certificate: not valid after /)
+  const [said = '', ...more] = await examine(`https://127.0.0.1:${await startDaemon()}`, old.certificate)
+  assert.match(said, /^certificate-ended: the certificate of agent-1 ended at 20\d\d-/)
+  assert.deepEqual(more, [])
+})
+
+test('a certificate of this host that has not begun, and one of another CA that has run out', async () => {
+  const hourMs = 3_600_000
+  const times = (fromHours: number, untilHours: number) => ({
+    fromMs: Date.now() + fromHours * hourMs,
+    untilMs: Date.now() + untilHours * hourMs,
+  })
+  const early = await issue(authority, { usage: 'client', ...times(1, 2) })
+  const foreign = await issue(other, { usage: 'client', ...times(-2, -1) })
+  const url = `https://127.0.0.1:${await startDaemon()}`
+  const [said = ''] = await examine(url, early.certificate)
+  assert.match(said, /^certificate-invalid: the agent’s certificate: not valid before /)
+  const [first = '', second = ''] = await examine(url, foreign.certificate)
+  assert.equal(first, 'certificate-invalid: the agent’s certificate: not signed by the CA')
+  assert.match(second, /^certificate-ended: /)
 })

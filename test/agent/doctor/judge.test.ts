@@ -520,8 +520,10 @@ test('files in the state directory', () => {
 test('how far it is to the daemon', () => {
   const facts = {
     url: 'https://daemon.example:9443',
+    agentId: 'agent-1',
     certificateFault: null,
     certificateExpires: '2027-01-02T03:04:05.000Z',
+    hasEnded: false,
     nameFault: null,
     addresses: [],
   }
@@ -532,6 +534,9 @@ test('how far it is to the daemon', () => {
   assert.deepEqual(codes(daemon.judge(null)), ['not-joined'])
   assert.deepEqual(codes(daemon.judge({ fault: 'Cannot read credentials' })), ['credentials-unreadable'])
   assert.deepEqual(codes(daemon.judge({ ...facts, certificateFault: 'not valid after …' })), ['certificate-invalid'])
+  assert.deepEqual(said(daemon.judge({ ...facts, hasEnded: true })), [
+    'certificate-ended: the certificate of agent-1 ended at 2027-01-02T03:04:05.000Z',
+  ])
   assert.deepEqual(codes(daemon.judge({ ...facts, nameFault: 'ENOTFOUND' })), ['daemon-unresolvable'])
   assert.deepEqual(said(daemon.judge(at('unreachable', 'ECONNREFUSED'))), [
     'daemon-unreachable: https://daemon.example:9443 at 198.18.0.1: ECONNREFUSED',

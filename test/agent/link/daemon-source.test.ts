@@ -1,5 +1,6 @@
 /** What a linked agent makes of the daemon's messages and answers, with the kernel played by the test. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,6 +22,7 @@ import { compile } from '../../../rules-compiler/nft/compile.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import type { ToAgent } from '../../../wire/messages.ts'
 import type { ViewObject } from '../../../wire/view.ts'
+import { certify } from '../../support/certificates.ts'
 import { watchFiles } from '../../support/failing-files.ts'
 import { type AgentConnection, Inbox, type ScriptedDaemon, startScriptedDaemon } from '../../support/scripted-daemon.ts'
 import { eventually } from '../../support/sessions.ts'
@@ -623,6 +625,24 @@ describe('the view is on disk before its policy is handed on', () => {
     await agent.source.settled()
     assert.deepEqual(agent.source.problems(), [])
   })
+})
+
+test('a certificate that has ended is a problem of the agent’s health, and it says what to do', async () => {
+  const times = { fromMs: Date.now() - 7_200_000, untilMs: Date.now() - 3_600_000 }
+  certificate = await certify(daemon.authority, key.publicKey, { usage: 'client', subject: 'CN=agent-1', ...times })
+  const end = new X509Certificate(certificate).validToDate.toISOString()
+  const again = `"ringwall agent invite --agent agent-1" at the daemon, then here "ringwall agent join ${daemon.url} --token … --force" and a restart of the agent`
+  daemon.turnAway({ status: 503, body: { detail: 'not now' } })
+  await using agent = await startSource()
+  assert.deepEqual(agent.source.problems(), [
+    `the certificate of this agent ended at ${end}; it is renewed when the daemon is reached, unless that is too long ago by then: ${again}`,
+  ])
+  daemon.turnAway({ status: 401, body: { reason: 'expired', detail: 'too long ago' } })
+  await eventually(async () =>
+    assert.deepEqual(agent.source.problems(), [
+      `the certificate of this agent ended at ${end}, too long ago for the daemon to renew it; no change comes any more: ${again}`,
+    ]),
+  )
 })
 
 test('being revoked is a problem of the agent’s health', async () => {

@@ -1,11 +1,12 @@
 /** The connection to the daemon, over real mutual TLS; the clock is moved by hand. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Registry } from 'prom-client'
-import type { Credentials } from '../../../agent/link/credentials.ts'
+import { type Credentials, readCredentials } from '../../../agent/link/credentials.ts'
 import { DaemonLink, type DaemonLinkOptions, type DdosListener } from '../../../agent/link/daemon.ts'
 import { Identity } from '../../../agent/link/identity.ts'
 import { makeKey } from '../../../agent/link/keys.ts'
@@ -18,7 +19,12 @@ import type { DdosEvent } from '../../../wire/ddos.ts'
 import type { HostReport, ToAgent } from '../../../wire/messages.ts'
 import { certify, type IssueOptions, issue, makeAuthority } from '../../support/certificates.ts'
 import { HandClock } from '../../support/hand-clock.ts'
-import { type ScriptedDaemon, type ScriptedDaemonOptions, startScriptedDaemon } from '../../support/scripted-daemon.ts'
+import {
+  type LateAsked,
+  type ScriptedDaemon,
+  type ScriptedDaemonOptions,
+  startScriptedDaemon,
+} from '../../support/scripted-daemon.ts'
 import { smallView } from '../../support/view-objects.ts'
 
 const report: HostReport = {
@@ -363,6 +369,126 @@ describe('a revoked agent does not come back', () => {
     while (!agent.link.status.revoked) await new Promise(setImmediate)
     assert.deepEqual(agent.clock.waits, [])
     assert.match(agent.link.status.reason ?? '', /agent-1 was revoked/)
+  })
+})
+
+describe('a certificate that has ended', () => {
+  const renewable = { status: 401, body: { code: 'Unauthorized', reason: 'renewable', detail: 'it ended' } }
+  const tooLate = { status: 401, body: { code: 'Unauthorized', reason: 'expired', detail: 'too long ago' } }
+  const told = (lines: readonly { readonly level: string; readonly msg: string }[], level: string) =>
+    lines.filter(each => each.level === level).map(({ msg }) => msg)
+
+  test('is renewed for a new key, by a whole handshake, and the new one used', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway(renewable)
+    const asked: LateAsked[] = []
+    daemon.renewBy(async each => {
+      asked.push(each)
+      daemon.turnAway(null)
+      return { status: 201, body: { certificate: await daemon.certifyAgent(each.publicKey) } }
+    })
+    await using agent = await linkTo(daemon)
+    const before = agent.identity.credentials
+    const serialNumber = new X509Certificate(before.certificate).serialNumber
+    await agent.clock.waitsFor(100)
+    agent.clock.advance(100)
+    const connection = await daemon.connection()
+    await connection.next('hello')
+    assert.equal(asked.length, 1)
+    assert.deepEqual([asked[0]!.serialNumber, asked[0]!.resumed], [serialNumber, false])
+    const { certificate, privateKey } = agent.identity.credentials
+    assert.equal(connection.serialNumber, new X509Certificate(certificate).serialNumber)
+    assert.notEqual(privateKey, before.privateKey)
+    assert.equal((await readCredentials(folder))?.certificate, certificate)
+    assert.deepEqual(told(agent.lines, 'warn'), ['the certificate has ended; the daemon is asked for a new one'])
+    assert.equal(agent.link.status.tooLate, false)
+  })
+
+  test('that the daemon renews no more is told as what it is, once, and asked for no more', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway(tooLate)
+    let asked = 0
+    daemon.renewBy(async () => {
+      asked += 1
+      return tooLate
+    })
+    await using agent = await linkTo(daemon)
+    for (const waitMs of [100, 200, 400]) {
+      await agent.clock.waitsFor(waitMs)
+      agent.clock.advance(waitMs)
+    }
+    await agent.clock.waitsFor(800)
+    assert.equal(asked, 0)
+    assert.equal(agent.link.status.tooLate, true)
+    assert.deepEqual(told(agent.lines, 'error'), [
+      'the certificate ended too long ago to be renewed; what is in force stays, no change comes any more, and this host must join again',
+    ])
+    daemon.turnAway(null)
+    agent.clock.advance(800)
+    await (await daemon.connection()).next('hello')
+    assert.equal(agent.link.status.tooLate, false)
+  })
+
+  interface Row {
+    readonly name: string
+    readonly answer: { readonly status: number; readonly body: unknown }
+    readonly says: RegExp
+  }
+  const rows: readonly Row[] = [
+    { name: 'a refusal', answer: { status: 503, body: { code: 'Busy', detail: 'no disk' } }, says: /no disk \(Busy\)/ },
+    { name: 'no certificate', answer: { status: 201, body: {} }, says: /no certificate/ },
+    { name: 'a certificate for another key', answer: { status: 201, body: 'other' }, says: /cannot be used/ },
+    { name: 'more than it can be', answer: { status: 201, body: 'x'.repeat(70_000) }, says: /too large/ },
+  ]
+  for (const { name, answer, says } of rows) {
+    test(`whose renewal is answered by ${name} is tried again`, async () => {
+      await using daemon = await startScriptedDaemon()
+      daemon.turnAway(renewable)
+      let asked = 0
+      daemon.renewBy(async () => {
+        asked += 1
+        const isOther = answer.body === 'other'
+        return isOther ? { status: 201, body: { certificate: await daemon.certifyAgent(makeKey().publicKey) } } : answer
+      })
+      await using agent = await linkTo(daemon)
+      const before = agent.identity.credentials
+      // Turned away, then the renewal failed; and so on.
+      for (const waitMs of [100, 200, 400]) {
+        await agent.clock.waitsFor(waitMs)
+        agent.clock.advance(waitMs)
+      }
+      await agent.clock.waitsFor(800)
+      assert.equal(asked, 2)
+      assert.match(agent.link.status.reason ?? '', says)
+      assert.equal(agent.identity.credentials, before)
+    })
+  }
+
+  test('of an agent that was revoked meanwhile is not asked for again', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway(renewable)
+    daemon.renewBy(async () => ({ status: 401, body: { code: 'AgentRevoked', reason: 'revoked', detail: 'gone' } }))
+    await using agent = await linkTo(daemon)
+    await agent.clock.waitsFor(100)
+    agent.clock.advance(100)
+    while (!agent.link.status.revoked) await new Promise(setImmediate)
+    assert.deepEqual(agent.clock.waits, [])
+  })
+
+  test('keeps no agent from stopping while the daemon does not answer', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway(renewable)
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+    daemon.renewBy(() => {
+      ask()
+      return new Promise(() => {})
+    })
+    await using agent = await linkTo(daemon)
+    await agent.clock.waitsFor(100)
+    agent.clock.advance(100)
+    await asked
+    await agent.link.close()
+    assert.deepEqual(agent.clock.waits, [])
   })
 })
 
