@@ -12,8 +12,8 @@ import { nftErrorKinds } from './nft/errors.ts'
 export const eniStates = ['enforced', 'device-missing', 'no-group'] as const
 export type EniState = (typeof eniStates)[number]
 
-export const policyLoadOutcomes = ['accepted', 'refused', 'unreadable'] as const
-export const resyncCauses = ['drift', 'check', 'retry'] as const
+const policyLoadOutcomes = ['accepted', 'refused', 'unreadable'] as const
+const resyncCauses = ['drift', 'check', 'retry'] as const
 
 export interface MetricsOptions {
   /** Rules with a series of their own: the first by id, as text. The rest count together as rule="other". */

@@ -97,7 +97,7 @@ export const agentPort = 9443
 
 /** Second addresses: a client of the Internet that a rule bans, and one a guest has no right to. */
 export const bannedAddress = outsideSubnet(66)
-export const forgedAddress = subnet(5)(99)
+const forgedAddress = subnet(5)(99)
 
 /** Networks the router does not reach directly: behind which host they are. */
 export const routedBehind = [{ through: 'guesthost', ip: '198.18.5.0/24', ip6: '2001:db8:5::/64' }] as const

@@ -41,7 +41,7 @@ export function instanceId(owner: LabEni['owner']): string {
   return `i-${owner}`
 }
 
-export function bothAddresses(owner: LabEni['owner']): string[] {
+function bothAddresses(owner: LabEni['owner']): string[] {
   return families.map(family => addressesOf(owner)[family])
 }
 

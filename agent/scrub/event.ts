@@ -84,7 +84,7 @@ export function addToTally(tally: Tally, sample: Sample, exceeded: readonly Meas
   }
 }
 
-export function triggerOf({ exceeded }: Tally): DdosEvent['trigger'] {
+function triggerOf({ exceeded }: Tally): DdosEvent['trigger'] {
   if (exceeded.length === 0) return 'manual'
   return exceeded.length === 2 ? 'both' : exceeded[0] === 'bitsPerSecond' ? 'bps' : 'pps'
 }

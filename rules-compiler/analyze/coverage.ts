@@ -20,7 +20,7 @@ export interface Cover<Owner> {
   readonly owner: Owner
 }
 
-export function boxesOverlap(a: Box, b: Box): boolean {
+function boxesOverlap(a: Box, b: Box): boolean {
   for (let axis = 0; axis < boxLength; axis += 2) {
     if (a[axis]! > b[axis + 1]! || b[axis]! > a[axis + 1]!) return false
   }

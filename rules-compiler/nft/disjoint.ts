@@ -125,7 +125,7 @@ function sweepFirstBox(block: readonly Box[], ends: readonly number[]): readonly
 }
 
 /** What is left of a range when the covered ones (ordered, disjoint) are taken out. */
-export function subtractRanges(range: PortRange, covered: readonly PortRange[]): readonly PortRange[] {
+function subtractRanges(range: PortRange, covered: readonly PortRange[]): readonly PortRange[] {
   const pieces: PortRange[] = []
   let first = range.first
   const nearest = firstIndex(covered.length, index => covered[index]!.last >= range.first)

@@ -41,7 +41,7 @@ export function sessionKeys(side: Side): SessionKeys {
 export const ctMark: Expression = { ct: { key: 'mark' } }
 export const ctDirection: Expression = { ct: { key: 'direction' } }
 export const ctStatus: Expression = { ct: { key: 'status' } }
-export const ctProtocol: Expression = { ct: { key: 'protocol' } }
+const ctProtocol: Expression = { ct: { key: 'protocol' } }
 
 export const equals = (left: Expression, right: Operand): Statement => ({ match: { op: '==', left, right } })
 export const differs = (left: Expression, right: Operand): Statement => ({ match: { op: '!=', left, right } })

@@ -11,7 +11,7 @@ import { elementText, type FieldType, type FieldValue, type IntervalElement, typ
 
 /** Which sessions a lookup is for: TCP or UDP by port, or anything by protocol number. */
 export type Traffic = 'tcp' | 'udp' | 'any'
-export const traffics: readonly Traffic[] = ['tcp', 'udp', 'any']
+const traffics: readonly Traffic[] = ['tcp', 'udp', 'any']
 
 /** What a set's fields are filled from, in their order. */
 export type FieldSource = 'peer' | 'local' | 'destinationPort' | 'sourcePort' | 'protocol'
@@ -43,7 +43,7 @@ export function isNarrow(rule: RuleIr): boolean {
 }
 
 /** A rule for all protocols stands among those of TCP and UDP too, so that one lookup decides for a session. */
-export function rulesFor(rules: readonly RuleIr[], family: Family, traffic: Traffic): readonly RuleIr[] {
+function rulesFor(rules: readonly RuleIr[], family: Family, traffic: Traffic): readonly RuleIr[] {
   return rules.filter(
     rule =>
       protocolInFamily(rule.protocol, family) &&

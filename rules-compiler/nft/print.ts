@@ -34,7 +34,7 @@ export function printRuleset(ruleset: Ruleset): string {
   return [`table ${table}`, `delete table ${table}`, `table ${table} {`, blocks.join('\n\n'), '}', ''].join('\n')
 }
 
-export function printRule(rule: NftRule): string {
+function printRule(rule: NftRule): string {
   const comment = rule.ruleId === undefined ? [] : [`comment "${rule.ruleId}"`]
   return [...rule.statements.map(printStatement), ...comment].join(' ')
 }

@@ -438,7 +438,6 @@ export type FileRule = Type.Static<typeof ruleSchema>
 export type FileEni = Type.Static<typeof eni>
 export type FilePrefixList = Type.Static<typeof prefixList>
 export type FileScrubbing = Type.Static<typeof scrubbing>
-export type FileSettings = Type.Static<typeof settings>
 
 /** docs/policy.schema.json as it must stand. */
 export function schemaText(): string {

@@ -27,7 +27,7 @@ interface Believed {
   readonly rules: Map<string, string>
 }
 
-export const rulesOfBulk = 20
+const rulesOfBulk = 20
 
 export class CrashWriter {
   /** Groups with ids of the client's making, and their rules. */
@@ -261,7 +261,7 @@ function saying({ portRange, sourceCidrIp }: AnswerBody): string {
 }
 
 /** The items of a list, of all its pages. */
-export async function allPages(client: RestClient, path: string): Promise<AnswerBody[]> {
+async function allPages(client: RestClient, path: string): Promise<AnswerBody[]> {
   const items: AnswerBody[] = []
   let next: string | null = null
   do {

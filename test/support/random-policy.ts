@@ -50,7 +50,7 @@ export interface GroupDocument {
 export type RuleDocument = Readonly<Record<string, string | number>>
 
 /** The ENI's own addresses. Two of a family, so that rules can be narrowed to one. */
-export const eniAddresses = ['198.18.0.2', '198.18.0.3', '2001:db8::2', '2001:db8::3']
+const eniAddresses = ['198.18.0.2', '198.18.0.3', '2001:db8::2', '2001:db8::3']
 
 /** Where blocks grow from: private and public, wide and narrow, and everything. */
 const roots = {

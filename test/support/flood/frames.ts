@@ -12,7 +12,7 @@ import {
   udp,
 } from '../packets/craft.ts'
 
-export const pureFloodKinds = ['syn', 'ack', 'udp', 'icmp', 'dns-answers', 'fragments'] as const
+const pureFloodKinds = ['syn', 'ack', 'udp', 'icmp', 'dns-answers', 'fragments'] as const
 export type PureFloodKind = (typeof pureFloodKinds)[number]
 /** `mixed`: the others in turn. */
 export type FloodKind = PureFloodKind | 'mixed'

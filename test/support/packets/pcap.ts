@@ -1,7 +1,7 @@
 /** Capture files as tcpreplay reads and tcpdump writes them: pcap-savefile(5), version 2.4, Ethernet. */
 const magic = 0xa1b2_c3d4
 /** What a frame begins with: <https://www.tcpdump.org/linktypes.html>. */
-export const linkTypes = { ethernet: 1, nflog: 239 } as const
+const linkTypes = { ethernet: 1, nflog: 239 } as const
 const fileHeaderLength = 24
 const recordHeaderLength = 16
 
