@@ -2,7 +2,7 @@
  * The daemons an operator speaks to, each under a name: `contexts.json`, which has their tokens and is therefore for its
  * owner alone.
  */
-import { readFile, rm, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { makeFolder, writeAtomically } from '../../common/files.ts'
@@ -62,8 +62,6 @@ export async function isReadByOthers(path: string): Promise<boolean> {
 
 export async function writeContexts(path: string, { current, byName }: Contexts): Promise<void> {
   await makeFolder(dirname(path))
-  // What a write that was killed has left might be open to others, and would hand its mode on.
-  await rm(`${path}.new`, { force: true })
   const document = { current, contexts: Object.fromEntries(byName) }
   await writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`)
 }

@@ -56,7 +56,9 @@ revocations of agents. Agents follow as ever.`,
 async function saveWhole(reply: Reply, file: string): Promise<number> {
   const temporary = `${file}.new`
   try {
-    await pipeline(reply.stream, createWriteStream(temporary, { mode: 0o600, flush: true }))
+    // What is there already keeps its mode and owner where it is only written over.
+    await rm(temporary, { force: true })
+    await pipeline(reply.stream, createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true }))
     const bytes = await checkBackup(temporary)
     await rename(temporary, file)
     await syncFolder(dirname(file))
@@ -79,8 +81,11 @@ async function saveWhole(reply: Reply, file: string): Promise<number> {
 
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path)
-  await folder.sync()
-  await folder.close()
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }
 
 async function sizeOf(file: string): Promise<number | null> {

@@ -27,5 +27,5 @@ export function failsOn(findings: readonly Finding[], failOn: Finding['severity'
 }
 
 function longest(texts: readonly string[]): number {
-  return Math.max(...texts.map(({ length }) => length))
+  return texts.reduce((most, { length }) => Math.max(most, length), 0)
 }

@@ -2,7 +2,7 @@
 import { UsageError } from '../command.ts'
 import { descriptionFlag } from '../operate/flags.ts'
 import { nounCommand } from '../operate/noun-command.ts'
-import { newBodyOf, said } from '../operate/objects.ts'
+import { newBodyOf, requireChange, said } from '../operate/objects.ts'
 import type { Shown } from '../operate/resources.ts'
 import { verb } from '../operate/verb.ts'
 import { durationText } from '../output/units.ts'
@@ -221,8 +221,7 @@ export const roleNoun = nounCommand({
           ...newBodyOf(flags, roleFields),
           ...(trust !== undefined && { trustPolicy: await readDocument(trust, io) }),
         }
-        if (Object.keys(body).length === 0)
-          throw new UsageError('nothing to change, expected one of --trust, --sessions, --description')
+        requireChange(body, roleFlags)
         const path = ramPath('roles', roleName)
         const answer = await ramWrite(daemon, flags.account, { method: 'PATCH', path, body })
         return said(answer, `Changed role ${roleName}`)

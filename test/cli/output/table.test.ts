@@ -27,6 +27,12 @@ test('what hosts say has no power over the terminal', () => {
   assert.equal(printable('a\u001b[2Jb\nc\td\u202ee\u0007'), 'a\ufffd[2Jb c d\ufffde\ufffd')
 })
 
+test('more rows than a call takes arguments', () => {
+  const items = Array.from({ length: 200_000 }, () => 'sg-web')
+  const columns = [{ heading: 'GROUP', cell: (item: string) => item }]
+  assert.equal(tableLines(columns, items, Number.POSITIVE_INFINITY).length, 200_001)
+})
+
 suite('wrapping', () => {
   for (const [name, text, width, lines] of [
     ['fits', 'eni-1, eni-2', 12, ['eni-1, eni-2']],
