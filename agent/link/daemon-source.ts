@@ -120,7 +120,10 @@ export class DaemonSource implements Source {
     const { credentials, folder, log, stateDir, rescue, registry } = options
     this.#port = parseDaemonUrl(credentials.daemonUrl).port
     this.#identity = new Identity(folder, credentials)
-    this.#metrics = createLinkMetrics(registry, () => this.#identity.lifeLeftMs(Date.now()))
+    this.#metrics = createLinkMetrics(registry, {
+      lifeLeftMs: () => this.#identity.lifeLeftMs(Date.now()),
+      lifeMs: () => this.#identity.lifeMs,
+    })
     this.#lastGood = new LastGood({ log, stateDir, rescue, spacingMs: bootFilesSpacingMs })
   }
 

@@ -39,9 +39,14 @@ export class Identity {
     return this.expiresAtMs - nowMs - this.#daemonAheadMs
   }
 
+  /** Of the certificate, from its beginning to its end. */
+  get lifeMs(): number {
+    return this.expiresAtMs - this.#certificate.validFromDate.getTime()
+  }
+
   /** Until half of the certificate's life is over, by the daemon's clock; 0 or less from then on. */
   renewInMs(nowMs: number): number {
-    return this.lifeLeftMs(nowMs) - (this.expiresAtMs - this.#certificate.validFromDate.getTime()) / 2
+    return this.lifeLeftMs(nowMs) - this.lifeMs / 2
   }
 
   /** Makes a new key; the one in use stays until the daemon has answered. */

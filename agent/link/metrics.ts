@@ -48,8 +48,13 @@ const messageTypes = Object.keys({
 
 export type LinkMetrics = ReturnType<typeof createLinkMetrics>
 
-/** @param lifeLeftMs  of the certificate, asked at each scrape */
-export function createLinkMetrics(registry: Registry, lifeLeftMs: () => number) {
+/** Milliseconds; asked at each scrape. */
+export interface CertificateLife {
+  readonly lifeLeftMs: () => number
+  readonly lifeMs: () => number
+}
+
+export function createLinkMetrics(registry: Registry, { lifeLeftMs, lifeMs }: CertificateLife) {
   const registers = [registry]
   const connected = new Gauge({
     name: 'ringwall_agent_link_connected',
@@ -99,10 +104,18 @@ export function createLinkMetrics(registry: Registry, lifeLeftMs: () => number) 
   })
   new Gauge({
     name: 'ringwall_agent_link_certificate_expiry_seconds',
-    help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. At 0 it has ended: the daemon renews it when the agent comes to it or, if that is too long ago, the host must join again.',
+    help: 'Seconds until the certificate of the agent runs out; it is renewed at half of its life. Above 0 all is well; at 0 the daemon renews it when the agent comes to it, or the host must join again.',
     registers,
     collect() {
       this.set(Math.max(0, lifeLeftMs() / 1000))
+    },
+  })
+  new Gauge({
+    name: 'ringwall_agent_link_certificate_life_seconds',
+    help: 'How long the certificate of the agent is good for, as a whole. Above 0 always; less than a quarter of it left means that it was not renewed.',
+    registers,
+    collect() {
+      this.set(lifeMs() / 1000)
     },
   })
   return { connected, reconnects, messages, revision, enforcedRevision, enforceDuration, kept, keepFailures }

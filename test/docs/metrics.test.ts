@@ -19,7 +19,7 @@ const page = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'u
 
 function agentRegistry(): Registry {
   const { registry } = createAgentMetrics()
-  createLinkMetrics(registry, () => Date.now())
+  createLinkMetrics(registry, { lifeLeftMs: () => Date.now(), lifeMs: () => Date.now() })
   createScrubMetrics(registry)
   createGuardMetrics(registry)
   createLogMetrics(registry)

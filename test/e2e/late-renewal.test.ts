@@ -35,7 +35,10 @@ async function comeBack(options: PushHostOptions) {
   const link = new DaemonLink({
     identity,
     log: createLogger('test', 'info', { write: line => lines.push(JSON.parse(line)) }),
-    metrics: createLinkMetrics(new Registry(), () => identity.lifeLeftMs(Date.now())),
+    metrics: createLinkMetrics(new Registry(), {
+      lifeLeftMs: () => identity.lifeLeftMs(Date.now()),
+      lifeMs: () => identity.lifeMs,
+    }),
     hello: () => ({ report: hostReport, view: null, enforced: null }),
     onUpdate: ({ type }) => {
       updates.push(type)

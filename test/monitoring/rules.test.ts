@@ -138,6 +138,7 @@ const rows: readonly Row[] = [
       [`ringwall_agent_link_connected{${agent}}`]: '1x60',
       [`ringwall_agent_link_kept{${agent}}`]: '1x60',
       [`ringwall_agent_link_certificate_expiry_seconds{${agent}}`]: '302400-60x60',
+      [`ringwall_agent_link_certificate_life_seconds{${agent}}`]: '608400x60',
       [`up{${agent}}`]: '1x60',
       [`up{${daemon}}`]: '1x60',
       [`ringwall_daemon_agents{${daemon},state="in-sync"}`]: '20x60',
@@ -364,7 +365,10 @@ const rows: readonly Row[] = [
   {
     name: 'a certificate that was not renewed',
     at: 30,
-    series: { [`ringwall_agent_link_certificate_expiry_seconds{${agent}}`]: '151200-60x60' },
+    series: {
+      [`ringwall_agent_link_certificate_expiry_seconds{${agent}}`]: '151200-60x60',
+      [`ringwall_agent_link_certificate_life_seconds{${agent}}`]: '608400x60',
+    },
     fires: ['RingwallCertificateExpires'],
   },
   {

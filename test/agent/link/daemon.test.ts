@@ -88,7 +88,10 @@ async function linkTo(daemon: ScriptedDaemon, options: LinkOptions = {}) {
   const link = new DaemonLink({
     identity,
     log,
-    metrics: createLinkMetrics(registry, () => identity.lifeLeftMs(clock.now())),
+    metrics: createLinkMetrics(registry, {
+      lifeLeftMs: () => identity.lifeLeftMs(clock.now()),
+      lifeMs: () => identity.lifeMs,
+    }),
     hello: () => ({ report, view: held, enforced: { storeId: 's', revision: 6 } }),
     onUpdate:
       options.onUpdate ??
@@ -677,6 +680,7 @@ describe('the certificate', () => {
       const connection = await daemon.connection()
       await connection.next('hello')
       assert.equal(Math.round((await agent.sample('certificate_expiry_seconds')) / 60), 61)
+      assert.equal(await agent.sample('certificate_life_seconds'), agent.identity.lifeMs / 1000)
       assert.deepEqual(
         agent.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg),
         [

@@ -35,7 +35,7 @@ async function startKeeping(in_: string, options: { readonly mostLogBytes?: numb
     folder: in_,
     kept,
     log: createLogger('test', 'info', { write: line => lines.push(JSON.parse(line).msg) }),
-    metrics: createLinkMetrics(registry, () => 0),
+    metrics: createLinkMetrics(registry, { lifeLeftMs: () => 0, lifeMs: () => 1 }),
     mostLogBytes: options.mostLogBytes ?? 1024 * 1024,
   })
   const { view } = kept
