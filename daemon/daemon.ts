@@ -83,20 +83,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     )
   }
   const now = Date.now
-  const stops: (() => Promise<void> | void)[] = []
+  // Closed in reverse order, and all of it whichever of them fails.
+  const running = new AsyncDisposableStack()
   try {
     await makeFolder(dataDir)
     let world: World | null = null
     const metrics = createMetrics(() => world)
     const store = measureCommits(await openSqliteStore(join(dataDir, 'store.db')), metrics)
-    stops.unshift(() => store.close())
+    running.defer(() => store.close())
     const notifier = createNotifier({
       ...(options.notify ?? toldNobody),
       folder: join(dataDir, 'notify'),
       log,
       registry: metrics.registry,
     })
-    stops.unshift(() => notifier.close())
+    running.defer(() => notifier.close())
     const audit = await openAuditLog({
       path: join(dataDir, 'audit.jsonl'),
       store,
@@ -105,7 +106,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       // Agents may hold what came after it, under the id that it has; a backup gets another by itself.
       onStoreWentBack: () => store.rename(),
     })
-    stops.unshift(() => audit.close())
+    running.defer(() => audit.close())
     const authority = await openAuthority(store)
     world = new World(await store.list(''))
     const state = world
@@ -129,14 +130,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }).catch((cause: unknown) => {
       throw cannotListen('agents', { address, port }, cause)
     })
-    stops.unshift(() => push.close())
+    running.defer(() => push.close())
     const watch = await store.watch(world.revision + 1, commit => {
       const impact = push.impactOf(commit.changes)
       state.apply(commit)
       push.committed(commit, impact)
       audit.committed()
     })
-    stops.unshift(() => watch.close())
+    running.defer(() => watch.close())
     // Of what was committed before anybody watched.
     audit.committed()
     const housekeeping = startHousekeeping({
@@ -150,7 +151,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         (state, nowMs) => sweepLostEvents(state, nowMs, instanceId => push.ddos.standingOf(instanceId)),
       ],
     })
-    stops.unshift(() => housekeeping.close())
+    running.defer(() => housekeeping.close())
 
     const sealer = await openSealer(join(dataDir, 'secrets.key'))
     const keyUsage = await KeyUsage.open({
@@ -158,7 +159,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       log,
       isThere: id => state.get('accessKey', id) !== undefined,
     })
-    stops.unshift(() => keyUsage.close())
+    running.defer(() => keyUsage.close())
 
     const transferFolder = join(dataDir, 'transfer')
     await openTransferFolder(transferFolder)
@@ -194,7 +195,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       requestsPerMinute: options.requestsPerMinute,
       onRefused: refused => audit.refused(refused),
     })
-    stops.unshift(() => app.close())
+    running.defer(() => app.close())
     await listenOn(app, listen)
     log.info({ address: options.agentListen.address, port: push.port, agentUrl }, 'agents are served')
     log.info(whereServed(app, listen, tls !== null), 'the REST API is served')
@@ -211,12 +212,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         app.server.setSecureContext(secureContextOf(pair))
       },
       async stop() {
-        for (const stop of stops) await stop()
+        await running.disposeAsync()
         log.info('the daemon stops; agents keep what they enforce')
       },
     }
   } catch (error) {
-    for (const stop of stops) await stop()
+    await running
+      .disposeAsync()
+      .catch((fault: unknown) => log.warn({ error: fault }, 'not all that was started could be closed again'))
     throw error
   }
 }
