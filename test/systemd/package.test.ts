@@ -469,16 +469,27 @@ describe('the package of npm', { timeout }, () => {
     assert.ok(readFileSync(join(made, 'npm/lib/daemon.cjs'), 'utf8').includes('node:sqlite'))
   })
 
-  test('the agent loads for a daemon what it needs for one only', () => {
+  /** Node's own modules that a command has loaded when it ends. @param load  what loads the program named after it */
+  function loadedBy(load: string, program: string, ...command: readonly string[]): readonly string[] {
     const list = 'process.on("exit", () => process.stderr.write(process.moduleLoadList.join("\\n")))'
-    const script = `${list}; require(process.argv[1])`
-    const words = ['-e', script, join(made, 'npm/lib/agent.cjs'), 'agent', '--help']
+    const words = ['-e', `${list}; ${load}(process.argv[1])`, join(made, 'npm/lib', program), ...command, '--help']
     const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
-    assert.match(stdout, /^usage: ringwall agent/)
-    const loaded = stderr.split('\n').map(line => line.replace('NativeModule ', ''))
+    assert.match(stdout, new RegExp(`^usage: ringwall ${command.join(' ')}`))
+    return stderr.split('\n').map(line => line.replace('NativeModule ', ''))
+  }
+
+  test('the agent loads for a daemon what it needs for one only', () => {
+    const loaded = loadedBy('require', 'agent.cjs', 'agent')
     const wanted = { http: true, https: false, tls: false }
     assert.deepEqual(Object.fromEntries(Object.keys(wanted).map(name => [name, loaded.includes(name)])), wanted)
+  })
+
+  test('a command loads no client of HTTP that it does not use', () => {
+    for (const command of ['apply', 'show', 'lab', 'flush']) {
+      const loaded = loadedBy('import', 'ringwall.js', command)
+      assert.equal(loaded.includes('internal/deps/undici/undici'), false, command)
+    }
   })
 
   test('the same sources make the same bytes, at any place and with any umask', () => {
