@@ -5,7 +5,6 @@
  * A conversation is a TCP connection or a UDP flow, at either end. Its messages are lines on TCP, datagrams on UDP.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { get } from 'node:http'
 import { createServer, connect as openTcp, type Socket as TcpSocket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -168,6 +167,8 @@ const handlers: {
   },
 
   async httpGet({ address, port, path }) {
+    // Loaded when it is asked for: it takes half of the time in which a peer starts, and a lab has many.
+    const { get } = await import('node:http')
     return new Promise((resolve, reject) => {
       const request = get({ host: address, port, path, agent: false, timeout: 5000 }, response => {
         let body = ''
