@@ -15,7 +15,7 @@ import { isInForce, startAgent } from '../support/agent.ts'
 import { createHostNetwork, type HostNetwork, portsAccepted } from '../support/host-network.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { listenForSessions } from '../support/sessions.ts'
 
 const ports = [7000, 7001] as const
@@ -35,7 +35,7 @@ after(() => network?.[Symbol.asyncDispose]())
 
 beforeEach(async () => {
   if (needsKernel !== false) return
-  await network.namespaces.host.run(ringwallCommand, ['flush'])
+  await network.namespaces.host.run(ringwallProgram, ['flush'])
   folder = await mkdtemp(join(tmpdir(), 'ringwall-host-'))
   await mkdir(join(folder, 'lib'))
 })
@@ -48,7 +48,7 @@ const ownLib = ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /var/lib && exec
 
 function ringwall(args: readonly string[], { environment = [] as readonly string[], input = '' } = {}) {
   const [program, ...rest] = ownLib
-  const command = [...rest, join(folder, 'lib'), 'env', ...environment, ringwallCommand, ...args]
+  const command = [...rest, join(folder, 'lib'), 'env', ...environment, ringwallProgram, ...args]
   return network.namespaces.host.run(program, command, { allowFailure: true, input })
 }
 
@@ -181,7 +181,7 @@ describe('ringwall panic looks where the agent looks', { skip: needsKernel }, ()
     await writeFile(file, policyOf(ssh))
     await ringwall(['apply', '-', '--config', 'none'], { input: policyOf(web) })
     const args = ['apply', file, '--config', 'none', '--confirm', '600']
-    const child = network.namespaces.host.spawn(ringwallCommand, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = network.namespaces.host.spawn(ringwallProgram, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     const ended = new Promise(resolve => child.once('close', resolve))
     let said = ''
     await new Promise<void>(resolve => {
