@@ -1,5 +1,6 @@
 /** What is said of settings: in usage texts, in docs/configuration.md, in JSON Schemas and in example files. */
 import { stringify } from 'yaml'
+import { code, markdownTable, withSections } from '../markdown.ts'
 import { type ConfigOutline, configKey, flagOf, type Setting, type Settings, variableOf } from './setting.ts'
 import { textOfValue } from './text.ts'
 
@@ -32,26 +33,17 @@ function leftOutOf({ schema, leftOut }: Setting<unknown>): string {
 
 /** A page with the tables of programs between their marks as they must stand. */
 export function withTables(page: string, outlines: readonly ConfigOutline[]): string {
-  return outlines.reduce((text, outline) => {
-    const marked = new RegExp(`(<!-- ${outline.program}: [^>]*-->\\n)[\\s\\S]*?(<!-- end -->)`)
-    return text.replace(marked, (_, begin: string, end: string) => `${begin}\n${tableOf(outline)}\n${end}`)
-  }, page)
+  return withSections(page, Object.fromEntries(outlines.map(outline => [outline.program, tableOf(outline)])))
 }
 
-/** A table of Markdown. */
 function tableOf({ program, settings }: ConfigOutline): string {
   const rows = Object.entries(settings).map(([key, each]) => {
     const { schema, leftOut } = each
     const without = leftOut ?? code(textOfValue(schema, schema.default))
     const names = [key, flagOf(key), variableOf(program, key)].map(code)
-    return [...names, valuesOf(each), without, schema.description].map(cell => cell.replaceAll('|', '\\|'))
+    return [...names, valuesOf(each), without, schema.description]
   })
-  const head = ['in the file', 'flag', 'variable', 'value', 'left out', 'is']
-  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |\n`).join('')
-}
-
-function code(text: string): string {
-  return `\`${text}\``
+  return markdownTable(['in the file', 'flag', 'variable', 'value', 'left out', 'is'], rows)
 }
 
 function valuesOf({ schema, argument }: Setting<unknown>): string {

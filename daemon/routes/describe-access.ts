@@ -1,4 +1,5 @@
 /** Tables of docs/access-control.md, made from what decides. */
+import { code, markdownTable, withSections } from '../../common/markdown.ts'
 import { operatorNames } from '../ram/conditions.ts'
 import { systemPolicies } from '../ram/system-policies.ts'
 import { describeReads } from './access.ts'
@@ -10,11 +11,11 @@ export function withAccessTables(page: string): string {
       .filter(name => !name.endsWith('IfExists'))
       .map(code)
       .join(', ')}.\n`,
-    'system policies': table(
+    'system policies': markdownTable(
       ['name', 'allows'],
       systemPolicies.map(({ name, description }) => [code(name), description]),
     ),
-    routes: table(
+    routes: markdownTable(
       ['route', 'asks for'],
       describeReads().map(([route, action]) => [
         code(route.replace(/:(\w+)/g, '{$1}')),
@@ -22,14 +23,5 @@ export function withAccessTables(page: string): string {
       ]),
     ),
   }
-  return Object.entries(tables).reduce((text, [name, made]) => {
-    const marked = new RegExp(`(<!-- ${name}: [^>]*-->\\n)[\\s\\S]*?(<!-- end -->)`)
-    return text.replace(marked, (_, begin: string, end: string) => `${begin}\n${made}\n${end}`)
-  }, page)
-}
-
-const code = (text: string) => `\`${text}\``
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |\n`).join('')
+  return withSections(page, tables)
 }

@@ -1,4 +1,5 @@
 /** What actions ask for, made from the actions themselves: the table in docs/ecs-api/actions.md, and for who asks beforehand. */
+import { code, markdownTable } from '../../common/markdown.ts'
 import { ApiError } from '../errors.ts'
 import type { AskedResource } from '../ram/evaluate.ts'
 import type { Owner } from '../ram/resource-names.ts'
@@ -47,16 +48,17 @@ function shareLines(actions: readonly RpcAction[]): readonly string[] {
   const unknown = Object.entries(publishedActions).flatMap(([product, names]) =>
     names
       .filter(name => !known.has(nameOf({ product: product as Product, name })))
-      .map(name => `\`${name}\` (${product})`),
+      .map(name => `${code(name)} (${product})`),
   )
   const [all, work] = [rows.reduce((sum, row) => sum + row.all, 0), rows.reduce((sum, row) => sum + row.work, 0)]
-  const table = rows.map(row => `| ${row.product} | ${row.all} | ${row.work} |`)
+  const table = markdownTable(
+    ['product', 'published', 'work'],
+    rows.map(row => [row.product, String(row.all), String(row.work)]),
+  )
   return [
     `Of the ${all} published actions that have to do with what Ringwall keeps, ${work} work: ${Math.floor((100 * work) / all)} %.`,
     '',
-    '| product | published | work |',
-    '| --- | --- | --- |',
-    ...table,
+    table.trimEnd(),
     ...(unknown.length === 0 ? [] : ['', `Not known at all: ${unknown.join(', ')}.`]),
   ]
 }
@@ -64,21 +66,21 @@ function shareLines(actions: readonly RpcAction[]): readonly string[] {
 const nameOf = ({ product, name }: { readonly product: Product; readonly name: string }) => `${product} ${name}`
 
 function sectionOf(product: Product, actions: readonly RpcAction[]): string {
-  const title = `## ${products[product]} (\`${product}\`, ${versions[product]})`
+  const title = `## ${products[product]} (${code(product)}, ${versions[product]})`
   const rows = actions.map(action => {
     const isMissing = 'missing' in action
     const notes = isMissing ? `**not yet**: ${action.missing}` : (action.differs ?? '')
-    return `| \`${action.name}\` | ${action.summary} | ${isMissing ? '' : allowedText(action)} | ${notes} |`
+    return [code(action.name), action.summary, isMissing ? '' : allowedText(action), notes]
   })
-  return `${[title, '', '| action | does | allowed | differs |', '| --- | --- | --- | --- |', ...rows].join('\n')}\n`
+  return `${title}\n\n${markdownTable(['action', 'does', 'allowed', 'differs'], rows)}`
 }
 
 function allowedText(action: Exclude<RpcAction, { missing: string }>): string {
   if (action.needs !== undefined) return action.needs
   if (action.access === undefined) return 'nothing'
   const need = needOf(action.access, action.parameters, anyOwner)
-  const names = need.resources.map(({ name }) => `\`${name.split(':').slice(4).join(':')}\``)
-  return `\`${need.action}\` on ${[...new Set(names)].join(', ')}`
+  const names = need.resources.map(({ name }) => code(name.split(':').slice(4).join(':')))
+  return `${code(need.action)} on ${[...new Set(names)].join(', ')}`
 }
 
 /**
