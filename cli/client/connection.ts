@@ -136,7 +136,9 @@ export class Connection {
     const known = faults.find(({ codes }) => codes.test(code))
     const why = known?.why ?? error.message
     const advice = known?.advice ?? adviceOnOthers(error)
+    const isTlsMeant = /^(ECONNRESET|EPIPE)$/.test(code) && this.#endpoint.url.protocol === 'http:'
     const lines = [`Cannot reach the daemon at ${place}: ${why}`, ...(advice === null ? [] : [advice])]
+    if (isTlsMeant) lines.push('Where it has a certificate, the URL is https://.')
     return new UnreachableError(connected ? 'broken' : 'not-sent', lines, error)
   }
 }
@@ -165,7 +167,7 @@ class SilenceError extends Error {
 
 class OtherCertificateError extends Error {
   constructor(seen: string) {
-    super(`its certificate has the fingerprint ${seen}, not the one of the context`)
+    super(`its certificate has the fingerprint ${seen}, not the expected one`)
   }
 }
 
@@ -211,7 +213,7 @@ const faults: readonly { readonly codes: RegExp; readonly why: string; readonly 
 
 function adviceOnOthers(error: Error): string | null {
   if (error instanceof OtherCertificateError) {
-    return 'If the daemon has a new certificate, tell the context: ringwall context add NAME --url URL --fingerprint SHA256'
+    return 'If the daemon has a new certificate, tell the context: ringwall context add NAME --url URL --fingerprint SHA256; on its own host: systemctl reload ringwalld'
   }
   return error instanceof SilenceError ? 'Is the daemon overloaded, or is there a firewall on the way?' : null
 }

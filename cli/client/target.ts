@@ -5,10 +5,7 @@ import { insteadOf } from '../arguments.ts'
 import { UsageError } from '../command.ts'
 import { type Endpoint, placeText } from './connection.ts'
 import { type Context, contextsPath, readContexts } from './contexts.ts'
-
-export const defaultUrl = 'http://127.0.0.1:9480'
-/** Where a daemon leaves the token of its first start, for root on its own host. */
-export const firstTokenPath = '/var/lib/ringwall-daemon/first-token'
+import { findOwnDaemon, type OwnDaemon } from './own-daemon.ts'
 
 export interface TargetFlags {
   readonly context?: string | undefined
@@ -24,6 +21,8 @@ export interface Target extends Endpoint {
   readonly accountId: string | null
   /** Where the token comes from, for people; null without token. */
   readonly tokenSource: string | null
+  /** Where root finds the token of its first start; null unless it is the daemon of this host. */
+  readonly firstTokenPath: string | null
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -31,40 +30,50 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** @throws {UsageError} for a context that is not there or a URL that is none; {InputError} for a torn file */
 export async function findTarget(flags: TargetFlags, env: Environment): Promise<Target> {
   const chosen = await chooseContext(flags, env)
-  const { text, source: urlSource } = chooseUrl(flags, env, chosen?.context ?? null)
+  const here = await findOwnDaemon(env)
+  const { text, source: urlSource } = chooseUrl(flags, env, { context: chosen?.context ?? null, here })
   const url = readUrl(text)
+  const own = url.href === here.url.href ? here : null
   // A token that was given for one daemon is never sent to another.
   const stored = chosen !== null && readUrl(chosen.context.url).href === url.href ? chosen.context : null
-  const { token, source } = await findToken(flags, env, { stored, url })
+  const { token, source } = await findToken(flags, env, { stored, own })
   if (token !== null) requirePrivacy(url)
+  const ca = stored?.ca ?? null
   return {
     url,
     token,
     tokenSource: source,
     urlSource,
     context: stored === null ? null : (chosen?.name ?? null),
-    ca: stored?.ca ?? null,
-    fingerprint: stored?.fingerprint ?? null,
+    ca,
+    // What its own settings name is at hand, and follows when it is renewed.
+    fingerprint: stored?.fingerprint ?? (ca === null ? (own?.fingerprint ?? null) : null),
     accountId: stored?.accountId ?? null,
+    firstTokenPath: own?.firstTokenPath ?? null,
   }
 }
 
-function chooseUrl({ url, context }: TargetFlags, env: Environment, chosen: Context | null) {
+interface Known {
+  readonly context: Context | null
+  readonly here: OwnDaemon
+}
+
+function chooseUrl({ url, context }: TargetFlags, env: Environment, { context: chosen, here }: Known) {
   if (url !== undefined) return { text: url, source: '--url' }
   if (context === undefined && env.RINGWALL_URL) return { text: env.RINGWALL_URL, source: 'RINGWALL_URL' }
   return chosen === null
-    ? { text: defaultUrl, source: 'nobody named one' }
+    ? { text: placeText(here.url), source: 'nobody named one' }
     : { text: chosen.url, source: 'the context' }
 }
 
 /** What to do where the daemon does not take the token, or got none. */
-export function tokenAdvice({ url, token, tokenSource, context, urlSource }: Target): readonly string[] {
-  const isDefault = url.href === new URL(defaultUrl).href
+export function tokenAdvice({ url, token, tokenSource, context, firstTokenPath }: Target): readonly string[] {
   const given = token === null ? [] : [`It was ${maskedToken(token)}, from ${tokenSource}.`]
-  const first = isDefault && token === null ? [`Root on the host of the daemon has one, in ${firstTokenPath}.`] : []
+  const first =
+    firstTokenPath !== null && token === null ? [`Root has one in ${firstTokenPath}, unless it was deleted.`] : []
   const another =
     context === null
-      ? `ringwall context add NAME${urlSource === 'nobody named one' ? '' : ` --url ${placeText(url)}`} --token-file FILE`
+      ? `ringwall context add NAME --url ${placeText(url)} --token-file FILE`
       : `ringwall context add ${context} --token-file FILE`
   return [...given, ...first, `Give a token that is valid: ${another}, or set RINGWALL_TOKEN.`]
 }
@@ -92,13 +101,14 @@ export function requireContext(byName: ReadonlyMap<string, Context>, name: strin
 async function findToken(
   flags: TargetFlags,
   env: Environment,
-  { stored, url }: { readonly stored: Context | null; readonly url: URL },
+  { stored, own }: { readonly stored: Context | null; readonly own: OwnDaemon | null },
 ): Promise<{ readonly token: string | null; readonly source: string | null }> {
   if (flags.token !== undefined) return { token: checkToken(flags.token, '--token'), source: '--token' }
   if (flags.context !== undefined && stored?.token) return { token: stored.token, source: 'the context' }
   if (env.RINGWALL_TOKEN) return { token: checkToken(env.RINGWALL_TOKEN, 'RINGWALL_TOKEN'), source: 'RINGWALL_TOKEN' }
   if (stored?.token) return { token: stored.token, source: 'the context' }
-  if (url.href !== new URL(defaultUrl).href) return { token: null, source: null }
+  if (own === null) return { token: null, source: null }
+  const { firstTokenPath } = own
   try {
     return { token: checkToken(await readFile(firstTokenPath, 'utf8'), firstTokenPath), source: firstTokenPath }
   } catch {

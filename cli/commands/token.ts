@@ -1,6 +1,7 @@
 /** `ringwall token`: who may ask the daemon, and for what. */
+import { open, rm } from 'node:fs/promises'
 import { placeText } from '../client/connection.ts'
-import { UsageError } from '../command.ts'
+import { InputError, UsageError } from '../command.ts'
 import type { Daemon } from '../operate/daemon.ts'
 import { accountFlag } from '../operate/flags.ts'
 import { tokens } from '../operate/kinds.ts'
@@ -38,8 +39,10 @@ export const command = nounCommand({
           range: [1, 316_224_000],
           help: 'ends after 90s, 15m, 2h or 7d; never if left out',
         },
+        file: { takes: 'text', value: 'FILE', help: 'write it there, for you alone, in place of showing it' },
       },
       examples: [
+        'ringwall token create ops --all --write --file ops.token',
         'ringwall token create deploy --account shop --write',
         'ringwall token create auditor --all --read --expires 7d',
         'ringwall token create alice --user alice',
@@ -51,14 +54,20 @@ export const command = nounCommand({
           ...bearer,
           ...(flags.expires !== undefined && { expiresInSeconds: flags.expires }),
         }
-        const answer = await daemon.write({ method: 'POST', path: resources.token.path, body, isSecret: true })
+        const make = () => daemon.write({ method: 'POST', path: resources.token.path, body, isSecret: true })
+        const { token, ...answer } = flags.file === undefined ? await make() : await makeInto(flags.file, make)
         const { tokenId } = (answer.apiToken ?? {}) as Shown
+        const use = `ringwall context add ${String(name)} --url ${placeText(daemon.target.url)} --token-file`
+        if (flags.file !== undefined) {
+          const lines = [`Made API token ${tokenId}, in "${flags.file}".`, `To use it here: ${use} ${flags.file}`]
+          return { answer, text: () => lines }
+        }
         return {
-          answer,
+          answer: { ...answer, token },
           text: () => [
             `Made API token ${tokenId}. It is shown this once:`,
-            String(answer.token),
-            `To use it here: ringwall context add ${String(name)} --url ${placeText(daemon.target.url)} --token-file FILE`,
+            String(token),
+            `To use it here: ${use} FILE`,
           ],
         }
       },
@@ -69,6 +78,26 @@ export const command = nounCommand({
     }),
   ],
 })
+
+/** Made only when the file is there to take it. @throws {InputError} where there is one, or none can be made */
+async function makeInto(file: string, make: () => Promise<Shown>): Promise<Shown> {
+  const handle = await open(file, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+    throw new InputError([
+      `Cannot write "${file}": ${error.code === 'EEXIST' ? 'there is one already; name another' : error.message}`,
+    ])
+  })
+  let isMade = false
+  try {
+    const answer = await make()
+    // --dry-run makes none.
+    isMade = answer.dryRun !== true
+    if (isMade) await handle.writeFile(`${answer.token}\n`)
+    return answer
+  } finally {
+    await handle.close()
+    if (!isMade) await rm(file)
+  }
+}
 
 interface Bearer {
   readonly account: readonly string[] | undefined

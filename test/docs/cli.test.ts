@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
-import { defaultUrl, firstTokenPath } from '../../cli/client/target.ts'
+import { defaultUrl, findOwnDaemon } from '../../cli/client/own-daemon.ts'
 import * as codes from '../../cli/command.ts'
 import { listedCommands } from '../../cli/command-list.ts'
 import { agentNoun } from '../../cli/commands/operate-agents.ts'
@@ -103,7 +103,9 @@ test('every noun is on the page with its verbs, and no other', async () => {
   assert.deepEqual([...listed.keys()], ['explain'])
 })
 
-test('where commands look without any context is as the page says', () => {
+test('where commands look without any context is as the page says', async () => {
+  const { url, firstTokenPath } = await findOwnDaemon({ RINGWALL_DAEMON_CONFIG: 'none' })
+  assert.equal(url.href, new URL(defaultUrl).href)
   assert.ok(page.includes(`\`${defaultUrl}\``))
   assert.ok(page.includes(`\`${firstTokenPath}\``))
 })

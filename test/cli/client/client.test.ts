@@ -92,6 +92,7 @@ suite('a connection that breaks', () => {
       assert.deepEqual(error.lines, [
         `Cannot reach the daemon at ${cutter.url}: the connection broke`,
         'The daemon’s log may say why.',
+        'Where it has a certificate, the URL is https://.',
       ])
       assert.equal(error.exitCode, 5)
       return true
@@ -310,7 +311,7 @@ suite('TLS', async () => {
     [
       'another fingerprint',
       { fingerprint: 'ab'.repeat(32) },
-      /its certificate has the fingerprint [0-9a-f]{64}, not the one of the context/,
+      /its certificate has the fingerprint [0-9a-f]{64}, not the expected one/,
     ],
     ['a CA that is not known', {}, /its certificate is of no CA that is known here/],
     ['another CA', { ca: (await makeAuthority()).certificate }, /its certificate is of no CA that is known here/],

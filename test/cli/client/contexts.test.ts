@@ -1,11 +1,13 @@
 /** `ringwall context`, its file, and which daemon a command speaks to. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, beforeEach, suite, test } from 'node:test'
 import { contextsPath } from '../../../cli/client/contexts.ts'
-import { defaultUrl, findTarget, firstTokenPath } from '../../../cli/client/target.ts'
+import { defaultUrl } from '../../../cli/client/own-daemon.ts'
+import { findTarget } from '../../../cli/client/target.ts'
 import { makeAuthority } from '../../support/certificates.ts'
 import { runRingwallHere } from '../../support/operator.ts'
 
@@ -307,6 +309,38 @@ suite('which daemon and which token', () => {
   test('without anything: the daemon of this host', async () => {
     const target = await findTarget({}, process.env)
     assert.equal(target.url.origin, defaultUrl)
-    assert.ok(target.token === null || target.tokenSource === firstTokenPath)
+    assert.equal(target.firstTokenPath, '/var/lib/ringwall-daemon/first-token')
+    assert.ok(target.token === null || target.tokenSource === target.firstTokenPath)
   })
+
+  const listens = [
+    ['127.0.0.1:9480', false, 'http://127.0.0.1:9480/'],
+    ['127.0.0.1:9481', false, 'http://127.0.0.1:9481/'],
+    ['0.0.0.0:9480', true, 'https://127.0.0.1:9480/'],
+    ['[::]:9480', true, 'https://[::1]:9480/'],
+    ['198.18.0.7:9480', true, 'https://198.18.0.7:9480/'],
+    ['unix:/run/ringwall.sock', false, 'unix:/run/ringwall.sock'],
+  ] as const
+  for (const [listen, hasTls, expected] of listens) {
+    test(`without anything, where the daemon of this host listens at ${listen}`, async () => {
+      const home = join(folder, `daemon-${turn}`)
+      await mkdir(home)
+      await writeFile(join(home, 'first-token'), `${token}\n`)
+      const { certificate } = await makeAuthority()
+      await writeFile(join(home, 'tls.crt'), certificate)
+      const tls = hasTls ? 'tlsCertificate: tls.crt\ntlsKey: tls.key\n' : ''
+      await writeFile(join(home, 'daemon.yaml'), `listen: "${listen}"\n${tls}dataDir: .\n`)
+      const env = { ...process.env, RINGWALL_DAEMON_CONFIG: join(home, 'daemon.yaml') }
+      const target = await findTarget({}, env)
+      const fingerprint = new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase()
+      assert.deepEqual(
+        [target.url.href, target.token, target.fingerprint],
+        [expected, token, hasTls ? fingerprint : null],
+      )
+      // The same daemon by its address; and no token of it for another.
+      assert.equal((await findTarget({ url: expected }, env)).token, token)
+      const other = await findTarget({ url: 'https://other.example' }, env)
+      assert.deepEqual([other.token, other.fingerprint], [null, null])
+    })
+  }
 })

@@ -2,7 +2,7 @@
 import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { webcrypto, X509Certificate } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
@@ -63,7 +63,34 @@ suite('a daemon with a certificate that no system knows', async () => {
     await using operator = await startOperator({ tls })
     const { exitCode, stderr } = await operator.run(['sg', 'list', '--url', operator.url.replace('https:', 'http:')])
     assert.equal(exitCode, 5)
-    assert.match(stderr, /^Cannot reach the daemon at http:\/\/127\.0\.0\.1:\d+: /)
+    assert.match(stderr, /^Cannot reach the daemon at http:\/\/127\.0\.0\.1:\d+: [\s\S]*the URL is https:\/\/\.\n$/)
+  })
+
+  test('is known on its own host by its configuration, and a new one when the daemon has taken it', async () => {
+    await using operator = await startOperator({ tls })
+    const file = (name: string) => join(operator.folder, name)
+    await writeFile(file('tls.crt'), tls.certificate)
+    const { host } = new URL(operator.url)
+    const settings = `listen: ${host}\ndataDir: daemon\ntlsCertificate: tls.crt\ntlsKey: tls.key\n`
+    await writeFile(file('daemon.yaml'), settings)
+    delete process.env.RINGWALL_URL
+    const { RINGWALL_TOKEN: token = '' } = process.env
+    delete process.env.RINGWALL_TOKEN
+    process.env.RINGWALL_DAEMON_CONFIG = file('daemon.yaml')
+    try {
+      assert.match(await operator.do('context', 'show'), /^token +rwt_token-\S+…, from \S*\/daemon\/first-token$/m)
+      await operator.do('sg', 'create', 'sg-here')
+      await rm(file('daemon/first-token'))
+      const { stderr } = await operator.run(['sg', 'list'])
+      const [, add = ''] = /ringwall (context add NAME --url \S+ --token-file FILE)/.exec(stderr) ?? []
+      await writeFile(file('token'), token)
+      await operator.do(...add.replace('NAME', 'here').replace('FILE', file('token')).split(' '))
+      assert.match(await operator.do('sg', 'list'), /^sg-here /m)
+      await writeFile(file('tls.crt'), (await makeCertificate()).certificate)
+      assert.match((await operator.run(['sg', 'list'])).stderr, /not the expected one\n.*systemctl reload ringwalld/)
+    } finally {
+      delete process.env.RINGWALL_DAEMON_CONFIG
+    }
   })
 })
 

@@ -1,5 +1,6 @@
 /** The operator's commands against a real daemon: what they do, print, refuse, and with which exit code. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -454,6 +455,28 @@ suite('what is refused says what to do', () => {
       stderr,
       /If-Match says revision 1.*\nIt was changed meanwhile: look at it again, then repeat with the revision it has now\.\n$/,
     )
+  })
+
+  test('a token that goes into a file is in it alone, which is for its owner and never overwritten', async () => {
+    const file = join(operator.folder, 'ops.token')
+    const create = (...flags: readonly string[]) =>
+      run(['token', 'create', 'ops', '--all', '--read', '--file', file, ...flags])
+    await create('--dry-run')
+    assert.equal(existsSync(file), false)
+    const { stdout } = await create()
+    assert.match(
+      withoutRevision(stdout),
+      /^Made API token token-[a-z0-9]+, in ".*ops\.token"\.\nTo use it here: ringwall context add ops --url \S+ --token-file \S+ops\.token\n$/,
+    )
+    const token = (await readFile(file, 'utf8')).trim()
+    assert.ok(!stdout.includes(token))
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    assert.match((await run(['context', 'show', '--token', token])).stdout, /^may +read all \(token "ops"\)$/m)
+    const again = await create()
+    assert.deepEqual([again.exitCode, again.stdout], [2, ''])
+    assert.equal(again.stderr, `Cannot write "${file}": there is one already; name another\n`)
+    assert.equal((await readFile(file, 'utf8')).trim(), token)
+    await operator.do('token', 'delete', 'ops')
   })
 
   test('a token that is over, one that may not, and none', async () => {
