@@ -8,8 +8,10 @@ export interface Problem {
   readonly detail: string
   readonly requestId: string | null
   readonly errors: readonly { readonly field: string; readonly message: string }[]
-  /** Lists of ids by field name: `networkInterfaceIds`. */
+  /** Lists of ids by field name: `networkInterfaceIds`; of many the first. */
   readonly heldBy: Readonly<Record<string, readonly string[]>>
+  /** By the same names how many there are; of a daemon from before none. */
+  readonly heldByCounts: Readonly<Record<string, number>>
 }
 
 /** The daemon answered, and not as was asked. */
@@ -48,6 +50,9 @@ export function readProblem(status: number, body: string): Problem {
     requestId: typeof read.requestId === 'string' ? read.requestId : null,
     errors: errors.filter(isFieldError),
     heldBy: Object.fromEntries(Object.entries(read.heldBy ?? {}).filter(([, ids]) => Array.isArray(ids))),
+    heldByCounts: Object.fromEntries(
+      Object.entries(read.heldByCounts ?? {}).filter(([, count]) => Number.isSafeInteger(count)),
+    ),
   }
 }
 
@@ -70,12 +75,20 @@ function isFieldError(value: unknown): value is Problem['errors'][number] {
 }
 
 function linesOf(problem: Problem): string[] {
-  const { errors, detail, heldBy } = problem
+  const { errors, detail, heldBy, heldByCounts } = problem
   const said = errors.length === 0 ? [detail] : errorLines(errors)
   const holders = Object.entries(heldBy)
     .filter(([, ids]) => ids.length > 0)
-    .map(([field, ids]) => `Held by ${holderNames[field] ?? field}: ${ids.join(', ')}`)
+    .map(([field, ids]) => `Held by ${holderNames[field] ?? field}: ${someOf(ids, heldByCounts[field])}`)
   return [...said, ...holders, ...adviceOn(problem)]
+}
+
+const mostHoldersShown = 20
+
+function someOf(ids: readonly string[], count = ids.length): string {
+  const listed = ids.slice(0, mostHoldersShown)
+  const more = Math.max(count, ids.length) - listed.length
+  return [...listed, ...(more > 0 ? [`and ${more} more`] : [])].join(', ')
 }
 
 /** What several fields share is said once; many are, where a command has made several rules of its words. */

@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import Type, { type Static } from 'typebox'
 import { ApiError } from '../errors.ts'
+import { mostHeld } from '../services/held-by.ts'
 import { StoreError } from '../store/store.ts'
 
 export const problemSchema = Type.Object(
@@ -24,8 +25,18 @@ export const problemSchema = Type.Object(
       }),
       { description: 'Each fault of the request, where it is one of a field.' },
     ),
+    heldBy: Type.Optional(
+      Type.Record(Type.String(), Type.Array(Type.String(), { maxItems: mostHeld }), {
+        description: `What keeps an object from being deleted, by kind (\`networkInterfaceIds\`): of each the first ${mostHeld} that the token may see.`,
+      }),
+    ),
+    heldByCounts: Type.Optional(
+      Type.Record(Type.String(), Type.Integer(), {
+        description: 'How many of each kind there are, those of `heldBy` too.',
+      }),
+    ),
   },
-  { description: 'RFC 9457. Some have more: `heldBy`, `currentRevision`.' },
+  { description: 'RFC 9457. Some have more: `currentRevision`.' },
 )
 
 export type ProblemDocument = Static<typeof problemSchema> & Readonly<Record<string, unknown>>

@@ -7,6 +7,7 @@ import type { Account, createAccountSchema, modifyAccountSchema } from '../schem
 import { isoTime } from '../schemas/fields.ts'
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
+import { heldBy } from './held-by.ts'
 
 export function showAccount({ id, name, description, createdAtMs }: AccountDoc, revision: number): Account {
   return { accountId: id, name, description, createTime: isoTime(createdAtMs), revision }
@@ -53,7 +54,7 @@ const ramKinds = ['ramUser', 'ramGroup', 'ramPolicy', 'ramRole', 'accessKey'] as
 /** @throws {ApiError} 409 while it owns anything, or a token names it: another account of its id would be that token's */
 export function deleteAccount(world: World, id: string): Plan<{ accountId: string }> {
   findAccount(world, id)
-  const heldBy = Object.fromEntries(
+  const owned = Object.fromEntries(
     ownedKinds.map(kind => [kind, [...world.all(kind)].filter(doc => doc.accountId === id).map(doc => doc.id)]),
   ) as Record<(typeof ownedKinds)[number], string[]>
   const tokenIds = [...world.all('token')]
@@ -62,21 +63,19 @@ export function deleteAccount(world: World, id: string): Plan<{ accountId: strin
   const ram = ramKinds.flatMap(kind =>
     [...world.entries(kind)].filter(([, doc]) => doc.accountId === id).map(([docId]) => keyOf(kind, docId)),
   )
-  const count = Object.values(heldBy).reduce((sum, ids) => sum + ids.length, tokenIds.length + ram.length)
+  const count = Object.values(owned).reduce((sum, ids) => sum + ids.length, tokenIds.length + ram.length)
   if (count > 0) {
     const message = `Cannot delete account "${id}": ${count} objects are its own or tokens for it; delete them first`
     throw new ApiError(409, 'DependencyViolation', message, {
-      details: {
-        heldBy: {
-          securityGroupIds: heldBy.group,
-          prefixListIds: heldBy.prefixList,
-          portRangeListIds: heldBy.portRangeList,
-          instanceIds: heldBy.instance,
-          networkInterfaceIds: heldBy.eni,
-          tokenIds,
-          ram,
-        },
-      },
+      details: heldBy({
+        securityGroupIds: owned.group,
+        prefixListIds: owned.prefixList,
+        portRangeListIds: owned.portRangeList,
+        instanceIds: owned.instance,
+        networkInterfaceIds: owned.eni,
+        tokenIds,
+        ram,
+      }),
     })
   }
   // Past attacks hold nothing; but whoever has the number next must not read them.

@@ -134,7 +134,7 @@ export function requireThresholdWithin({ ddosThreshold }: InstanceDoc, instanceT
   })
 }
 
-export function showScrubbing(instance: InstanceDoc, revision: number): ShownScrubbing {
+function showScrubbing(instance: InstanceDoc, revision: number): ShownScrubbing {
   return { instanceId: instance.id, ...scrubbingFields(instance), revision }
 }
 

@@ -34,7 +34,7 @@ function groupOf({ world, newGroups }: GroupChecks, id: string): GroupDoc {
   return newGroups.find(group => group.id === id) ?? world.get('group', id)!
 }
 
-export function networkName({ networkType, vpcId }: Network): string {
+function networkName({ networkType, vpcId }: Network): string {
   if (networkType === 'classic') return 'the classic network'
   return vpcId === null ? 'the VPC without name' : `VPC "${vpcId}"`
 }

@@ -2,7 +2,7 @@
 import { ApiError, type FieldError, fieldError } from '../errors.ts'
 import type { GroupDoc, PortRangeListDoc, PrefixListDoc, RuleDoc } from '../model/documents.ts'
 import type { World } from '../state/world.ts'
-import { firstOf } from './held-by.ts'
+import { firstOf, heldBy } from './held-by.ts'
 import type { Principal } from './principal.ts'
 
 /** Who makes a list, and when. */
@@ -127,7 +127,7 @@ export function requireUnnamed(world: World, listId: string, noun: string): void
   if (securityGroupIds.length === 0) return
   const holding = firstOf(securityGroupIds).join(', ')
   const message = `Cannot delete ${noun} "${listId}": expected nothing to hold it, but there is ${holding}`
-  throw new ApiError(409, 'DependencyViolation', message, { details: { heldBy: { securityGroupIds } } })
+  throw new ApiError(409, 'DependencyViolation', message, { details: heldBy({ securityGroupIds }) })
 }
 
 export function showAssociation({ id, rules }: GroupDoc, listId: string) {

@@ -17,6 +17,7 @@ import { checkBindings, checkHostAddresses } from './eni-bindings.ts'
 import { checkAddresses, checkGroups, type EniChange } from './eni-groups.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'
+import { heldBy } from './held-by.ts'
 import { newId } from './ids.ts'
 import { enisOf } from './instances.ts'
 import { enforcementOf, modeOf, withMode } from './modes.ts'
@@ -168,7 +169,7 @@ export function requireNoOthers(
   if (others.length === 0) return
   const message = `Cannot ${action} network interface "${id}": it is the primary one of ${instanceId}, which has others; ${action} them first`
   throw new ApiError(409, code, message, {
-    details: { heldBy: { networkInterfaceIds: others.map(other => other.id) } },
+    details: heldBy({ networkInterfaceIds: others.map(other => other.id) }),
   })
 }
 

@@ -271,7 +271,7 @@ function findNamed(world: World, rule: RuleDoc): Reference {
 }
 
 /** Everything of a group but its rules, in the words of a policy file. */
-export function fileGroup({ id, accountId, type, networkType, vpcId }: GroupDoc) {
+function fileGroup({ id, accountId, type, networkType, vpcId }: GroupDoc) {
   return { id, type, networkType, ...(vpcId !== null && { vpcId }), ownerAccount: accountId }
 }
 

@@ -8,7 +8,7 @@ import type { GroupTypeWord, GroupWithRules, ShownGroup } from '../schemas/secur
 import type { World } from '../state/world.ts'
 import { ensureDefaultGroup } from './default-group.ts'
 import type { Plan } from './executor.ts'
-import { firstOf } from './held-by.ts'
+import { firstOf, heldBy } from './held-by.ts'
 import { newId } from './ids.ts'
 import { isObserved, type Mode, modeOf, withMode, worldWith } from './modes.ts'
 import { type Asked, type AskedRule, askFor, itemOf, showPermission } from './permissions.ts'
@@ -193,7 +193,7 @@ function heldError(
   ]
   const message = `Cannot delete security group "${group.id}": expected nothing to hold it, but there is ${holding.join(', ')}`
   return new ApiError(409, 'DependencyViolation', message, {
-    details: { heldBy: { networkInterfaceIds, securityGroupIds } },
+    details: heldBy({ networkInterfaceIds, securityGroupIds }),
   })
 }
 

@@ -121,7 +121,7 @@ export const defaultVersionOf = (policy: RamPolicyDoc): PolicyVersion => findVer
 
 /** Who can have policies. */
 export type HolderKind = Exclude<NamedKind, 'ramPolicy'>
-export const holderKinds = ['ramUser', 'ramGroup', 'ramRole'] as const satisfies readonly HolderKind[]
+const holderKinds = ['ramUser', 'ramGroup', 'ramRole'] as const satisfies readonly HolderKind[]
 
 export interface Attachment {
   readonly kind: HolderKind

@@ -5,6 +5,7 @@ import { type Documents, keyOf } from '../../model/documents.ts'
 import { type AttachedPolicy, ramId } from '../../model/ram.ts'
 import type { World } from '../../state/world.ts'
 import type { Write } from '../../store/store.ts'
+import { firstOf, heldBy } from '../held-by.ts'
 
 export interface RamCall {
   readonly world: World
@@ -72,8 +73,8 @@ export function alreadyExists(entity: string, name: string): ApiError {
 export function requireNone(held: string, name: string, holders: readonly string[]): void {
   if (holders.length === 0) return
   const [entity = ''] = held.split('.')
-  const message = `Cannot delete ${wordsFor(entity)} "${name}": ${holders.join(', ')} must go first`
-  throw new ApiError(409, `DeleteConflict.${held}`, message, { details: { heldBy: holders } })
+  const message = `Cannot delete ${wordsFor(entity)} "${name}": ${firstOf(holders).join(', ')} must go first`
+  throw new ApiError(409, `DeleteConflict.${held}`, message, { details: heldBy({ ram: holders }) })
 }
 
 /** @throws {ApiError} 409 while the user, group or role has policies */

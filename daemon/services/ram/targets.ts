@@ -7,7 +7,7 @@ import type { World } from '../../state/world.ts'
 import type { NamedKind } from './ram-call.ts'
 
 /** What policies call the kinds of ECS. */
-export const ecsTypes = {
+const ecsTypes = {
   group: 'securitygroup',
   instance: 'instance',
   eni: 'eni',

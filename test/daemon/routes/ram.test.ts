@@ -64,6 +64,7 @@ describe('users and groups', () => {
     assert.equal((await did('GET', 'groups')).items[0].comments, 'on duty')
     const held = await ask('DELETE', 'users/alice')
     assert.deepEqual([held.status, held.code], [409, 'DeleteConflict.User.Group'])
+    assert.deepEqual([held.heldBy, held.heldByCounts], [{ ram: ['membership of ops'] }, { ram: 1 }])
     assert.equal((await ask('DELETE', 'groups/ops')).code, 'DeleteConflict.Group.User')
     await did('DELETE', 'groups/ops/users/alice')
     await did('DELETE', 'groups/ops')

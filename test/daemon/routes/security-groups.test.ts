@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { groupObject } from '../../../daemon/push/views.ts'
 import { checkPolicy } from '../../../rules-compiler/validate/read-policy.ts'
 import { type Answer, accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
+import { makeEniDoc, put } from '../../support/documents.ts'
 import { post } from '../../support/fleet-state.ts'
 import { assertRefused } from '../../support/refused-requests.ts'
 
@@ -286,6 +287,33 @@ describe('deleting', () => {
     assert.equal(await api.store.get(`group/${id}`), null)
   })
 
+  test('is refused shortly however much holds it', async () => {
+    const { id } = await make({ vpcId: 'vpc-crowd' })
+    const names = Array.from({ length: 250 }, (_, index) => `eni-crowd-${String(index).padStart(3, '0')}`)
+    const crowd = names.map((name, index) =>
+      put(
+        'eni',
+        makeEniDoc({
+          id: name,
+          accountId,
+          instanceId: null,
+          vpcId: 'vpc-crowd',
+          addresses: [`198.18.9.${index}`],
+          securityGroupIds: [id],
+        }),
+      ),
+    )
+    await api.store.commit({ writes: crowd })
+    const problem = await assertRefused(api, {
+      method: 'DELETE',
+      url: `${groups}/${id}`,
+      expected: '409 DependencyViolation',
+    })
+    assert.deepEqual(problem.heldBy, { networkInterfaceIds: names.slice(0, 100), securityGroupIds: [] })
+    assert.deepEqual(problem.heldByCounts, { networkInterfaceIds: 250, securityGroupIds: 0 })
+    assert.match(problem.detail, /eni-crowd-000, eni-crowd-001, eni-crowd-002, 247 more$/)
+  })
+
   test('is refused while something holds it; of another account’s objects that there is one', async () => {
     const { id } = await make({ vpcId: 'vpc-held' })
     await post(api, '/v1/instances', { accountId, instanceId: 'i-holder' })
@@ -312,6 +340,7 @@ describe('deleting', () => {
     const token = await api.makeToken([{ accountId, access: 'write' }])
     const seen = await assertRefused(api, { ...request, token })
     assert.deepEqual(seen.heldBy, { networkInterfaceIds: ['eni-holder'], securityGroupIds: [own.id] })
+    assert.deepEqual(seen.heldByCounts, { networkInterfaceIds: 1, securityGroupIds: 1 })
     assert.match(seen.detail, /eni-holder, .*another account/)
     assert.ok(!JSON.stringify(seen).includes(theirs.id))
 
