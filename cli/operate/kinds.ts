@@ -25,6 +25,10 @@ function id(heading: string, field: string): Column<Shown> {
   return { heading, isWhole: true, cell: text(field) }
 }
 
+function idList(heading: string, ...fields: readonly string[]): Column<Shown> {
+  return { heading, isWhole: 'list', cell: list(...fields) }
+}
+
 function fields(...rows: readonly (readonly [string, (item: Shown) => string])[]): Kind['fields'] {
   return item => rows.map(([name, cell]) => [name, cell(item)])
 }
@@ -214,7 +218,7 @@ export const instances = {
     { heading: 'ACCOUNT', isWhole: true, cell: text('accountId') },
     { heading: 'TYPE', cell: text('instanceType') },
     { heading: 'AGENT', isWhole: true, cell: text('agentId') },
-    { heading: 'ENIS', cell: list('networkInterfaceIds') },
+    idList('ENIS', 'networkInterfaceIds'),
     { heading: 'SMTP', isOptional: true, cell: item => (item.smtpUnblocked === true ? 'open' : '') },
     { heading: 'TAGS', isOptional: true, cell: tags },
     { heading: 'DESCRIPTION', isOptional: true, cell: text('description') },
@@ -255,11 +259,11 @@ export const enis = {
   columns: [
     id('ENI', 'networkInterfaceId'),
     { heading: 'INSTANCE', isWhole: true, cell: text('instanceId') },
-    { heading: 'DEVICE', cell: text('device') },
+    { heading: 'DEVICE', cell: item => valueText(item.device) || (item.macAddress === null ? '' : 'by MAC') },
     { heading: 'MAC', isWhole: true, cell: text('macAddress') },
     { heading: 'PLACEMENT', cell: text('placement') },
-    { heading: 'ADDRESSES', cell: list('privateIpAddresses', 'ipv6Addresses') },
-    { heading: 'GROUPS', cell: list('securityGroupIds') },
+    idList('ADDRESSES', 'privateIpAddresses', 'ipv6Addresses'),
+    idList('GROUPS', 'securityGroupIds'),
     {
       heading: 'ENFORCEMENT',
       isOptional: true,
@@ -385,9 +389,9 @@ export const agents: Kind = {
     { heading: 'SINCE', isWhole: true, cell: time('since') },
     { heading: 'ENFORCED', cell: text('enforcedRevision') },
     { heading: 'RELEVANT', cell: text('relevantRevision') },
-    { heading: 'INSTANCES', cell: list('instanceIds') },
+    idList('INSTANCES', 'instanceIds'),
     { heading: 'OPEN SINCE', isOptional: true, isWhole: true, cell: openText },
-    { heading: 'OBSERVED', isOptional: true, cell: list('observedNetworkInterfaceIds') },
+    { ...idList('OBSERVED', 'observedNetworkInterfaceIds'), isOptional: true },
     { heading: 'ERROR', isOptional: true, cell: text('lastError') },
   ],
   fields: fields(
@@ -438,7 +442,7 @@ export const invitations: Kind = {
   columns: [
     id('INVITATION', 'enrolmentTokenId'),
     { heading: 'AGENT', isOptional: true, isWhole: true, cell: text('agentId') },
-    { heading: 'INSTANCES', cell: list('instanceIds') },
+    idList('INSTANCES', 'instanceIds'),
     { heading: 'NEW INSTANCE', isOptional: true, cell: newInstanceText },
     { heading: 'MADE', isWhole: true, cell: time('createTime') },
     { heading: 'EXPIRES', isWhole: true, cell: time('expireTime') },

@@ -7,8 +7,8 @@ export interface Column<Item> {
   readonly cell: (item: Item) => string
   /** Left out where every cell is empty: what only some lists have. */
   readonly isOptional?: boolean
-  /** Never broken: what is copied from the table. */
-  readonly isWhole?: boolean
+  /** Never broken: what is copied from the table. `list` is broken behind its commas alone. */
+  readonly isWhole?: boolean | 'list'
   /** Numbers, whose ends stand under each other. */
   readonly isRight?: boolean
 }
@@ -20,7 +20,7 @@ const leastWidth = 12
 interface Filled {
   readonly heading: string
   readonly cells: readonly string[]
-  readonly isWhole: boolean
+  readonly isWhole: boolean | 'list'
   readonly isRight: boolean
 }
 
@@ -74,10 +74,25 @@ function leastWidthOf(columns: readonly Filled[]): number {
 
 function wishOf({ heading, cells, isWhole }: Filled): Wish {
   return {
-    // Not by a spread: arguments go on the stack, which ends somewhere above 120,000 rows.
-    wanted: cells.reduce((widest, cell) => Math.max(widest, textWidth(cell)), textWidth(heading)),
-    least: isWhole ? Number.POSITIVE_INFINITY : Math.max(leastWidth, textWidth(heading)),
+    wanted: widestOf(cells, textWidth(heading)),
+    least: leastOf(heading, cells, isWhole),
   }
+}
+
+function leastOf(heading: string, cells: readonly string[], isWhole: Filled['isWhole']): number {
+  const least = Math.max(leastWidth, textWidth(heading))
+  if (isWhole === 'list') {
+    return widestOf(
+      cells.flatMap(cell => cell.split(/(?<=,) /)),
+      least,
+    )
+  }
+  return isWhole ? Number.POSITIVE_INFINITY : least
+}
+
+/** Not by a spread: arguments go on the stack, which ends somewhere above 120,000 rows. */
+function widestOf(texts: readonly string[], least: number): number {
+  return texts.reduce((widest, text) => Math.max(widest, textWidth(text)), least)
 }
 
 /** Of each item its columns under each other, with an empty line between items. */
@@ -86,7 +101,7 @@ function blockLines(columns: readonly Filled[], width: number): string[] {
   return columns[0]!.cells.flatMap((_, index) => [
     ...(index === 0 ? [] : ['']),
     ...columns.flatMap(({ heading, cells, isWhole }) =>
-      valueLines(heading, cells[index]!, { nameWidth, width, isWhole }),
+      valueLines(heading, cells[index]!, { nameWidth, width, isWhole: isWhole === true }),
     ),
   ])
 }

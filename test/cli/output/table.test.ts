@@ -116,6 +116,13 @@ suite('tables', () => {
     ])
   })
 
+  test('a list of what is copied is broken between its items alone', () => {
+    const list: readonly Column<Item>[] = [columns[0]!, { heading: 'ITEMS', isWhole: 'list', cell: ({ text }) => text }]
+    const items = [{ id: 'sg-1', text: 'i-j238v3xzpdxkt1b3e, i-db1' }]
+    assert.deepEqual(tableLines(list, items, 26), ['ID    ITEMS', 'sg-1  i-j238v3xzpdxkt1b3e,', '      i-db1'])
+    assert.deepEqual(tableLines(list, items, 25), ['ID     sg-1', 'ITEMS  i-j238v3xzpdxkt1b3', '       e, i-db1'])
+  })
+
   test('what all rows have is told under a table that would be too wide, and no more of it than must be', () => {
     const wide: readonly Column<string>[] = [
       { heading: 'ID', isWhole: true, cell: id => id },
