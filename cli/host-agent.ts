@@ -1,5 +1,5 @@
 /** The agent of this host, for other commands that run there: its settings, and where it keeps its files. */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { agentConfig } from '../agent/config.ts'
 import { withRescue } from '../agent/last-good.ts'
@@ -10,6 +10,14 @@ import type { Policy } from '../rules-compiler/model/policy.ts'
 import { socketsOf } from './check/listeners.ts'
 import { InputError, type Io, loadPolicy } from './command.ts'
 import { readServiceConfig } from './service-config.ts'
+
+export const agentUnit = 'ringwall-agent'
+
+/** Whether systemd runs here and has the unit of the agent, so that it is the one to start and stop it. */
+export function hasAgentUnit(): boolean {
+  const folders = ['/etc/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system']
+  return existsSync('/run/systemd/system') && folders.some(folder => existsSync(`${folder}/${agentUnit}.service`))
+}
 
 type AgentSettings = (typeof agentConfig)['settings']
 

@@ -19,9 +19,11 @@ const helpText = `ringwall: cloud-style security groups enforced on Linux hosts
 usage: ringwall COMMAND [ARGUMENTS]
 
 ${groupTexts.join('\n')}
-"ringwall help COMMAND" or "ringwall COMMAND --help" says more about one; "ringwall --version" prints the version.
-Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad input; 3 stored, but not in force
-everywhere in time; 4 the daemon refused; 5 the daemon cannot be reached.
+"ringwall help COMMAND" or "ringwall COMMAND --help" says more about one;
+"ringwall --version" prints the version.
+Exit codes: 0 done; 1 failed, or a finding the caller asked to fail on; 2 bad
+input; 3 stored, but not in force everywhere in time; 4 the daemon refused; 5 it
+cannot be reached.
 `
 
 await runProcess(main)

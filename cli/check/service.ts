@@ -3,6 +3,7 @@
  * as the service's own user, writes nothing and starts nothing.
  */
 import { stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import type { Endpoint } from '../../common/config/formats.ts'
 import type { Reading, ReadSetting } from '../../common/config/read.ts'
 import type { ConfigDefinition, Settings, ValuesOf } from '../../common/config/setting.ts'
@@ -86,12 +87,15 @@ export async function checkService<S extends Settings>(
   await look(new Known(reading.settings), notes, running)
 
   const lines = [...settingLines(definition, reading, widthOf(io.stdout)), '']
-  if (user !== null) lines.push(`looked at as ${user}, whose "${folder}" is`)
+  if (user !== null) lines.push(`looked at as ${user.name}, whose "${folder}" is`)
   for (const { name, meant } of reading.unknownVariables) {
     lines.push(`${name} is no setting${meant === null ? '' : `; is ${meant} meant?`}`)
   }
   io.stdout.write([...lines, ...notes.well].map(line => `${line}\n`).join(''))
   for (const fault of notes.faults) io.stderr.write(`${fault}\n`)
+  if (user !== null && notes.faults.some(fault => fault.includes('EACCES'))) {
+    io.stderr.write(`What ${user.name} must read and nobody else: chgrp ${user.group} FILE; chmod 0640 FILE\n`)
+  }
   if (notes.faults.length > 0) return exitBadInput
   io.stdout.write('no faults\n')
   return 0
@@ -126,9 +130,9 @@ const { initgroups: initGroups } = process as unknown as { initgroups(user: numb
 /**
  * From here on this process is the owner of that directory, where root looks for a service that is not root: what root can
  * read and write says nothing. There is no way back, and none is needed.
- * @returns the user; null where nothing changed
+ * @returns what the user is called, and a group of his; null where nothing changed
  */
-async function becomeOwner(folder: string): Promise<string | null> {
+async function becomeOwner(folder: string): Promise<{ readonly name: string; readonly group: string } | null> {
   if (process.getuid?.() !== 0) return null
   const owner = await stat(folder).catch(() => null)
   if (owner === null || owner.uid === 0) return null
@@ -141,7 +145,17 @@ async function becomeOwner(folder: string): Promise<string | null> {
   }
   process.setgid!(gid)
   process.setuid!(uid)
-  return `user ${uid}`
+  // With packages, the user's own group is called as he is.
+  return { name: nameHere() ?? `user ${uid}`, group: nameHere() ?? String(gid) }
+}
+
+/** Null where this user has none. */
+function nameHere(): string | null {
+  try {
+    return userInfo().username
+  } catch {
+    return null
+  }
 }
 
 export async function lookAtFolder(name: string, folder: string, notes: Notes): Promise<void> {

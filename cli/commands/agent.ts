@@ -19,7 +19,7 @@ import {
 } from '../../agent/link/credentials.ts'
 import { enrol } from '../../agent/link/enrol.ts'
 import { makeHostReport } from '../../agent/link/host-report.ts'
-import { findHolder } from '../../agent/lock.ts'
+import { findHolder, type LockHolder } from '../../agent/lock.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import { usageOf } from '../../common/config/describe.ts'
 import { openNotify } from '../../common/config/notify.ts'
@@ -27,7 +27,7 @@ import { createLogger } from '../../common/log.ts'
 import { openServiceManager } from '../../common/sd-notify.ts'
 import { insteadOf, parseArguments, requireFlag } from '../arguments.ts'
 import { type Command, InputError, type Io, UsageError } from '../command.ts'
-import { type HostFlags, loadHostConfig } from '../host-agent.ts'
+import { agentUnit, type HostFlags, hasAgentUnit, loadHostConfig } from '../host-agent.ts'
 import { faultsOf, loadServiceConfig, logConfig, reloadConfig } from '../service-config.ts'
 import { confirmSignal } from './confirm.ts'
 
@@ -189,13 +189,17 @@ async function join(args: readonly string[], io: Io): Promise<number> {
   const credentials = await enrol({ url, token, report })
   await writeCredentials(folder, credentials)
   io.stdout.write(`Joined ${credentials.daemonUrl} as agent ${credentials.agentId}.\n`)
-  const holder = await findHolder()
-  const next =
-    holder?.role === 'agent'
-      ? `An agent runs here already (pid ${holder.pid}): restart it.`
-      : `Start it: ringwall agent${values['state-dir'] === undefined ? '' : ` --state-dir ${folder}`}`
-  io.stdout.write(`${next}\n`)
+  io.stdout.write(`${nextStep(await findHolder(), values['state-dir'] === undefined ? null : folder)}\n`)
   return 0
+}
+
+/** @param folder  null where the unit looks there too */
+function nextStep(holder: LockHolder | null, folder: string | null): string {
+  const isOfUnit = folder === null && hasAgentUnit()
+  if (holder?.role === 'agent') {
+    return `An agent runs here already (pid ${holder.pid}): restart it${isOfUnit ? `, systemctl restart ${agentUnit}` : ''}.`
+  }
+  return `Start it: ${isOfUnit ? `systemctl start ${agentUnit}` : `ringwall agent${folder === null ? '' : ` --state-dir ${folder}`}`}`
 }
 
 /** For the daemon's list of hosts; what nft can do is told when the agent runs. */
@@ -213,7 +217,9 @@ async function leave(args: readonly string[], io: Io): Promise<number> {
   const folder = await configuredStateDir(values)
   const holder = await findHolder()
   if (holder?.role === 'agent' && holder.daemonUrl !== null) {
-    throw new Error(`Cannot leave: the agent runs (pid ${holder.pid}); stop it first`)
+    throw new Error(
+      `Cannot leave: the agent runs (pid ${holder.pid}); stop it first${hasAgentUnit() ? `: systemctl stop ${agentUnit}` : ''}`,
+    )
   }
   if (!(await hasCredentials(folder))) {
     throw new Error(`Cannot leave: this host has joined no daemon (no credentials in "${folder}")`)

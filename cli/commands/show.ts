@@ -38,8 +38,17 @@ async function askAgent(): Promise<View> {
   if (answer === null || answer.status === 404) {
     throw new Error('Cannot show: no agent runs in this network namespace; name the policy file: ringwall show FILE')
   }
-  if (answer.status !== 200) throw new Error(`Cannot show: the agent says ${answer.body.trim()}`)
+  if (answer.status !== 200) throw new Error(`Cannot show: ${reasonIn(answer.body)}`)
   return JSON.parse(answer.body) as View
+}
+
+/** The agent's own words, `{"error": …}`; what else it says as it is. */
+function reasonIn(body: string): string {
+  try {
+    return String((JSON.parse(body) as { readonly error: unknown }).error)
+  } catch {
+    return `the agent says ${body.trim()}`
+  }
 }
 
 async function lookUp(file: string, flags: HostFlags, io: Io): Promise<View> {

@@ -208,7 +208,7 @@ describe('of an agent', () => {
     const flags = ['--state-dir', stateDir, '--policy', policy, '--metrics-address', 'none']
     const result = await runRingwall(['agent', 'check', ...flags])
     assert.deepEqual(faultsOf(result), [`Cannot read policy file "${policy}": permission denied`])
-    assert.ok(result.stdout.includes(`looked at as user 65534, whose "${stateDir}" is\n`))
+    assert.ok(result.stdout.includes(`looked at as nobody, whose "${stateDir}" is\n`))
     await chmod(policy, 0o644)
     assert.equal((await runRingwall(['agent', 'check', ...flags])).exitCode, 0)
     await chmod(stateDir, 0o500)

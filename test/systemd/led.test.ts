@@ -24,7 +24,8 @@ describe('an agent that a daemon leads', { skip: needsSystemd }, () => {
     if (needsSystemd !== false) return
     await it.systemctl('start', units.daemon)
     const [token] = /rwe1\.\S+/.exec(await ringwall('agent', 'invite', '--new-instance')) ?? []
-    await ringwall('agent', 'join', 'https://127.0.0.1:9443', '--token', token!)
+    const joined = await ringwall('agent', 'join', 'https://127.0.0.1:9443', '--token', token!)
+    assert.match(joined, /\nAn agent runs here already \(pid \d+\): restart it, systemctl restart ringwall-agent\.\n$/)
     await it.systemctl('restart', units.agent)
     await eventually(async () =>
       assert.match(await it.container.property(units.agent, 'StatusText'), /daemon connected since/),

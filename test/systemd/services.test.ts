@@ -140,7 +140,7 @@ describe('services', { skip: needsSystemd }, () => {
       })
     const refused = await check('agent')
     assert.deepEqual([refused.exitCode, refused.stderr], [2, `${fault}\n`])
-    assert.match(refused.stdout, /^looked at as user \d+, whose "\/var\/lib\/ringwall" is$/m)
+    assert.match(refused.stdout, /^looked at as ringwall-agent, whose "\/var\/lib\/ringwall" is$/m)
 
     it.container.write(config, 'policy: policy.yaml\nlogLevel: debug\n')
     await it.systemctl('reset-failed', agent)
