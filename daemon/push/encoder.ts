@@ -51,7 +51,8 @@ export class Encoder {
     if (update.set.some(key => ownKinds.has(splitKey(key).kind))) return this.#writeDelta(update)
     if (this.#deltasRevision !== this.#parts.world.revision) this.#forgetDeltas()
     const places = update.members.map(({ id, place }) => `${id}@${place}`)
-    const content = [update.set, update.remove, places].map(list => list.join(' ')).join('\n')
+    // Not joined by some character: agents name what is to be removed, and two lists must never read as one.
+    const content = JSON.stringify([update.set, update.remove, places])
     const known = this.#deltas.get(content)
     if (known !== undefined) return known
     const message = this.#writeDelta(update)

@@ -268,6 +268,22 @@ describe('an agent', () => {
     assert.ok(right.view.objects.has('members/sg-app'))
   })
 
+  test('is told what it must forget, whatever another says that it holds', async () => {
+    await using scene = await setScene()
+    const { host, one, two } = scene
+    const removed: (readonly string[])[] = []
+    const first = await Promise.all([one, two].map(credentials => FakeAgent.connect(host.port, credentials)))
+    for (const agent of first) await agent.next('snapshot')
+    for (const [at, more] of [['members/sg-x members/sg-y'], ['members/sg-x', 'members/sg-y']].entries()) {
+      const { view } = first[at]!
+      const [anything] = view.objects.values()
+      for (const key of more) view.objects.set(key as `members/${string}`, anything!)
+      const agent = await FakeAgent.connect(host.port, [one, two][at]!, { view })
+      removed.push((await agent.next('delta')).remove)
+    }
+    assert.deepEqual(removed, [['members/sg-x members/sg-y'], ['members/sg-x', 'members/sg-y']])
+  })
+
   test('cannot say that it enforces what it was not told', async () => {
     await using scene = await setScene()
     const { host, one } = scene
