@@ -86,8 +86,6 @@ export const shapes = {
   ],
 } as const satisfies Record<string, (count: number, protocol: PortProtocol) => readonly WireRule[]>
 
-export type Shape = keyof typeof shapes
-
 /** `depth` prefix lengths around one address, each with port ranges that overlap those of its neighbours. */
 export function nestedBlocks(count: number, address: string, depth: number): readonly WireRule[] {
   return times(count, index => {

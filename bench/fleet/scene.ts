@@ -5,7 +5,7 @@ import type { HostReport } from '../../wire/messages.ts'
 
 export const account = '1234567890123456'
 /** Every group of the fleet names this one, so that all agents see who is in it. */
-export const sharedGroup = 'sg-shared'
+const sharedGroup = 'sg-shared'
 export const enisPerAgent = 5
 export const sharedMembers = 1000
 export const rulesPerGroup = 50

@@ -13,7 +13,7 @@ export const connectionFlags = {
   json: { takes: 'nothing', help: "the API's answer as it is, for programs" },
 } as const satisfies Flags
 
-export const longestWaitSeconds = 300
+const longestWaitSeconds = 300
 
 const writeFlags = {
   'dry-run': { takes: 'nothing', help: 'say what would change and whom it concerns; nothing is stored' },

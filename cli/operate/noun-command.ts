@@ -36,12 +36,7 @@ export function nounCommand(noun: Noun): NounCommand {
 }
 
 /** @throws {UsageError | InputError | OperationError} */
-export async function runNoun(
-  noun: Noun,
-  args: readonly string[],
-  io: Io,
-  env: Call['env'] = process.env,
-): Promise<number> {
+async function runNoun(noun: Noun, args: readonly string[], io: Io, env: Call['env'] = process.env): Promise<number> {
   const [only] = noun.verbs
   if (only?.name === '') return runVerb(only, args, io, env)
   const [name, ...rest] = args

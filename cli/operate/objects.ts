@@ -123,7 +123,7 @@ export function deleteVerb(
   })
 }
 
-export function article(noun: string): string {
+function article(noun: string): string {
   return `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
 }
 

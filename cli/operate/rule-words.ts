@@ -88,7 +88,7 @@ function splitList(texts: readonly string[]): string[] {
 }
 
 /** @throws {UsageError} */
-export function readDirection(text: string): Direction {
+function readDirection(text: string): Direction {
   const direction = directions.find(known => known === text)
   if (direction === undefined) throw new UsageError(`direction is "${text}", expected ingress or egress`)
   return direction
@@ -205,7 +205,7 @@ export async function peerChange(
 }
 
 /** What narrows the ENI's own side; an empty text takes that away. @throws {UsageError} */
-export function localFields(direction: Direction, text: string): Readonly<Record<string, string>> {
+function localFields(direction: Direction, text: string): Readonly<Record<string, string>> {
   const cidr = parseCidr(text)
   if (cidr === null) throw new UsageError(`--local is "${text}", expected an IPv4 or IPv6 address or CIDR block`)
   const [ipv4, ipv6] = sidesOf[direction].local.cidrs

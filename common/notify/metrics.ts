@@ -1,11 +1,11 @@
 /** What a notifier tells Prometheus. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-export const notifyWays = ['command', 'webhook'] as const
+const notifyWays = ['command', 'webhook'] as const
 export type NotifyWay = (typeof notifyWays)[number]
 
 /** `failed`: an attempt that is repeated. */
-export const notifyOutcomes = ['delivered', 'failed', 'given-up'] as const
+const notifyOutcomes = ['delivered', 'failed', 'given-up'] as const
 
 export type NotifierMetrics = ReturnType<typeof createNotifierMetrics>
 

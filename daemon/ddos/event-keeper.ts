@@ -42,7 +42,7 @@ interface Waiting {
 }
 
 /** Events of one agent that wait; 40 KB each at most. */
-export const mostWaiting = 256
+const mostWaiting = 256
 const eventsAtOnce = 32
 /**
  * Stored of one agent: an attack on each of a hundred instances at once, and then as much as attacks that go on change.

@@ -14,7 +14,7 @@ export interface LiveFeedParts {
 }
 
 /** Each is a connection. */
-export const mostReaders = { inAll: 500, ofOnePrincipal: 50 } as const
+const mostReaders = { inAll: 500, ofOnePrincipal: 50 } as const
 
 export class LiveFeed {
   readonly #parts: LiveFeedParts

@@ -5,7 +5,7 @@ import { type DdosPhase, ddosPhases, ddosTriggers } from '../../wire/ddos.ts'
 
 export type DdosMetrics = ReturnType<typeof createDdosMetrics>
 
-export const eventWriteOutcomes = ['stored', 'old', 'refused', 'failed'] as const
+const eventWriteOutcomes = ['stored', 'old', 'refused', 'failed'] as const
 
 export interface DdosFigures {
   readonly phases: () => ReadonlyMap<DdosPhase, number>

@@ -22,7 +22,7 @@ import type { Entry, Store } from '../store/store.ts'
 import { longestUseMs } from './lifetimes.ts'
 
 /** Name in the listener's certificate, whatever the host is called: agents trust the CA, not a name service. */
-export const daemonName = 'ringwall-daemon'
+const daemonName = 'ringwall-daemon'
 
 export interface IssuedCertificate {
   /** PEM. */

@@ -8,10 +8,10 @@ import type { AgentRegistry } from './registry.ts'
 
 export type PushMetrics = ReturnType<typeof createPushMetrics>
 
-export const enrolmentOutcomes = ['enrolled', 'refused', 'throttled', 'failed'] as const
+const enrolmentOutcomes = ['enrolled', 'refused', 'throttled', 'failed'] as const
 
 /** Besides what a certificate can be refused for: the handshake failed, too many were at it, or one agent came too often. */
-export const connectionRefusals = [...refusalReasons, 'handshake', 'too-many', 'too-slow', 'too-often'] as const
+const connectionRefusals = [...refusalReasons, 'handshake', 'too-many', 'too-slow', 'too-often'] as const
 
 /** 5 ms is one agent beside the daemon, 2 s what ten thousand may take. */
 const secondsBuckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60]

@@ -101,14 +101,6 @@ export function judgeTrust(trust: NamedPolicy, caller: Caller, role: string, con
   return outcomeOf([trust], speaks, role, 'trust')
 }
 
-/** Whether a role may be given to instances, say. */
-export function trustsService({ statements }: PolicyDocument, service: string): boolean {
-  const speaks = (statement: Statement) =>
-    actionMatches(statement, 'sts:assumerole') && statement.principals.services.includes(service)
-  const meant = statements.filter(speaks)
-  return meant.some(({ effect }) => effect === 'Allow') && meant.every(({ effect }) => effect === 'Allow')
-}
-
 function outcomeOf(
   policies: readonly NamedPolicy[],
   speaks: (statement: Statement) => boolean,

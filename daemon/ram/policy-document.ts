@@ -33,7 +33,7 @@ export interface Principals {
 /** `identity`: of users, groups and roles; `session`: narrows one session; `trust`: who may assume a role. */
 export type PolicyUse = 'identity' | 'session' | 'trust'
 
-export const policySizes = { identity: 6144, session: 2048, trust: 2048 } as const satisfies Record<PolicyUse, number>
+const policySizes = { identity: 6144, session: 2048, trust: 2048 } as const satisfies Record<PolicyUse, number>
 const mostStatements = 100
 const mostFaults = 20
 

@@ -18,7 +18,7 @@ export interface RpcError {
 }
 
 /** As the published service writes them. */
-export function requestIdOf(id: string): string {
+function requestIdOf(id: string): string {
   return id.toUpperCase()
 }
 

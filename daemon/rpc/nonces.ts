@@ -6,7 +6,7 @@
 import { ApiError } from '../errors.ts'
 
 /** Either way, as the published API has it. */
-export const clockWindowMs = 15 * 60_000
+const clockWindowMs = 15 * 60_000
 /** Of one key; beyond it the key's own requests are refused, and nobody else's. */
 export const usualNonces = 100_000
 

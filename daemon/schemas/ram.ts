@@ -11,7 +11,7 @@ const nameOf = (of: string, most: number, characters: string) =>
     maxLength: most,
   })
 
-export const userNameField = nameOf('user', 64, 'A-Za-z0-9._-')
+const userNameField = nameOf('user', 64, 'A-Za-z0-9._-')
 const groupNameField = nameOf('group', 64, 'A-Za-z0-9._-')
 const roleNameField = nameOf('role', 64, 'A-Za-z0-9.-')
 const policyNameField = nameOf('policy', 128, 'A-Za-z0-9-')

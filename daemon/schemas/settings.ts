@@ -137,7 +137,7 @@ export const modifySettingsSchema = Type.Object(
   exact,
 )
 
-export const limitUseSchema = Type.Object({
+const limitUseSchema = Type.Object({
   limit: Type.Enum(limitNames),
   description: Type.String(),
   maximum: Type.Integer({ description: 'The setting.' }),

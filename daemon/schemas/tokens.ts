@@ -4,7 +4,7 @@ import { accountIdField, exact, nameField, nullable, patterned, revisionField, t
 
 const tenYearsSeconds = 10 * 366 * 24 * 3600
 
-export const scopeSchema = Type.Object(
+const scopeSchema = Type.Object(
   {
     accountId: Type.String({
       description: 'An account; `*` for all of them and for what belongs to none.',

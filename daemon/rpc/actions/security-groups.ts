@@ -20,7 +20,7 @@ export const groupName = coded(
   Type.String({ pattern: '^\\p{L}[\\p{L}\\p{N}:_.-]{1,127}$' }),
 )
 /** Misspelt by the published API. */
-export const groupDescription = coded(
+const groupDescription = coded(
   'InvalidSecurityGroupDiscription.Malformed',
   Type.String({ maxLength: 256, pattern: '^(?!https?://)' }),
 )

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ConditionContext } from '../../../daemon/ram/conditions.ts'
-import { type Access, decide, type Grants, judgeTrust, trustsService } from '../../../daemon/ram/evaluate.ts'
+import { type Access, decide, type Grants, judgeTrust } from '../../../daemon/ram/evaluate.ts'
 import { matchesGlob, matchesResource } from '../../../daemon/ram/glob.ts'
 import { readPolicyDocument } from '../../../daemon/ram/policy-document.ts'
 import { systemPolicies, systemPolicyNamed } from '../../../daemon/ram/system-policies.ts'
@@ -484,12 +484,6 @@ describe('a trust policy', () => {
       assert.equal(outcome(judgeTrust(trust(...statements), user, role, context())), expected)
     })
   }
-
-  test('says which services may use the role', () => {
-    const { document } = trust(statement({ Service: ['ecs.aliyuncs.com'], RAM: `acs:ram::${account}:root` }))
-    assert.equal(trustsService(document, 'ecs.aliyuncs.com'), true)
-    assert.equal(trustsService(document, 'oss.aliyuncs.com'), false)
-  })
 })
 
 describe('system policies', () => {
