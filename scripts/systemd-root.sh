@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes root folders of small Debians with systemd, for tests; nothing is installed on this machine. Prints nothing where
-# they are there already. Needs root, and half a minute or a whole one for each. Where one cannot be made the reason
-# is left beside it, for the tests that are skipped then.
+# they are there already. Needs root, and half a minute for both, which are made at once. Where one cannot be made
+# the reason is left beside it, for the tests that are skipped then.
 # Usage: systemd-root.sh [NAME…]
 #   bookworm            (if left out) what the units of Ringwall need
 #   bookworm-firewalls  that, and firewall managers and container engines
@@ -42,7 +42,7 @@ make_root() {
   "$cache/debian/mmdebstrap/usr/bin/mmdebstrap" --mode=root --variant=minbase \
     --include="systemd,systemd-sysv,dbus,$(packages_of "$name")" \
     --aptopt='Acquire::http::Timeout "15"' --aptopt='Acquire::https::Timeout "15"' \
-    "${name%%-*}" "$new/debian" >"$new/log" 2>&1 || { tail -n 5 "$new/log"; return 1; }
+    "${name%%-*}" "$new/debian" >"$new/log" 2>&1 || { grep '^E:' "$new/log" || tail -n 5 "$new/log"; return 1; }
   chroot "$new/debian" systemctl enable systemd-networkd >/dev/null 2>&1
   # shellcheck disable=SC2086 # lists of units; those that are not there do no harm
   chroot "$new/debian" systemctl mask $masked >/dev/null 2>&1
@@ -56,18 +56,28 @@ make_root() {
   mv -T "$new/debian" "$roots/$name" 2>/dev/null || [ -d "$roots/$name" ]
 }
 
+make_or_tell() {
+  if reason=$(make_root "$1"); then
+    rm -f "$roots/$1.reason"
+  else
+    echo "systemd-root: cannot make $1: $reason" >&2
+    echo "$reason" | head -n 1 >"$roots/$1.reason"
+    return 1
+  fi
+}
+
 mkdir -p "$roots"
-missing=
 for name; do
   packages_of "$name" >/dev/null || fail "unknown root \"$name\": expected bookworm or bookworm-firewalls"
+done
+# At once: each keeps one processor busy.
+making=
+for name; do
   [ -d "$roots/$name" ] && continue
   echo "systemd-root: fetching $name for tests, a minute or so" >&2
-  if reason=$(make_root "$name"); then
-    rm -f "$roots/$name.reason"
-  else
-    echo "systemd-root: cannot make $name: $reason" >&2
-    echo "$reason" | tail -n 1 >"$roots/$name.reason"
-    missing=1
-  fi
+  make_or_tell "$name" &
+  making="$making $!"
 done
+missing=
+for pid in $making; do wait "$pid" || missing=1; done
 [ -z "$missing" ]
