@@ -27,8 +27,8 @@ const endIdle = `data:text/javascript,${encodeURIComponent(
 /** Each test as it ends, for a machine so slow that one would wonder: RINGWALL_TEST_PROGRESS=1. */
 const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
 
-/** One more than two cores have to do: those that take long mostly wait, for the kernel or for time to pass. */
-const filesAtOnce = 3
+/** Twice what two cores can do: those that take long mostly wait, for the kernel or for time to pass. */
+const filesAtOnce = 4
 /** Where the files are that take longest. They begin first: one that begins last would be waited for alone. */
 const longest = ['test/coexistence/', 'test/e2e/', 'test/kernel/', 'test/systemd/']
 
