@@ -56,21 +56,22 @@ export class FastNetMon implements AsyncDisposable {
     })
     const ended = once(child, 'close')
     const log: string[] = []
-    const listening = new Promise<void>((resolve, reject) => {
-      for (const stream of [child.stdout!, child.stderr!]) {
-        createInterface({ input: stream }).on('line', line => {
-          log.push(line)
-          if (line.includes('Start AF_PACKET worker process')) resolve()
-        })
-      }
-      ended.then(() => reject(new Error(`FastNetMon has ended: ${log.slice(-5).join('; ')}`)))
-    })
-    await listening
-    return new FastNetMon(folder, async () => {
+    const end = async () => {
       child.kill('SIGKILL')
       await ended
       await rm(folder, { recursive: true, force: true })
-    })
+    }
+    const { promise: listening, resolve: hear } = Promise.withResolvers<void>()
+    for (const stream of [child.stdout!, child.stderr!]) {
+      createInterface({ input: stream }).on('line', line => {
+        log.push(line)
+        if (line.includes('Start AF_PACKET worker process')) hear()
+      })
+    }
+    const isListening = await Promise.race([listening.then(() => true), ended.then(() => false)])
+    if (isListening) return new FastNetMon(folder, end)
+    await end()
+    throw new Error(`FastNetMon has ended: ${log.slice(-5).join('; ')}`)
   }
 
   /** When its script was called for the address, on performance.now()'s clock. @throws {Error} if it is not in time */

@@ -56,27 +56,9 @@ current context. The file of contexts has tokens and is for its owner alone.`,
       async run({ words: [name = ''], flags, env, io }) {
         if (!/^[\w.-]{1,64}$/.test(name))
           throw new UsageError(`NAME is "${name}", expected up to 64 letters, digits, "-", "_" or "."`)
-        if (flags.token !== undefined && flags['token-file'] !== undefined)
-          throw new UsageError('expected --token or --token-file')
-        if (flags.ca !== undefined && flags.fingerprint !== undefined)
-          throw new UsageError('expected --ca or --fingerprint')
         const { current, byName } = await readContexts(contextsPath(env))
         const before = byName.get(name)
-        const url = readUrl(flags.url ?? before?.url ?? missingUrl())
-        const isSameDaemon = before !== undefined && readUrl(before.url).href === url.href
-        const given = flags['token-file'] === undefined ? flags.token : await textOf(flags['token-file'], io)
-        const context: Context = {
-          url: placeText(url),
-          token:
-            given === undefined
-              ? isSameDaemon
-                ? before.token
-                : null
-              : checkToken(given, flags.token === undefined ? '--token-file' : '--token'),
-          ...(await trustOf(flags, isSameDaemon ? before : null)),
-          accountId: readAccount(flags.account) ?? (isSameDaemon ? before.accountId : null),
-        }
-        if (context.token !== null) requirePrivacy(url)
+        const context = await contextOf(flags, before, io)
         await save(env, { current: current ?? name, byName: new Map([...byName, [name, context]]) })
         const isCurrent = (current ?? name) === name
         const next = isCurrent ? 'It is the current one' : `Use it with: ringwall context use ${name}`
@@ -176,21 +158,52 @@ async function save(env: Call['env'], contexts: Parameters<typeof writeContexts>
   }
 }
 
-function missingUrl(): never {
-  throw new UsageError('missing --url')
+interface ContextFlags {
+  readonly url?: string | undefined
+  readonly token?: string | undefined
+  readonly 'token-file'?: string | undefined
+  readonly ca?: string | undefined
+  readonly fingerprint?: string | undefined
+  readonly account?: string | undefined
 }
 
-function readAccount(text: string | undefined): string | null {
-  if (text === undefined || text === '') return null
+/**
+ * What is not given stays as it was; of another daemon nothing does.
+ * @throws {UsageError | InputError} naming the flag
+ */
+async function contextOf(flags: ContextFlags, before: Context | undefined, io: Io): Promise<Context> {
+  if (flags.token !== undefined && flags['token-file'] !== undefined)
+    throw new UsageError('expected --token or --token-file')
+  if (flags.ca !== undefined && flags.fingerprint !== undefined) throw new UsageError('expected --ca or --fingerprint')
+  const address = flags.url ?? before?.url
+  if (address === undefined) throw new UsageError('missing --url')
+  const url = readUrl(address)
+  const kept = before !== undefined && readUrl(before.url).href === url.href ? before : null
+  const token = (await readToken(flags, io)) ?? kept?.token ?? null
+  if (token !== null) requirePrivacy(url)
+  return {
+    url: placeText(url),
+    token,
+    ...(await trustOf(flags, kept)),
+    accountId: flags.account === undefined ? (kept?.accountId ?? null) : readAccount(flags.account),
+  }
+}
+
+async function readToken(flags: ContextFlags, io: Io): Promise<string | undefined> {
+  const file = flags['token-file']
+  if (file !== undefined) return checkToken(await textOf(file, io), '--token-file')
+  return flags.token === undefined ? undefined : checkToken(flags.token, '--token')
+}
+
+/** @returns null for an empty text, which takes away what was there */
+function readAccount(text: string): string | null {
+  if (text === '') return null
   if (/^\d{16}$/.test(text)) return text
   throw new UsageError(`--account is "${text}", expected 16 digits`)
 }
 
 /** @throws {InputError} for a file that is no certificate; {UsageError} for a fingerprint that is none */
-async function trustOf(
-  flags: { readonly ca?: string | undefined; readonly fingerprint?: string | undefined },
-  before: Context | null,
-): Promise<Pick<Context, 'ca' | 'fingerprint'>> {
+async function trustOf(flags: ContextFlags, before: Context | null): Promise<Pick<Context, 'ca' | 'fingerprint'>> {
   if (flags.ca !== undefined) return { ca: await readCertificate(flags.ca), fingerprint: null }
   if (flags.fingerprint === undefined) return { ca: before?.ca ?? null, fingerprint: before?.fingerprint ?? null }
   const fingerprint = flags.fingerprint

@@ -73,20 +73,25 @@ const textFields = ['id', 'kind', 'time', 'instanceId', 'message'] as const
 /** @returns null where the text is none; another version of Ringwall may have written it */
 function readNotification(text: string): Notification | null {
   try {
-    const value = JSON.parse(text)
-    const isWhole =
-      textFields.every(field => typeof value[field] === 'string') &&
-      Array.isArray(value.addresses) &&
-      value.addresses.every((address: unknown) => typeof address === 'string') &&
-      isObject(value.details) &&
-      isObject(value.variables) &&
-      Object.values(value.variables).every(variable => typeof variable === 'string')
-    return isWhole ? value : null
+    const value: unknown = JSON.parse(text)
+    return isNotification(value) ? value : null
   } catch {
     return null
   }
 }
 
-function isObject(value: unknown): value is object {
+function isNotification(value: unknown): value is Notification {
+  return (
+    isRecord(value) &&
+    textFields.every(field => typeof value[field] === 'string') &&
+    Array.isArray(value.addresses) &&
+    value.addresses.every(address => typeof address === 'string') &&
+    isRecord(value.details) &&
+    isRecord(value.variables) &&
+    Object.values(value.variables).every(variable => typeof variable === 'string')
+  )
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

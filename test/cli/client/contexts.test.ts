@@ -126,6 +126,9 @@ test('changed: what is not said stays, but a token is not taken to another daemo
     fingerprint: null,
     accountId: '2000000000000000',
   })
+  await done('add', 'prod', '--account', '')
+  assert.equal((await read()).accountId, null)
+  await done('add', 'prod', '--account', '2000000000000000')
   await done('add', 'prod', '--url', 'https://other.example')
   assert.deepEqual(await read(), {
     url: 'https://other.example',
