@@ -1,5 +1,6 @@
 /** The live TCP sessions that a policy must not cut unasked: the agent's own to its daemon, and administrators' to this host. */
 import { type CommandPrefix, run } from '../../common/exec.ts'
+import { parseIpJson } from '../watch/ip-json.ts'
 
 export interface Session {
   /** `daemon` goes out to the daemon; `rescue` came in to a port by which the host is administered. */
@@ -125,7 +126,7 @@ async function devicesOf(sockets: readonly Socket[], prefix: CommandPrefix): Pro
 }
 
 function deviceIn(answer: string): string | null {
-  const [route] = JSON.parse(answer) as readonly { readonly dev?: string }[]
+  const [route] = parseIpJson(answer) as readonly { readonly dev?: string }[]
   return route?.dev ?? null
 }
 

@@ -30,7 +30,7 @@ export async function makeHostReport({ nft, stateDir, exceptions }: ReportedHost
   const devices = await listAddresses()
   const panic = stateDir === null ? null : await readPanic(stateDir)
   return {
-    hostName: hostname(),
+    hostName: printable(hostname()),
     kernel: release(),
     agentVersion: version,
     nftVersion,
@@ -59,7 +59,10 @@ function asKey(feature: string): string {
   return feature.replaceAll(' ', '-')
 }
 
-/** The kernel lets a name have any bytes but a few (dev_valid_name, net/core/dev.c); this goes to operators' terminals. */
+/**
+ * The kernel lets a device's name have any bytes but a few (dev_valid_name, net/core/dev.c), and a host's any at all; this
+ * goes to operators' terminals, and a daemon lets go of whoever says what is not printable.
+ */
 function printable(name: string): string {
-  return name.replace(/\p{C}/gu, '?')
+  return name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
 }

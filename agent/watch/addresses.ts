@@ -1,5 +1,6 @@
 /** The network devices of a namespace with their addresses, for whoever must tell of them, and the sign that one changed. */
 import { RunError, run } from '../../common/exec.ts'
+import { parseIpJson } from './ip-json.ts'
 import { type Watch, watchLines } from './line-watch.ts'
 
 export interface AddressedDevice {
@@ -19,7 +20,7 @@ export async function listAddresses(): Promise<readonly AddressedDevice[]> {
   try {
     const { exitCode, stdout, stderr } = await run(['ip', '-j', '-d', 'addr', 'show'])
     if (exitCode !== 0) throw new Error(stderr.trim())
-    const devices = JSON.parse(stdout || '[]') as readonly IpDevice[]
+    const devices = parseIpJson(stdout) as readonly IpDevice[]
     return devices.toSorted((a, b) => a.ifindex - b.ifindex).map(readDevice)
   } catch (cause) {
     const isMissing = cause instanceof RunError && cause.kind === 'no-such-command'

@@ -1,6 +1,7 @@
 /** The network devices of a namespace, and what happens to them. */
 import type { CommandPrefix } from '../../common/exec.ts'
 import { RunError, run } from '../../common/exec.ts'
+import { parseIpJson } from './ip-json.ts'
 import { type Watch, watchLines } from './line-watch.ts'
 
 export interface Link {
@@ -51,7 +52,7 @@ const relistDelayMs = 500
 export async function listLinks({ prefix = [] }: { readonly prefix?: CommandPrefix } = {}): Promise<readonly Link[]> {
   const { exitCode, stdout, stderr } = await runIp([...prefix, 'ip', '-j', '-d', 'link', 'show'])
   if (exitCode !== 0) throw new Error(`Cannot list network devices: ${stderr.trim()}`)
-  return (JSON.parse(stdout || '[]') as readonly IpLink[]).map(readLink).sort((a, b) => a.index - b.index)
+  return (parseIpJson(stdout) as readonly IpLink[]).map(readLink).sort((a, b) => a.index - b.index)
 }
 
 /** The devices there are when it becomes ready give no event. */
