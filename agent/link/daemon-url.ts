@@ -14,7 +14,8 @@ export interface DaemonAddress {
 /** @throws {Error} if the text is no such URL */
 export function parseDaemonUrl(text: string): DaemonAddress {
   const url = URL.parse(text)
-  const isPlain = url?.protocol === 'https:' && url.pathname === '/' && url.search + url.hash + url.username === ''
+  const isPlain =
+    url?.protocol === 'https:' && url.pathname === '/' && url.search + url.hash + url.username + url.password === ''
   if (!isPlain || url.hostname === '') {
     throw new Error(`Cannot use the URL "${text}": expected https://HOST:PORT of the daemon's listener for agents`)
   }

@@ -2,9 +2,8 @@
 import Type from 'typebox'
 import { idPattern } from '../services/ids.ts'
 
-/** No control, bidirectional or invisible characters. */
-const printablePattern =
-  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]*$'
+/** No control, bidirectional, invisible or private characters, no line breaks of any kind, no halves of characters. */
+const printablePattern = '^[^\\p{Cc}\\p{Cf}\\p{Co}\\p{Cs}\\p{Zl}\\p{Zp}]*$'
 
 export const printableText = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: printablePattern })
 

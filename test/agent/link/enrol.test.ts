@@ -122,6 +122,7 @@ describe('the error says', () => {
     'https://',
     '127.0.0.1:8444',
     'https://u@127.0.0.1:1',
+    'https://:p@127.0.0.1:1',
   ]) {
     test(`what a URL is, for "${url}"`, async () => {
       const token = `rwe1.tok-1.${'a'.repeat(43)}.${'b'.repeat(43)}`

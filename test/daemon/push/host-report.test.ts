@@ -62,3 +62,33 @@ for (const [field, value] of unsound) {
     assert.ok(fault.startsWith(`report: /report/${field}`), fault)
   })
 }
+
+// What it calls itself stands on operators' terminals, in the audit log and in tables: there it must be what it seems.
+const names: readonly (readonly [string, string])[] = [
+  ['an escape', 'web\u001b[2J'],
+  ['a line break', 'web\n1'],
+  ['a C1 control', 'web\u009b2J'],
+  ['a line separator', 'web\u2028'],
+  ['an override', 'web\u202e1'],
+  ['an isolate', 'web\u2066'],
+  ['an Arabic letter mark', 'web\u061c'],
+  ['a space of no width', 'web\u200b1'],
+  ['a vowel separator of no width', 'web\u180e'],
+  ['an annotation', 'web\ufff9'],
+  ['a tag', 'web\u{e0041}'],
+  ['a private character', 'web\ue000'],
+  ['half a character', 'web\ud800'],
+]
+for (const [what, hostName] of names) {
+  test(`a host name with ${what} is refused`, () => {
+    assert.match((read({ ...hostReport, hostName }) as { fault: string }).fault, /^report: \/report\/hostName /)
+  })
+}
+
+for (const hostName of ['web-1', 'Wëb 1', '主机', '<b>&"{}', 'x'.repeat(255)]) {
+  test(`a host is called ${hostName.slice(0, 20)}`, () => {
+    assert.deepEqual(read({ ...hostReport, hostName }), {
+      value: { type: 'report', report: { ...hostReport, hostName } },
+    })
+  })
+}
