@@ -15,11 +15,12 @@ import { notificationKinds, usualNotificationKinds } from '../wire/notification.
 import { certificateDays, renewalGraceDays } from './pki/lifetimes.ts'
 import { defaultRegionId } from './ram/resource-names.ts'
 
+export const defaultDataDir = '/var/lib/ringwall-daemon'
+
 const settings = {
-  dataDir: setting(
-    formatted('path', { description: 'State, audit log and first token.', default: '/var/lib/ringwall-daemon' }),
-    { argument: 'DIR' },
-  ),
+  dataDir: setting(formatted('path', { description: 'State, audit log and first token.', default: defaultDataDir }), {
+    argument: 'DIR',
+  }),
   listen: setting(
     formatted<Listen>('listen', {
       description:

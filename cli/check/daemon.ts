@@ -2,7 +2,7 @@
 import { access, constants, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { findWritable } from '../../common/files.ts'
-import { daemonConfig } from '../../daemon/config.ts'
+import { daemonConfig, defaultDataDir } from '../../daemon/config.ts'
 import { findLockHolders } from '../../daemon/store/lock-holders.ts'
 import type { Io } from '../command.ts'
 import { assertPair, leafIn } from '../tls-pair.ts'
@@ -11,7 +11,6 @@ import { checkService, type Known, lookAtFolder, lookAtNotify, lookAtPort, type 
 
 type Settings = (typeof daemonConfig)['settings']
 
-const usualDataDir = '/var/lib/ringwall-daemon'
 /** sun_path of unix(7), with the zero at its end. */
 const mostSocketPath = 107
 
@@ -19,7 +18,7 @@ export async function checkDaemon(args: readonly string[], io: Io): Promise<numb
   return checkService(
     {
       definition: daemonConfig,
-      home: { key: 'dataDir', usual: usualDataDir },
+      home: { key: 'dataDir', usual: defaultDataDir },
       async findRunning(folder) {
         const store = join(folder, 'store.db')
         // On some file systems /proc/locks does not name the file.

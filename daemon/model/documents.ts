@@ -314,7 +314,8 @@ export function keyOf(kind: Kind, id: string): string {
 /** @throws {RangeError} for a key of no kind */
 export function parseKey(key: string): { readonly kind: Kind; readonly id: string } {
   const slash = key.indexOf('/')
-  const kind = kinds.find(known => known === key.slice(0, slash))
+  const word = key.slice(0, Math.max(slash, 0))
+  const kind = kinds.find(known => known === word)
   if (kind === undefined)
     throw new RangeError(`Cannot read key "${key}": expected one of ${kinds.join(', ')}, then "/"`)
   return { kind, id: key.slice(slash + 1) }
