@@ -8,11 +8,11 @@
  *
  * Fixed steps before the rules (port 25, DHCP, source guard) are left out: they can only make more rules superfluous.
  */
+import { indexBlocks, type Span } from '../address/block-index.ts'
 import { type Cidr, families } from '../address/cidr.ts'
 import type { Direction, RuleVerdict } from '../model/policy.ts'
 import type { EniIr, RuleIr } from '../policy/ir.ts'
-import { type FindNear, indexCovers } from './cover-index.ts'
-import { type Box, type Cover, findUncovered, intersectBoxes } from './coverage.ts'
+import { axes, type Box, type Cover, findUncovered, intersectBoxes } from './coverage.ts'
 import { everything, makeSpace, ruleBoxes, type Space } from './space.ts'
 
 /** One direction of one set of groups, ready to be asked. */
@@ -22,7 +22,7 @@ export interface Scope {
   /** Inner access first, then rules in deciding order. */
   readonly entries: readonly Entry[]
   /** The covers of all entries in one space that can meet a box. */
-  readonly near: ReadonlyMap<Space, FindNear<Entry>>
+  readonly near: ReadonlyMap<Space, (box: Box) => readonly Cover<Entry>[]>
 }
 
 export interface Entry {
@@ -78,9 +78,14 @@ export function makeScope(eni: EniIr, direction: Direction, blocks: readonly Cid
   const entries = [...inner, ...ofRules]
   const near = spaces.map((space, index) => {
     const covers = entries.flatMap(entry => entry.parts[index]!.covers)
-    return [space, indexCovers(covers)] as const
+    const find = indexBlocks(covers, ({ box }) => peerSpan(box))
+    return [space, (box: Box) => find(peerSpan(box))] as const
   })
   return { direction, defaultVerdict, entries, near: new Map(near) }
+}
+
+function peerSpan(box: Box): Span {
+  return { first: box[axes.peer]!, last: box[axes.peer + 1]! }
 }
 
 function makeEntry(

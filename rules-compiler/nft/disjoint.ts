@@ -10,8 +10,8 @@
  * as the one before it, which bounds the sets by 1 + log8 n and the elements by 8 n.
  */
 import type { Cidr } from '../address/cidr.ts'
+import { firstIndex } from '../address/first-index.ts'
 import type { PortRange } from '../address/port-range.ts'
-import { firstIndex } from './first-index.ts'
 
 /** What one element covers: a block of peers and a range of ports (or of protocol numbers). */
 export interface Box {

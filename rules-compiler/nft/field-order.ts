@@ -5,8 +5,8 @@
  * ranges from anywhere). No single order is safe, so the elements are counted: all one way, all the other way, or
  * split in two by how long their prefixes are, or by the side on which fewer others match with them.
  */
+import { firstIndex } from '../address/first-index.ts'
 import { type Box, compareNumbers } from './disjoint.ts'
-import { firstIndex } from './first-index.ts'
 
 export interface OrderedBoxes {
   readonly first: 'address' | 'range'

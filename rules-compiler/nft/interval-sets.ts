@@ -1,4 +1,5 @@
 /** CIDR and prefix-list rules of one layer as concatenated interval sets, one lookup each. */
+import { indexBlocks } from '../address/block-index.ts'
 import { type Cidr, type Family, families, makeCidr } from '../address/cidr.ts'
 import { allPorts, isAllPorts, type PortRange } from '../address/port-range.ts'
 import { hasPorts, protocolInFamily, protocolNumbers, type RuleProtocol } from '../address/protocol.ts'
@@ -94,7 +95,7 @@ function narrowLookups(family: Family, traffic: Traffic, rules: readonly RuleIr[
   const elements = rules.flatMap(rule =>
     blocksOf(rule.peer, family).flatMap(peer => narrowElement(rule, family, traffic, fields, peer)),
   )
-  return spreadOverlaps(elements).map(set => makeLookup(family, traffic, fields, set))
+  return spreadOverlaps(elements, fields.indexOf('peer')).map(set => makeLookup(family, traffic, fields, set))
 }
 
 const narrowFields: Readonly<Record<Traffic, readonly FieldSource[]>> = {
@@ -109,7 +110,7 @@ export function makeGroupIntervalSets(rules: readonly RuleIr[]): readonly SetLoo
     families.flatMap(family => {
       const fields = narrowFields[traffic].filter(name => name !== 'peer')
       const elements = rulesFor(rules, family, traffic).flatMap(rule => narrowElement(rule, family, traffic, fields))
-      return spreadOverlaps(elements).map(set => makeLookup(family, traffic, fields, set))
+      return spreadOverlaps(elements, fields.indexOf('local')).map(set => makeLookup(family, traffic, fields, set))
     }),
   )
 }
@@ -143,14 +144,26 @@ function narrowElement(
 /**
  * Lists in which no two elements overlap, as few as a single pass finds. An element that lies in another is left out:
  * all have one verdict, so the other decides the same.
+ * @param blockField  index of a field that holds blocks: what is compared with an element is what meets its block
  */
-function spreadOverlaps(elements: readonly IntervalElement[]): readonly (readonly IntervalElement[])[] {
+function spreadOverlaps(
+  elements: readonly IntervalElement[],
+  blockField: number,
+): readonly (readonly IntervalElement[])[] {
   const sets: IntervalElement[][] = []
+  const setOf = new Map<IntervalElement, IntervalElement[]>()
+  const findNear = indexBlocks(elements, element => element.key[blockField]!)
   for (const element of elements.toSorted((a, b) => volume(b) - volume(a))) {
-    if (sets.some(set => set.some(other => elementContains(other, element)))) continue
-    const free = sets.find(set => !set.some(other => elementsOverlap(other, element)))
-    if (free === undefined) sets.push([element])
-    else free.push(element)
+    const near = findNear(element.key[blockField]!).filter(other => setOf.has(other))
+    if (near.some(other => elementContains(other, element))) continue
+    const taken = new Set(near.filter(other => elementsOverlap(other, element)).map(other => setOf.get(other)!))
+    let set = sets.find(each => !taken.has(each))
+    if (set === undefined) {
+      set = []
+      sets.push(set)
+    }
+    set.push(element)
+    setOf.set(element, set)
   }
   return sets
 }

@@ -3,10 +3,11 @@
  * list would. Two rules need their order only if they overlap and differ in verdict; so a rule's layer lies above
  * those of all stronger rules it conflicts with, and a typical policy needs one to three layers however long it is.
  */
-import { cidrsOverlap } from '../address/cidr.ts'
+import { type Cidr, cidrsOverlap, coverBlocks } from '../address/cidr.ts'
+import { firstIndex } from '../address/first-index.ts'
 import { portsOverlap } from '../address/port-range.ts'
 import type { RuleVerdict } from '../model/policy.ts'
-import type { RuleIr } from '../policy/ir.ts'
+import type { PeerIr, RuleIr } from '../policy/ir.ts'
 
 export interface Layer {
   readonly verdict: RuleVerdict
@@ -68,7 +69,36 @@ export function rulesOverlap(a: RuleIr, b: RuleIr): boolean {
   )
 }
 
-function peersOverlap(a: RuleIr['peer'], b: RuleIr['peer']): boolean {
+function peersOverlap(a: PeerIr, b: PeerIr): boolean {
   if (a.kind === 'group' || b.kind === 'group') return true
-  return a.cidrs.some(left => b.cidrs.some(right => cidrsOverlap(left, right)))
+  return blocksOverlap(coverOf(a), coverOf(b))
+}
+
+type CidrsPeer = Extract<PeerIr, { readonly kind: 'cidrs' }>
+
+/** Of each peer that was asked for: rules that name one prefix list share it, and every pair of rules may be compared. */
+const covers = new WeakMap<CidrsPeer, readonly Cidr[]>()
+
+function coverOf(peer: CidrsPeer): readonly Cidr[] {
+  if (peer.cidrs.length === 1) return peer.cidrs
+  const known = covers.get(peer)
+  if (known !== undefined) return known
+  const cover = coverBlocks(peer.cidrs)
+  covers.set(peer, cover)
+  return cover
+}
+
+/** Both lists as `coverBlocks` gives them; stretches of one that lie between two blocks of the other are passed over. */
+function blocksOverlap(a: readonly Cidr[], b: readonly Cidr[]): boolean {
+  for (let left = 0, right = 0; left < a.length && right < b.length; ) {
+    const [one, other] = [a[left]!, b[right]!]
+    if (isBefore(one, other)) left = firstIndex(a.length, index => !isBefore(a[index]!, other))
+    else if (isBefore(other, one)) right = firstIndex(b.length, index => !isBefore(b[index]!, one))
+    else return true
+  }
+  return false
+}
+
+function isBefore(a: Cidr, b: Cidr): boolean {
+  return a.family === b.family ? a.last < b.first : a.family < b.family
 }

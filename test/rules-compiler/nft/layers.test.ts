@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { type Cidr, cidrsOverlap, makeCidr } from '../../../rules-compiler/address/cidr.ts'
 import { makeLayers, rulesOverlap } from '../../../rules-compiler/nft/layers.ts'
-import type { RuleIr } from '../../../rules-compiler/policy/ir.ts'
+import type { PeerIr, RuleIr } from '../../../rules-compiler/policy/ir.ts'
 import { arbitraryIr } from '../../support/arbitrary-ir.ts'
 import { makeRule, type RuleSketch, sortRules } from '../../support/ir.ts'
 
@@ -109,5 +110,43 @@ describe('makeLayers', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  const listOf = (cidrs: readonly Cidr[]): PeerIr => ({ kind: 'cidrs', cidrs, prefixListId: 'pl-1' })
+  const withPeer = (peer: PeerIr, facts: Partial<RuleIr> = {}): RuleIr => ({
+    ...rule('a', 'accept', 1),
+    peer,
+    ...facts,
+  })
+
+  test('prefix lists meet where a block of one meets a block of the other', () => {
+    const block = fc
+      .record({
+        family: fc.constantFrom('ip' as const, 'ip6' as const),
+        value: fc.nat(0xff),
+        shorter: fc.nat(6),
+      })
+      .map(({ family, value, shorter }) => makeCidr(family, BigInt(value), (family === 'ip' ? 32 : 128) - shorter))
+    const list = fc.array(block, { minLength: 1, maxLength: 12 })
+    fc.assert(
+      fc.property(list, list, (a, b) => {
+        const expected = a.some(one => b.some(other => cidrsOverlap(one, other)))
+        assert.equal(rulesOverlap(withPeer(listOf(a)), withPeer(listOf(b))), expected)
+      }),
+    )
+  })
+
+  test('a thousand rules that name long prefix lists, each to be compared with every other', () => {
+    const longList = (family: 'ip' | 'ip6', offset: number) =>
+      listOf(Array.from({ length: 5_000 }, (_, index) => makeCidr(family, BigInt(2 * index + offset), 32)))
+    const peers = [longList('ip', 0), longList('ip', 1_000_000)]
+    const rules = Array.from({ length: 1_000 }, (_, index) =>
+      withPeer(peers[index % 2]!, {
+        id: `sgr-${index}`,
+        verdict: index % 2 === 0 ? 'accept' : 'drop',
+        priority: index,
+      }),
+    )
+    assert.equal(makeLayers(rules).length, 2)
   })
 })
