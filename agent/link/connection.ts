@@ -49,6 +49,8 @@ export interface ConnectionEnd {
   readonly code?: string
   /** Why it did, in its word for that; one of `endedReasons` where it is about our certificate's time. */
   readonly why?: string
+  /** Nothing has left this host: it has no way there. */
+  readonly noWay?: boolean
 }
 
 export interface Connection {
@@ -192,6 +194,9 @@ function toKnown(addresses: readonly string[]): LookupFunction {
 const otherAuthority =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF)\w*)$/
 
+/** A boot whose network is not up yet, say. */
+const noWayCodes: ReadonlySet<string> = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL'])
+
 /** Before it was open. */
 function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
   const { code = '', message } = error
@@ -209,6 +214,7 @@ function sortFailure(error: NodeJS.ErrnoException): ConnectionEnd {
   return {
     reason: isTrust || /certificate/i.test(message) ? 'untrusted' : 'unreachable',
     message: printable(errors[0]?.message ?? message),
+    noWay: (errors.length === 0 ? [error] : errors).every(each => noWayCodes.has((each as typeof error).code ?? '')),
   }
 }
 

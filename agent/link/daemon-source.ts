@@ -150,7 +150,10 @@ export class DaemonSource implements Source {
     })
     this.#link = link
     this.#addressWatch = watchAddresses(
-      () => this.#reportSoon(),
+      () => {
+        this.#reportSoon()
+        link.noteNetwork()
+      },
       reason => log.warn({ reason }, 'address monitor ended and is started again'),
     )
     link.start()
@@ -191,6 +194,7 @@ export class DaemonSource implements Source {
     this.#links = links
     this.#refresh(performance.now())
     this.#reportSoon()
+    this.#link?.noteNetwork()
   }
 
   send(message: ToDaemon): void {

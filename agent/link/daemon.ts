@@ -67,6 +67,7 @@ const livedWellMs = 10_000
 const longestSleepMs = 3_600_000
 /** Less harms nothing: certificates last for days. */
 const clocksApartSeconds = 300
+const isoTime = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
 
 export class DaemonLink {
   readonly #options: DaemonLinkOptions
@@ -77,7 +78,11 @@ export class DaemonLink {
   #connection: Connection | null = null
   #openedAtMs = 0
   #status: LinkStatus
+  /** When that was last another, on the monotonic clock. */
+  #changedAtMs: number
   #failures = 0
+  /** So the last attempt has ended, and the next is waited for. */
+  #hadNoWay = false
   /** The TLS ticket of the last connection: coming back by it costs the daemon no signature. */
   #session: Buffer | undefined
   /** An update has come on this connection: before that there is nothing to answer, and hello said what stands. */
@@ -99,6 +104,7 @@ export class DaemonLink {
     this.#clock = options.clock ?? realClock
     this.#daemon = parseDaemonUrl(options.identity.credentials.daemonUrl)
     this.#addresses = options.lastAddresses
+    this.#changedAtMs = this.#clock.monotonicMs()
     this.#status = { connected: false, sinceMs: this.#clock.now(), reason: null, revoked: false, tooLate: false }
   }
 
@@ -114,6 +120,14 @@ export class DaemonLink {
   /** Asks the daemon for an answer; nothing where there is no connection. */
   probe(): void {
     this.#connection?.ping()
+  }
+
+  /** Addresses or devices of this host have changed: where it had no way to the daemon, it may have one. */
+  noteNetwork(): void {
+    if (!this.#hadNoWay || this.#closed) return
+    this.#hadNoWay = false
+    this.#failures = 0
+    this.#connectIn(backOff(1, this.#clock.random()))
   }
 
   start(): void {
@@ -334,7 +348,7 @@ export class DaemonLink {
     this.#ended({ reason, message })
   }
 
-  #ended({ reason, message, code = '', why }: ConnectionEnd): void {
+  #ended({ reason, message, code = '', why, noWay = reason === 'unresolvable' }: ConnectionEnd): void {
     if (this.#closed || this.#status.revoked) return
     const hadBegunWell = this.#status.connected && this.#clock.monotonicMs() - this.#openedAtMs >= livedWellMs
     this.#connection = null
@@ -346,6 +360,7 @@ export class DaemonLink {
     // Whatever was to follow from it is missing: the daemon is asked for all there is.
     if (reason === 'malformed') this.#needsSnapshot = true
     this.#failures = hadBegunWell ? 1 : this.#failures + 1
+    this.#hadNoWay = noWay
     metrics.reconnects.inc({ reason })
     this.#mayRenew = why === endedReasons.renewable
     const isTooLate = why === endedReasons.tooLate
@@ -355,8 +370,8 @@ export class DaemonLink {
       tooLate: isTooLate || (this.#status.tooLate && !this.#mayRenew),
     })
     const retryInMs = backOff(this.#failures, this.#clock.random())
-    // The same again and again for hours is one line.
-    const told = `${reason} ${message}`
+    // The same again and again for hours is one line, at whatever time.
+    const told = `${reason} ${message.replace(isoTime, '')}`
     if (reason !== 'renewed' && !this.#mayRenew && told !== this.#lastTold) {
       this.#lastTold = told
       const said = { daemon: this.#daemon.url, cause: reason, reason: message, retryInMs }
@@ -367,13 +382,23 @@ export class DaemonLink {
         )
       } else log.warn(said, 'not connected to the daemon; what is in force stays, and it is tried again')
     }
+    this.#connectIn(retryInMs)
+  }
+
+  #connectIn(milliseconds: number): void {
     this.#cancelRetry()
-    this.#cancelRetry = this.#clock.after(retryInMs, () => void this.#connect())
+    this.#cancelRetry = this.#clock.after(milliseconds, () => {
+      this.#hadNoWay = false
+      void this.#connect()
+    })
   }
 
   #setStatus(change: Partial<LinkStatus> & Pick<LinkStatus, 'connected'>): void {
     const wasConnected = this.#status.connected
-    const sinceMs = change.connected === wasConnected ? this.#status.sinceMs : this.#clock.now()
+    const atMs = this.#clock.monotonicMs()
+    if (change.connected !== wasConnected) this.#changedAtMs = atMs
+    // By the clock as it is now: at a boot it may be of 1970.
+    const sinceMs = this.#clock.now() - (atMs - this.#changedAtMs)
     this.#status = { ...this.#status, ...change, sinceMs }
     this.#options.metrics.connected.set(change.connected ? 1 : 0)
     if (wasConnected && !change.connected) this.#options.ddos?.onEnd()

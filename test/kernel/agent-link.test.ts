@@ -439,3 +439,42 @@ test('a host joins once, unless it is forced, and leaves', { skip: needsKernel }
   assert.deepEqual([start.exitCode, start.stdout], [2, ''])
   assert.match(start.stderr, /missing --policy FILE: this host has joined no daemon either/)
 })
+
+test('a host that has no network at boot has its policy in force, says so once, and is led as soon as there is one', {
+  skip: needsKernel,
+}, async () => {
+  const { host } = network.namespaces
+  const setUp = async () => {
+    await host.run('ip', ['link', 'set', 'eth0', 'up'])
+    // Going down has taken it away.
+    await host.run('ip', ['addr', 'replace', `${addresses.host.ip6}/64`, 'dev', 'eth0', 'nodad'])
+  }
+  await using daemon = await startDaemon()
+  await joinDaemon(daemon)
+  {
+    await using agent = await startLinked()
+    await daemon.next('hello')
+    daemon.send(snapshot(1, view(ports[0])))
+    await agent.line(isInForce)
+    await eventually(async () => assert.ok((await readdir(folder)).includes('link.json')))
+    await agent.stop()
+  }
+  await host.run(ringwallProgram, ['flush'])
+  await host.run('ip', ['link', 'set', 'eth0', 'down'])
+  try {
+    await using agent = await startLinked()
+    await agent.line(isInForce)
+    await agent.line(isCutOff)
+    // Long enough for some attempts.
+    await setTimeout(3_000)
+    assert.equal(agent.log.filter(isCutOff).length, 1)
+    await setUp()
+    await daemon.next('hello')
+    daemon.send(snapshot(2, view(...ports)))
+    await agent.line(isInForce, { from: agent.log.findIndex(isCutOff) })
+    await eventually(async () => assert.deepEqual(await acceptedPorts(), [...ports]))
+    await agent.stop()
+  } finally {
+    await setUp()
+  }
+})

@@ -202,6 +202,52 @@ describe('it comes back', () => {
     assert.match(agent.link.status.reason ?? '', /ECONNREFUSED/)
   })
 
+  test('soon where the host had no way to it, and its network changes', async () => {
+    await using daemon = await startScriptedDaemon()
+    // To everybody: the kernel knows no such TCP, whatever routes this machine has.
+    const noWay = { daemonUrl: 'https://255.255.255.255:9443' }
+    await using agent = await linkTo(daemon, { credentials: noWay })
+    for (const waitMs of [100, 200, 400, 800, 1600]) {
+      await agent.clock.waitsFor(waitMs)
+      agent.clock.advance(waitMs)
+    }
+    await agent.clock.waitsFor(3200)
+    agent.link.noteNetwork()
+    agent.link.noteNetwork()
+    assert.equal(agent.clock.waits[0], 100)
+    agent.clock.advance(100)
+    await agent.clock.waitsFor(100)
+    assert.equal(agent.lines.filter(({ level }) => level === 'warn').length, 1)
+    await agent.link.close()
+    agent.link.noteNetwork()
+    assert.deepEqual(agent.clock.waits, [])
+  })
+
+  test('no sooner for its network where the daemon itself does not answer', async () => {
+    const daemon = await startScriptedDaemon()
+    await daemon[Symbol.asyncDispose]()
+    await using agent = await linkTo(daemon)
+    for (const waitMs of [100, 200]) {
+      await agent.clock.waitsFor(waitMs)
+      agent.clock.advance(waitMs)
+    }
+    await agent.clock.waitsFor(400)
+    agent.link.noteNetwork()
+    assert.equal(agent.clock.waits[0], 400)
+  })
+
+  test('and says since when it is away by a clock that was set meanwhile', async () => {
+    const daemon = await startScriptedDaemon()
+    await daemon[Symbol.asyncDispose]()
+    await using agent = await linkTo(daemon, { clockMs: 0 })
+    await agent.clock.waitsFor(100)
+    const setMs = Date.UTC(2026, 2, 1)
+    agent.clock.step(setMs)
+    agent.clock.advance(100)
+    await agent.clock.waitsFor(200)
+    assert.equal(agent.link.status.sinceMs, setMs)
+  })
+
   test('from a daemon that says goodbye', async () => {
     await using daemon = await startScriptedDaemon()
     await using agent = await linkTo(daemon)
@@ -518,6 +564,9 @@ describe('it goes to nobody', () => {
       assert.equal(agent.lines.at(-1)?.cause, 'untrusted')
       assert.match(agent.lines.at(-1)?.reason ?? '', says)
       assert.equal(agent.link.status.connected, false)
+      agent.clock.advance(100)
+      await agent.clock.waitsFor(200)
+      assert.equal(agent.lines.length, 1, 'the same is said once, whatever the clock says')
     })
   }
 
