@@ -60,6 +60,8 @@ export interface Answer {
 export const defaultSocketName = 'ringwall'
 const holderPath = '/holder'
 const answerTimeoutMs = 5000
+/** A million members are some 20 MB. */
+const mostAnswerBytes = 256 * 1024 * 1024
 /** A holder that ends between our attempt and our question leaves the name free. */
 const attempts = 3
 
@@ -143,12 +145,21 @@ async function ask(path: string, socketName: string): Promise<Answer | 'nobody' 
     return await new Promise<Answer>((resolve, reject) => {
       question.on('error', reject)
       question.on('response', response => {
-        text(response).then(body => resolve({ status: response.statusCode ?? 0, body }), reject)
+        text(bounded(response)).then(body => resolve({ status: response.statusCode ?? 0, body }), reject)
       })
       question.end()
     })
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'nobody' : 'silent'
+  }
+}
+
+async function* bounded(response: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let bytes = 0
+  for await (const chunk of response) {
+    bytes += chunk.length
+    if (bytes > mostAnswerBytes) throw new Error(`expected at most ${mostAnswerBytes} bytes`)
+    yield chunk
   }
 }
 

@@ -1,5 +1,6 @@
 /** A `ringwall` process around what it does: what becomes of its output, and of a fault nobody expected. */
 import type { Io } from './command.ts'
+import { printableLines } from './output/text-width.ts'
 
 /** @param main  what it does with the words after the name of the program; its result is the exit code */
 export async function runProcess(main: (args: readonly string[], io: Io) => Promise<number>): Promise<void> {
@@ -19,7 +20,7 @@ export async function runProcess(main: (args: readonly string[], io: Io) => Prom
     const exitCode = await main(process.argv.slice(2), process)
     process.exitCode = isLost ? 1 : exitCode
   } catch (error) {
-    process.stderr.write(`ringwall: ${(error as Error).message}\n`)
+    process.stderr.write(`ringwall: ${printableLines((error as Error).message)}\n`)
     if (process.env.RINGWALL_DEBUG === '1') process.stderr.write(`${(error as Error).stack}\n`)
     process.exitCode = 1
   }

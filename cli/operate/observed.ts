@@ -1,5 +1,6 @@
 /** What rules of observed interfaces would have dropped, in tables; and the commands that observe, enforce and show it. */
 import { tableLines } from '../output/table.ts'
+import { printable } from '../output/text-width.ts'
 import { countText } from '../output/units.ts'
 import { count, listText, secondText, timeText, valueText } from '../output/values.ts'
 import type { WriteAnswer } from './daemon.ts'
@@ -109,7 +110,10 @@ export function observedLines(report: ObservedReport, width: number): string[] {
       : `${secondText(report.oldestReportTime)} to ${secondText(report.newestReportTime)}`
   const where = count(reportedCount, 'network interface')
   return [
-    `${countText(packets)} ${packets === 1 ? 'packet' : 'packets'} would have been dropped at ${where} since ${timeText(since)}, as heard ${heard}.`,
+    // An agent on this host is whoever holds its socket.
+    printable(
+      `${countText(packets)} ${packets === 1 ? 'packet' : 'packets'} would have been dropped at ${where} since ${timeText(since)}, as heard ${heard}.`,
+    ),
     ...(liveSessions === null
       ? []
       : [`${count(liveSessions, 'session')} that there ${liveSessions === 1 ? 'is' : 'are'} now would end.`]),

@@ -26,6 +26,12 @@ export function printable(text: string): string {
   return text.replace(/\s+/g, ' ').replace(controls, '\ufffd')
 }
 
+/** The same on as many lines as it has, each with the spaces that it has. */
+export function printableLines(text: string): string {
+  const lines = text.replaceAll('\t', ' ').split('\n')
+  return lines.map(line => line.replace(controls, '\ufffd')).join('\n')
+}
+
 /** Control characters, and those that turn the direction of a line. */
 const controls = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
