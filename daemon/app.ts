@@ -11,16 +11,13 @@ import { ApiError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { readBodyText } from './http/body-text.ts'
 import { Crowd } from './http/crowd.ts'
-import { maxBodyBytes, parseJsonBody } from './http/json-body.ts'
 import { completeDocument, documentTags } from './http/openapi.ts'
 import { PathMethods } from './http/path-methods.ts'
 import { asApiError, problemContentType, problemDocument } from './http/problem.ts'
 import { localSocket, sourceAddressOf } from './http/source-address.ts'
 import { UnreadableRequests } from './http/unreadable.ts'
-import { compileValidator } from './http/validator.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import { notedActions, notedPrincipal, type RefusedWrite } from './model/note.ts'
-import { sourceKey } from './push/throttle.ts'
 import { actionsAsked, objectsAsked, requireRouteAccess } from './routes/access.ts'
 import { addAccountRoutes } from './routes/accounts.ts'
 import { addAgentRoutes } from './routes/agents.ts'
@@ -48,8 +45,11 @@ import { addTokenRoutes } from './routes/tokens.ts'
 import { rpcActions } from './rpc/actions.ts'
 import { addRpcEndpoint, sendRpcError } from './rpc/endpoint.ts'
 import { usualNonces } from './rpc/nonces.ts'
+import { compileValidator } from './schemas/validator.ts'
 import { everyAccount, mayRead } from './services/principal.ts'
 import { findCredential } from './services/ram/identity.ts'
+import { parseStrictJson } from './strict-json.ts'
+import { sourceKey } from './throttle.ts'
 
 export interface AppOptions {
   readonly api: Api
@@ -76,6 +76,7 @@ export interface TlsPair {
 const requestTimeoutMs = 30_000
 /** Clients of the RPC API put a hundred rules with their descriptions into the query of one request. */
 const maxHeaderBytes = 128 * 1024
+const maxBodyBytes = 1024 * 1024
 const maxConnections = 2000
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
@@ -154,7 +155,7 @@ function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
     // Clients send the type with requests that need no body.
-    bytes.length === 0 ? undefined : parseJsonBody(readBodyText(request, bytes)),
+    bytes.length === 0 ? undefined : parseStrictJson(readBodyText(request, bytes)),
   )
 }
 

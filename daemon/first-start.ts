@@ -1,9 +1,9 @@
 /** What an empty store begins with: one account, its access key, and one token that may do everything. */
 import { writeAtomically } from '../common/files.ts'
-import { makeSecret, tokenText } from './http/authenticate.ts'
 import { type AccountDoc, keyOf, type TokenDoc } from './model/documents.ts'
 import type { Note } from './model/note.ts'
 import type { Sealer } from './ram/seal.ts'
+import { makeSecret, tokenText } from './secrets.ts'
 import { madeId } from './services/ids.ts'
 import { everyAccount } from './services/principal.ts'
 import { makeAccessKey } from './services/ram/access-keys.ts'

@@ -73,6 +73,12 @@ const prohibitions: readonly Prohibition[] = [
     not: /^(agent|cli|lab|bench|scripts|test)\//,
   },
   {
+    name: 'what the daemon decides knows nothing of who asks',
+    reason: 'both APIs, agents and the audit log ask the same services',
+    files: /^daemon\/(audit|ddos|model|pki|ram|schemas|services|state|store)\//,
+    not: /^daemon\/((http|routes|rpc)\/|(app|daemon)\.ts$)/,
+  },
+  {
     name: 'the compiler takes few packages',
     reason: 'what decides about packets is reviewed whole',
     files: /^rules-compiler\//,

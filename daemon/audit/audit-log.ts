@@ -5,8 +5,8 @@
  */
 import type { Logger } from '../../common/log.ts'
 import type { Note, RefusedWrite } from '../model/note.ts'
-import { sourceKey, Throttle } from '../push/throttle.ts'
 import { type Commit, CompactedError, type Store } from '../store/store.ts'
+import { sourceKey, Throttle } from '../throttle.ts'
 import { type AuditEvent, eventOfAct, eventOfCommit, eventOfRefusal, lineOf, type UnplacedEvent } from './event.ts'
 import { type AuditPage, type SearchOptions, searchFiles } from './search.ts'
 import { AuditWriter } from './writer.ts'

@@ -6,10 +6,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../common/log.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
-import { Throttle } from '../push/throttle.ts'
 import { judgeEvent, keepEvents, type ServedBefore, type Taken } from '../services/ddos-events.ts'
 import type { Executor } from '../services/executor.ts'
 import type { World } from '../state/world.ts'
+import { Throttle } from '../throttle.ts'
 import type { DdosMetrics } from './metrics.ts'
 
 export interface EventKeeperParts {

@@ -1,7 +1,7 @@
 /** Bearer tokens: `rwt_<id>_<secret>`, of which the store has the secret's SHA-256 alone. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { ApiError } from '../errors.ts'
 import { ramId } from '../model/ram.ts'
+import { isSecret } from '../secrets.ts'
 import type { Principal } from '../services/principal.ts'
 import { userPrincipal } from '../services/ram/identity.ts'
 import type { World } from '../state/world.ts'
@@ -24,22 +24,4 @@ export function authenticate(world: World, authorization: string | undefined, no
   const user = world.get('ramUser', ramId(token.user.accountId, token.user.name))
   if (user === undefined) throw new ApiError(401, 'Unauthorized', 'Cannot accept the token: its user is gone')
   return { ...userPrincipal(world, user), tokenId, credentialId: tokenId }
-}
-
-/** 256 random bits and their hash. @returns text for the client, which is shown once, and what the store keeps */
-export function makeSecret(): { readonly secret: string; readonly secretSha256: string } {
-  const secret = randomBytes(32).toString('base64url')
-  return { secret, secretSha256: sha256(secret).toString('hex') }
-}
-
-export function isSecret(secret: string, secretSha256: string): boolean {
-  return timingSafeEqual(sha256(secret), Buffer.from(secretSha256, 'hex'))
-}
-
-export function tokenText(id: string, secret: string): string {
-  return `rwt_${id}_${secret}`
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

@@ -4,7 +4,7 @@
  * open, however many, keeps others out.
  */
 import type { Socket } from 'node:net'
-import { sourceKey } from '../push/throttle.ts'
+import { sourceKey } from '../throttle.ts'
 
 /** What a TLS socket and the socket below it agree on. */
 type Ends = Pick<Socket, 'remoteAddress' | 'remotePort'>

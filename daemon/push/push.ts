@@ -21,6 +21,7 @@ import type { Executor } from '../services/executor.ts'
 import type { ObservedBoard } from '../services/observed-board.ts'
 import type { World } from '../state/world.ts'
 import { type Change, type Commit, CompactedError, type Store } from '../store/store.ts'
+import { Throttle } from '../throttle.ts'
 import type { AgentRecord, AgentState, AgentTrial } from './agent-record.ts'
 import { ChangeLog, type ChangeLogOptions, enforcementOf, tellWaiters, untilEnforced } from './changes.ts'
 import { heldOf } from './delta.ts'
@@ -36,7 +37,6 @@ import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 import { AgentServer } from './server.ts'
 import { AgentSession, type SessionIdentity, type SessionListener } from './session.ts'
-import { Throttle } from './throttle.ts'
 
 export interface PushParts {
   readonly store: Store

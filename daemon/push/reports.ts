@@ -5,7 +5,7 @@
 import type { Logger } from '../../common/log.ts'
 import type { HostReport } from '../../wire/messages.ts'
 import type { Enrolment } from '../pki/enrolment.ts'
-import { Throttle } from './throttle.ts'
+import { Throttle } from '../throttle.ts'
 
 interface Pause {
   readonly timer: NodeJS.Timeout

@@ -26,11 +26,11 @@ import {
   type Refused,
 } from '../pki/judge-certificate.ts'
 import type { World } from '../state/world.ts'
+import { sourceKey, Throttle } from '../throttle.ts'
 import type { PushMetrics } from './metrics.ts'
 import type { PushOptions } from './options.ts'
 import type { SessionIdentity } from './session.ts'
 import { Strangers } from './strangers.ts'
-import { sourceKey, Throttle } from './throttle.ts'
 
 export interface AgentServerParts {
   readonly world: World

@@ -1,7 +1,7 @@
 /** Connections that have not shown yet whose they are: so many from one address and in all, and not for long. */
 import type { Socket } from 'node:net'
+import { sourceKey } from '../throttle.ts'
 import type { PushOptions } from './options.ts'
-import { sourceKey } from './throttle.ts'
 
 interface Stranger {
   readonly socket: Socket

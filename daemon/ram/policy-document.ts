@@ -2,7 +2,7 @@
 import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { ApiError, type FieldError } from '../errors.ts'
-import { parseJsonBody } from '../http/json-body.ts'
+import { parseStrictJson } from '../strict-json.ts'
 import { type Condition, expectedValue, isOperator, operatorNames } from './conditions.ts'
 import { resourceParts } from './glob.ts'
 
@@ -66,7 +66,7 @@ function malformed(faults: readonly Fault[]): ApiError {
 
 function parsed(text: string): unknown {
   try {
-    return parseJsonBody(text)
+    return parseStrictJson(text)
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
     throw new ApiError(400, 'MalformedPolicyDocument', error.message, { errors: error.errors, cause: error })

@@ -1,7 +1,6 @@
 /** Rules of a group as a file, JSON or CSV, and back. */
 import { readRule } from '../../rules-compiler/validate/read-rule.ts'
 import { ApiError, type FieldError, fieldError } from '../errors.ts'
-import { compileValidator } from '../http/validator.ts'
 import type { GroupDoc, RuleDoc } from '../model/documents.ts'
 import {
   type AskedPermission,
@@ -11,6 +10,7 @@ import {
   type Permission,
   ruleFieldNames,
 } from '../schemas/rules.ts'
+import { compileValidator } from '../schemas/validator.ts'
 import { type CsvRecord, readCsv, writeCsv } from './csv.ts'
 import type { Plan } from './executor.ts'
 import { type Asked, type AskedRule, askFor, exportRule, showPermission } from './permissions.ts'

@@ -1,10 +1,10 @@
 /** API tokens: who may use this API, and for what. */
 import type { Static } from 'typebox'
 import { ApiError, notFound } from '../errors.ts'
-import { makeSecret, tokenText } from '../http/authenticate.ts'
 import { keyOf, type TokenDoc } from '../model/documents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import type { ApiToken, createTokenSchema } from '../schemas/tokens.ts'
+import { makeSecret, tokenText } from '../secrets.ts'
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
 import { conflict, Faults, invalidRequest } from './faults.ts'

@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { tokenText } from '../../daemon/http/authenticate.ts'
+import { tokenText } from '../../daemon/secrets.ts'
 import { accountId, startApi, type TestApi } from '../support/api.ts'
 
 const url = '/v1/instances'

@@ -1,10 +1,9 @@
-/** Request bodies: JSON that says each key once, is not deep, and names nothing of JavaScript's own. */
+/** JSON from clients: it says each key once, is not deep, and names nothing of JavaScript's own. */
 
-import { readJson } from '../../rules-compiler/validate/read-json.ts'
-import { Report } from '../../rules-compiler/validate/report.ts'
-import { ApiError, type FieldError } from '../errors.ts'
+import { readJson } from '../rules-compiler/validate/read-json.ts'
+import { Report } from '../rules-compiler/validate/report.ts'
+import { ApiError, type FieldError } from './errors.ts'
 
-export const maxBodyBytes = 1024 * 1024
 /** The deepest request that means something has five levels. */
 const maxDepth = 12
 /** The largest request that means something has a hundred rules of a dozen fields. */
@@ -13,7 +12,7 @@ const maxValues = 20_000
 const maxErrors = 20
 
 /** @throws {ApiError} 400 with the place of each fault */
-export function parseJsonBody(text: string): unknown {
+export function parseStrictJson(text: string): unknown {
   requireModest(text)
   const report = new Report()
   const value = readJson(text, report)

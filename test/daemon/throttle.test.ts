@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { sourceKey, Throttle } from '../../../daemon/push/throttle.ts'
+import { sourceKey, Throttle } from '../../daemon/throttle.ts'
 
 describe('a throttle', () => {
   test('gives so many at once, and one more in a time', () => {
