@@ -165,7 +165,10 @@ type PortRangesOf = (portRangeListId: string) => PortRangeListDoc | undefined
 /** @param listOf  the lists of ports that its rules name */
 export function groupObject(group: GroupDoc, listOf: PortRangesOf = () => undefined): ViewObject {
   const { id, type, innerAccessPolicy, mode } = group
-  const rules = group.rules.flatMap(rule => expandRule(rule, listOf)).map(rule => fileRule(group, rule))
+  // What people wrote about a rule is nobody's who only enforces it.
+  const rules = group.rules
+    .flatMap(({ description: _, ...rule }) => expandRule(rule, listOf))
+    .map(rule => fileRule(group, rule))
   const told = { ...networkOf(group), innerAccessPolicy, ...(mode !== undefined && { mode }), rules }
   return { kind: 'group', id, value: { id, type, ...told } }
 }

@@ -268,6 +268,27 @@ describe('an agent', () => {
     assert.ok(right.view.objects.has('members/sg-app'))
   })
 
+  test('is told nothing that it needs not for enforcing', async () => {
+    await using scene = await setScene()
+    const { host, one, other } = scene
+    const words = { name: 'SECRET-name', description: 'SECRET-description', tags: { SECRET: 'SECRET-tag' } }
+    const rule = makeRuleDoc({ id: 'sgr-1', sourceGroupId: 'sg-app', description: 'SECRET-rule' })
+    await host.change('group', 'sg-db', { ...words, rules: [rule] })
+    await host.change('group', 'sg-app', { ...words, rules: [{ ...rule, id: 'sgr-SECRET' }] })
+    for (const id of ['i-1', 'i-app']) await host.change('instance', id, words)
+    for (const id of ['eni-1', 'eni-4']) await host.change('eni', id, words)
+    const agent = await FakeAgent.connect(host.port, one)
+    await agent.next('snapshot')
+    const told = [...agent.view.objects.keys()].sort()
+    assert.deepEqual(told, ['eni/eni-1', 'group/sg-db', 'instance/i-1', 'members/sg-app', 'settings/fleet'])
+    const text = JSON.stringify([...agent.view.objects.values()])
+    // Of those whom it lets in, their addresses alone.
+    assert.match(text, /198\.18\.0\.4/)
+    for (const hidden of ['SECRET', 'eni-4', 'i-app', 'eni-2', '198.18.0.2', 'sg-other', other.agentId, one.agentId]) {
+      assert.ok(!text.includes(hidden), hidden)
+    }
+  })
+
   test('is told what it must forget, whatever another says that it holds', async () => {
     await using scene = await setScene()
     const { host, one, two } = scene
