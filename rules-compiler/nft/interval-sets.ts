@@ -151,21 +151,32 @@ function spreadOverlaps(
   blockField: number,
 ): readonly (readonly IntervalElement[])[] {
   const sets: IntervalElement[][] = []
-  const setOf = new Map<IntervalElement, IntervalElement[]>()
-  const findNear = indexBlocks(elements, element => element.key[blockField]!)
-  for (const element of elements.toSorted((a, b) => volume(b) - volume(a))) {
-    const near = findNear(element.key[blockField]!).filter(other => setOf.has(other))
-    if (near.some(other => elementContains(other, element))) continue
-    const taken = new Set(near.filter(other => elementsOverlap(other, element)).map(other => setOf.get(other)!))
+  const places = elements
+    .map((element): Place => ({ element, set: null }))
+    .sort((a, b) => volume(b.element) - volume(a.element))
+  const findNear = indexBlocks(places, ({ element }) => element.key[blockField]!)
+  for (const place of places) {
+    const { element } = place
+    const crossed = findNear(element.key[blockField]!).filter(
+      other => other.set !== null && elementsOverlap(other.element, element),
+    )
+    if (crossed.some(other => elementContains(other.element, element))) continue
+    const taken = new Set(crossed.map(other => other.set))
     let set = sets.find(each => !taken.has(each))
     if (set === undefined) {
       set = []
       sets.push(set)
     }
     set.push(element)
-    setOf.set(element, set)
+    place.set = set
   }
   return sets
+}
+
+interface Place {
+  readonly element: IntervalElement
+  /** Null before it has one, or where another element decides for it. */
+  set: readonly IntervalElement[] | null
 }
 
 /** On a logarithmic scale: what contains another is larger. */
