@@ -9,6 +9,13 @@ interface Stranger {
   readonly sinceMs: number
 }
 
+/**
+ * Where there is no room for more in all, whoever is new takes the place of the oldest of the source that has most, if that
+ * has so many times as many: hosts behind a few addresses that all come back at once do not end each other's handshakes,
+ * and whoever holds connections open from some addresses keeps no other out.
+ */
+const greedy = 4
+
 /** What a TLS socket and the socket below it agree on. */
 type Ends = Pick<Socket, 'remoteAddress' | 'remotePort'>
 
@@ -16,7 +23,8 @@ export class Strangers {
   readonly #options: PushOptions
   /** By remote address and port, in the order they came. */
   readonly #strangers = new Map<string, Stranger>()
-  readonly #perSource = new Map<string, number>()
+  /** Keys of each source, in the order they came. */
+  readonly #perSource = new Map<string, Set<string>>()
   readonly #onTooSlow: () => void
   readonly #timer: NodeJS.Timeout
 
@@ -33,11 +41,12 @@ export class Strangers {
     if (socket.remoteAddress === undefined) return false
     const source = sourceKey(socket.remoteAddress)
     const { maxStrangers, maxStrangersPerAddress } = this.#options
-    const count = this.#perSource.get(source) ?? 0
-    if (this.#strangers.size >= maxStrangers || count >= maxStrangersPerAddress) return false
+    const { size = 0 } = this.#perSource.get(source) ?? {}
+    if (size >= maxStrangersPerAddress) return false
+    if (this.#strangers.size >= maxStrangers && !this.#makeRoom(size + 1)) return false
     const key = keyOf(socket)
     this.#strangers.set(key, { socket, source, sinceMs: performance.now() })
-    this.#perSource.set(source, count + 1)
+    this.#perSource.set(source, (this.#perSource.get(source) ?? new Set()).add(key))
     socket.once('close', () => this.#forget(key))
     return true
   }
@@ -56,9 +65,21 @@ export class Strangers {
     const stranger = this.#strangers.get(key)
     if (stranger === undefined) return
     this.#strangers.delete(key)
-    const count = (this.#perSource.get(stranger.source) ?? 1) - 1
-    if (count === 0) this.#perSource.delete(stranger.source)
-    else this.#perSource.set(stranger.source, count)
+    const keys = this.#perSource.get(stranger.source)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#perSource.delete(stranger.source)
+  }
+
+  /** @param size  what the source of the new one would have then */
+  #makeRoom(size: number): boolean {
+    let largest: ReadonlySet<string> = new Set()
+    for (const keys of this.#perSource.values()) if (keys.size > largest.size) largest = keys
+    const [oldest] = largest
+    if (oldest === undefined || largest.size < greedy * size) return false
+    const { socket } = this.#strangers.get(oldest)!
+    this.#forget(oldest)
+    socket.destroy()
+    return true
   }
 
   #sweep(): void {

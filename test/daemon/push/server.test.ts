@@ -1,7 +1,8 @@
 /** Who is let in and who is not, over real TLS. */
 import assert from 'node:assert/strict'
 import { createPrivateKey } from 'node:crypto'
-import { connect as connectTcp } from 'node:net'
+import { once } from 'node:events'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { connect } from 'node:tls'
 import { openAuthority } from '../../../daemon/pki/authority.ts'
@@ -348,6 +349,32 @@ describe('strangers', () => {
     const agent = await FakeAgent.connect(host.port, await host.enrol(), { hello: false })
     assert.equal((await agent.next('goodbye')).code, 'protocol')
     await agent.until(({ closed }) => closed)
+  })
+
+  test('who hold all the room there is make some for who comes from elsewhere', async () => {
+    const options = { maxStrangersPerAddress: 6, maxStrangers: 8, helloTimeoutMs: 600_000 }
+    await using host = await PushHost.start({ options })
+    const credentials = await host.enrol()
+    const holding: Socket[] = []
+    for (const localAddress of [...Array<string>(6).fill('127.0.0.2'), '127.0.0.3', '127.0.0.3']) {
+      const socket = connectTcp({ host: '127.0.0.1', port: host.port, localAddress })
+      socket.on('error', () => {})
+      await once(socket, 'connect')
+      holding.push(socket.resume())
+    }
+    const ended = new Promise(resolve => holding[0]!.once('close', resolve))
+    // From 127.0.0.1, of which there is none.
+    const agent = await FakeAgent.connect(host.port, credentials)
+    await agent.next('snapshot')
+    await ended
+    // There is room for one again, since the agent is no stranger any more.
+    const last = connectTcp({ host: '127.0.0.1', port: host.port, localAddress: '127.0.0.3' })
+    last.on('error', () => {})
+    await once(last, 'connect')
+    const another = connectTcp({ host: '127.0.0.1', port: host.port, localAddress: '127.0.0.3' }).resume()
+    await new Promise(resolve => another.on('error', () => {}).once('close', resolve))
+    assert.equal(holding.filter(({ closed }) => closed).length, 1)
+    for (const socket of [...holding, last]) socket.destroy()
   })
 
   test('are so many from one address; agents do not count', async () => {
