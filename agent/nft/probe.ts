@@ -32,6 +32,8 @@ export interface Capabilities {
 /** One element takes 3 to 6 ms; beyond this, interval sets of other tables are read at every change. */
 export const slowElementUpdateMs = 30
 const timedUpdates = 3
+/** Who flushes everything does so once, as a rule. */
+const attempts = 5
 
 const family = 'inet'
 const tablePrefix = 'ringwall-probe-'
@@ -154,12 +156,30 @@ export const neededFeatures: ReadonlySet<Feature> = new Set(
 export async function probe(nft: Nft): Promise<Capabilities> {
   const nftVersion = await nft.version()
   await removeStale(nft)
-  const table = `${tablePrefix}${process.pid}`
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const probed = await tryOnce(nft, `${tablePrefix}${process.pid}`)
+    if (probed === null) continue
+    const { features, elementUpdateMs } = probed
+    return { nftVersion, features, elementUpdateMs, messages: messagesFor(nftVersion, features, elementUpdateMs) }
+  }
+  throw new NftError(
+    'not-found',
+    'probe',
+    `somebody removed its table ${attempts} times; expected it to stay for 0.1 s`,
+  )
+}
+
+/** Null where somebody has removed the table meanwhile: a flush at boot must not pass for a feature that is missing. */
+async function tryOnce(nft: Nft, table: string): Promise<Pick<Capabilities, 'features' | 'elementUpdateMs'> | null> {
+  const isThere = async () => (await nft.list(family, table)) !== null
   try {
     await nft.apply([{ add: { table: { family, name: table } } }, { add: { chain: { ...at(table), name: chain } } }])
     const features = await tryFeatures(nft, table)
     const elementUpdateMs = await timeElementUpdate(nft, table)
-    return { nftVersion, features, elementUpdateMs, messages: messagesFor(nftVersion, features, elementUpdateMs) }
+    return (await isThere()) ? { features, elementUpdateMs } : null
+  } catch (error) {
+    if (error instanceof NftError && error.kind === 'not-found' && !(await isThere())) return null
+    throw error
   } finally {
     await nft.apply(removal(table))
   }

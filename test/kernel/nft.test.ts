@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { NftError } from '../../agent/nft/errors.ts'
 import { createNft } from '../../agent/nft/exec.ts'
 import type { NftCommand } from '../../agent/nft/nft.ts'
@@ -225,3 +225,36 @@ function temporaryFolder() {
   const path = mkdtempSync(join(tmpdir(), 'ringwall-test-'))
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) }
 }
+
+describe('a probe whose table somebody flushes', options, () => {
+  /** Everything is flushed after each of these changes, counted from 1. */
+  async function probeFlushed(namespace: Namespace, isFlushed: (change: number) => boolean) {
+    const nft = createNft({ prefix: inside(namespace) })
+    let changes = 0
+    const flushing =
+      <Arguments extends readonly unknown[]>(change: (...args: Arguments) => Promise<void>) =>
+      async (...args: Arguments) => {
+        await change(...args)
+        changes += 1
+        if (isFlushed(changes)) await namespace.run('nft', ['flush', 'ruleset'])
+      }
+    return probe({ ...nft, apply: flushing(nft.apply), applyText: flushing(nft.applyText) })
+  }
+
+  test('finds out the same, whenever that is', async () => {
+    await using namespace = await createNamespace('nft')
+    const { features } = await probeFlushed(namespace, () => false)
+    for (let flushed = 1; flushed <= 6; flushed += 1) {
+      const found = await probeFlushed(namespace, change => change === flushed)
+      assert.deepEqual(found.features, features, `flushed after change ${flushed}`)
+    }
+  })
+
+  test('says so where that goes on and on', async () => {
+    await using namespace = await createNamespace('nft')
+    await assert.rejects(
+      probeFlushed(namespace, () => true),
+      { kind: 'not-found', message: /removed its table 5 times/ },
+    )
+  })
+})
