@@ -44,6 +44,15 @@ test('every unit has a limit of exposure', () => {
   assert.deepEqual(units, Object.keys(mostExposure).sort())
 })
 
+for (const unit of ['ringwalld.service', 'ringwall-agent.service']) {
+  test(`${unit}, which has keys in its memory, leaves no core, and files for its user alone`, () => {
+    const text = readFileSync(join(folder, unit), 'utf8')
+    for (const setting of ['LimitCORE=0', 'UMask=0077', 'StateDirectoryMode=0700', 'NoNewPrivileges=yes']) {
+      assert.ok(text.split('\n').includes(setting), setting)
+    }
+  })
+}
+
 describe('units', { skip }, () => {
   for (const unit of units) {
     test(`${unit}: systemd has nothing to say against it`, () => {
