@@ -100,6 +100,8 @@ export const agentNoun = nounCommand({
       effect: 'deletes',
       words: [agents.word],
       flags: {},
+      details: `Its network interfaces stay in their groups, and other hosts go on letting their addresses in. Of a host that is not
+trusted any more, take them out: "ringwall eni detach ENI GROUP".`,
       async run({ daemon, words: [text = ''], confirm }) {
         const id = await daemon.idOf('agent', text)
         await confirm(
