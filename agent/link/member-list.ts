@@ -1,5 +1,6 @@
 /** Addresses of a group, sorted as the policy IR has them, changed without sorting all of them again. Values never change. */
 import { familyOf, parseAddress } from '../../rules-compiler/address/cidr.ts'
+import { firstIndex } from '../../rules-compiler/address/first-index.ts'
 import type { GroupMembers } from '../../rules-compiler/policy/ir.ts'
 
 export interface MemberList extends GroupMembers {
@@ -76,12 +77,5 @@ function insert(addresses: string[], address: string): void {
 
 /** The index of the first address that does not stand before this one. */
 function placeOf(addresses: readonly string[], address: string): number {
-  let from = 0
-  let to = addresses.length
-  while (from < to) {
-    const middle = (from + to) >>> 1
-    if (addresses[middle]! < address) from = middle + 1
-    else to = middle
-  }
-  return from
+  return firstIndex(addresses.length, index => addresses[index]! >= address)
 }

@@ -73,6 +73,12 @@ export function addressText(family: Family, value: bigint): string {
   return family === 'ip' ? bytes.join('.') : new ipaddr.IPv6(bytes).toRFC5952String()
 }
 
+/** The block of one address, given in canonical text; to ask many blocks about it, for reading the text is what costs. */
+export function hostCidr(address: string): Cidr {
+  const family = familyOf(address)
+  return makeCidr(family, addressValue(address), addressBits[family])
+}
+
 export function containsAddress(cidr: Cidr, address: string): boolean {
   if (familyOf(address) !== cidr.family) return false
   const value = addressValue(address)

@@ -2,7 +2,8 @@
  * The executable specification: one packet judged by the policy IR in memory. The compiled ruleset must give every
  * packet the verdict given here; where the two differ, one of them is wrong.
  */
-import { type Cidr, containsAddress, familyOf } from '../address/cidr.ts'
+import { type Cidr, cidrContains, containsAddress, familyOf, hostCidr } from '../address/cidr.ts'
+import { firstIndex } from '../address/first-index.ts'
 import { containsPort } from '../address/port-range.ts'
 import { hasPorts, protocolInFamily, protocolMatches, protocolNumbers } from '../address/protocol.ts'
 import { dhcpSources, discoverySources, linkLocal6, privateRanges } from '../address/ranges.ts'
@@ -64,7 +65,8 @@ type Judgement = Omit<Decision, 'isObserved'>
 
 function judge(ir: PolicyIr, eni: EniIr, packet: Packet): Judgement {
   const { rules, defaultVerdict } = eni[packet.direction]
-  const matching = rules.filter(rule => ruleMatches(rule, packet, ir.groups))
+  const ends: Ends = { peer: hostCidr(peerAddress(packet)), local: hostCidr(localAddress(packet)) }
+  const matching = rules.filter(rule => ruleMatches(rule, packet, ends, ir.groups))
 
   const discovery = discoveryKind(packet)
   if (discovery !== null) {
@@ -93,18 +95,23 @@ function judge(ir: PolicyIr, eni: EniIr, packet: Packet): Judgement {
   return { verdict: defaultVerdict, reason: { kind: 'default' }, matching }
 }
 
+/** The addresses of a packet, as blocks. */
+interface Ends {
+  readonly peer: Cidr
+  readonly local: Cidr
+}
+
 /** Whether a rule's protocol, ports, peer and own side all match; its direction is taken to be the packet's. */
-function ruleMatches(rule: RuleIr, packet: Packet, groups: PolicyIr['groups']): boolean {
-  const peer = peerAddress(packet)
+function ruleMatches(rule: RuleIr, packet: Packet, { peer, local }: Ends, groups: PolicyIr['groups']): boolean {
   return (
-    protocolInFamily(rule.protocol, familyOf(peer)) &&
+    protocolInFamily(rule.protocol, peer.family) &&
     protocolMatches(rule.protocol, packet.protocol) &&
     (!hasPorts(rule.protocol) ||
       (containsPort(rule.ports, packet.destinationPort) && containsPort(rule.sourcePorts, packet.sourcePort))) &&
     (rule.peer.kind === 'group'
-      ? isMember(groups.get(rule.peer.groupId), peer)
-      : rule.peer.cidrs.some(cidr => containsAddress(cidr, peer))) &&
-    (rule.local === null || containsAddress(rule.local, localAddress(packet)))
+      ? isMember(groups.get(rule.peer.groupId), peerAddress(packet))
+      : rule.peer.cidrs.some(cidr => cidrContains(cidr, peer))) &&
+    (rule.local === null || cidrContains(rule.local, local))
   )
 }
 
@@ -119,7 +126,8 @@ export function localAddress(packet: Packet): string {
 }
 
 function isMember(members: GroupMembers | undefined, address: string): boolean {
-  return members?.[familyOf(address)].includes(address) ?? false
+  const addresses = members?.[familyOf(address)] ?? []
+  return addresses[firstIndex(addresses.length, index => addresses[index]! >= address)] === address
 }
 
 /**

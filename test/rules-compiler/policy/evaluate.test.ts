@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { makeCidr } from '../../../rules-compiler/address/cidr.ts'
 import { evaluate } from '../../../rules-compiler/policy/evaluate.ts'
-import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
+import type { PeerIr, PolicyIr } from '../../../rules-compiler/policy/ir.ts'
 import type { Packet } from '../../../rules-compiler/policy/packet.ts'
 import { makeEni, makeIr, makePacket, makeRule } from '../../support/ir.ts'
 import { decisionText } from '../../support/packets.ts'
@@ -500,4 +501,20 @@ suite('inner access', () => {
       expected: 'drop rule in4',
     },
   ])
+})
+
+test('a thousand rules that name a long prefix list and a large group, asked about hundreds of packets', () => {
+  const cidrs = Array.from({ length: 200 }, (_, index) => makeCidr('ip6', BigInt(index) << 64n, 64))
+  const list: PeerIr = { kind: 'cidrs', cidrs, prefixListId: 'pl-1' }
+  const rules = Array.from({ length: 1_000 }, (_, index) =>
+    index % 2 === 0
+      ? { ...makeRule({ id: `sgr-${index}` }), peer: list }
+      : makeRule({ id: `sgr-${index}`, peer: 'sg-2' }),
+  )
+  const members = Array.from({ length: 50_000 }, (_, index) => `2001:db8:2::${(index + 1).toString(16)}`).sort()
+  const ir = makeIr(makeEni(rules), { 'sg-2': { ip: [], ip6: members } })
+  const packet6 = makePacket({ source: '2001:db8:ffff::9', destination: '2001:db8::2' })
+  for (let count = 0; count < 500; count += 1) assert.equal(decide(ir, packet6), 'drop default')
+  const member = { ...packet6, source: members[12_345]! }
+  assert.equal(decide(ir, member), 'accept rule sgr-1')
 })
