@@ -43,7 +43,9 @@ export function endingsWithin(endings: readonly Ending[], periodMs: number, nowM
 }
 
 /** Says in the log how those of the last hour have ended. Never throws. */
-export async function tellOfEndings(log: Logger, folder = process.env.STATE_DIRECTORY): Promise<void> {
+export async function tellOfEndings(log: Logger, folders = process.env.STATE_DIRECTORY): Promise<void> {
+  // A drop-in may have added others (systemd.exec(5), StateDirectory=).
+  const [folder] = folders?.split(':') ?? []
   if (folder === undefined) return
   const text = await readFile(join(folder, endingsFile), 'utf8').catch(() => '')
   const recent = endingsWithin(readEndings(text), recentMs, Date.now())

@@ -16,7 +16,8 @@ memory_ran_out() {
 # The disk may be full: then what it has stays, and the journal alone knows of this one.
 write_down() {
   [ -n "${STATE_DIRECTORY-}" ] || return 0
-  file=$STATE_DIRECTORY/ended.log
+  # A drop-in may have added others.
+  file=${STATE_DIRECTORY%%:*}/ended.log
   {
     { [ ! -f "$file" ] || tail -n $((mostKept - 1)) "$file"; } && echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $kind $why"
   } 2>/dev/null >"$file.new" && mv "$file.new" "$file" 2>/dev/null || rm -f "$file.new" 2>/dev/null

@@ -34,7 +34,10 @@ describe('the agent tells of those before it', () => {
     })
     await writeFile(join(folder, endingsFile), lines.join(''))
     const log: { level: string; times: number; last: { why: string } }[] = []
-    await tellOfEndings(createLogger('test', 'info', { write: line => log.push(JSON.parse(line)) }), folder)
+    await tellOfEndings(
+      createLogger('test', 'info', { write: line => log.push(JSON.parse(line)) }),
+      `${folder}:/var/lib/other`,
+    )
     return log.map(({ level, times, last }) => `${level} ${times} ${last.why}`)
   }
 

@@ -206,7 +206,7 @@ describe('what says why it has ended', () => {
   })
 
   test('what the agent has said itself is written down, and not said again', () => {
-    const { stdout, stderr, status } = end('exit-code', '1')
+    const { stdout, stderr, status } = end('exit-code', '1', `${folder}:/var/lib/other`)
     assert.deepEqual([status, stdout, stderr], [0, '', ''])
     assert.deepEqual(readEndings(kept()).at(-1)?.why, 'it ended with exit code 1')
   })
