@@ -57,8 +57,8 @@ function changeLines({ key, before, after }: Change): string[] {
   const [kind = '', id = ''] = key.split(/\/(.*)/)
   const name = `${kindNames[kind] ?? kind} ${id}`
   if (after === null) return [`  delete ${name}`]
-  if (before === null) return [`  make ${name}`, ...fieldsOf({}, after)]
-  return [`  change ${name}`, ...fieldsOf(before, after)]
+  if (before === null) return [`  make ${name}`, ...fieldsOf({}, after, id)]
+  return [`  change ${name}`, ...fieldsOf(before, after, id)]
 }
 
 const kindNames: Readonly<Record<string, string>> = {
@@ -74,10 +74,11 @@ const kindNames: Readonly<Record<string, string>> = {
   settings: 'settings',
 }
 
-function fieldsOf(before: Shown, after: Shown): string[] {
+/** @param id  of the object, which is said already */
+function fieldsOf(before: Shown, after: Shown, id: string): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(field => {
     const [was, is] = [before[field], after[field]]
-    if (JSON.stringify(was) === JSON.stringify(is) || hidden.has(field)) return []
+    if (JSON.stringify(was) === JSON.stringify(is) || is === id || hidden.has(field)) return []
     if (Array.isArray(was ?? []) && Array.isArray(is ?? []))
       return itemsOf(field, (was ?? []) as unknown[], (is ?? []) as unknown[])
     const [from, to] = [valueText(was) || '-', valueText(is) || '-']
@@ -86,8 +87,8 @@ function fieldsOf(before: Shown, after: Shown): string[] {
   })
 }
 
-/** Is the object's name, or the moment of a trial. */
-const hidden: ReadonlySet<string> = new Set(['id', 'createdAtMs'])
+/** The moment of a trial. */
+const hidden: ReadonlySet<string> = new Set(['createTime', 'updateTime'])
 
 function itemsOf(field: string, before: readonly unknown[], after: readonly unknown[]): string[] {
   const known = (items: readonly unknown[]) => new Set(items.map(item => JSON.stringify(item)))

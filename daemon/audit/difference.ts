@@ -1,4 +1,5 @@
-/** What of a document a commit changed, without what nobody may read. */
+/** What of an object a commit changed, in the words of the API and without what nobody may read. */
+import { describeDocument } from '../services/describe.ts'
 import type { Change } from '../store/store.ts'
 
 export interface ChangedFields {
@@ -11,13 +12,10 @@ export interface ChangedFields {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Hashes of secrets and private keys: whoever reads the log needs neither. */
-const secretFields: ReadonlySet<string> = new Set(['secretSha256', 'privateKey', 'sealedSecret'])
-
 export function differenceOf({ key, before, value }: Change): ChangedFields {
-  const [old, now] = [before as Fields | null, value as Fields | null]
-  if (old === null || now === null) return { key, before: withoutSecrets(old), after: withoutSecrets(now) }
-  const names = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter(name => isShown(name, old, now))
+  const [old, now] = [describeDocument(key, before), describeDocument(key, value)]
+  if (old === null || now === null) return { key, before: old, after: now }
+  const names = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter(name => isOther(name, old, now))
   const sides = names.map(name => [name, ...sidesOf(old[name], now[name])] as const)
   return {
     key,
@@ -26,13 +24,8 @@ export function differenceOf({ key, before, value }: Change): ChangedFields {
   }
 }
 
-function withoutSecrets(fields: Fields | null): Fields | null {
-  if (fields === null) return null
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !secretFields.has(name)))
-}
-
-function isShown(name: string, old: Fields, now: Fields): boolean {
-  return !secretFields.has(name) && JSON.stringify(old[name]) !== JSON.stringify(now[name])
+function isOther(name: string, old: Fields, now: Fields): boolean {
+  return JSON.stringify(old[name]) !== JSON.stringify(now[name])
 }
 
 /** Lists of objects that have a name of their own (rules, entries, devices) by what came, went and changed in them. */
@@ -59,7 +52,10 @@ function byName(list: unknown): ReadonlyMap<string, unknown> | null {
   return map.size === list.length ? map : null
 }
 
-const nameFields = ['id', 'cidr', 'serialNumber', 'name'] as const
+const nameFields = [
+  ...['id', 'securityGroupRuleId', 'versionId', 'policyName', 'groupName'],
+  ...['cidr', 'portRange', 'serialNumber', 'name'],
+] as const
 
 function nameOf(item: unknown): string | null {
   if (typeof item !== 'object' || item === null) return null

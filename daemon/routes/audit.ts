@@ -14,7 +14,7 @@ const text = (description: string) => Type.Optional(Type.String({ description, m
 const time = (description: string) => Type.Optional(Type.String({ description, maxLength: 40 }))
 const fields = Type.Unknown({
   description:
-    'The fields that differ; null: no such object. Lists of objects with names are told as added, removed and changed.',
+    'The fields that differ, named as in a GET; null: no such object. Lists of objects with names are told as added, removed and changed. What the API does not show (certificates of agents, say), and lines from before, are as they are stored.',
 })
 
 const eventSchema = Type.Object({

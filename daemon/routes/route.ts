@@ -17,6 +17,7 @@ import { maxListed } from '../schemas/observed.ts'
 import type { Backups } from '../services/backups.ts'
 import type { History } from '../services/changes.ts'
 import type { DdosBoard } from '../services/ddos-board.ts'
+import { describeDocument } from '../services/describe.ts'
 import type { Enforcement, EnforcementBoard } from '../services/enforcement.ts'
 import type { Call, Executor, Outcome, Plan, Subject } from '../services/executor.ts'
 import type { Fleet } from '../services/fleet.ts'
@@ -421,7 +422,11 @@ async function previewOf(changes: readonly Change[], api: Api, principal: Princi
   return {
     changes: changes
       .filter(change => isShown(change, principal))
-      .map(({ key, before, value }) => ({ key, before, after: value })),
+      .map(({ key, before, value }) => ({
+        key,
+        before: describeDocument(key, before),
+        after: describeDocument(key, value),
+      })),
     agents: api.board.agentsTouchedBy(changes),
     rules: rulesTouchedBy(api.world, changes).filter(({ securityGroupId }) => {
       const { accountId = null } = api.world.get('group', securityGroupId) ?? {}

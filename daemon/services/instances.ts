@@ -13,6 +13,11 @@ import { newId } from './ids.ts'
 import { accountFor, everyAccount, type Principal, requireWrite, writable } from './principal.ts'
 
 export function showInstance(world: World, doc: InstanceDoc, revision: number): Instance {
+  return { ...describeInstance(doc), networkInterfaceIds: enisOf(world, doc.id).map(eni => eni.id), revision }
+}
+
+/** What the instance itself says; of traffic scrubbing no more than whether it is cancelled. */
+export function describeInstance(doc: InstanceDoc) {
   return {
     instanceId: doc.id,
     accountId: doc.accountId,
@@ -23,9 +28,7 @@ export function showInstance(world: World, doc: InstanceDoc, revision: number): 
     agentId: doc.agentId,
     smtpUnblocked: doc.smtpUnblocked,
     scrubbingCancelled: doc.scrubbingCancelled ?? false,
-    networkInterfaceIds: enisOf(world, doc.id).map(eni => eni.id),
     createTime: isoTime(doc.createdAtMs),
-    revision,
   }
 }
 

@@ -27,7 +27,13 @@ type CreateBody = Static<typeof createNetworkInterfaceSchema>
 type ModifyBody = Static<typeof modifyNetworkInterfaceSchema>
 
 export function showNetworkInterface(world: World, eni: EniDoc, revision: number): NetworkInterface {
-  const privateIpAddresses = eni.addresses.filter(address => familyOf(address) === 'ip')
+  const fields = describeInterface(eni)
+  const privateIpAddress = fields.privateIpAddresses[0] ?? null
+  return { ...fields, privateIpAddress, ...enforcementOf(world, eni), revision }
+}
+
+/** What the interface itself says, and each thing once. */
+export function describeInterface(eni: EniDoc) {
   return {
     networkInterfaceId: eni.id,
     accountId: eni.accountId,
@@ -42,15 +48,12 @@ export function showNetworkInterface(world: World, eni: EniDoc, revision: number
     macAddress: eni.macAddress,
     device: eni.device,
     placement: eni.placement,
-    privateIpAddress: privateIpAddresses[0] ?? null,
-    privateIpAddresses,
+    privateIpAddresses: eni.addresses.filter(address => familyOf(address) === 'ip'),
     ipv6Addresses: eni.addresses.filter(address => familyOf(address) === 'ip6'),
     securityGroupIds: [...eni.securityGroupIds],
     nicType: eni.nicType,
     mode: modeOf(eni),
-    ...enforcementOf(world, eni),
     createTime: isoTime(eni.createdAtMs),
-    revision,
   }
 }
 

@@ -34,6 +34,11 @@ const ranges: EntryForm<'portRange', PortRangeListDoc['entries'][number]> = {
 }
 
 export function showPortRangeList(world: World, list: PortRangeListDoc, revision: number): ShownPortRangeList {
+  return { ...describePortRangeList(list), associationCount: world.groupsUsingPortRangeList(list.id).size, revision }
+}
+
+/** What the list itself says. */
+export function describePortRangeList(list: PortRangeListDoc) {
   return {
     portRangeListId: list.id,
     accountId: list.accountId,
@@ -42,9 +47,7 @@ export function showPortRangeList(world: World, list: PortRangeListDoc, revision
     tags: list.tags,
     maxEntries: list.maxEntries,
     entries: list.entries.map(({ portRange, description }) => ({ portRange, description })),
-    associationCount: world.groupsUsingPortRangeList(list.id).size,
     createTime: isoTime(list.createdAtMs),
-    revision,
   }
 }
 

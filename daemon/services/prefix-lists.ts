@@ -33,6 +33,11 @@ function blocks(addressFamily: PrefixListDoc['addressFamily']): EntryForm<'cidr'
 }
 
 export function showPrefixList(world: World, list: PrefixListDoc, revision: number): ShownPrefixList {
+  return { ...describePrefixList(list), associationCount: world.groupsUsingPrefixList(list.id).size, revision }
+}
+
+/** What the list itself says. */
+export function describePrefixList(list: PrefixListDoc) {
   return {
     prefixListId: list.id,
     accountId: list.accountId,
@@ -42,9 +47,7 @@ export function showPrefixList(world: World, list: PrefixListDoc, revision: numb
     addressFamily: list.addressFamily,
     maxEntries: list.maxEntries,
     entries: list.entries.map(({ cidr, description }) => ({ cidr, description })),
-    associationCount: world.groupsUsingPrefixList(list.id).size,
     createTime: isoTime(list.createdAtMs),
-    revision,
   }
 }
 

@@ -22,6 +22,18 @@ export function showGroup(world: World, group: GroupDoc, revision: number): Show
   const written = worldWith(world, group)
   const observed = (id: string) => isObserved(written, world.get('eni', id)!)
   return {
+    ...describeGroup(group),
+    ruleCount: group.rules.length,
+    networkInterfaceCount: eniIds.length,
+    observedCount: eniIds.filter(observed).length,
+    ecsCount: new Set(eniIds.flatMap(id => world.get('eni', id)?.instanceId ?? [])).size,
+    revision,
+  }
+}
+
+/** What the group itself says, without its rules. */
+export function describeGroup(group: GroupDoc) {
+  return {
     securityGroupId: group.id,
     accountId: group.accountId,
     securityGroupName: group.name,
@@ -33,13 +45,8 @@ export function showGroup(world: World, group: GroupDoc, revision: number): Show
     innerAccessPolicy: group.innerAccessPolicy,
     mode: modeOf(group),
     isDefault: group.isDefault,
-    ruleCount: group.rules.length,
-    networkInterfaceCount: eniIds.length,
-    observedCount: eniIds.filter(observed).length,
-    ecsCount: new Set(eniIds.flatMap(id => world.get('eni', id)?.instanceId ?? [])).size,
     createTime: isoTime(group.createdAtMs),
-    revision,
-  }
+  } as const
 }
 
 export function showGroupWithRules(world: World, group: GroupDoc, revision: number): GroupWithRules {

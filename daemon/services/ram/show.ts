@@ -67,9 +67,16 @@ export function systemPolicyArn(name: string): string {
 }
 
 export function showRamGroup(call: RamCall, group: RamGroupDoc, revision: number): ShownRamGroup {
-  const { accountId, name, id, comments, policies } = group
+  const { accountId, name } = group
   // One that is being made is not there yet.
   const isThere = call.world.get('ramGroup', ramId(accountId, name)) !== undefined
+  const userNames = isThere ? usersOfGroup({ ...call, accountId }, name).map(({ user }) => user.name) : []
+  return { ...describeRamGroup(group), userNames, revision }
+}
+
+/** What the group itself says. */
+export function describeRamGroup(group: RamGroupDoc) {
+  const { accountId, name, id, comments, policies } = group
   return {
     accountId,
     groupName: name,
@@ -77,9 +84,7 @@ export function showRamGroup(call: RamCall, group: RamGroupDoc, revision: number
     arn: groupArn(group),
     comments,
     policies: attached(policies),
-    userNames: isThere ? usersOfGroup({ ...call, accountId }, name).map(({ user }) => user.name) : [],
     ...made(group),
-    revision,
   }
 }
 
@@ -100,6 +105,12 @@ export function showRamRole(role: RamRoleDoc, revision: number): ShownRamRole {
 }
 
 export function showCustomPolicy(call: RamCall, policy: RamPolicyDoc, revision: number): ShownRamPolicy {
+  const { accountId, name } = policy
+  const count = attachmentCount({ ...call, accountId }, 'Custom', name)
+  return { ...describePolicy(policy), attachmentCount: count, revision }
+}
+
+function describePolicy(policy: RamPolicyDoc) {
   const { accountId, name, description, defaultVersion } = policy
   return {
     accountId,
@@ -108,10 +119,22 @@ export function showCustomPolicy(call: RamCall, policy: RamPolicyDoc, revision: 
     arn: policyArn(policy),
     description,
     defaultVersion,
-    attachmentCount: attachmentCount({ ...call, accountId }, 'Custom', name),
     ...made(policy),
-    revision,
-  }
+  } as const
+}
+
+/** What the policy itself says. */
+export function describePolicyWhole(policy: RamPolicyDoc) {
+  return { ...describePolicy(policy), versions: describeVersions(policy) }
+}
+
+function describeVersions({ versions, defaultVersion }: RamPolicyDoc) {
+  return versions.map(({ id, text, createdAtMs }) => ({
+    versionId: id,
+    isDefault: id === defaultVersion,
+    document: JSON.parse(text),
+    createTime: isoTime(createdAtMs),
+  }))
 }
 
 /** @param accountIds  in which attachments are counted */
@@ -150,15 +173,9 @@ export function showPolicyWhole(call: RamCall, name: string): ShownRamPolicyWhol
     return { ...showSystemPolicy(call, system, [accountId]), versions: [version], attachedTo }
   }
   const policy = findNamed(call, 'ramPolicy', name)
-  const versions = policy.versions.map(({ id, text, createdAtMs }) => ({
-    versionId: id,
-    isDefault: id === policy.defaultVersion,
-    document: JSON.parse(text),
-    createTime: isoTime(createdAtMs),
-  }))
   return {
     ...showCustomPolicy(call, policy, world.revisionOf('ramPolicy', ramId(accountId, name))),
-    versions,
+    versions: describeVersions(policy),
     attachedTo,
   }
 }
@@ -170,16 +187,16 @@ export function policyTypeOf(world: World, accountId: string, name: string): Att
 }
 
 export function showAccessKey(key: AccessKeyDoc, keyUsage: KeyUsage, revision: number): ShownAccessKey {
-  const { id, accountId, userName, status, createdAtMs } = key
-  const use = keyUsage.of(id)
+  const use = keyUsage.of(key.id)
   return {
-    accessKeyId: id,
-    accountId,
-    userName,
-    status,
-    createTime: isoTime(createdAtMs),
+    ...describeAccessKey(key),
     lastUsedTime: use === undefined ? null : isoTime(use.atMs),
     lastUsedAddress: use?.sourceAddress ?? null,
     revision,
   }
+}
+
+/** What the key itself says, without its secret. */
+export function describeAccessKey({ id, accountId, userName, status, createdAtMs }: AccessKeyDoc) {
+  return { accessKeyId: id, accountId, userName, status, createTime: isoTime(createdAtMs) }
 }

@@ -118,7 +118,7 @@ test('what was seen is told by rule and by flow, and before it is enforced', asy
   assert.deepEqual(await lines('sg', 'enforce', 'sg-web', '--dry-run'), [
     'Nothing was stored. It would',
     '  change security group sg-web',
-    '    mode: observe -> -',
+    '    mode: observe -> enforce',
     `1 agent would hear of it: ${credentials.agentId}`,
     '',
     '1 network interface would be enforced that is observed now.',

@@ -532,8 +532,8 @@ No agent would hear of it.
     withoutRevision(await operator.do('eni', 'modify', 'eni-1', '--address', '198.18.0.4', '--dry-run')),
     `Nothing was stored. It would
   change network interface eni-1
-    addresses: - 198.18.0.3
-    addresses: + 198.18.0.4
+    privateIpAddresses: - 198.18.0.3
+    privateIpAddresses: + 198.18.0.4
 No agent would hear of it.
 It touches 1 rule:
   sgr-ID of sg-app: matches other addresses

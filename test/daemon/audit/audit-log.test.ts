@@ -119,7 +119,7 @@ describe('lines', () => {
         {
           key: 'account/1',
           before: null,
-          after: { id: '1', name: 'account 1', description: null, createdAtMs: 0 },
+          after: { accountId: '1', name: 'account 1', description: null, createTime: '1970-01-01T00:00:00.000Z' },
         },
       ],
       detail: null,

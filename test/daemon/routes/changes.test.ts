@@ -145,7 +145,9 @@ describe('the audit log', () => {
         ...Array.from({ length: 3 }, () => ['ecs:RunInstances', 'done', null]),
       ],
     )
-    assert.deepEqual(items[0]!.changes, [{ key: 'instance/i-2', before: { name: null }, after: { name: 'two' } }])
+    assert.deepEqual(items[0]!.changes, [
+      { key: 'instance/i-2', before: { instanceName: null }, after: { instanceName: 'two' } },
+    ])
     const count = async (query: string) => (await pages(api, `/v1/audit?${query}`)).length
     assert.deepEqual(
       [

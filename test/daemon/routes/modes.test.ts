@@ -128,7 +128,7 @@ describe('the mode', () => {
       [
         ['ecs:ModifySecurityGroupPolicy', 'refused', 'group/sg-none'],
         ['ecs:ModifySecurityGroupPolicy', 'refused', 'group/sg-1'],
-        ['ecs:ModifySecurityGroupAttribute', 'done', 'group/sg-1', '{"name":"one"}'],
+        ['ecs:ModifySecurityGroupAttribute', 'done', 'group/sg-1', '{"securityGroupName":"one"}'],
         ['ecs:ModifyNetworkInterfaceAttribute', 'done', 'eni/eni-1', '{"mode":"observe"}'],
         ['ecs:ModifySecurityGroupPolicy', 'done', 'group/sg-1', '{"mode":"observe"}'],
       ],

@@ -205,7 +205,7 @@ describe('changing a group', () => {
     assert.equal(status, 200)
     assert.equal(body.dryRun, true)
     assert.deepEqual(
-      body.changes.map(({ key, before, after }: Body) => [key, before.name, after.name]),
+      body.changes.map(({ key, before, after }: Body) => [key, before.securityGroupName, after.securityGroupName]),
       [[`group/${id}`, null, 'would']],
     )
     assert.equal(api.store.head(), before)
