@@ -9,7 +9,7 @@ import type { Executor } from '../services/executor.ts'
 import type { World } from '../state/world.ts'
 import type { Commit, Store } from '../store/store.ts'
 import { Throttle } from '../throttle.ts'
-import { EventKeeper } from './event-keeper.ts'
+import { EventKeeper, warnings } from './event-keeper.ts'
 import { LiveFeed } from './live-feed.ts'
 import { createDdosMetrics } from './metrics.ts'
 import { PastServing } from './past-serving.ts'
@@ -42,6 +42,7 @@ export class Ddos implements DdosBoard {
   readonly #keeper: EventKeeper
   readonly #past: PastServing
   readonly #notifications = new Throttle(notifications)
+  readonly #warnings = new Throttle(warnings)
 
   static async open(parts: DdosParts): Promise<Ddos> {
     return new Ddos(parts, await PastServing.read(parts.store, parts.world.revision))
@@ -131,7 +132,9 @@ export class Ddos implements DdosBoard {
     const blackHole = status?.eventId === event.id ? status.blackHole : null
     for (const change of changes) {
       if (this.#notifications.take(agentId)) await notify(notificationOf(change, { event, addresses, blackHole }))
-      else logger.warn({ agent: agentId, event: event.id, change: change.kind }, 'too many changes: not told')
+      else if (this.#warnings.take(agentId)) {
+        logger.warn({ agent: agentId, event: event.id, change: change.kind }, 'too many changes: not told')
+      }
     }
   }
 }

@@ -49,6 +49,8 @@ const eventsAtOnce = 32
  * Made-up ones would push everybody else's commits out of history and audit log.
  */
 const bytesStored = { burst: 1024 * 1024, perSecond: 4096, maxKeys: 100_000 } as const
+/** Logged of one agent: the journal is everybody's. */
+export const warnings = { burst: 20, perSecond: 1 / 60 } as const
 
 export class EventKeeper {
   readonly #parts: EventKeeperParts
@@ -56,6 +58,7 @@ export class EventKeeper {
   readonly #queue: string[] = []
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #bytesStored = new Throttle(bytesStored)
+  readonly #warnings = new Throttle(warnings)
   #isWorking = false
   #isClosed = false
 
@@ -101,10 +104,12 @@ export class EventKeeper {
     } else {
       const { id, instanceId } = event
       metrics.eventWrites.inc({ outcome: 'refused' })
-      logger.warn(
-        { agent: agentId, event: id, instance: instanceId, reason: judged.reason },
-        'event of an agent is not kept',
-      )
+      if (this.#warnings.take(agentId)) {
+        logger.warn(
+          { agent: agentId, event: id, instance: instanceId, reason: judged.reason },
+          'event of an agent is not kept',
+        )
+      }
       answer(agentId, id, event.version)
     }
     return null

@@ -71,6 +71,8 @@ type Of<Type extends ToDaemon['type']> = Extract<ToDaemon, { readonly type: Type
  */
 const takeovers = { burst: 5, perSecond: 1 / 60 } as const
 const takeoverWarnings = { burst: 1, perSecond: 1 / 600 } as const
+/** A kernel that refuses is tried again with growing delay; who refuses all the time must not fill the log. */
+const refusalWarnings = { burst: 20, perSecond: 1 / 10 } as const
 /** How many connections are ended at once when the daemon stops. */
 const goodbyesAtOnce = 500
 
@@ -89,6 +91,7 @@ export class Push implements EnforcementBoard, SessionListener {
   readonly #observed: ObservedReports
   readonly #takeovers = new Throttle(takeovers)
   readonly #takeoverWarnings = new Throttle(takeoverWarnings)
+  readonly #refusalWarnings = new Throttle(refusalWarnings)
   /** Connections of agents, those that have not said `hello` yet too. */
   readonly #sessions = new Set<AgentSession>()
   #server: AgentServer | null = null
@@ -349,7 +352,9 @@ export class Push implements EnforcementBoard, SessionListener {
     record.trial = trial === undefined ? null : { ...trial, revision, untilMs: Date.now() + retryInMs }
     this.#sender.answered(record, revision)
     this.#metrics.refusals.inc()
-    this.#parts.logger.warn({ agent: record.id, revision, kind, message }, 'agent refuses a revision')
+    if (this.#refusalWarnings.take(record.id)) {
+      this.#parts.logger.warn({ agent: record.id, revision, kind, message }, 'agent refuses a revision')
+    }
     this.#registry.look(record)
     return null
   }

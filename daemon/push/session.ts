@@ -162,7 +162,9 @@ export class AgentSession implements Link {
       this.#bad(`${message.type}: expected hello first`)
       return
     }
-    const answersUpdate = record.outstanding !== null && 'revision' in message
+    const { outstanding } = record
+    // Not what names an earlier revision: the update still waits for its answer then, and there would be no end of it.
+    const answersUpdate = outstanding !== null && 'revision' in message && message.revision >= outstanding.revision
     if (!answersUpdate && !this.#allowMessage(message)) return
     switch (message.type) {
       case 'enforced':

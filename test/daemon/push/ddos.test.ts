@@ -350,6 +350,14 @@ describe('a flood of events', () => {
     assert.match(agent.goodbye?.message ?? '', /expected at most 20 of scrubbing a second/)
   })
 
+  test('that nobody keeps is logged so many times and no more', async () => {
+    await using scene = await setScene()
+    const agent = await connect(scene, scene.one)
+    for (let serial = 0; serial < 100; serial += 1) await heard(agent, `${serial}`)
+    const logged = scene.host.logged.filter(({ msg }) => msg === 'event of an agent is not kept')
+    assert.ok(logged.length >= 20 && logged.length < 30, `${logged.length} lines`)
+  })
+
   test('is told of so many times and no more', async () => {
     await using scene = await setScene()
     const agent = await connect(scene, scene.one)
@@ -359,6 +367,8 @@ describe('a flood of events', () => {
       await kept(agent)
     }
     assert.ok(scene.told.length >= 200 && scene.told.length < 260, `${scene.told.length} notifications`)
+    const logged = scene.host.logged.filter(({ msg }) => msg === 'too many changes: not told')
+    assert.ok(logged.length >= 20 && logged.length < 30, `${logged.length} lines`)
   })
 })
 

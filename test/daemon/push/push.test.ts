@@ -457,6 +457,24 @@ describe('a message that does not fit ends the connection', () => {
     await agent.until(({ closed }) => closed)
   })
 
+  test('more answers than anybody has to give, to what was said before the update that waits', async () => {
+    await using scene = await setScene()
+    const { host, one } = scene
+    const first = await FakeAgent.connect(host.port, one)
+    await first.next('snapshot')
+    const { view } = first
+    const agent = await FakeAgent.connect(host.port, one, { view, answers: false })
+    const { revision } = await agent.next('delta')
+    const error = { kind: 'refused', message: 'no' }
+    for (let count = 0; count < 300; count += 1) {
+      agent.sayAny({ type: 'refused', revision: revision - 1, error, retryInMs: 0 })
+    }
+    await agent.until(({ closed }) => closed)
+    assert.match(agent.goodbye?.message ?? '', /expected at most 10 a second/)
+    const logged = host.logged.filter(({ msg }) => msg === 'agent refuses a revision')
+    assert.ok(logged.length >= 20 && logged.length < 30, `${logged.length} lines`)
+  })
+
   test('more of them than anybody has to say', async () => {
     await using host = await PushHost.start()
     const agent = await FakeAgent.connect(host.port, await host.enrol())
