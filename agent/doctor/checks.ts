@@ -7,6 +7,7 @@ import { clock } from './checks/clock.ts'
 import { configuration } from './checks/configuration.ts'
 import { conntrackSettings } from './checks/conntrack-settings.ts'
 import { conntrackTable } from './checks/conntrack-table.ts'
+import { conntrackTimeouts } from './checks/conntrack-timeouts.ts'
 import { conntrackTool } from './checks/conntrack-tool.ts'
 import { ctMarks } from './checks/ct-marks.ts'
 import { daemon } from './checks/daemon.ts'
@@ -56,6 +57,7 @@ export const checks: readonly Check[] = [
   flushRuleset,
   conntrackTable,
   conntrackSettings,
+  conntrackTimeouts,
   conntrackTool,
   ctMarks,
   untracked,

@@ -116,7 +116,7 @@ export interface PrefixList {
 }
 
 export interface Settings {
-  /** Idle TCP sessions are forgotten after this long; 910 at most. */
+  /** Idle TCP sessions are forgotten after this long; `mostSessionTimeoutSeconds` at most. */
   readonly sessionTimeoutSeconds: number
   readonly revocation: 'immediate' | 'drain'
   /** The bits of the conntrack mark that are Ringwall's, split into two fields of equal width. */
@@ -237,8 +237,11 @@ export interface Bounds {
   readonly maximum: number
 }
 
+/** As long as a session may be idle; what the settings say where they say nothing. */
+export const mostSessionTimeoutSeconds = 910
+
 export const defaultSettings: Settings = {
-  sessionTimeoutSeconds: 910,
+  sessionTimeoutSeconds: mostSessionTimeoutSeconds,
   revocation: 'immediate',
   ctMarkMask: 0xffff_ff00,
   controlConnections: [],

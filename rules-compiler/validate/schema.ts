@@ -16,6 +16,7 @@ import {
   loggingBounds,
   mostAllowListBlocks,
   mostRescues,
+  mostSessionTimeoutSeconds,
   orderedHoldBounds,
   scrubbingBounds,
 } from '../model/policy.ts'
@@ -331,8 +332,8 @@ const settings = Type.Object(
       Type.Integer({
         description: 'Seconds after which an idle TCP session is forgotten.',
         minimum: 1,
-        maximum: 910,
-        default: 910,
+        maximum: mostSessionTimeoutSeconds,
+        default: mostSessionTimeoutSeconds,
       }),
     ),
     revocation: Type.Optional(

@@ -8,6 +8,7 @@ import { boot, namedIn } from '../../../agent/doctor/checks/boot.ts'
 import { clock } from '../../../agent/doctor/checks/clock.ts'
 import { configuration } from '../../../agent/doctor/checks/configuration.ts'
 import { conntrackTable } from '../../../agent/doctor/checks/conntrack-table.ts'
+import { conntrackTimeouts } from '../../../agent/doctor/checks/conntrack-timeouts.ts'
 import { conntrackTool } from '../../../agent/doctor/checks/conntrack-tool.ts'
 import { daemon } from '../../../agent/doctor/checks/daemon.ts'
 import { devices } from '../../../agent/doctor/checks/devices.ts'
@@ -363,6 +364,16 @@ test('how full the table of sessions is', () => {
   // The kernel takes 0 for no limit.
   assert.deepEqual(codes(conntrackTable.judge({ count: 10, most: 0 })), ['conntrack-table'])
   assert.deepEqual(codes(conntrackTable.judge(null)), ['conntrack-unreadable'])
+})
+
+test('idle times of sessions', () => {
+  const udp = { setting: 'nf_conntrack_udp_timeout', seconds: 910 }
+  const dccp = { setting: 'nf_conntrack_dccp_timeout_open', seconds: 43_200 }
+  assert.deepEqual(said(conntrackTimeouts.judge([udp])), ['idle-times: none is above 910 s'])
+  assert.deepEqual(said(conntrackTimeouts.judge([udp, dccp])), [
+    'idle-times-long: nf_conntrack_dccp_timeout_open is 43200',
+  ])
+  assert.deepEqual(conntrackTimeouts.judge([]), [])
 })
 
 test('perl, or none', () => {
