@@ -7,7 +7,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
-import { isInForce, startAgent } from '../support/agent.ts'
+import { isBound, startAgent } from '../support/agent.ts'
 import { addresses } from '../support/host-network.ts'
 import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { renameDevices } from '../support/rename-devices.ts'
@@ -98,7 +98,7 @@ test('a device that comes, goes and returns is closed from its first packet on',
     const from = agent.log.length
     await scene.plug()
     const floods = await startFloods(scene)
-    await agent.line(line => isInForce(line) && line.cause === 'device', { from })
+    await agent.line(isBound, { from })
     await flow(scene.sent)
     await floods.stop()
     assert.equal(await scene.arrived(), 0, `round ${round}`)
@@ -154,7 +154,7 @@ test('two devices that change names under a flood stay closed', { skip: needsKer
     const from = agent.log.length
     // At once: while one has another's name and that has none of the policy's, it would be no ENI.
     await renameDevices(host, ['eth0', 'between'], ['tap1', 'eth0'], ['between', 'tap1'])
-    await agent.line(line => isInForce(line) && line.cause === 'device', { from })
+    await agent.line(isBound, { from })
     await flow(scene.sent)
     assert.equal(await scene.arrived(), 0, `round ${round}`)
   }

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { type Peer, startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import { deviceMap } from '../../rules-compiler/nft/names.ts'
-import { isInForce, startAgent, type TestAgent } from '../support/agent.ts'
+import { isBound, isInForce, startAgent, type TestAgent } from '../support/agent.ts'
 import { type DeviceEni, deviceDocument, ipBatch } from '../support/device-host.ts'
 import { acceptPort, closedGroup } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -127,7 +127,7 @@ async function allBound({ host }: Scene, count: number): Promise<void> {
 async function inForceAfter(agent: TestAgent, doing: () => Promise<void>): Promise<void> {
   const from = agent.log.length
   await doing()
-  await agent.line(line => isInForce(line) && line.cause === 'device', { from, timeoutMs: 20_000 })
+  await agent.line(isBound, { from, timeoutMs: 20_000 })
 }
 
 test('a hundred guests come at once; one is renamed, one goes and comes back', { skip: needsKernel }, async () => {

@@ -78,6 +78,9 @@ export interface Replaced {
 const waitMs = 20_000
 
 export const isInForce = (line: LogLine): boolean => line.change !== undefined
+/** A device came, went or has another name; it may have been seen when the table was read back. */
+export const isBound = (line: LogLine): boolean =>
+  isInForce(line) && (line.cause === 'device' || line.cause === 'check')
 export const isHealed = (line: LogLine): boolean => line.change !== undefined && line.cause === 'drift'
 
 export async function startAgent(options: AgentOptions): Promise<TestAgent> {
