@@ -37,14 +37,19 @@ export const command = nounCommand({
           maxResults: flags.limit,
         }
         const answer = await daemon.client.get<Report>('/v1/health-report', query)
-        const { findings, totalCount, observed } = answer
+        const { findings, totalCount, observed, lostAddresses } = answer
         const more =
           findings.length < totalCount
             ? [`These are the first ${findings.length} of ${totalCount}; --limit shows more.`]
             : []
         return {
           answer,
-          text: () => [...findingsText(findings).trimEnd().split('\n'), ...more, ...observedLines(observed)],
+          text: () => [
+            ...findingsText(findings).trimEnd().split('\n'),
+            ...more,
+            ...observedLines(observed),
+            ...lostLines(lostAddresses),
+          ],
           exitCode: failsOn(answer, flags['fail-on']) ? exitFailed : 0,
         }
       },
@@ -64,6 +69,35 @@ interface Report {
     readonly networkInterfaceIds: readonly string[]
     readonly securityGroupIds: readonly string[]
   }
+  /** Left out by older daemons. */
+  readonly lostAddresses?: {
+    readonly networkInterfaceCount: number
+    readonly networkInterfaces: readonly LostAddresses[]
+  }
+}
+
+interface LostAddresses {
+  readonly networkInterfaceId: string
+  readonly hostName: string
+  readonly device: string
+  readonly addresses: readonly string[]
+  readonly deviceAddresses: readonly string[]
+}
+
+function lostLines(lost: Report['lostAddresses']): string[] {
+  const { networkInterfaceCount = 0, networkInterfaces = [] } = lost ?? {}
+  if (networkInterfaceCount === 0) return []
+  const shown = networkInterfaces.slice(0, mostNamed)
+  const more = networkInterfaceCount - shown.length
+  return [
+    `${count(networkInterfaceCount, 'network interface')} with addresses that the device does not have; groups go by them all the same.`,
+    'Where the new ones are right: ringwall eni modify ENI --address ADDRESS …, all that it shall have.',
+    ...shown.map(
+      ({ networkInterfaceId, hostName, device, addresses, deviceAddresses }) =>
+        `  ${networkInterfaceId}: not ${listText(addresses)}; ${device} of ${hostName} has ${listText(deviceAddresses) || 'none'}`,
+    ),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ]
 }
 
 function observedLines(observed: Report['observed']): string[] {

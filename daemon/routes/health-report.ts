@@ -5,6 +5,7 @@ import type { GroupDoc } from '../model/documents.ts'
 import { healthReportQuery, healthReportSchema, maxEniIds } from '../schemas/health-report.ts'
 import { HealthReporter } from '../services/health-report/reporter.ts'
 import { surveyGroups } from '../services/health-report/survey.ts'
+import { findLostAddresses } from '../services/lost-addresses.ts'
 import { observedEnis } from '../services/modes.ts'
 import { mayRead, type Principal, requireRead, visible } from '../services/principal.ts'
 import type { World } from '../state/world.ts'
@@ -26,9 +27,25 @@ export function addHealthReportRoute(app: FastifyInstance, api: Api): void {
       // Faults of the query are told at once, before others' reports are waited for.
       groups()
       const report = await reporter.report(() => surveyGroups(world, principal, groups()), query.maxResults ?? 1000)
-      return { ...report, observed: observedAmong(world, principal, groups()) }
+      return {
+        ...report,
+        observed: observedAmong(world, principal, groups()),
+        lostAddresses: lostAddressesAmong(world, principal, groups()),
+      }
     },
   })
+}
+
+function lostAddressesAmong(world: World, principal: Principal, groups: readonly GroupDoc[]) {
+  const ids = new Set(groups.flatMap(({ id }) => [...world.enisOfGroup(id)]))
+  const enis = [...ids].sort().flatMap(id => world.get('eni', id) ?? [])
+  const lost = [
+    ...findLostAddresses(
+      world,
+      enis.filter(eni => mayRead(principal, eni.accountId)),
+    ),
+  ]
+  return { networkInterfaceCount: lost.length, networkInterfaces: lost.slice(0, maxEniIds) }
 }
 
 function observedAmong(world: World, principal: Principal, groups: readonly GroupDoc[]) {

@@ -54,6 +54,22 @@ export const healthReportSchema = Type.Object({
     },
     { description: 'Where nothing is dropped, because it is only observed.' },
   ),
+  lostAddresses: Type.Object(
+    {
+      networkInterfaceCount: Type.Integer({ description: 'In the groups that the report is about.' }),
+      networkInterfaces: Type.Array(
+        Type.Object({
+          networkInterfaceId: Type.String(),
+          hostName: Type.String(),
+          device: Type.String({ description: 'Its device on that host.' }),
+          addresses: Type.Array(Type.String(), { description: 'Of the interface, and not of its device.' }),
+          deviceAddresses: Type.Array(Type.String(), { description: 'What its device has.' }),
+        }),
+        { description: `${maxEniIds} of them at most.` },
+      ),
+    },
+    { description: 'Interfaces with addresses that, as agents have told last, their device does not have.' },
+  ),
 })
 
 export const healthReportQuery = Type.Object(

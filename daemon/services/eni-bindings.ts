@@ -28,11 +28,11 @@ export function checkBindings(world: World, agentId: string | null, bound: reado
   for (const eni of enisOfHost(world, agentId, bound)) {
     if (replaced.has(eni.id)) continue
     if (eni.macAddress !== null) macs.set(eni.macAddress, eni.id)
-    const device = deviceOf(eni, devicesByMac)
+    const device = boundDevice(eni, devicesByMac)
     if (device !== null) devices.set(device, eni.id)
   }
   for (const { eni, at } of bound) {
-    const device = deviceOf(eni, devicesByMac)
+    const device = boundDevice(eni, devicesByMac)
     const sameMac = eni.macAddress === null ? undefined : macs.get(eni.macAddress)
     const sameDevice = device === null ? undefined : devices.get(device)
     if (eni.macAddress !== null && sameMac !== undefined) {
@@ -80,14 +80,17 @@ function* enisOfHost(world: World, agentId: string | null, bound: readonly Bound
 
 const noDevices: ReadonlyMap<string, readonly string[]> = new Map()
 
-function reportedDevices(world: World, agentId: string): ReadonlyMap<string, readonly string[]> {
+export function reportedDevices(world: World, agentId: string): ReadonlyMap<string, readonly string[]> {
   const devices = world.get('agent', agentId)?.report?.devices ?? []
   const byMac = Map.groupBy(devices, ({ macAddress }) => macAddress?.toLowerCase() ?? '')
   return new Map([...byMac].map(([mac, those]) => [mac, those.map(({ name }) => name)]))
 }
 
 /** As the agent will choose it, as far as its last report goes; null where that leaves it open. */
-function deviceOf({ device, macAddress }: EniDoc, devicesByMac: ReadonlyMap<string, readonly string[]>): string | null {
+export function boundDevice(
+  { device, macAddress }: EniDoc,
+  devicesByMac: ReadonlyMap<string, readonly string[]>,
+): string | null {
   if (device !== null || macAddress === null) return device
   const [only, another] = devicesByMac.get(macAddress) ?? []
   return only !== undefined && another === undefined ? only : null

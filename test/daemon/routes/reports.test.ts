@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Answer, accountId, otherAccountId, startApi, type TestApi } from '../../support/api.ts'
-import { addAgent, hostReport, post } from '../../support/fleet-state.ts'
+import { addAgent, device, hostReport, macs, post } from '../../support/fleet-state.ts'
 import { assertRefused } from '../../support/refused-requests.ts'
 
 type Body = Answer['body']
@@ -309,5 +309,47 @@ describe('an explanation', () => {
       token: stranger!,
       expected: '400 InvalidEniId.NotFound networkInterfaceId',
     })
+  })
+})
+
+describe('interfaces with addresses that their device does not have', () => {
+  const devices = [
+    device('eth0', { macAddress: macs.eth0, addresses: ['198.18.0.9', '2001:db8::1', 'fe80::1'] }),
+    device('eth1', { addresses: ['198.18.1.1'] }),
+    device('tap0', { macAddress: macs.eth1 }),
+  ]
+  const interfaces: Readonly<Record<string, object>> = {
+    'eni-moved': { macAddress: macs.eth0, privateIpAddresses: ['198.18.0.1'], ipv6Addresses: ['2001:db8::1'] },
+    'eni-stays': { device: 'eth1', privateIpAddresses: ['198.18.1.1'] },
+    'eni-guest': { macAddress: macs.eth1, placement: 'guest', privateIpAddresses: ['198.18.0.3'] },
+    'eni-away': { device: 'eth7', privateIpAddresses: ['198.18.0.4'] },
+  }
+
+  test('are told of in the health report with what the device has, where it is known', async () => {
+    await using api = await startApi()
+    await addAgent(api, 'agent-1', { report: hostReport(devices) })
+    await post(api, '/v1/security-groups', { accountId, securityGroupId: 'sg-1' })
+    await post(api, '/v1/security-groups', { accountId, securityGroupId: 'sg-2' })
+    await post(api, '/v1/instances', { accountId, instanceId: 'i-1', agentId: 'agent-1' })
+    for (const [networkInterfaceId, more] of Object.entries(interfaces)) {
+      const body = { instanceId: 'i-1', networkInterfaceId, securityGroupIds: ['sg-1'], ...more }
+      await post(api, '/v1/network-interfaces', body)
+    }
+    const lost = async (query = '') => (await api.request('GET', `/v1/health-report${query}`)).body.lostAddresses
+    assert.deepEqual(await lost(), {
+      networkInterfaceCount: 1,
+      networkInterfaces: [
+        {
+          networkInterfaceId: 'eni-moved',
+          hostName: 'host-of-agent-1',
+          device: 'eth0',
+          addresses: ['198.18.0.1'],
+          deviceAddresses: ['198.18.0.9', '2001:db8::1'],
+        },
+      ],
+    })
+    assert.equal((await lost('?securityGroupId=sg-2')).networkInterfaceCount, 0)
+    await api.request('PATCH', '/v1/network-interfaces/eni-moved', { privateIpAddresses: ['198.18.0.9'] })
+    assert.equal((await lost()).networkInterfaceCount, 0)
   })
 })
