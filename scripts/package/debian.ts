@@ -60,10 +60,9 @@ async function commandLine(tree: Tree, { project, app, node, manPages, completio
   )
   await tree.write('usr/share/fish/vendor_completions.d/ringwall.fish', completion.fish!)
   await tree.manPages(manPages, ['ringwall', 'ringwall-policy.yaml'])
-  for (const file of await readdir(join(project, 'docs'))) {
-    if (/\.(md|json)$/.test(file)) await tree.copy(join(project, 'docs', file), `usr/share/doc/ringwall/docs/${file}`)
-  }
-  await tree.copy(join(project, 'README.md'), 'usr/share/doc/ringwall/README.md')
+  // At the places where the pages link to them.
+  for (const part of ['README.md', 'docs', 'monitoring', 'examples', 'systemd/agent.yaml', 'systemd/daemon.yaml'])
+    await tree.copy(join(project, part), `usr/share/doc/ringwall/${part}`)
   await tree.write('usr/share/doc/ringwall/CHANGELOG.md.gz', compressed(await readFile(join(project, 'CHANGELOG.md'))))
 }
 

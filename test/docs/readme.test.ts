@@ -41,7 +41,7 @@ for (const [name = '', ...args] of commandLines) {
 
 test('the commands to a daemon do what the page says, one after the other', async () => {
   await using operator = await startOperator()
-  assert.equal(operated.length, 3)
+  assert.equal(operated.length, 4)
   for (const line of operated) {
     const { exitCode, stderr } = await operator.run(line)
     assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' }, line.join(' '))
