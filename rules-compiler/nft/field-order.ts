@@ -53,7 +53,9 @@ function cheapest(plans: readonly Plan[]): { readonly plan: Plan; readonly cost:
 /** The most elements a packet can match in the first field, and the lookup itself. */
 function cost({ first, boxes }: OrderedBoxes): number {
   const counts = first === 'address' ? countByAddress(boxes) : countByRange(boxes)
-  return lookupCost + Math.max(...counts.values())
+  let most = 0
+  for (const count of counts.values()) if (count > most) most = count
+  return lookupCost + most
 }
 
 /** For each box, how many have a block that holds its block: as many match in the address field with it. */

@@ -204,7 +204,7 @@ function readIntervalSet(object: Json, name: string, ruleHits: RuleHits[]): Inte
     const counted = readHits(body.counter)
     if (counted !== null) hits.push({ place: name, ruleId, ...counted })
   }
-  ruleHits.push(...hits)
+  for (const hit of hits) ruleHits.push(hit)
   return { name, fields, elements }
 }
 

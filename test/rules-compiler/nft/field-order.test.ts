@@ -48,6 +48,14 @@ const cases: { name: string; boxes: Box[]; expected: string[] }[] = [
   },
 ]
 
+test('more elements than a function takes arguments', () => {
+  const boxes = times(200_000, index => box(`10.0.${index % 200}.0/24`, Math.floor(index / 200) + 1))
+  assert.equal(
+    chooseFieldOrder(boxes).reduce((sum, part) => sum + part.boxes.length, 0),
+    boxes.length,
+  )
+})
+
 describe('chooseFieldOrder', () => {
   for (const { name, boxes, expected } of cases) {
     test(name, () =>
