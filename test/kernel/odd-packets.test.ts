@@ -588,6 +588,25 @@ const neighbours: readonly Row[] = [
     ],
   },
   {
+    name: 'errors from routers on the way find whoever is behind translation, and others do not',
+    rules: [acceptTcp(8080)],
+    foreign: publishedPort,
+    steps: [
+      step('forwarded', 'left', packet(inbound, tcp(to(8080)))),
+      step('forwarded', 'right', packet(fromContainer, synAck(80))),
+      {
+        ...step('forwarded', 'left', packet(router, errorAbout(packet(outbound, synAck(8080)), 'too-big'))),
+        as: { destination: container },
+      },
+      step('dropped', 'left', packet(router, errorAbout(packet(outbound, synAck(80)), 'too-big'))),
+      { ...step('forwarded', 'right', packet(fromContainer, udp(to(33_434)))), as: { source: eni } },
+      {
+        ...step('forwarded', 'left', packet(router, errorAbout(packet(outbound, udp(to(33_434))), 'time-exceeded'))),
+        as: { destination: container },
+      },
+    ],
+  },
+  {
     name: 'sessions in a conntrack zone of somebody else are judged, answered and cut like others',
     rules: [acceptTcp(443), ...sendNothing],
     foreign:
