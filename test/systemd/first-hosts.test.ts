@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Conversation, startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
@@ -81,6 +81,26 @@ function start(name: HostName): Promise<Container> {
 }
 
 const page = readFileSync(join(project, 'docs/first-hosts.md'), 'utf8')
+
+/** For who works on Ringwall: the sources have it. */
+const ofSources = /\.ts$|^(CHANGELOG\.md|LICENSE|bench\/.*|data\/.*|\w[\w-]*\/README\.md)$/
+
+test('what the pages in the package link to is in it, but for what is about the sources', {
+  skip: needsSystemd,
+}, () => {
+  const root = join(folder, 'unpacked')
+  execFileSync('dpkg-deb', ['-x', globSync(`${folder}/ringwall_*.deb`)[0]!, root])
+  const doc = join(root, 'usr/share/doc/ringwall')
+  const pages = globSync('**/*.md', { cwd: doc })
+  assert.ok(pages.includes('docs/ecs-api/README.md') && pages.includes('monitoring/README.md'))
+  for (const each of pages) {
+    const text = readFileSync(join(doc, each), 'utf8')
+    for (const [, link = ''] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      const target = join(dirname(each), link)
+      if (!ofSources.test(target)) assert.ok(existsSync(join(doc, target)), `${each}: ${link}`)
+    }
+  }
+})
 
 test('a daemon and two hosts are set up, kept and retired as the page says, and nobody who administers them is cut off', {
   skip: needsSystemd,
