@@ -27,7 +27,7 @@ export const command = entryListCommand({
     addHelp: 'a block to add; may be repeated',
     removeHelp: 'a block to take away; may be repeated',
   },
-  maxEntriesHelp: 'how many entries it may have at most',
+  maxEntriesHelp: 'how many entries it may have at most, and how many rules one that names it counts for',
   deleteSummary: 'delete a prefix list that no rule names',
 })
 

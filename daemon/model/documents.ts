@@ -75,6 +75,7 @@ export interface PrefixListDoc {
   readonly description: string | null
   readonly tags: Tags
   readonly addressFamily: 'IPv4' | 'IPv6'
+  /** What a rule that names it weighs against the limit of rules. */
   readonly maxEntries: number
   readonly entries: readonly { readonly cidr: string; readonly description: string | null }[]
   readonly createdAtMs: number

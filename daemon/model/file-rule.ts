@@ -25,7 +25,7 @@ export function fileRule({ networkType }: Pick<GroupDoc, 'networkType'>, rule: R
   return networkType === 'vpc' && nicType === 'internet' ? rest : { ...rest, nicType }
 }
 
-type ListOf = (portRangeListId: string) => Pick<PortRangeListDoc, 'entries' | 'maxEntries'> | undefined
+type ListOf = (portRangeListId: string) => Pick<PortRangeListDoc, 'entries'> | undefined
 
 /** As many rules of the same id as the list of ports has ranges that it names; itself where it names none. */
 export function expandRule(rule: RuleDoc, listOf: ListOf): readonly RuleDoc[] {
@@ -34,9 +34,17 @@ export function expandRule(rule: RuleDoc, listOf: ListOf): readonly RuleDoc[] {
   return (listOf(portRangeListId)?.entries ?? []).map(({ portRange }) => ({ ...rest, portRange }))
 }
 
-/** What it counts for against the limit of rules in a group. */
-export function weightOfRule({ portRangeListId }: RuleFields, listOf: ListOf): number {
-  return portRangeListId === undefined ? 1 : (listOf(portRangeListId)?.maxEntries ?? 1)
+/** A list of either kind: their ids are never the same. */
+export type WeighedList = (listId: string) => { readonly maxEntries: number } | undefined
+
+/** Lists that it names: of addresses, of ports, or one of each. */
+export function listsNamedBy({ sourcePrefixListId, destPrefixListId, portRangeListId }: RuleFields): readonly string[] {
+  return [sourcePrefixListId, destPrefixListId, portRangeListId].flatMap(id => (id === undefined ? [] : [String(id)]))
+}
+
+/** What it counts for against the limit of rules in a group: one for each combination that its lists may grow to. */
+export function weightOfRule(rule: RuleFields, listOf: WeighedList): number {
+  return listsNamedBy(rule).reduce((weight, id) => weight * (listOf(id)?.maxEntries ?? 1), 1)
 }
 
 /**

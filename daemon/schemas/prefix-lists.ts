@@ -13,6 +13,7 @@ import {
 import { namedListFields } from './named-lists.ts'
 
 export const mostEntries = 200
+export const usualEntries = 20
 
 const addressFamily = Type.Enum(['IPv4', 'IPv6'], { description: 'Of all its entries.' })
 
@@ -40,7 +41,7 @@ const { description, maxEntries, entries, addEntries, removeEntries } = namedLis
   {
     list: 'prefix list',
     entry: 'block',
-    maxEntries: `Entries it may have at most; ${mostEntries} if left out.`,
+    maxEntries: `Entries it may have at most, and what a rule that names it counts for; if left out ${usualEntries}, or as many as it is made with.`,
     most: mostEntries,
   },
 )

@@ -3,6 +3,7 @@
 import { weightOfRule } from '../model/file-rule.ts'
 import { type LimitName, limitNames } from '../schemas/settings.ts'
 import type { World } from '../state/world.ts'
+import { listIn } from './rule-check.ts'
 
 export interface LimitUse {
   readonly highest: number
@@ -18,7 +19,7 @@ export function limitUses(world: World, isCounted: (accountId: string) => boolea
   }
   for (const { id, accountId, type, rules } of world.all('group')) {
     if (!isCounted(accountId)) continue
-    const weights = rules.map(rule => weightOfRule(rule, listId => world.get('portRangeList', listId)))
+    const weights = rules.map(rule => weightOfRule(rule, listIn(world)))
     note(
       'rulesPerGroup',
       weights.reduce((sum, weight) => sum + weight, 0),

@@ -1,6 +1,7 @@
 /** What prefix lists and lists of ports have in common: entries, each once, room for so many, and rules that name them. */
 import { ApiError, type FieldError, fieldError } from '../errors.ts'
-import type { GroupDoc, PortRangeListDoc, PrefixListDoc, RuleDoc } from '../model/documents.ts'
+import type { GroupDoc, PortRangeListDoc, PrefixListDoc } from '../model/documents.ts'
+import { listsNamedBy } from '../model/file-rule.ts'
 import type { World } from '../state/world.ts'
 import { firstOf, heldBy } from './held-by.ts'
 import type { Principal } from './principal.ts'
@@ -135,8 +136,4 @@ export function showAssociation({ id, rules }: GroupDoc, listId: string) {
     securityGroupId: id,
     securityGroupRuleIds: rules.filter(rule => listsNamedBy(rule).includes(listId)).map(rule => rule.id),
   }
-}
-
-function listsNamedBy(rule: RuleDoc): readonly unknown[] {
-  return [rule.sourcePrefixListId, rule.destPrefixListId, rule.portRangeListId]
 }

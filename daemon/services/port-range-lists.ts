@@ -20,7 +20,7 @@ import {
   requireUnnamed,
 } from './named-lists.ts'
 import { accountFor } from './principal.ts'
-import { faultOfWeight } from './rule-check.ts'
+import { faultsOfWeight } from './rule-check.ts'
 
 const ranges: EntryForm<'portRange', PortRangeListDoc['entries'][number]> = {
   field: 'portRange',
@@ -80,18 +80,9 @@ export function modifyPortRangeList(
 ): Plan<{ portRangeList: ShownPortRangeList }> {
   const errors: FieldError[] = []
   const { changed } = changedList(ranges, list, { ...changes, name: changes.portRangeListName }, errors)
-  if (changed.maxEntries > list.maxEntries) errors.push(...faultsOfGroups(world, changed))
+  if (changed.maxEntries > list.maxEntries) errors.push(...faultsOfWeight(world, groupsNaming(world, list.id), changed))
   if (errors.length > 0) throw refused(errors)
   return writeList(world, changed)
-}
-
-/** Groups whose rules would count for more than they may. */
-function faultsOfGroups(world: World, changed: PortRangeListDoc): readonly FieldError[] {
-  const listOf = (id: string) => (id === changed.id ? changed : world.get('portRangeList', id))
-  return groupsNaming(world, changed.id).flatMap(group => {
-    const error = faultOfWeight(world, group.rules, { field: 'maxEntries', listOf })
-    return error === null ? [] : [{ ...error, message: `${group.id} has rules that name the list: ${error.message}` }]
-  })
 }
 
 /** @throws {ApiError} 409 while rules name it */

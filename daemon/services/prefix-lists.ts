@@ -4,10 +4,10 @@ import { type FieldError, refused } from '../errors.ts'
 import { keyOf, type PrefixListDoc } from '../model/documents.ts'
 import { isoTime } from '../schemas/fields.ts'
 import {
-  mostEntries,
   type NewPrefixList,
   type PrefixListChanges,
   type ShownPrefixList,
+  usualEntries,
 } from '../schemas/prefix-lists.ts'
 import type { World } from '../state/world.ts'
 import type { Plan } from './executor.ts'
@@ -21,7 +21,7 @@ import {
   requireUnnamed,
 } from './named-lists.ts'
 import { accountFor } from './principal.ts'
-import { faultsWithList } from './rule-check.ts'
+import { faultsOfWeight, faultsWithList } from './rule-check.ts'
 
 function blocks(addressFamily: PrefixListDoc['addressFamily']): EntryForm<'cidr', PrefixListDoc['entries'][number]> {
   return {
@@ -56,7 +56,7 @@ export function createPrefixList(
   { world, principal, nowMs }: ListCaller,
   given: NewPrefixList,
 ): Plan<{ prefixList: ShownPrefixList }> {
-  const { addressFamily, maxEntries = mostEntries } = given
+  const { addressFamily, entries: asked = [], maxEntries = Math.max(usualEntries, asked.length) } = given
   const errors: FieldError[] = []
   const entries = entriesOfNew(blocks(addressFamily), { ...given, maxEntries }, errors)
   if (errors.length > 0) throw refused(errors)
@@ -73,7 +73,10 @@ export function createPrefixList(
   })
 }
 
-/** @throws {ApiError} with every entry that is wrong, in itself or for a rule that names the list */
+/**
+ * @throws {ApiError} with every entry that is wrong, in itself or for a rule that names the list, or where a group that
+ * names it would be too full
+ */
 export function modifyPrefixList(
   world: World,
   list: PrefixListDoc,
@@ -83,6 +86,7 @@ export function modifyPrefixList(
   const wished = { ...changes, name: changes.prefixListName }
   const { changed, added } = changedList(blocks(list.addressFamily), list, wished, errors)
   if (errors.length === 0 && added.length > 0) errors.push(...faultsOfRules(world, changed, added))
+  if (changed.maxEntries > list.maxEntries) errors.push(...faultsOfWeight(world, groupsNaming(world, list.id), changed))
   if (errors.length > 0) throw refused(errors)
   return writePrefixList(world, changed)
 }

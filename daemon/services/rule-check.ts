@@ -5,7 +5,15 @@ import { checkPolicy } from '../../rules-compiler/validate/read-policy.ts'
 import { readRule } from '../../rules-compiler/validate/read-rule.ts'
 import { type FieldError, fieldError, notFound, refused } from '../errors.ts'
 import type { GroupDoc, PrefixListDoc, RuleDoc, RuleFields } from '../model/documents.ts'
-import { anyPorts, type FileRuleText, fileRule, ruleFieldsOf, weightOfRule } from '../model/file-rule.ts'
+import {
+  anyPorts,
+  type FileRuleText,
+  fileRule,
+  listsNamedBy,
+  ruleFieldsOf,
+  type WeighedList,
+  weightOfRule,
+} from '../model/file-rule.ts'
 import { networkKey, type World } from '../state/world.ts'
 import type { Asked, AskedRule } from './permissions.ts'
 import { mayRead, type Principal } from './principal.ts'
@@ -127,7 +135,7 @@ function withList({ fields, content }: CheckedRule, listId: string | undefined):
 }
 
 /**
- * A list of ports weighs what it may grow to, so that a group never has more rules than it may when it has grown.
+ * A list weighs what it may grow to, so that a group never has more rules than it may when it has grown.
  * @throws {ApiError} 403; where no list is named, the policy's own checks have counted
  */
 function requireWeightWithin(world: World, group: GroupDoc, checked: readonly CheckedRule[]): void {
@@ -136,14 +144,31 @@ function requireWeightWithin(world: World, group: GroupDoc, checked: readonly Ch
     checked.filter(({ content }) => !known.has(content)).map(({ content, fields }) => [content, fields]),
   )
   const rules = [...group.rules, ...added.values()]
-  if (added.size === 0 || rules.every(({ portRangeListId }) => portRangeListId === undefined)) return
-  const error = faultOfWeight(world, rules, { field: 'permissions', listOf: id => world.get('portRangeList', id) })
+  if (added.size === 0 || rules.every(rule => listsNamedBy(rule).length === 0)) return
+  const error = faultOfWeight(world, rules, { field: 'permissions', listOf: listIn(world) })
   if (error !== null) throw refused([error])
 }
 
 export interface WeighedBy {
   readonly field: string
-  readonly listOf: Parameters<typeof weightOfRule>[1]
+  readonly listOf: WeighedList
+}
+
+export function listIn(world: Pick<World, 'get'>): WeighedList {
+  return id => world.get('portRangeList', id) ?? world.get('prefixList', id)
+}
+
+/** Groups that name the list, whose rules would count for more than they may if it were so. */
+export function faultsOfWeight(
+  world: World,
+  groups: readonly GroupDoc[],
+  changed: { readonly id: string; readonly maxEntries: number },
+): readonly FieldError[] {
+  const listOf: WeighedList = id => (id === changed.id ? changed : listIn(world)(id))
+  return groups.flatMap(group => {
+    const error = faultOfWeight(world, group.rules, { field: 'maxEntries', listOf })
+    return error === null ? [] : [{ ...error, message: `${group.id} has rules that name the list: ${error.message}` }]
+  })
 }
 
 /** @returns null where the rules weigh no more than a group may have */
@@ -155,7 +180,7 @@ export function faultOfWeight(
   const weight = rules.reduce((sum, rule) => sum + weightOfRule(rule, listOf), 0)
   const { rulesPerGroup } = settings.limits
   if (weight <= rulesPerGroup) return null
-  const expected = `at most ${rulesPerGroup} rules in a group (limits.rulesPerGroup), where one that names a list of ports counts for its maxEntries`
+  const expected = `at most ${rulesPerGroup} rules in a group (limits.rulesPerGroup), where one that names a list counts for its maxEntries`
   return fieldError('limit', field, { action: 'accept a count of', value: weight, expected })
 }
 

@@ -82,7 +82,6 @@ export const prefixListActions: readonly RpcAction[] = [
     product: 'ecs',
     name: 'CreatePrefixList',
     summary: 'make a prefix list',
-    differs: 'a rule that names it counts as one rule, whatever MaxEntries says',
     parameters: createParameters,
     access: (_world, call) => ({ action: 'ecs:CreatePrefixList', resources: [anyResource(call, 'prefixList')] }),
     plan(world, { principal, accountId, parameters, nowMs }) {

@@ -391,7 +391,7 @@ export class ModelFleet {
       accountId: account,
       family,
       cidrs,
-      maxEntries: body.maxEntries ?? 200,
+      maxEntries: body.maxEntries ?? Math.max(20, body.entries?.length ?? 0),
     } as const
     refusals.push(...wrongEntries)
     if (this.prefixLists.has(list.id)) refusals.push(taken)
@@ -415,6 +415,13 @@ export class ModelFleet {
     // What a rule may not say, a list must not make it say.
     if (!isSingleIpv4List(changed) && this.#classicIntranetUses(id)) refusals.push(wrong)
     if (changed.cidrs.length > 0 && this.#narrowsOtherwise(id, list.family)) refusals.push(wrong)
+    if (changed.maxEntries > list.maxEntries) {
+      const after = this.clone()
+      after.prefixLists.set(id, changed)
+      for (const { rules } of after.associationsOf(id)) {
+        refusals.push(...after.#weightRefusals(rules.map(({ fields }) => fields)))
+      }
+    }
     return unless(refusals, () => void this.prefixLists.set(id, changed))
   }
 
@@ -840,7 +847,7 @@ export class ModelFleet {
     return refusals
   }
 
-  /** A list of ports counts for what it may grow to. */
+  /** A list counts for what it may grow to, and two of one rule for each combination. */
   #weightRefusals(rules: readonly RuleFields[]): readonly Refusal[] {
     return this.#weightOf(rules) > this.limits.rulesPerGroup ? [overLimit] : []
   }
@@ -851,10 +858,15 @@ export class ModelFleet {
   }
 
   #weightOf(rules: readonly RuleFields[]): number {
-    const named = rules.filter(({ portRangeListId }) => portRangeListId !== undefined)
-    if (named.length === 0) return 0
-    const weights = named.map(({ portRangeListId }) => this.portLists.get(String(portRangeListId))?.maxEntries ?? 1)
-    return rules.length - named.length + weights.reduce((sum, weight) => sum + weight, 0)
+    let weight = 0
+    let namesLists = false
+    for (const { portRangeListId, sourcePrefixListId, destPrefixListId } of rules) {
+      const ports = this.portLists.get(String(portRangeListId))
+      const blocks = this.prefixLists.get(String(sourcePrefixListId ?? destPrefixListId))
+      namesLists ||= ports !== undefined || blocks !== undefined
+      weight += (ports?.maxEntries ?? 1) * (blocks?.maxEntries ?? 1)
+    }
+    return namesLists ? weight : 0
   }
 
   #ruleCountRefusals(rules: readonly RuleFields[]): readonly Refusal[] {

@@ -511,14 +511,14 @@ const createPrefixList: fc.Arbitrary<CreatePrefixList> = pick('IPv4' as const, '
       prefixListId: newPrefixListId,
       prefixListName: name,
       addressFamily: fc.constant(addressFamily),
-      maxEntries: sometimes(pick(2, 3, 5)),
+      maxEntries: mostlyGiven(fc.integer({ min: 1, max: 3 })),
       entries: sometimes(entries(addressFamily === 'IPv4' ? 'ip' : 'ip6')),
     } as never),
 )
 
 const modifyPrefixList = pick<Family>('ip', 'ip', 'ip6').chain(family =>
   given<ModifyPrefixList>({
-    maxEntries: rarely(pick(1, 2, 5)),
+    maxEntries: rarely(fc.integer({ min: 1, max: 7 })),
     addEntries: sometimes(entries(family)),
     removeEntries: sometimes(entries(family)),
   }),

@@ -59,6 +59,7 @@ export const furniture: readonly Operation[] = [
       prefixListId: 'pl-1',
       prefixListName: 'list',
       addressFamily: 'IPv4',
+      maxEntries: 2,
       entries: [{ cidr: '203.0.113.7' }],
     },
   },

@@ -34,7 +34,7 @@ describe('making a prefix list', () => {
       description: null,
       tags: {},
       addressFamily: 'IPv4',
-      maxEntries: 200,
+      maxEntries: 20,
       entries: [
         { cidr: '198.18.0.0/15', description: null },
         { cidr: '203.0.113.9/32', description: 'the office' },
@@ -55,7 +55,8 @@ describe('making a prefix list', () => {
 
   test('of as many entries as there may be', async () => {
     const entries = Array.from({ length: 200 }, (_, n) => ({ cidr: `10.0.0.${n}` }))
-    assert.equal((await make({ entries })).entries.length, 200)
+    const whole = await make({ entries })
+    assert.deepEqual([whole.entries.length, whole.maxEntries], [200, 200])
     assert.equal((await make({ entries: entries.slice(0, 3), maxEntries: 3 })).entries.length, 3)
   })
 })
@@ -125,6 +126,42 @@ describe('changing a prefix list', () => {
 })
 
 describe('a list that rules name', () => {
+  test('weighs what it may grow to, and with a list of ports each combination', async () => {
+    const { prefixListId } = await make({ maxEntries: 50 })
+    const { portRangeList } = (await post(api, '/v1/port-range-lists', {
+      accountId,
+      portRangeListName: 'web',
+      maxEntries: 3,
+      entries: [{ portRange: '80/80' }],
+    })) as Body
+    const rule = { direction: 'ingress', ipProtocol: 'tcp', portRange: '80/80', sourcePrefixListId: prefixListId }
+    const { portRange: _, ...ofPorts } = { ...rule, portRangeListId: portRangeList.portRangeListId }
+    await post(api, '/v1/security-groups', { accountId, securityGroupId: 'sg-full', permissions: [rule, ofPorts] })
+    const limits = (await api.request('GET', '/v1/limits')).body.limits
+    const use = limits.find(({ limit }: Body) => limit === 'rulesPerGroup')
+    assert.deepEqual([use.highest, use.where], [200, 'sg-full'])
+    const url = '/v1/security-groups/sg-full/rules'
+    await assertRefused(api, {
+      method: 'POST',
+      url,
+      body: {
+        permissions: [{ direction: 'ingress', ipProtocol: 'tcp', portRange: '81/81', sourceCidrIp: '10.0.0.1' }],
+      },
+      expected: '403 LimitExceeded permissions',
+      message: /a count of "201": expected at most 200 .* where one that names a list counts for its maxEntries/,
+    })
+    await assertRefused(api, {
+      method: 'PATCH',
+      url: `${lists}/${prefixListId}`,
+      body: { maxEntries: 51 },
+      expected: '403 LimitExceeded maxEntries',
+      message: /sg-full has rules that name the list: Cannot accept a count of "204"/,
+    })
+    const change = async (body: object) => (await api.request('PATCH', `${lists}/${prefixListId}`, body)).status
+    const room = { addEntries: [{ cidr: '10.1.0.0/16' }], maxEntries: 49 }
+    assert.deepEqual([await change(room), await change({ maxEntries: 50 })], [200, 200])
+  })
+
   test('shows them, and can be deleted after them', async () => {
     const { prefixListId } = await make({ entries: [{ cidr: '10.0.0.0/8' }] })
     const url = `${lists}/${prefixListId}`

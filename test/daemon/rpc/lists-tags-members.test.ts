@@ -39,22 +39,32 @@ describe('prefix lists', () => {
     Entry: [{ Cidr: '198.18.0.0/24', Description: 'north' }],
   }
 
-  test('count as one rule each where rules name them, whatever they may grow to', async () => {
+  test('count for what they may grow to where rules name them, however many entries there are', async () => {
     await using own = await startApi()
     const key = await accountKey(own)
-    const { did: ask } = rpcCalls(
+    const { did: ask, refusal } = rpcCalls(
       () => own.app,
       () => key,
     )
     const { SecurityGroupId } = await ask('CreateSecurityGroup')
-    for (const port of [80, 443]) {
-      const { PrefixListId } = await ask('CreatePrefixList', { ...wish, MaxEntries: 200 })
-      const rule = { IpProtocol: 'TCP', PortRange: `${port}/${port}`, SourcePrefixListId: PrefixListId }
-      await ask('AuthorizeSecurityGroup', { SecurityGroupId, ...rule })
+    const { PrefixListId } = await ask('CreatePrefixList', { ...wish, MaxEntries: 150 })
+    const rule = (port: number) => ({
+      SecurityGroupId,
+      IpProtocol: 'TCP',
+      PortRange: `${port}/${port}`,
+      SourcePrefixListId: PrefixListId,
+    })
+    await ask('AuthorizeSecurityGroup', rule(80))
+    const use = async () => {
+      const { limits } = (await own.request('GET', '/v1/limits')).body
+      const { highest, where } = limits.find(({ limit }: { limit: string }) => limit === 'rulesPerGroup')
+      return [highest, where]
     }
-    const { limits } = (await own.request('GET', '/v1/limits')).body
-    const { highest, where } = limits.find(({ limit }: { limit: string }) => limit === 'rulesPerGroup')
-    assert.deepEqual([highest, where], [2, SecurityGroupId])
+    assert.deepEqual(await use(), [150, SecurityGroupId])
+    assert.equal(await refusal('AuthorizeSecurityGroup', rule(443)), '403 AuthorizationLimitExceed')
+    // A duplicate at the limit adds nothing.
+    await ask('AuthorizeSecurityGroup', rule(80))
+    assert.deepEqual(await use(), [150, SecurityGroupId])
   })
 
   test('are made, changed, described and deleted', async () => {
