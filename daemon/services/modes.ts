@@ -29,9 +29,18 @@ export function observersOf(world: Pick<World, 'get'>, eni: EniDoc): string[] {
   return [...(eni.mode === 'observe' ? [eni.id] : []), ...groupIds]
 }
 
-/** The world as it will be when the group is written. */
-export function worldWith(world: Pick<World, 'get'>, group: GroupDoc): Pick<World, 'get'> {
-  return { get: (kind, id) => (kind === 'group' && id === group.id ? (group as never) : world.get(kind, id)) }
+/** Of the ENIs in a group, those that are observed, when the group is written as it is here. */
+export function countObserved(world: World, group: GroupDoc): number {
+  const eniIds = world.enisOfGroup(group.id)
+  if (group.mode === 'observe') return eniIds.size
+  const [observedEnis, observedGroups] = [world.observing('eni'), world.observing('group')]
+  if (observedEnis.size === 0 && observedGroups.size === 0) return 0
+  let count = 0
+  for (const id of eniIds) {
+    const isByOther = (groupId: string) => groupId !== group.id && observedGroups.has(groupId)
+    if (observedEnis.has(id) || world.get('eni', id)!.securityGroupIds.some(isByOther)) count += 1
+  }
+  return count
 }
 
 /** Every ENI that is observed, by itself or by a group, in no particular order; costs as much as there are of them. */

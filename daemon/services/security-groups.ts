@@ -10,7 +10,7 @@ import { ensureDefaultGroup } from './default-group.ts'
 import type { Plan } from './executor.ts'
 import { firstOf, heldBy } from './held-by.ts'
 import { newId } from './ids.ts'
-import { isObserved, type Mode, modeOf, withMode, worldWith } from './modes.ts'
+import { countObserved, type Mode, modeOf, withMode } from './modes.ts'
 import { type Asked, type AskedRule, askFor, itemOf, showPermission } from './permissions.ts'
 import { accountFor, mayRead, type Principal } from './principal.ts'
 import { checkRules } from './rule-check.ts'
@@ -18,15 +18,18 @@ import { addRules, type GroupCall, writeGroup } from './rules.ts'
 import { type TemplateName, templates } from './templates.ts'
 
 export function showGroup(world: World, group: GroupDoc, revision: number): ShownGroup {
-  const eniIds = [...world.enisOfGroup(group.id)]
-  const written = worldWith(world, group)
-  const observed = (id: string) => isObserved(written, world.get('eni', id)!)
+  const eniIds = world.enisOfGroup(group.id)
+  const instanceIds = new Set<string>()
+  for (const id of eniIds) {
+    const instanceId = world.get('eni', id)?.instanceId
+    if (typeof instanceId === 'string') instanceIds.add(instanceId)
+  }
   return {
     ...describeGroup(group),
     ruleCount: group.rules.length,
-    networkInterfaceCount: eniIds.length,
-    observedCount: eniIds.filter(observed).length,
-    ecsCount: new Set(eniIds.flatMap(id => world.get('eni', id)?.instanceId ?? [])).size,
+    networkInterfaceCount: eniIds.size,
+    observedCount: countObserved(world, group),
+    ecsCount: instanceIds.size,
     revision,
   }
 }

@@ -11,6 +11,7 @@ import { runInstance } from '../../services/run-instance.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
+import { equals, type Filter, filtered, hasSome } from '../filters.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { coded, jsonList } from '../read-parameters.ts'
 import { coded400, coded403, coded404, type Recodings, recoded } from '../recode.ts'
@@ -59,27 +60,47 @@ const describeParameters = Type.Object({
 })
 type AskedInstances = RpcCall<typeof describeParameters>['parameters']
 
-function isAsked(world: World, instance: InstanceDoc, asked: AskedInstances, call: Shown): boolean {
-  const { InstanceIds, SecurityGroupId, InstanceName, PrivateIpAddresses = [], KeyPairName } = asked
-  const enis = enisOf(world, instance.id)
-  const [primary] = enis
-  const fields: readonly (readonly [string | undefined, string | null | undefined])[] = [
-    [asked.InstanceType, instance.instanceType],
-    [asked.InstanceTypeFamily, familyOf(instance.instanceType ?? '')],
-    [asked.Status, statusOf(instance, call)],
-    [asked.InstanceNetworkType, primary?.networkType],
-    [asked.VpcId, primary?.vpcId],
-    [asked.VSwitchId, primary?.vSwitchId],
-    [KeyPairName, null],
+function filtersOf(world: World, asked: AskedInstances, call: Shown): readonly Filter<InstanceDoc>[] {
+  const { SecurityGroupId, InstanceName, Tag } = asked
+  const primaryOf = ({ id }: InstanceDoc) => enisOf(world, id)[0]
+  const ipv4OfPrimary = (instance: InstanceDoc) => {
+    const primary = primaryOf(instance)
+    return primary === undefined ? [] : ipv4Of(primary)
+  }
+  return [
+    ...equals<InstanceDoc>(asked.InstanceType, ({ instanceType }) => instanceType),
+    ...equals<InstanceDoc>(asked.InstanceTypeFamily, ({ instanceType }) => familyOf(instanceType ?? '')),
+    ...equals<InstanceDoc>(asked.Status, instance => statusOf(instance, call)),
+    ...equals<InstanceDoc>(asked.InstanceNetworkType, instance => primaryOf(instance)?.networkType),
+    ...equals<InstanceDoc>(asked.VpcId, instance => primaryOf(instance)?.vpcId),
+    ...equals<InstanceDoc>(asked.VSwitchId, instance => primaryOf(instance)?.vSwitchId),
+    // No instance has one.
+    ...equals<InstanceDoc>(asked.KeyPairName, () => null),
+    ...hasSome<InstanceDoc>(SecurityGroupId ? [SecurityGroupId] : [], ({ id }) => groupsOf(world, id)),
+    ...hasSome<InstanceDoc>(asked.PrivateIpAddresses, ipv4OfPrimary),
+    ...(InstanceName ? [named(InstanceName)] : []),
+    ({ tags }) => hasTags(tags, Tag),
   ]
-  return (
-    (InstanceIds === undefined || InstanceIds.includes(instance.id)) &&
-    fields.every(([wanted, value]) => !wanted || value === wanted) &&
-    (!InstanceName || matchesGlob(InstanceName.toLowerCase(), (instance.name ?? '').toLowerCase())) &&
-    (!SecurityGroupId || enis.some(eni => eni.securityGroupIds.includes(SecurityGroupId))) &&
-    (PrivateIpAddresses.length === 0 ||
-      PrivateIpAddresses.some(address => primary !== undefined && ipv4Of(primary).includes(address))) &&
-    hasTags(instance.tags, asked.Tag)
+}
+
+function groupsOf(world: World, instanceId: string): readonly string[] {
+  return enisOf(world, instanceId).flatMap(({ securityGroupIds }) => securityGroupIds)
+}
+
+/** Whatever the case. @param pattern  with `*` for anything */
+function named(pattern: string): Filter<InstanceDoc> {
+  const wanted = pattern.toLowerCase()
+  return ({ name }) => matchesGlob(wanted, (name ?? '').toLowerCase())
+}
+
+/** Of many, those that can be meant; the filters still decide. */
+function candidates(world: World, { InstanceIds, SecurityGroupId }: AskedInstances) {
+  if (InstanceIds !== undefined || !SecurityGroupId) return namedOrAll(world, 'instance', InstanceIds)
+  const enis = namedOrAll(world, 'eni', world.enisOfGroup(SecurityGroupId))
+  return namedOrAll(
+    world,
+    'instance',
+    [...enis].flatMap(({ instanceId }) => instanceId ?? []),
   )
 }
 
@@ -204,9 +225,9 @@ export const instanceActions: readonly RpcAction[] = [
     }),
     read(world, call) {
       const { accountId, parameters } = call
-      const found = [...namedOrAll(world, 'instance', parameters.InstanceIds)]
-        .filter(instance => instance.accountId === accountId && isAsked(world, instance, parameters, call))
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
+      const isOwn = (instance: InstanceDoc) => instance.accountId === accountId
+      const filters = [isOwn, ...filtersOf(world, parameters, call)]
+      const found = filtered(candidates(world, parameters), filters).sort((a, b) => (a.id < b.id ? -1 : 1))
       const { items, fields } = pageOf(found, instance => instance.id, parameters, pages)
       return { Instances: { Instance: items.map(instance => describeInstance(world, instance, call)) }, ...fields }
     },

@@ -12,6 +12,7 @@ import { visible, writable } from '../../services/principal.ts'
 import type { World } from '../../state/world.ts'
 import { type RpcAction, type RpcCall, readAction, writeAction } from '../action.ts'
 import { renamed } from '../envelope.ts'
+import { equals, type Filter, filtered, hasSome } from '../filters.ts'
 import { pageOf, pagingParameters } from '../paging.ts'
 import { recoded } from '../recode.ts'
 import { anyResource, askedResources, namedOrAll, resourceOf } from '../resources.ts'
@@ -93,24 +94,22 @@ const describeParameters = Type.Object({
 })
 type AskedEnis = RpcCall<typeof describeParameters>['parameters']
 
-function isAsked(eni: EniDoc, asked: AskedEnis): boolean {
-  const { NetworkInterfaceId: ids = [], PrivateIpAddress: ipv4 = [], Ipv6Address: ipv6 = [], PrimaryIpAddress } = asked
-  const fields: readonly (readonly [string | undefined, string | null | undefined])[] = [
-    [asked.InstanceId, eni.instanceId],
-    [asked.Type, eni.type],
-    [asked.Status, eniStatus(eni)],
-    [asked.NetworkInterfaceName, eni.name],
-    [asked.VSwitchId, eni.vSwitchId],
-    [asked.VpcId, eni.vpcId],
-    [PrimaryIpAddress && canonical(PrimaryIpAddress), ipv4Of(eni)[0]],
+function filtersOf(asked: AskedEnis): readonly Filter<EniDoc>[] {
+  const { SecurityGroupId, PrimaryIpAddress, PrivateIpAddress = [], Ipv6Address = [], Tag } = asked
+  const addressesOf = ({ addresses }: EniDoc) => addresses
+  return [
+    ...equals<EniDoc>(asked.InstanceId, ({ instanceId }) => instanceId),
+    ...equals<EniDoc>(asked.Type, ({ type }) => type),
+    ...equals<EniDoc>(asked.Status, eniStatus),
+    ...equals<EniDoc>(asked.NetworkInterfaceName, ({ name }) => name),
+    ...equals<EniDoc>(asked.VSwitchId, ({ vSwitchId }) => vSwitchId),
+    ...equals<EniDoc>(asked.VpcId, ({ vpcId }) => vpcId),
+    ...equals<EniDoc>(PrimaryIpAddress && canonical(PrimaryIpAddress), eni => ipv4Of(eni)[0]),
+    ...hasSome<EniDoc>(SecurityGroupId ? [SecurityGroupId] : [], ({ securityGroupIds }) => securityGroupIds),
+    ...hasSome<EniDoc>(PrivateIpAddress.map(canonical), addressesOf),
+    ...hasSome<EniDoc>(Ipv6Address.map(canonical), addressesOf),
+    ({ tags }) => hasTags(tags, Tag),
   ]
-  return (
-    (ids.length === 0 || ids.includes(eni.id)) &&
-    fields.every(([wanted, value]) => !wanted || value === wanted) &&
-    (!asked.SecurityGroupId || eni.securityGroupIds.includes(asked.SecurityGroupId)) &&
-    [ipv4, ipv6].every(some => some.length === 0 || some.some(text => eni.addresses.includes(canonical(text)))) &&
-    hasTags(eni.tags, asked.Tag)
-  )
 }
 
 const trackingParameters = Type.Object({
@@ -207,9 +206,9 @@ export const networkInterfaceActions: readonly RpcAction[] = [
     }),
     read(world, call) {
       const { accountId, parameters } = call
-      const found = [...candidates(world, parameters)]
-        .filter(eni => eni.accountId === accountId && isAsked(eni, parameters))
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
+      const isOwn = (eni: EniDoc) => eni.accountId === accountId
+      const filters = [isOwn, ...filtersOf(parameters)]
+      const found = filtered(candidates(world, parameters), filters).sort((a, b) => (a.id < b.id ? -1 : 1))
       const { items, fields } = pageOf(found, eni => eni.id, parameters, pages)
       return {
         NetworkInterfaceSets: { NetworkInterfaceSet: items.map(eni => describeEni(world, eni, call)) },

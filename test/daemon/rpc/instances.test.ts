@@ -256,6 +256,13 @@ describe('lists', () => {
     assert.equal(await refusal('DescribeInstances', { InstanceIds: 'i-1' }), '400 InvalidInstanceIds.Malformed')
   })
 
+  test('look at the interfaces of those alone that are on the page', async t => {
+    const looked = t.mock.method(api.world, 'enisOfInstance')
+    const { TotalCount, ...page } = await did('DescribeInstances', { PageSize: 2 })
+    assert.ok(TotalCount > 2)
+    assert.deepEqual([...new Set(looked.mock.calls.map(call => call.arguments[0]))], idsOf(page))
+  })
+
   test('of types say what is known of them', async () => {
     const { InstanceTypes } = await did('DescribeInstanceTypes', { InstanceTypes: ['ecs.g5.xlarge', 'ecs.none'] })
     const [type, ...others] = InstanceTypes.InstanceType
