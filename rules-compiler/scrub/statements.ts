@@ -13,7 +13,6 @@ export type ScrubExpression =
   | { readonly payload: { readonly base: 'nh' | 'th'; readonly offset: number; readonly len: number } }
   | { readonly exthdr: { readonly name: 'frag' } }
   | { readonly numgen: { readonly mode: 'random'; readonly mod: number; readonly offset: 0 } }
-  | { readonly ct: { readonly key: 'status' } }
   | { readonly concat: readonly ScrubExpression[] }
   | { readonly '&': readonly [ScrubExpression, number] }
 
@@ -30,8 +29,6 @@ export type ScrubStatement =
         readonly data: { readonly set: readonly (readonly [Operand, Verdict])[] }
       }
     }
-  /** A limit object by name. */
-  | { readonly limit: string }
   | {
       readonly set: {
         readonly op: 'add' | 'update'
