@@ -1,13 +1,42 @@
 /** docs/api.md names every route that there is, and the action that a write is audited as. */
 import assert from 'node:assert/strict'
+import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { promisify } from 'node:util'
 import { startApi } from '../support/api.ts'
+import { startOperator } from '../support/operator.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/api.md'), 'utf8')
 const api = await startApi()
 after(() => api[Symbol.asyncDispose]())
+
+/** Of each line that asks, what it answers. */
+async function runWithCurl(): Promise<readonly Record<string, unknown>[]> {
+  await using operator = await startOperator()
+  const [, commands = ''] = /^## With curl\n[\s\S]*?^```sh\n([\s\S]*?)^```$/m.exec(page) ?? []
+  const here = commands
+    .replace('http://127.0.0.1:9480', operator.url)
+    .replace('/var/lib/ringwall-daemon', join(operator.folder, 'daemon'))
+    // Bodies are JSON without a newline at their end.
+    .replaceAll(/^curl .*$/gm, line => `${line}; echo`)
+  const { stdout } = await promisify(execFile)('sh', ['-euc', here], { cwd: operator.folder })
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+}
+
+const needsCurl = spawnSync('curl', ['--version']).status === 0 ? false : 'needs curl'
+
+test('what the page does with curl does what it says', { skip: needsCurl }, async () => {
+  const [whoami, group, rules, deletion] = await runWithCurl()
+  assert.equal(whoami?.name, 'first')
+  assert.deepEqual(group?.permissions, [])
+  assert.deepEqual(rules?.enforcement, { state: 'enforced', agents: 0, enforced: 0, behind: [] })
+  assert.equal(deletion?.dryRun, true)
+})
 
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
