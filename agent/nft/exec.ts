@@ -7,7 +7,7 @@
  */
 
 import { type CommandPrefix, RunError, type RunOptions, type RunResult, run } from '../../common/exec.ts'
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import { NftError, nftRefusal, nftRunFailure } from './errors.ts'
 import { assertLabNamespace } from './namespace-guard.ts'
 import type { BaseChain, Counters, Nft, NftCommand, NftFamily, NftObject } from './nft.ts'

@@ -1,6 +1,7 @@
 /** Elements of sets and maps as the fake keeps them: what the kernel and nft 1.0.6 accept, refuse and delete. */
 import { addressValue, familyOf, makeCidr } from '../../rules-compiler/address/cidr.ts'
-import { isRecord, protocolNumber } from '../../rules-compiler/nft/canonical.ts'
+import { protocolNumber } from '../../rules-compiler/nft/canonical.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import type { NftErrorKind } from './errors.ts'
 
 export interface FakeElement {

@@ -6,7 +6,7 @@
  * refused transactions, and checks of expressions: any statement is taken for good.
  */
 import type { TrafficAmount } from '../../rules-compiler/model/traffic.ts'
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import type { Generation } from '../watch/nft-monitor.ts'
 import { NftError, type NftErrorKind } from './errors.ts'
 import {

@@ -5,7 +5,7 @@
  * The table has no base chain, so no packet ever sees it. It is removed again, also after failures; one left behind by
  * a killed process is removed by the next probe.
  */
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import { NftError } from './errors.ts'
 import type { Nft, NftCommand, NftObject } from './nft.ts'
 

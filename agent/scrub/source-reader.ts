@@ -1,8 +1,8 @@
 /** What the kernel's sets say of sources: of a few instances at once, and in no large part of the time. */
 import { families } from '../../rules-compiler/address/cidr.ts'
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import { sampledOneIn } from '../../rules-compiler/scrub/clean.ts'
 import { heavySet, sampledSet } from '../../rules-compiler/scrub/names.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import type { SourceReading } from './sources.ts'
 import type { ScrubTable } from './table.ts'
 

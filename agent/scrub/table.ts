@@ -7,11 +7,11 @@
  * reads the rules of other tables too, so nothing waits for it; it goes by an `nft` of its own.
  */
 import { createHash } from 'node:crypto'
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
 import { tableFamily } from '../../rules-compiler/nft/ruleset.ts'
 import { scrubTableName } from '../../rules-compiler/scrub/names.ts'
 import type { ScrubRuleset } from '../../rules-compiler/scrub/ruleset.ts'
 import { addScrubTable, deleteScrubTable, scrubTransaction } from '../../rules-compiler/scrub/transaction.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import { NftError } from '../nft/errors.ts'
 import type { Counters, Nft, NftObject } from '../nft/nft.ts'
 import { addAmounts, noAmount } from './rates.ts'

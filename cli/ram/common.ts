@@ -1,4 +1,5 @@
 /** What commands of access control have in common: names within an account, attached policies, documents in files. */
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import { fileFault, InputError, type Io, readText } from '../command.ts'
 import type { Daemon, WriteAnswer } from '../operate/daemon.ts'
 import { accountFlag } from '../operate/flags.ts'
@@ -163,7 +164,7 @@ export async function readDocument(file: string, io: Io): Promise<object> {
   }
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+    if (isRecord(value)) return value
   } catch (error) {
     throw new InputError([`Cannot read a policy from "${file}": ${(error as Error).message}`])
   }

@@ -1,5 +1,5 @@
 /** Policy documents of RAM, read and checked: `{"Version": "1", "Statement": [{Effect, Action, Resource, Condition}]}`. */
-import { isRecord } from '../../rules-compiler/nft/canonical.ts'
+import { isRecord } from '../../rules-compiler/validate/is-record.ts'
 import { nearestWord } from '../../rules-compiler/validate/nearest-word.ts'
 import { ApiError, type FieldError } from '../errors.ts'
 import { parseStrictJson } from '../strict-json.ts'

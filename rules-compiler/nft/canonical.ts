@@ -5,6 +5,7 @@
  */
 import { parseAddress } from '../address/cidr.ts'
 import { protocolNumbers } from '../address/protocol.ts'
+import { isRecord } from '../validate/is-record.ts'
 import type { NftRule } from './ruleset.ts'
 
 /** Text that is equal for two rules that do the same. */
@@ -71,10 +72,6 @@ function canonicalMangle(mangle: Readonly<Record<string, unknown>>): unknown {
 
 function isCt(expression: unknown, key: string): boolean {
   return isRecord(expression) && isRecord(expression.ct) && expression.ct.key === key
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Keys in order, addresses in one spelling. */

@@ -1,6 +1,7 @@
 /** What `nft -j list table inet ringwall` says, as a ruleset with its counters. */
 import { parseCidr } from '../address/cidr.ts'
-import { isRecord, listedAddress, protocolNumber } from './canonical.ts'
+import { isRecord } from '../validate/is-record.ts'
+import { listedAddress, protocolNumber } from './canonical.ts'
 import type { ObjectKind } from './commands.ts'
 import type {
   BaseHook,

@@ -6,6 +6,7 @@
 import type { Cidr } from '../address/cidr.ts'
 import type { PortRange } from '../address/port-range.ts'
 import { type Format, formats } from './formats.ts'
+import { isRecord } from './is-record.ts'
 import { nearestWord } from './nearest-word.ts'
 import { fieldPath } from './problem.ts'
 import type { Report } from './report.ts'
@@ -72,7 +73,7 @@ export function isGiven<T extends object>(object: T, field: keyof T): boolean {
 }
 
 function readObject(schema: Schema, value: unknown, path: string, report: Report, known: Formats): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     return refuse('wrong-type', { action: readAction(value), value, expected: 'an object' }, path, report)
   }
   const sound: [string, unknown][] = []

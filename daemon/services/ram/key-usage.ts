@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { writeAtomically } from '../../../common/files.ts'
 import type { Logger } from '../../../common/log.ts'
-import { isRecord } from '../../../rules-compiler/nft/canonical.ts'
+import { isRecord } from '../../../rules-compiler/validate/is-record.ts'
 
 export interface KeyUse {
   readonly atMs: number
