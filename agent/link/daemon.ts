@@ -409,7 +409,8 @@ export class DaemonLink {
     this.#cancelRenewal()
     const { identity } = this.#options
     const waitMs = identity.renewInMs(this.#clock.now())
-    if (waitMs <= 0) this.send(identity.askRenewal())
+    // Without a connection it asks for nothing: what is asked for elsewhere would be forgotten for it.
+    if (waitMs <= 0 && this.#status.connected) this.send(identity.askRenewal())
     const sleepMs = waitMs <= 0 ? longestSleepMs : Math.min(waitMs, longestSleepMs)
     this.#cancelRenewal = this.#clock.after(sleepMs, () => this.#scheduleRenewal())
   }

@@ -453,6 +453,23 @@ describe('a certificate that has ended', () => {
     assert.equal(agent.link.status.tooLate, false)
   })
 
+  test('is renewed for the key that was sent, however long the daemon takes', async () => {
+    await using daemon = await startScriptedDaemon()
+    daemon.turnAway(renewable)
+    const times = { fromMs: Date.now() - 7_200_000, untilMs: Date.now() - 3_600_000 }
+    await using agent = await linkTo(daemon, { certificate: times, clockMs: Date.now() })
+    daemon.renewBy(async ({ publicKey }) => {
+      daemon.turnAway(null)
+      // The agent looks at its certificate every hour.
+      agent.clock.advance(3_600_000)
+      return { status: 201, body: { certificate: await daemon.certifyAgent(publicKey) } }
+    })
+    await agent.clock.waitsFor(100)
+    agent.clock.advance(100)
+    await (await daemon.connection()).next('hello')
+    assert.deepEqual(told(agent.lines, 'error'), [])
+  })
+
   test('that the daemon renews no more is told as what it is, once, and asked for no more', async () => {
     await using daemon = await startScriptedDaemon()
     daemon.turnAway(tooLate)
