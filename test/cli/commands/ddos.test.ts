@@ -60,7 +60,7 @@ at most     anything: its instance type is not known
     const both = ['ddos', 'threshold', 'web1', '--bps', '500', '--pps', '60000']
     assert.match(
       await operator.do(...both, '--dry-run'),
-      /^Nothing was stored\. It would\n {2}change instance i-1\n {4}ddosThreshold: bps 500, pps 60000, source manual\n1 agent would hear of it/,
+      /^Nothing was stored\. It would\n {2}change instance i-1\n {4}ddosThreshold: - -> bps 500, pps 60000, source manual\n1 agent would hear of it/,
     )
     assert.equal(
       withoutRevision(await operator.do(...both, '--wait')),
