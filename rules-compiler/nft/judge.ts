@@ -66,7 +66,7 @@ export function makeJudge(ir: PolicyIr, eni: EniIr, direction: Direction, outcom
     outcomes,
   }
   const part: DirectionIr = eni[direction]
-  const planned = makeLayers(part.rules)
+  const planned = planLayers(part.rules)
   const layers = planned.map((layer, index) => makeLayer(ir, context, layer, index + 1))
   const counters = new Set<string>()
   const counted = (reason: names.CounterReason): string => {
@@ -171,12 +171,36 @@ function innerAccessRules(context: Context, counted: Counted): readonly NftRule[
   )
 }
 
+/** A layer with the sets of its CIDR rules. */
+interface PlannedLayer extends Layer {
+  readonly lookups: readonly SetLookup[]
+}
+
+/**
+ * What costs most of the time of compiling, by the list of rules: ENIs in the same groups share theirs, and so does a
+ * policy with the one before it in which only members have changed.
+ */
+const plans = new WeakMap<readonly RuleIr[], readonly PlannedLayer[]>()
+
+function planLayers(rules: readonly RuleIr[]): readonly PlannedLayer[] {
+  const known = plans.get(rules)
+  if (known !== undefined) return known
+  const planned = makeLayers(rules).map(
+    (layer): PlannedLayer => ({
+      ...layer,
+      lookups: makeIntervalSets(layer.rules.filter(rule => rule.peer.kind === 'cidrs')),
+    }),
+  )
+  plans.set(rules, planned)
+  return planned
+}
+
 interface LayerParts extends Omit<JudgeParts, 'counters'> {
   readonly rules: readonly NftRule[]
 }
 
-function makeLayer(ir: PolicyIr, context: Context, layer: Layer, number: number): LayerParts {
-  const lookups = makeIntervalSets(layer.rules.filter(rule => rule.peer.kind === 'cidrs'))
+function makeLayer(ir: PolicyIr, context: Context, layer: PlannedLayer, number: number): LayerParts {
+  const { lookups } = layer
   const groups = makeGroups(ir, context, layer, number)
   return {
     ...groups,

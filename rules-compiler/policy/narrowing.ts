@@ -18,13 +18,13 @@ export function findNarrowed(
   previous: PolicyIr,
   next: PolicyIr,
 ): readonly { readonly eniId: string; readonly direction: Direction }[] {
-  const members = compareMembers(previous, next)
+  const changes = compare(previous, next)
   const before = new Map(previous.enis.map(eni => [eni.id, eni]))
   return next.enis.flatMap(eni => {
     const old = before.get(eni.id)
     if (old === undefined) return []
     const directions = (['ingress', 'egress'] as const).filter(
-      direction => old.placement !== eni.placement || isNarrowed(old, eni, direction, members),
+      direction => old.placement !== eni.placement || isNarrowed(old, eni, direction, changes),
     )
     return directions.map(direction => ({ eniId: eni.id, direction }))
   })
@@ -37,12 +37,36 @@ interface MemberChange {
 
 type MemberChanges = (groupId: string) => MemberChange
 
-function isNarrowed(old: EniIr, next: EniIr, direction: Direction, members: MemberChanges): boolean {
+/** Each asked for by many ENIs, and found out once. */
+interface Changes {
+  readonly members: MemberChanges
+  /** Whether the second list of rules may refuse what the first accepts. */
+  readonly narrow: (old: readonly RuleIr[], next: readonly RuleIr[]) => boolean
+}
+
+function compare(previous: PolicyIr, next: PolicyIr): Changes {
+  const members = compareMembers(previous, next)
+  const known = new Map<readonly RuleIr[], Map<readonly RuleIr[], boolean>>()
+  return {
+    members,
+    narrow(old, next) {
+      const ofOld = known.get(old) ?? new Map<readonly RuleIr[], boolean>()
+      known.set(old, ofOld)
+      const seen = ofOld.get(next)
+      if (seen !== undefined) return seen
+      const narrowed = rulesNarrowed(old, next, members)
+      ofOld.set(next, narrowed)
+      return narrowed
+    },
+  }
+}
+
+function isNarrowed(old: EniIr, next: EniIr, direction: Direction, { members, narrow }: Changes): boolean {
   return (
     (old[direction].defaultVerdict === 'accept' && next[direction].defaultVerdict === 'drop') ||
     (direction === 'egress' ? losesWayOut(old, next) : losesRescue(old, next)) ||
     old.innerGroupIds.some(groupId => !next.innerGroupIds.includes(groupId) || members(groupId).removed) ||
-    rulesNarrowed(old[direction].rules, next[direction].rules, members)
+    narrow(old[direction].rules, next[direction].rules)
   )
 }
 

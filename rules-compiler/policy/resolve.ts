@@ -29,6 +29,8 @@ interface World {
   readonly instances: ReadonlyMap<string, Instance>
   readonly groups: ReadonlyMap<string, SecurityGroup>
   readonly prefixLists: ReadonlyMap<string, PeerIr>
+  /** What ENIs have in common that are in the same groups, each resolved once; filled as they come. */
+  readonly directions: Map<string, DirectionIr>
 }
 
 function indexPolicy(policy: Policy): World {
@@ -42,6 +44,7 @@ function indexPolicy(policy: Policy): World {
         return [id, { kind: 'cidrs', cidrs, prefixListId: id }]
       }),
     ),
+    directions: new Map(),
   }
 }
 
@@ -72,6 +75,9 @@ function sortRescues(rescues: readonly Rescue[]): readonly Rescue[] {
 }
 
 function resolveDirection(direction: Direction, eni: Eni, groups: readonly SecurityGroup[], world: World): DirectionIr {
+  const key = [direction, eni.nicType, ...groups.map(({ id }) => id)].join(' ')
+  const known = world.directions.get(key)
+  if (known !== undefined) return known
   const rules = groups.flatMap(group =>
     group.rules
       .filter(rule => rule.direction === direction)
@@ -79,7 +85,9 @@ function resolveDirection(direction: Direction, eni: Eni, groups: readonly Secur
       .map(rule => resolveRule(rule, group, world)),
   )
   const isOpen = direction === 'egress' && groups.every(group => group.type === 'basic')
-  return { rules: rules.sort(compareRules), defaultVerdict: isOpen ? 'accept' : 'drop' }
+  const resolved: DirectionIr = { rules: rules.sort(compareRules), defaultVerdict: isOpen ? 'accept' : 'drop' }
+  world.directions.set(key, resolved)
+  return resolved
 }
 
 function resolveRule(rule: GroupRule, group: SecurityGroup, world: World): RuleIr {

@@ -48,6 +48,19 @@ test('rules of all groups stand in deciding order', () => {
   assert.deepEqual(eni.egress.rules, [])
 })
 
+test('ENIs in the same groups have the same lists of rules, which are compiled once', () => {
+  const { enis } = resolve(`
+interfaces:
+  - { id: eni-1, device: tap1, addresses: [198.18.0.2], securityGroupIds: [sg-1, sg-2] }
+  - { id: eni-2, device: tap2, addresses: [198.18.0.3], securityGroupIds: [sg-2, sg-1] }
+  - { id: eni-3, device: tap3, addresses: [198.18.0.4], securityGroupIds: [sg-1] }
+securityGroups: [{ id: sg-1, rules: [{ ${ssh} }] }, { id: sg-2 }]`)
+  const [one, same, other] = enis
+  assert.equal(one!.ingress, same!.ingress)
+  assert.equal(one!.egress, same!.egress)
+  assert.notEqual(one!.ingress, other!.ingress)
+})
+
 test('what the IR is does not depend on the order of the file', () => {
   const groups = [
     `{ id: sg-1, members: [198.18.0.9, 198.18.0.10], rules: [{ ${ssh} }, { ${ssh}, priority: 2 }] }`,
