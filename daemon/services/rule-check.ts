@@ -145,6 +145,9 @@ function requireWeightWithin(world: World, group: GroupDoc, checked: readonly Ch
   )
   const rules = [...group.rules, ...added.values()]
   if (added.size === 0 || rules.every(rule => listsNamedBy(rule).length === 0)) return
+  // One that is too full already, as stored when lists weighed less, may be changed, and get no fuller.
+  const present = world.get('group', group.id)?.rules ?? []
+  if (weightOf(rules, listIn(world)) <= weightOf(present, listIn(world))) return
   const error = faultOfWeight(world, rules, { field: 'permissions', listOf: listIn(world) })
   if (error !== null) throw refused([error])
 }
@@ -171,13 +174,17 @@ export function faultsOfWeight(
   })
 }
 
+function weightOf(rules: readonly RuleFields[], listOf: WeighedList): number {
+  return rules.reduce((sum, rule) => sum + weightOfRule(rule, listOf), 0)
+}
+
 /** @returns null where the rules weigh no more than a group may have */
 export function faultOfWeight(
   { settings }: World,
   rules: readonly RuleFields[],
   { field, listOf }: WeighedBy,
 ): FieldError | null {
-  const weight = rules.reduce((sum, rule) => sum + weightOfRule(rule, listOf), 0)
+  const weight = weightOf(rules, listOf)
   const { rulesPerGroup } = settings.limits
   if (weight <= rulesPerGroup) return null
   const expected = `at most ${rulesPerGroup} rules in a group (limits.rulesPerGroup), where one that names a list counts for its maxEntries`

@@ -162,6 +162,25 @@ describe('a list that rules name', () => {
     assert.deepEqual([await change(room), await change({ maxEntries: 50 })], [200, 200])
   })
 
+  test('that weigh more than they may, since a time when lists weighed less, can be changed and get no more', async () => {
+    const { prefixListId } = await make({ maxEntries: 100 })
+    const rule = { direction: 'ingress', ipProtocol: 'tcp', sourcePrefixListId: prefixListId }
+    const { permissions } = (await post(api, '/v1/security-groups', {
+      accountId,
+      securityGroupId: 'sg-over',
+      permissions: ['80/80', '81/81'].map(portRange => ({ ...rule, portRange })),
+    })) as Body
+    const doc = api.world.get('prefixList', prefixListId)
+    await api.store.commit({ writes: [{ key: `prefixList/${prefixListId}`, value: { ...doc, maxEntries: 150 } }] })
+    const url = '/v1/security-groups/sg-over/rules'
+    const changed = await api.request('PATCH', `${url}/${permissions[0].securityGroupRuleId}`, { priority: 2 })
+    assert.equal(changed.status, 200, JSON.stringify(changed.body))
+    const more = { permissions: [{ direction: 'ingress', ipProtocol: 'all', sourceCidrIp: '10.0.0.1' }] }
+    await assertRefused(api, { method: 'POST', url, body: more, expected: '403 LimitExceeded permissions' })
+    const one = { permissions: [{ ...rule, portRange: '82/82' }] }
+    assert.equal((await api.request('POST', '/v1/security-groups/sg-over/import?mode=replace', one)).status, 200)
+  })
+
   test('shows them, and can be deleted after them', async () => {
     const { prefixListId } = await make({ entries: [{ cidr: '10.0.0.0/8' }] })
     const url = `${lists}/${prefixListId}`
