@@ -1,6 +1,6 @@
 /** The agent's HTTP: reading only, plain routes, for Prometheus, health checks and `ringwall show`. */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Registry } from 'prom-client'
 import { isLoopback, isLoopbackHost } from '../common/loopback.ts'
 
@@ -141,10 +141,36 @@ export function createLimitedServer(handler: RequestListener): Server {
     { requestTimeout: limits.requestTimeoutMs, headersTimeout: limits.requestTimeoutMs },
     handler,
   )
-  server.maxConnections = limits.connections
+  boundConnections(server)
   // A connection that cannot be accepted (no descriptor left) is that client's trouble, not a reason to end.
   server.on('error', () => {})
   return server
+}
+
+/**
+ * Any local user may connect, and hold connections as long as he likes: where there is no room, the one that nothing was
+ * asked over for longest makes some. Who asks at once, as our own commands do, is answered.
+ */
+function boundConnections(server: Server): void {
+  const open = new Set<Socket>()
+  /** In the order that they came, or were answered. */
+  const idle = new Set<Socket>()
+  server.on('connection', socket => {
+    open.add(socket)
+    idle.add(socket)
+    socket.once('close', () => {
+      open.delete(socket)
+      idle.delete(socket)
+    })
+    const [longest] = idle
+    if (open.size > limits.connections) longest?.destroy()
+  })
+  server.on('request', ({ socket }, response) => {
+    idle.delete(socket)
+    response.once('close', () => {
+      if (!socket.destroyed) idle.add(socket)
+    })
+  })
 }
 
 /** Resolves when it listens. @throws {Error} with the system's `code` (EADDRINUSE) where it cannot */

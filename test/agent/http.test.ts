@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -129,6 +131,23 @@ describe("the agent's HTTP", () => {
           .end()
       })
     assert.deepEqual(await Promise.all(['evil.example', `localhost:${port}`].map(statusFor)), [421, 200])
+  })
+
+  test('for whoever asks, however many connections others hold', async () => {
+    await using served = await serve(well)
+    const port = Number(new URL(served.url).port)
+    const held: Socket[] = []
+    for (let count = 0; count < 100; count += 1) {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      held.push(socket.resume())
+      await once(socket, 'connect')
+    }
+    assert.equal((await fetch(`${served.url}/health`)).status, 200)
+    // The oldest have made room.
+    const ended = held.slice(0, 36)
+    await Promise.all(ended.map(socket => socket.closed || new Promise(resolve => socket.once('close', resolve))))
+    for (const socket of held) socket.destroy()
   })
 
   for (const address of ['0.0.0.0', '::', '192.0.2.1', 'localhost', '']) {
