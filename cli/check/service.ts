@@ -2,6 +2,7 @@
  * `ringwall agent check`, `ringwall daemon check`: what holds and from where, and whether the service would start. It looks
  * as the service's own user, writes nothing and starts nothing.
  */
+import { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import type { Endpoint } from '../../common/config/formats.ts'
@@ -93,8 +94,8 @@ export async function checkService<S extends Settings>(
   }
   io.stdout.write([...lines, ...notes.well].map(line => `${line}\n`).join(''))
   for (const fault of notes.faults) io.stderr.write(`${fault}\n`)
-  if (user !== null && notes.faults.some(fault => fault.includes('EACCES'))) {
-    io.stderr.write(`What ${user.name} must read and nobody else: chgrp ${user.group} FILE; chmod 0640 FILE\n`)
+  if (user !== null && notes.faults.some(fault => /cannot (be )?read\b.*permission denied/i.test(fault))) {
+    io.stderr.write(`What ${user.name} alone must be able to read: chgrp ${user.group} FILE; chmod 0640 FILE\n`)
   }
   if (notes.faults.length > 0) return exitBadInput
   io.stdout.write('no faults\n')
@@ -145,14 +146,24 @@ async function becomeOwner(folder: string): Promise<{ readonly name: string; rea
   }
   process.setgid!(gid)
   process.setuid!(uid)
-  // With packages, the user's own group is called as he is.
-  return { name: nameHere() ?? `user ${uid}`, group: nameHere() ?? String(gid) }
+  return { name: userName() ?? `user ${uid}`, group: groupName(gid) ?? String(gid) }
 }
 
 /** Null where this user has none. */
-function nameHere(): string | null {
+function userName(): string | null {
   try {
     return userInfo().username
+  } catch {
+    return null
+  }
+}
+
+/** group(5): Node asks for names of users alone. */
+function groupName(gid: number): string | null {
+  try {
+    const lines = readFileSync('/etc/group', 'utf8').split('\n')
+    const [name = ''] = lines.map(line => line.split(':')).find(([, , id]) => id === String(gid)) ?? []
+    return name || null
   } catch {
     return null
   }

@@ -1,5 +1,6 @@
 /** `ringwall agent check` and `ringwall daemon check`, as an operator runs them; and a start with faults. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -207,7 +208,11 @@ describe('of an agent', () => {
     await chown(stateDir, 65_534, 65_534)
     const flags = ['--state-dir', stateDir, '--policy', policy, '--metrics-address', 'none']
     const result = await runRingwall(['agent', 'check', ...flags])
-    assert.deepEqual(faultsOf(result), [`Cannot read policy file "${policy}": permission denied`])
+    const group = execFileSync('getent', ['group', '65534'], { encoding: 'utf8' }).split(':')[0]
+    assert.deepEqual(faultsOf(result), [
+      `Cannot read policy file "${policy}": permission denied`,
+      `What nobody alone must be able to read: chgrp ${group} FILE; chmod 0640 FILE`,
+    ])
     assert.ok(result.stdout.includes(`looked at as nobody, whose "${stateDir}" is\n`))
     await chmod(policy, 0o644)
     assert.equal((await runRingwall(['agent', 'check', ...flags])).exitCode, 0)
