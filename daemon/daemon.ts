@@ -201,8 +201,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log.info(whereServed(app, listen, tls !== null), 'the REST API is served')
     if (token !== null) {
       // The journal is kept, and more may read it than the file.
-      const shown = process.env.JOURNAL_STREAM === undefined ? { token } : {}
-      log.info({ ...shown, tokenFile, keyFile }, 'first start: this token may do everything; it is not shown again')
+      const isKept = process.env.JOURNAL_STREAM !== undefined
+      const said = isKept ? 'the token in tokenFile' : 'this token, which is not shown again,'
+      log.info({ ...(!isKept && { token }), tokenFile, keyFile }, `first start: ${said} may do everything`)
     }
     return {
       status: () => statusLine(push.countByState(), state.revision),

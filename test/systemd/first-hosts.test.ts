@@ -128,6 +128,9 @@ test('a daemon and two hosts are set up, kept and retired as the page says, and 
   assert.match(said.get('ringwall eni register --instance db1 --device eth0 --group sg-db --wait')!, /\nIn force on/)
   assert.match(said.get('ringwall health')!, /^ {2}eni-\w+: not 198\.18\.7\.31; eth0 of web1 has 198\.18\.7\.21$/m)
   assert.match(said.get('apt purge -y ringwall-agent ringwall')!, /Ringwall enforces nothing on this host any more/)
+  const { stdout: journal } = await containers.get('ringwall')!.run('journalctl', ['-u', 'ringwalld', '-o', 'cat'])
+  assert.match(journal, /first start: the token in tokenFile may do everything/)
+  assert.doesNotMatch(journal, /rwt_/)
   const { stdout: left } = await containers.get('ringwall')!.run('ringwall', ['agent', 'list'])
   assert.deepEqual(
     [...left.matchAll(/\b(web1|db1)\b/g)].map(([name]) => name),
