@@ -15,6 +15,7 @@ const files = {
     test('one', () => {})
     suite('outer', () => { test('inner', () => { console.log('said before'); throw new Error('why') }) })`,
   'crash.test.ts': `throw new Error('as it was loaded')`,
+  'killed.test.ts': `process.kill(process.pid, 'SIGKILL')`,
   'open.test.ts': `import { test } from 'node:test'; test('one', () => { setInterval(() => {}, 1000) })`,
   'kernel/deep.test.ts': `import { test } from 'node:test'; test('one', () => {})`,
 }
@@ -59,6 +60,14 @@ test('a file that cannot be loaded is a failure', () => {
   const { status, stdout, lines } = runTests('crash')
   assert.equal(status, 1)
   assert.match(stdout, /as it was loaded/)
+  assert.match(stdout, /^ {4}its process ended with \d+$/m)
+  assert.equal(lines.at(-1), '0 passed, 1 failed')
+})
+
+test('a file whose process is killed is a failure, and it is said by what', () => {
+  const { status, stdout, lines } = runTests('killed')
+  assert.equal(status, 1)
+  assert.match(stdout, /^ {4}its process ended with SIGKILL$/m)
   assert.equal(lines.at(-1), '0 passed, 1 failed')
 })
 

@@ -131,8 +131,11 @@ interface TestEnd {
   readonly name: string
   readonly nesting: number
   readonly skip?: string | boolean
-  readonly details: { readonly type?: string; readonly error?: Error & { failureType?: string } }
+  readonly details: { readonly type?: string; readonly error?: Failure }
 }
+
+/** Of a file whose process failed: how that ended. */
+type Failure = Error & { readonly failureType?: string; readonly exitCode?: number; readonly signal?: string | null }
 
 /** The name with those of the tests and suites around it. */
 function fullName(result: FileResult, { name, nesting }: TestEnd): string {
@@ -155,6 +158,7 @@ function noteFailure(result: FileResult, test: TestEnd): void {
   if (error?.failureType === 'subtestsFailed') return
   const lines = inspect(error?.cause ?? error).split('\n')
   const ours = lines.filter(line => !/^ +at .*\(?node:/.test(line))
+  if (error?.exitCode !== undefined) ours.push(`its process ended with ${error.signal ?? error.exitCode}`)
   result.failures.push([fullName(result, test), ...ours.map(line => `    ${line}`)].join('\n'))
 }
 
