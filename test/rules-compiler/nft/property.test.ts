@@ -182,7 +182,7 @@ describe('verdicts', () => {
           assert.equal(unsent.verdict, expected, 'handed back, but not accepted here')
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 
