@@ -135,6 +135,24 @@ describe('an administrator, an operator, and the policy between them', { skip: n
     assert.deepEqual([state, trial], ['in-sync', null])
   })
 
+  test('the end of observing waits for somebody where it would cut a session, as a first policy does', async () => {
+    const put = (mode: 'observe' | 'enforce', query = '') =>
+      fleet.control.call('PATCH', `/v1/network-interfaces/eni-web${query}`, { mode })
+    await put('observe', `?${waited}`)
+    const shell = await openShell()
+    await put('enforce')
+    const { state, trial } = await untilAgent(agent => assert.equal(agent.trial?.needsPerson, true))
+    assert.equal(state, 'refusing')
+    assert.match(trial!.cuts.join(), /^the session from 198\.18\.0\.3 to 198\.18\.0\.2:22 /)
+    await put('observe', `?${waited}`)
+    assert.ok(await arrives(shell.client, shell.server))
+    await put('enforce')
+    const { agentId } = await untilAgent(agent => assert.equal(agent.trial?.needsPerson, true))
+    await ringwall('agent', 'confirm', agentId)
+    await untilAgent(agent => assert.deepEqual([agent.state, agent.trial], ['in-sync', null]))
+    assert.equal(await arrives(shell.client, shell.server), false)
+  })
+
   test('a policy that cuts the host off from the daemon is taken back, and the daemon hears why', async () => {
     await endAgent()
     process.env.RINGWALL_AGENT_GUARD_SECONDS = '4'
