@@ -2,4 +2,4 @@
 import { command } from './commands/daemon.ts'
 import { runService } from './run-service.ts'
 
-runService(command)
+runService(command, 'ringwalld')

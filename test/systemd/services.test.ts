@@ -90,6 +90,9 @@ describe('services', { skip: needsSystemd }, () => {
     const { stdout: status } = await it.container.run('cat', [`/proc/${pid}/status`])
     assert.match(status, /^CapEff:\s+0000000000000000$/m)
     assert.match(status, /^Uid:\s+[1-9]/m)
+    assert.match(status, /^Name:\s+ringwalld$/m)
+    const { stdout: comm } = await it.container.run('cat', [`/proc/${await it.mainPid(agent)}/comm`])
+    assert.equal(comm, 'ringwall-agent\n')
     const { stdout } = await it.container.run('ringwall', ['agent', 'invite', '--new-instance'])
     const [token] = /rwe1\.\S+/.exec(stdout) ?? []
     await it.container.run('ringwall', ['agent', 'join', 'https://127.0.0.1:9443', '--token', token!])
