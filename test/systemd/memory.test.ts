@@ -243,9 +243,18 @@ async function agentPid(): Promise<number> {
     .split('\n')
     .filter(Boolean)
     .find(pid => {
-      const numbers = /^NSpid:\s+(.+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]?.split('\t') ?? []
+      const numbers = pidsOf(pid)
       return numbers.length > 1 && numbers.at(-1) === inside
     })
   assert.ok(found !== undefined, `no process is ${inside} inside`)
   return Number(found)
+}
+
+/** The pids of a process, as this machine numbers it and as those do that it is inside of; none of one that has ended. */
+function pidsOf(pid: string): readonly string[] {
+  try {
+    return /^NSpid:\s+(.+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]?.split('\t') ?? []
+  } catch {
+    return []
+  }
 }
