@@ -54,6 +54,8 @@ export interface ConnectionEnd {
 }
 
 export interface Connection {
+  /** Of this host; null before it has one. */
+  readonly localAddress: string | null
   send(json: string): void
   /** Asks for an answer, to know that there is one. */
   ping(): void
@@ -149,6 +151,9 @@ export function openConnection(options: ConnectionOptions): Connection {
   })
 
   return {
+    get localAddress() {
+      return tlsSocket?.localAddress ?? null
+    },
     send: json => socket.send(json, () => {}),
     ping() {
       if (isOpen && !isOver) socket.ping(String(performance.now()), undefined, () => {})

@@ -2,6 +2,7 @@
  * The connection to the daemon: docs/push-protocol.md. It connects, says hello, hands on what comes, and comes back
  * when the connection ends. What stands in the kernel depends on none of it.
  */
+import { networkInterfaces } from 'node:os'
 import { type Clock, realClock } from '../../common/clock.ts'
 import type { Logger } from '../../common/log.ts'
 import { endedReasons } from '../../wire/enrolment.ts'
@@ -122,9 +123,17 @@ export class DaemonLink {
     this.#connection?.ping()
   }
 
-  /** Addresses or devices of this host have changed: where it had no way to the daemon, it may have one. */
+  /**
+   * Addresses or devices of this host have changed: where it had no way to the daemon, it may have one; and what is sent
+   * from an address that it has no longer gets no answer.
+   */
   noteNetwork(): void {
-    if (!this.#hadNoWay || this.#closed) return
+    if (this.#closed) return
+    const address = this.#connection?.localAddress ?? null
+    if (address !== null && !hasAddress(address)) {
+      this.#leave('readdressed', `this host has its address ${address} no longer`)
+    }
+    if (!this.#hadNoWay) return
     this.#hadNoWay = false
     this.#failures = 0
     this.#connectIn(backOff(1, this.#clock.random()))
@@ -414,6 +423,10 @@ export class DaemonLink {
     const sleepMs = waitMs <= 0 ? longestSleepMs : Math.min(waitMs, longestSleepMs)
     this.#cancelRenewal = this.#clock.after(sleepMs, () => this.#scheduleRenewal())
   }
+}
+
+function hasAddress(address: string): boolean {
+  return Object.values(networkInterfaces()).some(those => those?.some(own => own.address === address))
 }
 
 function messageOf(error: unknown): string {

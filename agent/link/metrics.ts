@@ -13,6 +13,7 @@ import type { ToAgent, ToDaemon } from '../../wire/messages.ts'
  *   goodbye       the daemon said why it ends the connection
  *   malformed     the daemon sent what cannot be read or applied
  *   renewed       our own doing: to use a new certificate
+ *   readdressed   our own doing: the address that it was made from is this host's no longer
  */
 const reconnectReasons = [
   'unresolvable',
@@ -24,6 +25,7 @@ const reconnectReasons = [
   'goodbye',
   'malformed',
   'renewed',
+  'readdressed',
 ] as const
 export type ReconnectReason = (typeof reconnectReasons)[number]
 

@@ -478,3 +478,34 @@ test('a host that has no network at boot has its policy in force, says so once, 
     await setUp()
   }
 })
+
+test('a host whose address changes comes back by the new one, without waiting for answers to the old', {
+  skip: needsKernel,
+}, async () => {
+  const { host } = network.namespaces
+  const setAddress = (verb: 'add' | 'del' | 'replace', address: string) =>
+    host.run('ip', ['addr', verb, `${address}/24`, 'dev', 'eth0'], { allowFailure: verb === 'del' })
+  await using daemon = await startDaemon()
+  await joinDaemon(daemon)
+  await using agent = await startLinked()
+  await daemon.next('hello')
+  daemon.send(snapshot(1, view(ports[0])))
+  await agent.line(isInForce)
+  try {
+    await setAddress('del', addresses.host.ip)
+    const told = await agent.line(isCutOff)
+    assert.deepEqual(
+      [told.cause, told.reason],
+      ['readdressed', `this host has its address ${addresses.host.ip} no longer`],
+    )
+    await setAddress('add', '198.18.0.77')
+    await daemon.next('hello')
+    // Addresses that are not the connection's own come without harm.
+    await setAddress('add', addresses.host.ip)
+    daemon.send(snapshot(2, view(...ports)))
+    assert.equal((await daemon.next('enforced')).revision, 2)
+  } finally {
+    await setAddress('del', '198.18.0.77')
+    await setAddress('replace', addresses.host.ip)
+  }
+})
