@@ -27,7 +27,8 @@ export const agentLock = defineCheck<LockFacts, 'lock-stranger' | 'agent-away' |
     'agent-away': {
       severity: 'note',
       means: 'What is in the kernel stays in force, and nothing follows changes.',
-      advice: 'Start it, if this host is to have one: ringwall agent.',
+      advice:
+        'Start it, if this host is to have one: systemctl start ringwall-agent, or ringwall agent without the package.',
     },
     'agent-runs': { severity: 'ok', means: 'It answers.', advice: '' },
   },
