@@ -203,8 +203,8 @@ describe('an interface that is only observed', { skip: needsKernel, timeout: 300
     assert.deepEqual(
       items.map(({ changes }) => JSON.stringify(changes)),
       [
-        '[{"key":"eni/eni-web","before":{"mode":"observe"},"after":{"mode":null}}]',
-        '[{"key":"eni/eni-web","before":{"mode":null},"after":{"mode":"observe"}}]',
+        '[{"key":"eni/eni-web","before":{"mode":"observe"},"after":{"mode":"enforce"}}]',
+        '[{"key":"eni/eni-web","before":{"mode":"enforce"},"after":{"mode":"observe"}}]',
       ],
     )
   })
