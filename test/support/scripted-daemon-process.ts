@@ -54,6 +54,10 @@ export async function startDaemonProcess(
       resolve(JSON.parse(first) as Begun)
     })
   })
+  const end = async () => {
+    await kill(child)
+    inbox.close()
+  }
   return {
     ...begun,
     next: async type => (await inbox.take(message => message.type === type)) as never,
@@ -65,8 +69,8 @@ export async function startDaemonProcess(
       await answered.promise
     },
     hang: () => void child.kill('SIGSTOP'),
-    kill: () => kill(child),
-    [Symbol.asyncDispose]: () => kill(child),
+    kill: end,
+    [Symbol.asyncDispose]: end,
   }
 }
 

@@ -212,6 +212,7 @@ export class Inbox<T> {
   readonly items: T[] = []
   readonly #what: string
   #look: (() => void) | null = null
+  #timer: NodeJS.Timeout | undefined
 
   constructor(what: string) {
     this.#what = what
@@ -231,15 +232,21 @@ export class Inbox<T> {
         error.message = `No such ${this.#what} within ${waitMs} ms; there are ${JSON.stringify(this.items)}`
         reject(error)
       }
-      const timer = waitMs === null ? undefined : setTimeout(giveUp, waitMs)
+      this.#timer = waitMs === null ? undefined : setTimeout(giveUp, waitMs)
       this.#look = () => {
         const index = this.items.findIndex(matches)
         if (index === -1) return
-        clearTimeout(timer)
+        clearTimeout(this.#timer)
         this.#look = null
         resolve(this.items.splice(index, 1)[0]!)
       }
       this.#look()
     })
+  }
+
+  /** Nothing comes any more, and who still waits is not to hold up the process. */
+  close(): void {
+    this.#look = null
+    clearTimeout(this.#timer)
   }
 }
