@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 [ $# -gt 0 ] || set -- trixie forky
 tests='agent/nft rules-compiler/ kernel/agent- kernel/apply kernel/cases kernel/crash kernel/devices kernel/differential
-  kernel/doctor kernel/foreign kernel/metrics kernel/nft.test kernel/observe kernel/panic kernel/revocation kernel/roundtrip kernel/scrub
+  kernel/doctor kernel/foreign kernel/looped kernel/metrics kernel/nft.test kernel/observe kernel/odd-packets kernel/panic kernel/revocation kernel/roundtrip kernel/scrub
   kernel/sequences kernel/stamps kernel/strangers kernel/transitions kernel/watch'
 sh scripts/nft-version.sh bullseye >/dev/null
 failed=
