@@ -189,8 +189,10 @@ export class Guard {
   }
 
   #isHarmless(policy: PolicyIr): boolean {
-    if (this.#parts.seconds === 0) return true
-    return this.#enforced !== null && this.#memory.refused === null && takesNothing(this.#enforced, policy)
+    const { seconds, rescuePorts, way } = this.#parts
+    if (seconds === 0) return true
+    if (this.#enforced === null || this.#memory.refused !== null) return false
+    return takesNothing(this.#enforced, policy, { rescuePorts, daemonPort: way()?.port ?? null })
   }
 
   async #work(): Promise<void> {

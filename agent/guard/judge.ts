@@ -1,8 +1,9 @@
 /** Which live sessions a policy would cut; pure. */
-import { protocolNumbers } from '../../rules-compiler/address/protocol.ts'
+import { containsPort } from '../../rules-compiler/address/port-range.ts'
+import { hasPorts, protocolMatches, protocolNumbers } from '../../rules-compiler/address/protocol.ts'
 import type { Direction } from '../../rules-compiler/model/policy.ts'
 import { type Decision, evaluate } from '../../rules-compiler/policy/evaluate.ts'
-import type { EniIr, PolicyIr } from '../../rules-compiler/policy/ir.ts'
+import type { DirectionIr, EniIr, PolicyIr, RuleIr } from '../../rules-compiler/policy/ir.ts'
 import { findNarrowed } from '../../rules-compiler/policy/narrowing.ts'
 import { ruleName } from '../../rules-compiler/policy/rule-text.ts'
 import { type EndOf, hostText, type Session } from './sessions.ts'
@@ -29,8 +30,19 @@ export function findCuts(
   })
 }
 
-/** Whether no session at all can be cut that is alive under the policy before. */
-export function takesNothing(before: PolicyIr, next: PolicyIr): boolean {
+/** What sessions that are watched over go to: the only ports of TCP at which it matters what a policy takes. */
+export interface Watched {
+  /** Of this host. */
+  readonly rescuePorts: readonly number[]
+  /** The daemon's; null where none leads. */
+  readonly daemonPort: number | null
+}
+
+/**
+ * Whether no session that is watched over, and alive under the policy before, can be cut: then nobody has to look which
+ * there are, which costs two processes. Most changes take nothing at such ports.
+ */
+export function takesNothing(before: PolicyIr, next: PolicyIr, watched: Watched): boolean {
   const known = new Map(before.enis.map(eni => [eni.id, eni]))
   const isAsBefore = (eni: EniIr) => {
     const old = known.get(eni.id)
@@ -38,8 +50,28 @@ export function takesNothing(before: PolicyIr, next: PolicyIr): boolean {
     if (old === undefined || old.device !== eni.device || old.isObserved) return false
     return eni.placement === 'host' || old.addresses.every(address => eni.addresses.includes(address))
   }
+  if (!next.enis.every(isAsBefore)) return false
   const observed = new Set(next.enis.flatMap(({ id, isObserved }) => (isObserved ? [id] : [])))
-  return next.enis.every(isAsBefore) && findNarrowed(before, next).every(({ eniId }) => observed.has(eniId))
+  const narrowed = new Set(findNarrowed(before, next).flatMap(({ eniId }) => (observed.has(eniId) ? [] : [eniId])))
+  const whatMatters = (ir: PolicyIr): PolicyIr => {
+    const enis = ir.enis.filter(({ id }) => narrowed.has(id))
+    return { ...ir, enis: enis.map(eni => rulesFor(eni, watched)) }
+  }
+  return narrowed.size === 0 || findNarrowed(whatMatters(before), whatMatters(next)).length === 0
+}
+
+/** The ENI with those rules alone that decide about watched sessions, in the directions that `atHost` and `atGuest` ask. */
+function rulesFor(eni: EniIr, { rescuePorts, daemonPort }: Watched): EniIr {
+  const toDaemon = daemonPort === null ? [] : [daemonPort]
+  const [ingress, egress] = eni.placement === 'host' ? [rescuePorts, toDaemon] : [toDaemon, rescuePorts]
+  return { ...eni, ingress: rulesAbout(ingress, eni.ingress), egress: rulesAbout(egress, eni.egress) }
+}
+
+function rulesAbout(ports: readonly number[], { rules, defaultVerdict }: DirectionIr): DirectionIr {
+  const decides = ({ protocol, ports: range }: RuleIr) =>
+    protocolMatches(protocol, protocolNumbers.tcp) &&
+    (!hasPorts(protocol) || ports.some(port => containsPort(range, port)))
+  return { rules: rules.filter(decides), defaultVerdict }
 }
 
 /** What refuses the session, in words; null where nothing does. */

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { findCuts, takesNothing } from '../../../agent/guard/judge.ts'
+import fc from 'fast-check'
+import { findCuts, takesNothing, type Watched } from '../../../agent/guard/judge.ts'
 import type { Session } from '../../../agent/guard/sessions.ts'
 import { protocolNumbers } from '../../../rules-compiler/address/protocol.ts'
 import { evaluate } from '../../../rules-compiler/policy/evaluate.ts'
 import type { PolicyIr } from '../../../rules-compiler/policy/ir.ts'
+import { findNarrowed } from '../../../rules-compiler/policy/narrowing.ts'
+import type { Packet } from '../../../rules-compiler/policy/packet.ts'
+import { arbitraryChange } from '../../support/arbitrary-ir.ts'
 import { makeEni, makeIr, makeRule } from '../../support/ir.ts'
 
 const end = (address: string, port: number) => ({ address, port })
@@ -25,6 +29,8 @@ const shell: Session = {
 const both = [daemon, shell]
 
 const ssh = makeRule({ id: 'ssh', protocol: 'tcp', ports: 22 })
+const anything = makeRule({ id: 'any' })
+const dns = makeRule({ id: 'dns', protocol: 'udp', ports: 53 })
 const open = makeIr(makeEni([ssh]))
 const closed = makeIr(makeEni([]))
 const closedEgress = { rules: [], defaultVerdict: 'drop' } as const
@@ -147,9 +153,56 @@ describe('whether a change takes anything:', () => {
     ],
   ]
   for (const [name, before, next, expected] of changes) {
-    test(name, () => assert.equal(takesNothing(before, next), expected))
+    test(name, () => assert.equal(takesNothing(before, next, { rescuePorts: [22], daemonPort: 8444 }), expected))
   }
+
+  const away = makeIr(makeEni([ssh], { egress: closedEgress }))
+  const ports: readonly (readonly [string, PolicyIr, PolicyIr, Watched, boolean])[] = [
+    ['at a port that is not watched', open, closed, { rescuePorts: [2222], daemonPort: null }, true],
+    ['at one of several', open, closed, { rescuePorts: [2222, 22], daemonPort: null }, false],
+    ['by a rule of all protocols', makeIr(makeEni([anything])), closed, { rescuePorts: [9], daemonPort: null }, false],
+    ['by a rule of UDP', makeIr(makeEni([dns])), closed, { rescuePorts: [53], daemonPort: null }, true],
+    ['the way out', open, away, { rescuePorts: [], daemonPort: 8444 }, false],
+  ]
+  for (const [name, before, next, watched, expected] of ports) {
+    test(`a rule less, ${name}`, () => assert.equal(takesNothing(before, next, watched), expected))
+  }
+
+  test('never of a change that would cut a session', () => {
+    let spared = 0
+    fc.assert(
+      fc.property(arbitraryChange, ({ previous, next, packets }) => {
+        for (const packet of packets) {
+          const session = sessionOf(previous, packet)
+          if (session === null) continue
+          const isRescue = session.kind === 'rescue'
+          const watched = {
+            rescuePorts: isRescue ? [session.local.port] : [],
+            daemonPort: isRescue ? null : session.remote.port,
+          }
+          if (!takesNothing(previous, next, watched)) continue
+          assert.deepEqual(findCuts(previous, next, [session]), [])
+          if (findNarrowed(previous, next).length > 0) spared += 1
+        }
+      }),
+      { numRuns: 2000 },
+    )
+    assert.ok(spared > 0, 'no change that takes something was let through')
+  })
 })
+
+/** One whose first packet this is, at the ENI's device. */
+function sessionOf({ enis }: PolicyIr, packet: Packet): Session | null {
+  const { eniId, direction, source, destination, sourcePort, destinationPort } = packet
+  const eni = enis.find(({ id }) => id === eniId)
+  if (eni === undefined || sourcePort === undefined || destinationPort === undefined) return null
+  const [from, to] = [end(source, sourcePort), end(destination, destinationPort)]
+  const comesIn = (direction === 'ingress') === (eni.placement === 'host')
+  const ends = comesIn
+    ? ({ kind: 'rescue', local: to, remote: from } as const)
+    : ({ kind: 'daemon', local: from, remote: to } as const)
+  return { ...ends, device: eni.device, acknowledged: 0 }
+}
 
 test('the example is one that the policy itself decides so', () => {
   const packet = {
