@@ -1,13 +1,7 @@
 /** Connections that have not shown yet whose they are: so many from one address and in all, and not for long. */
 import type { Socket } from 'node:net'
-import { sourceKey } from '../throttle.ts'
+import { type Ends, SocketsBySource } from '../sockets-by-source.ts'
 import type { PushOptions } from './options.ts'
-
-interface Stranger {
-  readonly socket: Socket
-  readonly source: string
-  readonly sinceMs: number
-}
 
 /**
  * Where there is no room for more in all, whoever is new takes the place of the oldest of the source that has most, if that
@@ -16,15 +10,9 @@ interface Stranger {
  */
 const greedy = 4
 
-/** What a TLS socket and the socket below it agree on. */
-type Ends = Pick<Socket, 'remoteAddress' | 'remotePort'>
-
 export class Strangers {
   readonly #options: PushOptions
-  /** By remote address and port, in the order they came. */
-  readonly #strangers = new Map<string, Stranger>()
-  /** Keys of each source, in the order they came. */
-  readonly #perSource = new Map<string, Set<string>>()
+  readonly #sockets = new SocketsBySource()
   readonly #onTooSlow: () => void
   readonly #timer: NodeJS.Timeout
 
@@ -37,62 +25,33 @@ export class Strangers {
 
   /** @returns false where there are too many already */
   admit(socket: Socket): boolean {
+    const { remoteAddress } = socket
     // Gone before it was met.
-    if (socket.remoteAddress === undefined) return false
-    const source = sourceKey(socket.remoteAddress)
+    if (remoteAddress === undefined) return false
     const { maxStrangers, maxStrangersPerAddress } = this.#options
-    const { size = 0 } = this.#perSource.get(source) ?? {}
-    if (size >= maxStrangersPerAddress) return false
-    if (this.#strangers.size >= maxStrangers && !this.#makeRoom(size + 1)) return false
-    const key = keyOf(socket)
-    this.#strangers.set(key, { socket, source, sinceMs: performance.now() })
-    this.#perSource.set(source, (this.#perSource.get(source) ?? new Set()).add(key))
-    socket.once('close', () => this.#forget(key))
+    const count = this.#sockets.countOf(remoteAddress)
+    if (count >= maxStrangersPerAddress) return false
+    if (this.#sockets.size >= maxStrangers && !this.#sockets.makeRoom(greedy * (count + 1))) return false
+    this.#sockets.add(socket, remoteAddress)
     return true
   }
 
   /** It has shown whose it is. */
   release(ends: Ends): void {
-    this.#forget(keyOf(ends))
+    this.#sockets.forget(ends)
   }
 
   close(): void {
     clearInterval(this.#timer)
-    for (const { socket } of this.#strangers.values()) socket.destroy()
-  }
-
-  #forget(key: string): void {
-    const stranger = this.#strangers.get(key)
-    if (stranger === undefined) return
-    this.#strangers.delete(key)
-    const keys = this.#perSource.get(stranger.source)
-    keys?.delete(key)
-    if (keys?.size === 0) this.#perSource.delete(stranger.source)
-  }
-
-  /** @param size  what the source of the new one would have then */
-  #makeRoom(size: number): boolean {
-    let largest: ReadonlySet<string> = new Set()
-    for (const keys of this.#perSource.values()) if (keys.size > largest.size) largest = keys
-    const [oldest] = largest
-    if (oldest === undefined || largest.size < greedy * size) return false
-    const { socket } = this.#strangers.get(oldest)!
-    this.#forget(oldest)
-    socket.destroy()
-    return true
+    for (const { socket } of this.#sockets.values()) socket.destroy()
   }
 
   #sweep(): void {
     const before = performance.now() - this.#options.helloTimeoutMs
-    for (const [key, { socket, sinceMs }] of this.#strangers) {
-      if (sinceMs > before) break
-      this.#forget(key)
+    for (const met of this.#sockets.values()) {
+      if (met.sinceMs > before) break
       this.#onTooSlow()
-      socket.destroy()
+      this.#sockets.end(met)
     }
   }
-}
-
-function keyOf({ remoteAddress, remotePort }: Ends): string {
-  return `${remoteAddress} ${remotePort}`
 }
