@@ -60,11 +60,12 @@ export function takesNothing(before: PolicyIr, next: PolicyIr, watched: Watched)
   return narrowed.size === 0 || findNarrowed(whatMatters(before), whatMatters(next)).length === 0
 }
 
-/** The ENI with those rules alone that decide about watched sessions, in the directions that `atHost` and `atGuest` ask. */
+/** The ENI with those rules alone that decide about watched sessions. */
 function rulesFor(eni: EniIr, { rescuePorts, daemonPort }: Watched): EniIr {
   const toDaemon = daemonPort === null ? [] : [daemonPort]
-  const [ingress, egress] = eni.placement === 'host' ? [rescuePorts, toDaemon] : [toDaemon, rescuePorts]
-  return { ...eni, ingress: rulesAbout(ingress, eni.ingress), egress: rulesAbout(egress, eni.egress) }
+  const about = (direction: Direction) =>
+    rulesAbout(direction === directionOf(eni, 'rescue') ? rescuePorts : toDaemon, eni[direction])
+  return { ...eni, ingress: about('ingress'), egress: about('egress') }
 }
 
 function rulesAbout(ports: readonly number[], { rules, defaultVerdict }: DirectionIr): DirectionIr {
@@ -78,26 +79,26 @@ function rulesAbout(ports: readonly number[], { rules, defaultVerdict }: Directi
 function refusalOf(ir: PolicyIr, session: Session): string | null {
   for (const eni of ir.enis) {
     if (eni.device !== session.device || eni.isObserved) continue
-    const by = eni.placement === 'host' ? atHost(ir, eni, session) : atGuest(ir, eni, session)
+    const by = refusalAt(ir, eni, session)
     if (by !== null) return by
   }
   return null
 }
 
-function atHost(ir: PolicyIr, eni: EniIr, session: Session): string | null {
-  const { local, remote } = session
-  return session.kind === 'daemon' ? ask(ir, eni, 'egress', local, remote) : ask(ir, eni, 'ingress', remote, local)
+/** At a guest's ENI what comes to the host is from the guest's own addresses only. */
+function refusalAt(ir: PolicyIr, eni: EniIr, { kind, local, remote }: Session): string | null {
+  const isForged = eni.placement === 'guest' && kind === 'daemon' && !eni.addresses.includes(remote.address)
+  if (isForged) return wordsFor(eni, 'egress', 'the source guard')
+  const [source, destination] = kind === 'daemon' ? [local, remote] : [remote, local]
+  return ask(ir, eni, directionOf(eni, kind), source, destination)
 }
 
 /**
- * The ENI is a guest's at the far end of the device: what the host sends enters it, and what comes to the host leaves
- * it, from the guest's own addresses only.
+ * In which the ENI is passed when such a session begins. A guest's is at the far end of the device: what the host sends
+ * enters it, and what comes to the host leaves it.
  */
-function atGuest(ir: PolicyIr, eni: EniIr, session: Session): string | null {
-  const { local, remote } = session
-  if (session.kind === 'rescue') return ask(ir, eni, 'egress', remote, local)
-  const isItsOwn = eni.addresses.includes(remote.address)
-  return isItsOwn ? ask(ir, eni, 'ingress', local, remote) : wordsFor(eni, 'egress', 'the source guard')
+function directionOf({ placement }: EniIr, kind: Session['kind']): Direction {
+  return (kind === 'rescue') === (placement === 'host') ? 'ingress' : 'egress'
 }
 
 function ask(ir: PolicyIr, eni: EniIr, direction: Direction, source: EndOf, destination: EndOf): string | null {
