@@ -11,7 +11,7 @@ import { ddosResource, type Owner, ringwallResource } from '../ram/resource-name
 import { type AccessNeed, requireAccess } from '../services/access.ts'
 import { entityNames, type NamedKind as RamKind } from '../services/ram/ram-call.ts'
 import { type EcsKind, ecsTarget, ramTarget } from '../services/ram/targets.ts'
-import { ruleActions } from '../services/rule-actions.ts'
+import { type RuleAction, ruleActions, ruleActionsIn } from '../services/rule-actions.ts'
 import type { World } from '../state/world.ts'
 import type { Api } from './route.ts'
 
@@ -138,15 +138,13 @@ function actionsOfFields(fields: Readonly<Record<string, readonly string[]>>): A
 }
 
 /** Of what the body says of rules, and of those of the group that path or body name; the route's own where none is known. */
-function actionsOfRules(change: keyof typeof ruleActions): Actions {
+function actionsOfRules(change: RuleAction): Actions {
   return (own, { body, params, world }) => {
     const ids = new Set([body.securityGroupRuleIds ?? [], params.securityGroupRuleId ?? []].flat())
     const { rules = [] } = world.get('group', params.securityGroupId ?? '') ?? {}
     const known = [body.permissions ?? [], body, rules.filter(({ id }) => ids.has(id))].flat()
     const directions = new Set(known.map(each => (each as { readonly direction?: unknown } | null)?.direction))
-    const actions = (['ingress', 'egress'] as const).flatMap(direction =>
-      directions.has(direction) ? [ruleActions[change][direction]] : [],
-    )
+    const actions = ruleActionsIn(change, directions)
     return actions.length === 0 ? [own] : actions
   }
 }
@@ -166,11 +164,7 @@ const actionsOfNewGroup: Actions = (own, asked) => {
 const actionsOfClone: Actions = (own, { params, world }) => {
   const { rules = [] } = world.get('group', params.securityGroupId ?? '') ?? {}
   const directions = new Set(rules.map(({ direction }) => direction))
-  return [
-    own,
-    ...(['ingress', 'egress'] as const).flatMap(each => (directions.has(each) ? [ruleActions.authorize[each]] : [])),
-    'ecs:DescribeSecurityGroupAttribute',
-  ]
+  return [own, ...ruleActionsIn('authorize', directions), 'ecs:DescribeSecurityGroupAttribute']
 }
 
 /** A file of CSV may hold rules of either direction, and so may what is replaced. */

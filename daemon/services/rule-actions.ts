@@ -8,7 +8,12 @@ export const ruleActions = {
   modify: { ingress: 'ecs:ModifySecurityGroupRule', egress: 'ecs:ModifySecurityGroupEgressRule' },
 } as const
 
-type RuleAction = keyof typeof ruleActions
+export type RuleAction = keyof typeof ruleActions
+
+/** Those of the directions that are there, ingress before egress. */
+export function ruleActionsIn(action: RuleAction, directions: ReadonlySet<unknown>): readonly string[] {
+  return (['ingress', 'egress'] as const).flatMap(each => (directions.has(each) ? [ruleActions[action][each]] : []))
+}
 
 /**
  * What was done to rules of groups: each action once, ingress before egress.
