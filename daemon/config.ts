@@ -12,10 +12,9 @@ import {
 import { logLevels } from '../common/log.ts'
 import { isLoopback } from '../common/loopback.ts'
 import { notificationKinds, usualNotificationKinds } from '../wire/notification.ts'
+import { defaultDataDir } from './data-dir.ts'
 import { certificateDays, renewalGraceDays } from './pki/lifetimes.ts'
 import { defaultRegionId } from './ram/resource-names.ts'
-
-export const defaultDataDir = '/var/lib/ringwall-daemon'
 
 const settings = {
   dataDir: setting(formatted('path', { description: 'State, audit log and first token.', default: defaultDataDir }), {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Listen } from '../../common/config/formats.ts'
+import { defaultDataDir } from '../../daemon/data-dir.ts'
 
 export interface OwnDaemon {
   readonly url: URL
@@ -14,7 +15,6 @@ export interface OwnDaemon {
 
 export const defaultUrl = 'http://127.0.0.1:9480'
 const file = '/etc/ringwall/daemon.yaml'
-const defaultDataDir = '/var/lib/ringwall-daemon'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
