@@ -17,17 +17,32 @@ const files = {
   'crash.test.ts': `throw new Error('as it was loaded')`,
   'killed.test.ts': `process.kill(process.pid, 'SIGKILL')`,
   'open.test.ts': `import { test } from 'node:test'; test('one', () => { setInterval(() => {}, 1000) })`,
+  'once.test.ts': `import { test } from 'node:test'
+    import { existsSync, writeFileSync } from 'node:fs'
+    test('fails the first time', () => {
+      if (existsSync('been')) return
+      writeFileSync('been', '')
+      throw new Error('busy')
+    })`,
   'kernel/deep.test.ts': `import { test } from 'node:test'; test('one', () => {})`,
 }
 
-mkdirSync(join(folder, 'test', 'kernel'), { recursive: true })
-copyFileSync(join(import.meta.dirname, 'run.ts'), join(folder, 'test', 'run.ts'))
-for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'test', name), text)
+writeFiles(folder, Object.keys(files) as (keyof typeof files)[])
+
+function writeFiles(into: string, names: readonly (keyof typeof files)[]): void {
+  mkdirSync(join(into, 'test', 'kernel'), { recursive: true })
+  copyFileSync(join(import.meta.dirname, 'run.ts'), join(into, 'test', 'run.ts'))
+  for (const name of names) writeFileSync(join(into, 'test', name), files[name])
+}
 
 function runTests(...patterns: readonly string[]) {
+  return runIn(folder, patterns)
+}
+
+function runIn(project: string, patterns: readonly string[] = []) {
   // A test run inside a test run would report to the outer one.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const runner = join(folder, 'test', 'run.ts')
+  const runner = join(project, 'test', 'run.ts')
   const { status, stdout, stderr } = spawnSync(process.execPath, [runner, ...patterns], {
     encoding: 'utf8',
     env: { ...env, RINGWALL_TEST_IDLE_MS: '1000' },
@@ -69,6 +84,38 @@ test('a file whose process is killed is a failure, and it is said by what', () =
   assert.equal(status, 1)
   assert.match(stdout, /^ {4}its process ended with SIGKILL$/m)
   assert.equal(lines.at(-1), '0 passed, 1 failed')
+})
+
+test('in a run of all files what fails once is unsteady, what fails twice fails', () => {
+  const only = mkdtempSync(join(tmpdir(), 'ringwall-runner-'))
+  after(() => rmSync(only, { recursive: true }))
+  const runAll = (...names: (keyof typeof files)[]) => {
+    rmSync(only, { recursive: true, force: true })
+    writeFiles(only, names)
+    return runIn(only)
+  }
+
+  const once = runAll('once.test.ts', 'good.test.ts')
+  assert.equal(once.status, 0, once.stdout)
+  assert.match(once.stdout, /^FAIL test\/once\.test\.ts: 0 passed, 1 FAILED/m)
+  assert.match(once.stdout, /^Once more, alone:\n ok {2}test\/once\.test\.ts: 1 passed/m)
+  assert.match(once.stdout, /^Unsteady .*:\n {2}fails the first time$/m)
+  assert.equal(once.lines.at(-1), '2 passed, 0 failed, 1 skipped')
+
+  const both = runAll('once.test.ts', 'bad.test.ts')
+  assert.equal(both.status, 1)
+  assert.match(both.stdout, /^Failed:\n {2}outer > inner$/m)
+  assert.equal(both.lines.at(-1), '2 passed, 1 failed')
+
+  const many = runAll('once.test.ts', 'bad.test.ts', 'crash.test.ts')
+  assert.doesNotMatch(many.stdout, /Once more/)
+  assert.equal(many.lines.at(-1), '1 passed, 3 failed')
+})
+
+test('a run of chosen files runs none again', () => {
+  const { status, stdout } = runTests('once')
+  assert.equal(status, 1)
+  assert.doesNotMatch(stdout, /Once more/)
 })
 
 test('a pattern that matches nothing is a failure', () => {

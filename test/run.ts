@@ -3,6 +3,9 @@
  * as the last line, `412 passed, 0 failed, 3 skipped`. Exit code 0 only if nothing failed.
  *
  * Usage: test/run.ts [PATTERN…]  only files whose path contains one of the patterns
+ *
+ * In a run of all files, up to two that failed run once more, with nothing beside them. What passes then is named as
+ * unsteady: docs/decisions/0013-unsteady-tests.md.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
@@ -29,6 +32,8 @@ const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
 
 /** Twice what two cores can do: those that take long mostly wait, for the kernel or for time to pass. */
 const filesAtOnce = 4
+/** More than these have not met a busy machine: something is broken. */
+const mostUnsteadyFiles = 2
 /** Where the files are that take longest. They begin first: one that begins last would be waited for alone. */
 const longest = ['test/coexistence/', 'test/e2e/', 'test/kernel/', 'test/systemd/']
 
@@ -37,6 +42,8 @@ interface FileResult {
   readonly running: string[]
   passed: number
   readonly failures: string[]
+  /** What failed beside other files, and not alone. */
+  unsteady: readonly string[]
   readonly skips: string[]
   /** What the file and its tests printed; shown only where something failed. */
   output: string
@@ -46,19 +53,21 @@ process.env.RINGWALL_LAB_ONLY = '1'
 // What this machine's own services are set to is nothing to tests.
 for (const service of ['AGENT', 'DAEMON']) process.env[`RINGWALL_${service}_CONFIG`] = 'none'
 process.chdir(projectFolder)
-const files = selectFiles(process.argv.slice(2))
+const patterns = process.argv.slice(2)
+const files = selectFiles(patterns)
 const started = performance.now()
 process.env.RINGWALL_TEST_PROGRAM ??= makeProgram()
-const results = await runFiles(files)
-process.exitCode = report(results)
+const results = await runFiles(files, filesAtOnce)
+if (patterns.length === 0) await runAgain(results)
+process.exitCode = report([...results.values()])
 
-function selectFiles(patterns: readonly string[]): string[] {
+function selectFiles(wanted: readonly string[]): string[] {
   const all = globSync('test/**/*.test.ts').sort()
-  const chosen = all.filter(file => patterns.length === 0 || patterns.some(pattern => file.includes(pattern)))
+  const chosen = all.filter(file => wanted.length === 0 || wanted.some(pattern => file.includes(pattern)))
   // node:test calls a run without any test a success.
   if (chosen.length === 0) {
     console.error(
-      `No test file matches "${patterns.join(' ')}": expected part of a path like ${all[0] ?? 'test/**/*.test.ts'}`,
+      `No test file matches "${wanted.join(' ')}": expected part of a path like ${all[0] ?? 'test/**/*.test.ts'}`,
     )
     console.log('0 passed, 1 failed')
     process.exit(1)
@@ -81,15 +90,15 @@ function makeProgram(): string {
   return sources
 }
 
-async function runFiles(chosen: readonly string[]): Promise<FileResult[]> {
+/** By the path of the file; by the empty path what could not be told to be of one. */
+async function runFiles(chosen: readonly string[], concurrency: number): Promise<Map<string, FileResult>> {
   const byFile = new Map<string, FileResult>()
-  if (chosen.length === 0) return []
   for (const file of chosen) byFile.set(file, emptyResult())
   const resultOf = (file: string | undefined) => byFile.get(relative('.', file ?? '')) ?? strayResult(byFile)
   const unfinished = new Set(chosen)
   const events = run({
     files: [...chosen],
-    concurrency: filesAtOnce,
+    concurrency,
     timeout: testTimeoutMs,
     execArgv: [`--test-timeout=${testTimeoutMs}`, `--import=${endIdle}`],
   })
@@ -113,11 +122,22 @@ async function runFiles(chosen: readonly string[]): Promise<FileResult[]> {
   // Tests that stand in a file which several test files share.
   const stray = byFile.get('')
   if (stray !== undefined) printFile('tests of shared files', stray, 0)
-  return [...byFile.values()]
+  return byFile
+}
+
+async function runAgain(byFile: Map<string, FileResult>): Promise<void> {
+  const failed = [...byFile].filter(([, { failures }]) => failures.length > 0).map(([file]) => file)
+  if (failed.length === 0 || failed.length > mostUnsteadyFiles || failed.includes('')) return
+  console.log('Once more, alone:')
+  for (const [file, again] of await runFiles(failed, 1)) {
+    if (again.failures.length > 0) continue
+    again.unsteady = byFile.get(file)?.failures ?? []
+    byFile.set(file, again)
+  }
 }
 
 function emptyResult(): FileResult {
-  return { running: [], passed: 0, failures: [], skips: [], output: '' }
+  return { running: [], passed: 0, failures: [], unsteady: [], skips: [], output: '' }
 }
 
 /** Where an event names no file of ours, it must still count. */
@@ -176,11 +196,19 @@ function report(fileResults: readonly FileResult[]): number {
   const failures = fileResults.flatMap(result => result.failures)
   const skips = fileResults.flatMap(result => result.skips)
   for (const skip of skips) console.log(`skipped: ${skip}`)
-  if (failures.length > 0) console.log('Failed:')
-  for (const failure of failures) console.log(`  ${failure.split('\n')[0]}`)
+  printNames(
+    'Unsteady (passed when run again alone; it waits for the wrong thing, or the code does: npm run test:shake):',
+    fileResults.flatMap(result => result.unsteady),
+  )
+  printNames('Failed:', failures)
   console.log(`${files.length} files in ${((performance.now() - started) / 1000).toFixed(1)} s`)
   // Nothing passed means nothing was tested.
   const untested = passed === 0 && failures.length === 0 && skips.length === 0
   console.log(`${passed} passed, ${failures.length} failed${skips.length > 0 ? `, ${skips.length} skipped` : ''}`)
   return failures.length > 0 || untested ? 1 : 0
+}
+
+function printNames(heading: string, failures: readonly string[]): void {
+  if (failures.length > 0) console.log(heading)
+  for (const failure of failures) console.log(`  ${failure.split('\n')[0]}`)
 }
