@@ -8,6 +8,7 @@ import { makeEnrolment, revokeAgent } from '../../../daemon/pki/enrolment.ts'
 import { parseEnrolmentToken } from '../../../wire/enrolment.ts'
 import { account, hostReport, makeEniDoc, makeInstance, put } from '../../support/documents.ts'
 import { enrolBody, enrolFake, FakeAgent, makeKeyPair, post, prove } from '../../support/fake-agent.ts'
+import { holdTime } from '../../support/held-time.ts'
 import { MemoryStore } from '../../support/memory-store.ts'
 import { PushHost } from '../../support/push-host.ts'
 
@@ -207,7 +208,8 @@ describe('enrolment', () => {
     'has a clock that is wrong': { status: 400, body: token => enrolBody(token, makeKeyPair(), { timeMs: 0 }) },
   }
   for (const [name, { status: expected, body }] of Object.entries(refused)) {
-    test(`listens to who ${name} ten times, and to a good token from the same address no more`, async () => {
+    test(`listens to who ${name} ten times, and to a good token from the same address no more`, async context => {
+      holdTime(context, [])
       const refusals: string[] = []
       await using host = await PushHost.start({ onRefused: ({ code, status }) => refusals.push(`${status} ${code}`) })
       const token = await host.token()
@@ -346,10 +348,13 @@ describe('renewal', () => {
   })
 
   test('missed while connected ends the connection', async context => {
-    await using host = await PushHost.start({ options: { heartbeatMs: 150 } })
+    const time = holdTime(context, ['setInterval'])
+    await using host = await PushHost.start({ options: { heartbeatMs: 15_000 } })
     const agent = await FakeAgent.connect(host.port, await host.enrol())
     await agent.next('snapshot')
-    context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 8 * 24 * 3600 * 1000 })
+    const laterMs = Date.now() + 8 * 24 * 3600 * 1000
+    context.mock.method(Date, 'now', () => laterMs)
+    time.pass(15_000)
     assert.match((await agent.next('goodbye')).message, /certificate of this connection has ended/)
   })
 })

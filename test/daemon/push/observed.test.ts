@@ -164,7 +164,7 @@ describe('reports of observed interfaces', () => {
 
 describe('an agent with observed interfaces', () => {
   async function setScene() {
-    const host = await PushHost.start({ options: { observedMessageBurst: 3 } })
+    const host = await PushHost.start({ options: { observedMessageBurst: 3, observedMessagesPerSecond: 1e-6 } })
     const credentials = await host.enrol()
     await host.commit(
       put('group', observed),

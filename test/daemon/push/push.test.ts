@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { CompactedError } from '../../../daemon/store/store.ts'
+import { makeEvent } from '../../support/ddos.ts'
 import { hostReport, makeEniDoc, makeGroup, makeInstance, makeRuleDoc, put } from '../../support/documents.ts'
 import { FakeAgent, type FakeCredentials } from '../../support/fake-agent.ts'
+import { holdTime } from '../../support/held-time.ts'
 import { PushHost, type PushHostOptions } from '../../support/push-host.ts'
 
 interface Scene extends AsyncDisposable {
@@ -51,6 +53,12 @@ const join = (host: PushHost, address = '198.18.0.9') =>
   )
 
 const inSync = (host: PushHost, { agentId }: FakeCredentials) => host.push.agentStatus(agentId)?.state === 'in-sync'
+
+/** Resolves when the daemon has taken in what the agent said before: it answers an event that is not the agent's. */
+async function heard(agent: FakeAgent): Promise<void> {
+  agent.say({ type: 'ddos-event', event: makeEvent({ id: 'ddos-heard', instanceId: 'i-nobody' }) })
+  await agent.next('ddos-event-kept')
+}
 
 async function turnsUntil(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate)
@@ -228,10 +236,15 @@ describe('an agent', () => {
     assert.equal(agent.updates.length, 2)
   })
 
-  test('that has not answered in time is let go, and comes back', async () => {
-    await using scene = await setScene({ options: { answerTimeoutMs: 20, heartbeatMs: 150 } })
+  test('that has not answered in time is let go, and comes back', async context => {
+    const time = holdTime(context, ['setInterval'])
+    await using scene = await setScene({ options: { answerTimeoutMs: 20_000, heartbeatMs: 15_000 } })
     const { host, one } = scene
     const agent = await FakeAgent.connect(host.port, one, { answers: false })
+    await agent.next('snapshot')
+    time.pass(15_000)
+    await agent.until(({ pings }) => pings === 1)
+    time.pass(15_000)
     assert.equal((await agent.next('goodbye')).code, 'unanswered')
     const back = await FakeAgent.connect(host.port, one, { view: agent.view })
     await back.next('delta')
@@ -346,14 +359,18 @@ describe('an agent', () => {
     assert.equal(head, host.world.revision)
   })
 
-  test('that reports of its host other things than before has them stored, once', async () => {
-    await using scene = await setScene({ options: { reportIntervalMs: 30 } })
+  test('that reports of its host other things than before has them stored, once', async context => {
+    const time = holdTime(context, ['setTimeout'])
+    await using scene = await setScene({ options: { reportIntervalMs: 5000 } })
     const { host, one } = scene
     const agent = await FakeAgent.connect(host.port, one)
     await agent.next('snapshot')
     const head = host.store.head()
     const reports = ['6.1', '6.2', '6.3'].map(kernel => ({ ...hostReport, kernel }))
     for (const report of [hostReport, ...reports]) agent.say({ type: 'report', report })
+    await heard(agent)
+    assert.equal(host.world.get('agent', one.agentId)?.report?.kernel, '6.1')
+    time.pass(5000)
     await turnsUntil(() => host.world.get('agent', one.agentId)?.report?.kernel === '6.3')
     assert.equal(host.store.head(), head + 2)
     assert.equal(agent.updates.length, 1)
@@ -368,13 +385,14 @@ describe('an agent', () => {
     await using scene = await setScene({ options: { reportIntervalMs: 1 } })
     const { host, one, two } = scene
     const [agent, other] = [await FakeAgent.connect(host.port, one), await FakeAgent.connect(host.port, two)]
-    const devices = Array.from({ length: 1500 }, (_, at) => ({ ...hostReport.devices[0]!, name: `a-device-${at}` }))
+    // One is what may be stored at once; for two, two minutes are owed.
+    const devices = Array.from({ length: 2400 }, (_, at) => ({ ...hostReport.devices[0]!, name: `a-device-${at}` }))
     const kernelOf = ({ agentId }: FakeCredentials) => host.world.get('agent', agentId)?.report?.kernel
     for (const kernel of ['6.1', '6.2']) {
       agent.say({ type: 'report', report: { ...hostReport, kernel, devices } })
       await turnsUntil(() => kernelOf(one) === kernel)
     }
-    assert.ok(JSON.stringify(host.world.get('agent', one.agentId)?.report).length > 140 * 1024)
+    assert.ok(JSON.stringify(host.world.get('agent', one.agentId)?.report).length > 250_000)
     for (const kernel of ['6.3', '6.4']) {
       agent.say({ type: 'report', report: { ...hostReport, kernel, devices } })
       other.say({ type: 'report', report: { ...hostReport, kernel } })
@@ -402,17 +420,23 @@ describe('an agent', () => {
     }
   })
 
-  test('that nobody hears is pinged, and then taken for gone', async () => {
-    await using scene = await setScene({ options: { heartbeatMs: 1000 } })
+  test('that nobody hears is pinged, and then taken for gone', async context => {
+    const time = holdTime(context, ['setInterval'])
+    await using scene = await setScene({ options: { heartbeatMs: 15_000 } })
     const { host, one } = scene
     const agent = await FakeAgent.connect(host.port, one)
     await agent.next('snapshot')
     await turnsUntil(() => inSync(host, one))
     // Alive as long as it answers pings, which ws does by itself.
     const { sinceMs } = host.push.agentStatus(one.agentId)!
-    await agent.until(({ pings }) => pings >= 4)
+    for (let count = 1; count <= 5; count += 1) {
+      time.pass(15_000)
+      await agent.until(({ pings }) => pings === count)
+      await heard(agent)
+    }
     assert.equal(host.push.agentStatus(one.agentId)?.sinceMs, sinceMs)
     agent.pause()
+    for (let count = 1; count <= 4; count += 1) time.pass(15_000)
     await turnsUntil(() => host.push.agentStatus(one.agentId)?.state === 'away')
   })
 })
@@ -478,7 +502,7 @@ describe('a message that does not fit ends the connection', () => {
   test('more of them than anybody has to say', async () => {
     await using host = await PushHost.start()
     const agent = await FakeAgent.connect(host.port, await host.enrol())
-    for (let count = 0; count < 150; count += 1) agent.say({ type: 'report', report: hostReport })
+    for (let count = 0; count < 500; count += 1) agent.say({ type: 'report', report: hostReport })
     assert.equal((await agent.next('goodbye')).code, 'bad-message')
   })
 })

@@ -9,10 +9,13 @@ import { openAuthority } from '../../../daemon/pki/authority.ts'
 import { revokeAgent } from '../../../daemon/pki/enrolment.ts'
 import { makeInstance, put } from '../../support/documents.ts'
 import { FakeAgent, type FakeCredentials, makeKeyPair, post } from '../../support/fake-agent.ts'
+import { holdTime } from '../../support/held-time.ts'
 import { MemoryStore } from '../../support/memory-store.ts'
 import { PushHost } from '../../support/push-host.ts'
 
 const dayMs = 24 * 3600 * 1000
+/** So often the listener looks at its own certificate. */
+const minuteMs = 60_000
 
 /** A certificate of this host's CA, for a new key, that the agent's document lists. */
 async function certify(host: PushHost, agentId: string, validMs = dayMs, nowMs = Date.now()): Promise<FakeCredentials> {
@@ -161,7 +164,8 @@ describe('the listener for agents', () => {
   })
 
   test('renews its certificate while it runs, and agents stay', async context => {
-    await using host = await PushHost.start({ options: { serverCertificateMs: 10_000 } })
+    const time = holdTime(context, ['setInterval'])
+    await using host = await PushHost.start({ options: { serverCertificateMs: 90 * minuteMs, heartbeatMs: dayMs } })
     const agent = await FakeAgent.connect(host.port, await host.enrol())
     await agent.next('snapshot')
     const serialNumber = async () => {
@@ -172,18 +176,20 @@ describe('the listener for agents', () => {
       return number
     }
     const first = await serialNumber()
-    context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 6000 })
+    const laterMs = Date.now() + 45 * minuteMs
+    context.mock.method(Date, 'now', () => laterMs)
+    time.pass(minuteMs)
     while ((await serialNumber()) === first);
     assert.equal(agent.closed, false)
     await assert.doesNotReject(FakeAgent.connect(host.port, await host.enrol()))
   })
 
   test('has a certificate that has begun, though the clock was set back since it was made', async context => {
-    const options = { serverCertificateMs: 10_000 }
-    const nowMs = Date.now()
-    context.mock.timers.enable({ apis: ['Date'], now: nowMs + dayMs })
-    await using host = await PushHost.start({ options })
-    context.mock.timers.setTime(nowMs)
+    const time = holdTime(context, ['setInterval'])
+    let nowMs = Date.now() + dayMs
+    context.mock.method(Date, 'now', () => nowMs)
+    await using host = await PushHost.start()
+    nowMs -= dayMs
     const credentials = await host.enrol()
     const connects = () =>
       FakeAgent.connect(host.port, credentials).then(
@@ -191,6 +197,7 @@ describe('the listener for agents', () => {
         error => error.code,
       )
     assert.equal(await connects(), 'CERT_NOT_YET_VALID')
+    time.pass(minuteMs)
     let outcome = 'CERT_NOT_YET_VALID'
     while (outcome === 'CERT_NOT_YET_VALID') outcome = await connects()
     assert.equal(outcome, null)
@@ -275,9 +282,9 @@ describe('a session ticket', () => {
     const credentials = await first.enrol()
     const agent = await FakeAgent.connect(first.port, credentials)
     await agent.until(({ session }) => session !== undefined)
-    const port = first.port
     await first.push.close()
-    await using second = await PushHost.start({ store: first.store, port })
+    // At another port: that one may be somebody else's by now.
+    await using second = await PushHost.start({ store: first.store })
     const back = await FakeAgent.connect(second.port, credentials, { session: agent.session })
     await back.next('snapshot')
     assert.ok(back.resumed)
@@ -336,6 +343,14 @@ describe('an agent that connects again and again', () => {
 })
 
 describe('strangers', () => {
+  /** Elsewhere: a connection that enrols is a stranger's until its end has come, which nobody is told. */
+  async function enrolBefore(store: MemoryStore, count: number): Promise<readonly FakeCredentials[]> {
+    await using host = await PushHost.start({ store })
+    const enrolled: FakeCredentials[] = []
+    for (let made = 0; made < count; made += 1) enrolled.push(await host.enrol())
+    return enrolled
+  }
+
   test('that say nothing are let go', async () => {
     await using host = await PushHost.start({ options: { helloTimeoutMs: 300 } })
     const where = { host: '127.0.0.1', port: host.port }
@@ -346,15 +361,22 @@ describe('strangers', () => {
         return new Promise(resolve => socket.once('close', resolve))
       }),
     )
+  })
+
+  test('and so is an agent that says no hello', async context => {
+    const time = holdTime(context, ['setTimeout'])
+    await using host = await PushHost.start({ options: { helloTimeoutMs: 60_000 } })
     const agent = await FakeAgent.connect(host.port, await host.enrol(), { hello: false })
+    time.pass(60_000)
     assert.equal((await agent.next('goodbye')).code, 'protocol')
     await agent.until(({ closed }) => closed)
   })
 
   test('who hold all the room there is make some for who comes from elsewhere', async () => {
     const options = { maxStrangersPerAddress: 6, maxStrangers: 8, helloTimeoutMs: 600_000 }
-    await using host = await PushHost.start({ options })
-    const credentials = await host.enrol()
+    const store = new MemoryStore()
+    const [credentials] = await enrolBefore(store, 1)
+    await using host = await PushHost.start({ store, options })
     const holding: Socket[] = []
     for (const localAddress of [...Array<string>(6).fill('127.0.0.2'), '127.0.0.3', '127.0.0.3']) {
       const socket = connectTcp({ host: '127.0.0.1', port: host.port, localAddress })
@@ -364,7 +386,7 @@ describe('strangers', () => {
     }
     const ended = new Promise(resolve => holding[0]!.once('close', resolve))
     // From 127.0.0.1, of which there is none.
-    const agent = await FakeAgent.connect(host.port, credentials)
+    const agent = await FakeAgent.connect(host.port, credentials!)
     await agent.next('snapshot')
     await ended
     // There is room for one again, since the agent is no stranger any more.
@@ -378,9 +400,11 @@ describe('strangers', () => {
   })
 
   test('are so many from one address; agents do not count', async () => {
-    await using host = await PushHost.start({ options: { maxStrangersPerAddress: 2 } })
+    const store = new MemoryStore()
+    const enrolled = await enrolBefore(store, 3)
+    await using host = await PushHost.start({ store, options: { maxStrangersPerAddress: 2 } })
     const agents: FakeAgent[] = []
-    for (let count = 0; count < 3; count += 1) agents.push(await FakeAgent.connect(host.port, await host.enrol()))
+    for (const credentials of enrolled) agents.push(await FakeAgent.connect(host.port, credentials))
     const open = () => connect({ host: '127.0.0.1', port: host.port, rejectUnauthorized: false })
     const strangers = [open(), open()]
     await Promise.all(strangers.map(socket => new Promise(resolve => socket.once('secureConnect', resolve))))
