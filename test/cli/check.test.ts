@@ -11,6 +11,7 @@ import { makeKey } from '../../agent/link/keys.ts'
 import { certify, makeAuthority } from '../support/certificates.ts'
 import type { CommandResult } from '../support/command-line.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
+import { freePort } from '../support/free-port.ts'
 import { runRingwall } from '../support/launcher.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 
@@ -40,11 +41,6 @@ function tableOf({ stdout }: CommandResult): ReadonlyMap<string, readonly string
 }
 
 const faultsOf = ({ stderr }: CommandResult) => stderr.split('\n').slice(0, -1)
-
-async function freePort(): Promise<number> {
-  await using taken = await listen()
-  return taken.port
-}
 
 async function listen(): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createServer()

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { ddosSample, ddosStatus, quietStatus } from '../../support/ddos-status.ts'
 import { enrolFake, FakeAgent } from '../../support/fake-agent.ts'
+import { freePort } from '../../support/free-port.ts'
 import { startRingwall } from '../../support/launcher.ts'
 import { startOperator } from '../../support/operator.ts'
 import { Printed } from '../../support/printed.ts'
@@ -145,15 +146,12 @@ async function openWay(to: number): Promise<Way> {
       one.pipe(other)
     }
   })
-  let port = 0
+  const port = await freePort()
   const way: Way = {
-    get port() {
-      return port
-    },
+    port,
     async open() {
       server.listen(port, '127.0.0.1')
       await once(server, 'listening')
-      port = (server.address() as AddressInfo).port
     },
     async cut() {
       const closed = once(server, 'close')
