@@ -47,7 +47,7 @@ export interface ListenOptions {
 export interface OpenOptions {
   readonly localAddress?: string
   readonly localPort?: number
-  /** 1,000 where left out. */
+  /** 10,000 where left out. */
   readonly timeoutMs?: number
 }
 
@@ -104,7 +104,8 @@ export interface Answer {
   readonly error?: string
 }
 
-const defaultTimeoutMs = 1000
+/** For what should come, however busy the machine is; who expects silence says how long. */
+const defaultTimeoutMs = 10_000
 /** Of the same kind as this file: packages hold bundles. */
 const peerFile = `${import.meta.dirname}/peer${extname(import.meta.url)}`
 

@@ -2,7 +2,9 @@
  * An instance joins a group that a rule of another group names, and leaves it again: what the rule lets in follows,
  * on another host, without anybody touching the rule.
  */
+
 import type { Control } from './control.ts'
+import type { OpenOptions } from './conversation.ts'
 import { addresses } from './fleet.ts'
 import type { Peers } from './traffic.ts'
 
@@ -26,9 +28,9 @@ interface Answer {
 
 /** The web server is let into the database by joining the group of the application servers. */
 export async function demonstrateMembership(control: Control, peers: Peers): Promise<Membership> {
-  const connect = async () => {
+  const connect = async (options: OpenOptions = {}) => {
     try {
-      return await peers.get('web')!.connectTcp(addresses.db.ip, databasePort, { timeoutMs: shortMs })
+      return await peers.get('web')!.connectTcp(addresses.db.ip, databasePort, options)
     } catch {
       return null
     }
@@ -40,7 +42,7 @@ export async function demonstrateMembership(control: Control, peers: Peers): Pro
     if (enforcement.state !== 'enforced') throw new Error(`Not in force in 10 s: ${JSON.stringify(enforcement)}`)
     return { agents: enforcement.agents, tookMs: performance.now() - begun }
   }
-  const before = await connect()
+  const before = await connect({ timeoutMs: shortMs })
   const joined = await change('join')
   const session = await connect()
   const answered = (await session?.ask('as a member')) ?? false

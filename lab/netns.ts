@@ -56,6 +56,8 @@ export interface LinkEnd {
 
 const namePrefix = 'rw'
 const signalsHandled = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** A busy kernel, which makes and removes many namespaces at once, takes a while. */
+const ipv6PatienceMs = 15_000
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 } as const
 const living = new Set<string>()
 let serial = 0
@@ -108,12 +110,14 @@ async function bringUp({ namespace, device, addresses = [] }: LinkEnd): Promise<
  */
 async function waitForIpv6({ namespace, device }: LinkEnd): Promise<void> {
   const linkLocal = ['-n', namespace.name, '-6', '-o', 'addr', 'show', 'dev', device, 'scope', 'link', '-tentative']
-  for (let attempt = 0; attempt < 100; attempt += 1) {
+  const until = performance.now() + ipv6PatienceMs
+  do {
     const { stdout } = await runHere('ip', linkLocal)
     if (stdout !== '') return
     await setTimeout(20)
-  }
-  throw new Error(`IPv6 is not ready on "${device}" of "${namespace.name}" 2 seconds after it was brought up`)
+  } while (performance.now() < until)
+  const seconds = ipv6PatienceMs / 1000
+  throw new Error(`IPv6 is not ready on "${device}" of "${namespace.name}" ${seconds} seconds after it was brought up`)
 }
 
 /**

@@ -57,20 +57,22 @@ class Conversation {
     if (happened()) return true
     return new Promise(resolve => {
       const finish = (result: boolean) => {
-        clearTimeout(timer)
+        stopWaiting()
         this.#waiting.delete(wake)
         resolve(result)
       }
       const wake = () => {
         if (happened()) finish(true)
       }
-      const timer = setTimeout(() => finish(false), timeoutMs)
+      const stopWaiting = afterAtWork(timeoutMs, () => finish(false))
       this.#waiting.add(wake)
     })
   }
 }
 
 const floodTickMs = 5
+/** Into so many parts a time is divided that this process must have been at work for. */
+const timeParts = 10
 
 const opened = new Map<number, Conversation>()
 const accepted = new Map<string, number>()
@@ -104,16 +106,16 @@ const handlers: {
     }
     const socket = openTcp({ host: address, port, ...local })
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const stopWaiting = afterAtWork(timeoutMs, () => {
         socket.destroy()
         reject(new Error('ETIMEDOUT'))
-      }, timeoutMs)
+      })
       socket.once('connect', () => {
-        clearTimeout(timer)
+        stopWaiting()
         resolve()
       })
       socket.once('error', (error: NodeJS.ErrnoException) => {
-        clearTimeout(timer)
+        stopWaiting()
         reject(new Error(error.code ?? error.message))
       })
     })
@@ -170,7 +172,7 @@ const handlers: {
     // Loaded when it is asked for: it takes half of the time in which a peer starts, and a lab has many.
     const { get } = await import('node:http')
     return new Promise((resolve, reject) => {
-      const request = get({ host: address, port, path, agent: false, timeout: 5000 }, response => {
+      const request = get({ host: address, port, path, agent: false, timeout: 20_000 }, response => {
         let body = ''
         response.setEncoding('utf8')
         response.on('data', (chunk: string) => {
@@ -198,6 +200,22 @@ const handlers: {
     socket.close()
     return sent
   },
+}
+
+/**
+ * Runs out once the time is over in which this process could have noticed: one that was stopped for longer, on a busy
+ * machine say, first looks at what has come meanwhile.
+ * @returns what ends the waiting
+ */
+function afterAtWork(timeoutMs: number, runOut: () => void): () => void {
+  let partsLeft = timeParts
+  const timer = setInterval(() => {
+    partsLeft -= 1
+    if (partsLeft > 0) return
+    clearInterval(timer)
+    runOut()
+  }, timeoutMs / timeParts)
+  return () => clearInterval(timer)
 }
 
 function overTcp(socket: TcpSocket, echo: boolean): Conversation {

@@ -14,7 +14,7 @@ import { addresses, createHostNetwork, type HostNetwork } from '../support/host-
 import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { applyPolicy, flushPolicy, ringwallProgram } from '../support/ringwall.ts'
-import { arrives, converse } from '../support/sessions.ts'
+import { arrives, converse, patienceMs } from '../support/sessions.ts'
 
 const ports = { accepted: 443, refused: 8080 } as const
 /** Lets the host out, and one port in. */
@@ -50,8 +50,8 @@ for (const family of ['ip', 'ip6'] as const) {
   test(`${family}: what the host fetches goes on to come in`, { skip: needsKernel }, async () => {
     const { client, server } = await open('host', family, ports.refused)
     await applyPolicy(network.namespaces.host, policy)
-    assert.ok(await arrives(server, client), 'the far end speaks first')
-    assert.ok(await arrives(client, server))
+    assert.ok(await arrives(server, client, patienceMs), 'the far end speaks first')
+    assert.ok(await arrives(client, server, patienceMs))
   })
 
   test(`${family}: what may come in goes on, whoever speaks first`, { skip: needsKernel }, async () => {
@@ -59,8 +59,8 @@ for (const family of ['ip', 'ip6'] as const) {
     await applyPolicy(network.namespaces.host, policy)
     for (const [index, { client, server }] of sessions.entries()) {
       const [first, second] = index === 0 ? [client, server] : [server, client]
-      assert.ok(await arrives(first, second))
-      assert.ok(await arrives(second, first))
+      assert.ok(await arrives(first, second, patienceMs))
+      assert.ok(await arrives(second, first, patienceMs))
     }
   })
 
@@ -79,7 +79,7 @@ for (const family of ['ip', 'ip6'] as const) {
     const { client, server } = await open('outside', family, ports.refused)
     await applyPolicy(host, policy)
     assert.equal(await arrives(server, client), false, 'the host speaks first')
-    assert.ok(await arrives(kept.server, kept.client))
+    assert.ok(await arrives(kept.server, kept.client, patienceMs))
   })
 }
 

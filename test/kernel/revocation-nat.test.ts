@@ -8,7 +8,7 @@ import { startAgent } from '../support/agent.ts'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { acceptPort, closedGroup, type Group, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { type Ends, listenForSessions, openSession, type SessionKind } from '../support/sessions.ts'
+import { type Ends, listenForSessions, openSession, patienceMs, type SessionKind } from '../support/sessions.ts'
 
 const published = { revoked: 8080, allowed: 8081 } as const
 const listening = { revoked: 7000, allowed: 7001 } as const
@@ -107,7 +107,7 @@ for (const { name, way, after: closed, judged } of [
       sessions.map(async session => {
         assert.deepEqual(await session.revoked.waysThrough(), [], session.name)
         const expected = session.name.includes('streams') ? 1 : 2
-        assert.equal((await session.allowed.waysThrough()).length, expected, `${session.name}, still allowed`)
+        assert.equal((await session.allowed.waysThrough(patienceMs)).length, expected, `${session.name}, still allowed`)
       }),
     )
   })

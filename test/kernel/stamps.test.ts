@@ -8,7 +8,7 @@ import { type LogLine, startAgent, type TestAgent } from '../support/agent.ts'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
 import { acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
-import { arrives, converse, listenForSessions } from '../support/sessions.ts'
+import { arrives, converse, listenForSessions, patienceMs } from '../support/sessions.ts'
 
 const settings = { ctMarkMask: '0x0000ff00' }
 const allowedPort = 7001
@@ -51,15 +51,15 @@ test('stamps come round many times', { skip: needsKernel }, async () => {
   while (step < changes) {
     await next([])
     for (const { client, server } of live) {
-      assert.ok(await arrives(server, client, 2000), `the server's message after change ${step}`)
-      assert.ok(await arrives(client, server, 2000), `the client's message after change ${step}`)
+      assert.ok(await arrives(server, client, patienceMs), `the server's message after change ${step}`)
+      assert.ok(await arrives(client, server, patienceMs), `the client's message after change ${step}`)
     }
   }
   const through = await Promise.all(
     revoked.flatMap(({ client, server }) => [arrives(client, server), arrives(server, client)]),
   )
   assert.ok(!through.includes(true), 'a revoked session passed by a stamp that came round')
-  assert.ok(await arrives(idle.server, idle.client, 2000), 'a session still allowed that was idle all the time')
+  assert.ok(await arrives(idle.server, idle.client, patienceMs), 'a session still allowed that was idle all the time')
 })
 
 test('with no stamp left sessions are judged packet by packet, until stamps are free again', {
@@ -84,8 +84,8 @@ test('with no stamp left sessions are judged packet by packet, until stamps are 
     assert.equal(await arrives(client, server), false, 'revoked, the client speaks')
   }
   for (const { client, server } of allowed) {
-    assert.ok(await arrives(server, client, 2000), 'allowed, the server speaks')
-    assert.ok(await arrives(client, server, 2000), 'allowed, the client speaks')
+    assert.ok(await arrives(server, client, patienceMs), 'allowed, the server speaks')
+    assert.ok(await arrives(client, server, patienceMs), 'allowed, the client speaks')
   }
   const stamped = /chain eni-host\/prerouting \{\s+ct mark & 0x0000f000 == /
   const listing = () => network.namespaces.host.run('nft', ['list', 'table', 'inet', 'ringwall'])

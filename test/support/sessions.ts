@@ -10,8 +10,12 @@ import { slowness } from './slowness.ts'
 
 export interface Session {
   readonly name: string
-  /** Names of the ways in which something still came through, each tried; empty for a session that is cut. */
-  waysThrough(): Promise<readonly string[]>
+  /**
+   * Names of the ways in which something still came through, each tried; empty for a session that is cut.
+   * @param timeoutMs  how long each is waited for, `patienceMs` for a session that should live; as for one that should be
+   *                   cut where left out
+   */
+  waysThrough(timeoutMs?: number): Promise<readonly string[]>
 }
 
 export interface Ends {
@@ -35,8 +39,10 @@ export const sessionKinds = [
 ] as const
 export type SessionKind = (typeof sessionKinds)[number]
 
-/** Longer than a message takes on a busy machine; what has not come by then is taken for dropped. */
+/** For what should not come: what has not come by then is taken for dropped. A busy machine can take longer for a message. */
 const silenceMs = 250 * slowness
+/** For what should come, however busy the machine is. */
+export const patienceMs = 20_000 * slowness
 const streamPaceMs = 10
 let lastLocalPort = 20_000
 let lastMessage = 0
@@ -60,9 +66,9 @@ export async function openSession(kind: SessionKind, ends: Ends): Promise<Sessio
   if (serverFirst) turns.reverse()
   return {
     name: kind,
-    async waysThrough() {
+    async waysThrough(timeoutMs) {
       const through: string[] = []
-      for (const { name, from, to } of turns) if (await arrives(from, to)) through.push(name)
+      for (const { name, from, to } of turns) if (await arrives(from, to, timeoutMs)) through.push(name)
       return through
     },
   }
@@ -80,13 +86,13 @@ export async function converse(
     : client.openUdp(address, port, options))
   await near.send('hello')
   const far = await eventually(() => server.accepted({ protocol, port: listeningPort, remotePort: near.localPort }))
-  if (!(await arrives(near, far, 2000 * slowness)) || !(await arrives(far, near, 2000 * slowness))) {
+  if (!(await arrives(near, far, patienceMs)) || !(await arrives(far, near, patienceMs))) {
     throw new Error(`The ${protocol} session to ${address} port ${port} does not work to begin with`)
   }
   return { client: near, server: far }
 }
 
-/** Whether one message comes over. */
+/** Whether one message comes over. Where it should, it is waited for with `patienceMs`. */
 export async function arrives(from: Conversation, to: Conversation, timeoutMs = silenceMs): Promise<boolean> {
   lastMessage += 1
   const message = `message ${lastMessage}`
@@ -98,50 +104,65 @@ export async function arrives(from: Conversation, to: Conversation, timeoutMs = 
 async function openStream(name: string, server: Conversation, client: Conversation): Promise<Session> {
   return {
     name,
-    async waysThrough() {
-      const before = await client.received()
-      const until = performance.now() + silenceMs
-      while (performance.now() < until) {
-        await server.send('stream')
+    async waysThrough(timeoutMs = silenceMs) {
+      lastMessage += 1
+      const message = `stream ${lastMessage}`
+      let ended = false
+      const arrived = client.expect(message, timeoutMs).finally(() => {
+        ended = true
+      })
+      while (!ended) {
+        await server.send(message)
         await setTimeout(streamPaceMs)
       }
-      return (await client.received()) === before ? [] : ['server to client']
+      return (await arrived) ? ['server to client'] : []
     },
   }
 }
 
 /** `ping` runs until the namespace goes, one echo request every 20 ms, all of one session. */
 async function openPing({ client, address }: Ends): Promise<Session> {
-  const ping = client.namespace.spawn('ping', ['-n', '-i', '0.02', '-w', '60', address], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+  const ping = client.namespace.spawn('ping', ['-n', '-i', '0.02', '-w', '60', address], { stdio: 'pipe' })
+  const askLastSent = lastSentBy(ping)
+  let lastAnswered = 0
+  createInterface({ input: ping.stdout! }).on('line', line => {
+    const [, sequence] = /bytes from .* icmp_seq=(\d+)/.exec(line) ?? []
+    if (sequence !== undefined) lastAnswered = Number(sequence)
   })
-  const replies = countReplies(ping)
-  await eventually(async () => {
-    if (replies.count === 0) throw new Error(`No echo reply from ${address} to begin with`)
-  })
+  const isAnswered = async (lastSent: number, timeoutMs: number) => {
+    const until = performance.now() + timeoutMs
+    while (lastAnswered <= lastSent && performance.now() < until) await setTimeout(streamPaceMs)
+    return lastAnswered > lastSent
+  }
+  if (!(await isAnswered(0, patienceMs))) throw new Error(`No echo reply from ${address} to begin with`)
   return {
     name: 'ping',
-    async waysThrough() {
-      const before = replies.count
-      await setTimeout(silenceMs)
-      return replies.count === before ? [] : ['echo reply']
+    async waysThrough(timeoutMs = silenceMs) {
+      // Replies to what was sent before may not have been read yet.
+      return (await isAnswered(await askLastSent(), timeoutMs)) ? ['echo reply'] : []
     },
   }
 }
 
-function countReplies(ping: ChildProcess): { count: number } {
-  const replies = { count: 0 }
-  createInterface({ input: ping.stdout! }).on('line', line => {
-    if (line.includes('bytes from')) replies.count += 1
-  })
-  return replies
+/** Asks a running ping how many requests it has sent: at SIGQUIT it says "12/13 packets, 7% loss" and more. */
+function lastSentBy(ping: ChildProcess): () => Promise<number> {
+  const lines = createInterface({ input: ping.stderr! })[Symbol.asyncIterator]()
+  return async () => {
+    ping.kill('SIGQUIT')
+    for (;;) {
+      const line = await lines.next()
+      if (line.done) throw new Error('ping has ended')
+      const [, sent] = /^\d+\/(\d+) packets/.exec(line.value) ?? []
+      if (sent !== undefined) return Number(sent)
+    }
+  }
 }
 
 /**
  * Tries again until it does not throw, after rests that grow with the time it has taken: most attempts start a process.
- * @throws what the last attempt threw, after 5 s, or longer on a slow machine
+ * @throws what the last attempt threw, after 20 s, or longer on a slow machine
  */
-export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 5000): Promise<T> {
+export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 20_000): Promise<T> {
   const startedAtMs = performance.now()
   for (;;) {
     try {
