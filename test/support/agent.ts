@@ -121,7 +121,9 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
       const from = reader.log.length
       await writePolicy(next)
       const writtenAtMs = performance.now()
-      const told = await line(each => isInForce(each) && each.cause !== 'device', { from })
+      // The line of an earlier change may not have been read yet where it was one that nobody waited for.
+      const isOther = ({ cause, msg }: LogLine) => cause === 'device' || msg === 'kept in force'
+      const told = await line(each => isInForce(each) && !isOther(each), { from })
       return { tookMs: told.atMs - writtenAtMs, line: told }
     },
     stop: (signal = 'SIGTERM') => end(signal),
