@@ -60,18 +60,18 @@ test('who may not change the namespace is told so', options, async () => {
 })
 
 const replacements = [
-  { name: 'hangs', script: 'exec sleep 60', kind: 'timeout', message: /did not end within 200 ms/ },
-  { name: 'crashes', script: 'kill -SEGV $$', kind: 'unknown', message: /was ended by SIGSEGV/ },
+  { name: 'hangs', script: 'exec sleep 60', timeoutMs: 200, kind: 'timeout', message: /did not end within 200 ms/ },
+  { name: 'crashes', script: 'kill -SEGV $$', timeoutMs: 60_000, kind: 'unknown', message: /was ended by SIGSEGV/ },
 ] as const
 
-for (const { name, script, kind, message } of replacements) {
+for (const { name, script, timeoutMs, kind, message } of replacements) {
   test(`nft that ${name}: ${kind}`, options, async () => {
     await using namespace = await createNamespace('nft')
     using folder = temporaryFolder()
     writeFileSync(join(folder.path, 'nft'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
     const nft = createNft({
       prefix: [...inside(namespace), 'env', `PATH=${folder.path}:/usr/bin:/bin`],
-      timeoutMs: 200,
+      timeoutMs,
     })
     await assert.rejects(nft.apply([addTable]), (error: NftError) => {
       assert.equal(error.kind, kind)
