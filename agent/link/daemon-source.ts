@@ -49,6 +49,8 @@ export interface DaemonSourceOptions {
   readonly sink: PolicySink
   /** Told of what concerns traffic scrubbing. */
   readonly ddos?: DdosListener
+  /** How long an update waits for the disk; as the log of the view has it where left out. */
+  readonly diskPatienceMs?: number
 }
 
 /** A policy that was handed on, and what it was made of. */
@@ -268,10 +270,16 @@ export class DaemonSource implements Source {
 
   /** What was in force when this host was last at work, before anybody is asked. */
   async #fallBack(): Promise<void> {
-    const { folder, log, reporter, sink } = this.#options
+    const { folder, log, reporter, sink, diskPatienceMs } = this.#options
     const kept = await openKeptView(folder)
     this.#view = kept.view
-    this.#viewLog = new ViewLog({ folder, kept, log, metrics: this.#metrics })
+    this.#viewLog = new ViewLog({
+      folder,
+      kept,
+      log,
+      metrics: this.#metrics,
+      ...(diskPatienceMs !== undefined && { patienceMs: diskPatienceMs }),
+    })
     const revision = kept.view.position?.revision ?? null
     if (kept.faults.length > 0) log.warn({ revision, faults: kept.faults }, 'what is kept of the view may be old')
     const hasSomething = revision !== null || (await this.#lastGood.readText()) !== null

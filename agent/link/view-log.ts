@@ -23,11 +23,13 @@ export interface ViewLogOptions {
   readonly metrics: Pick<LinkMetrics, 'kept' | 'keepFailures'>
   /** A log below this size, or below that of the view, is not worth writing the view anew; 1 MiB where left out. */
   readonly mostLogBytes?: number
+  /** How long an update waits for the disk; 500 where left out. */
+  readonly patienceMs?: number
 }
 
 const defaultLogBytes = 1024 * 1024
 /** A change goes to the kernel within a second (what it takes away must), however long the disk takes. */
-const patienceMs = 500
+const defaultPatienceMs = 500
 const retryMs = { first: 1_000, most: 10_000 } as const
 
 export class ViewLog {
@@ -85,7 +87,7 @@ export class ViewLog {
     const number = this.#number
     const written = this.#turn.then(() => this.#write(number, delta))
     this.#turn = written.then(() => this.#tidyUp())
-    const pending = withPatience(written).finally(() => {
+    const pending = withPatience(written, this.#options.patienceMs ?? defaultPatienceMs).finally(() => {
       if (this.#pending === pending) this.#pending = null
     })
     this.#pending = pending
@@ -224,7 +226,7 @@ async function openNewLog(folder: string): Promise<FileHandle> {
   }
 }
 
-async function withPatience(work: Promise<void>): Promise<void> {
+async function withPatience(work: Promise<void>, patienceMs: number): Promise<void> {
   const over = new AbortController()
   try {
     await Promise.race([work, sleep(patienceMs, undefined, { signal: over.signal }).catch(() => {})])

@@ -72,6 +72,8 @@ async function startSource(options: SourceTestOptions = {}) {
     stateDir: openStateDir(folder),
     rescue: options.rescue ?? [],
     rescuePorts: [22, 2222, 22],
+    // A busy disk is waited for: else what is in force may not be on disk yet.
+    diskPatienceMs: 3_600_000,
     log,
     reporter,
     registry: metrics.registry,

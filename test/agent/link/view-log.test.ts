@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import { openKeptView } from '../../../agent/link/kept-view.ts'
 import { createLinkMetrics } from '../../../agent/link/metrics.ts'
 import { View, type ViewUpdate } from '../../../agent/link/view.ts'
-import { ViewLog } from '../../../agent/link/view-log.ts'
+import { ViewLog, type ViewLogOptions } from '../../../agent/link/view-log.ts'
 import { createMetrics } from '../../../agent/metrics.ts'
 import { createLogger } from '../../../common/log.ts'
 import { type Step, watchFiles } from '../../support/failing-files.ts'
@@ -27,7 +27,14 @@ beforeEach(async () => {
 afterEach(() => rm(home, { recursive: true }))
 
 /** What an agent does with updates, as far as the disk is concerned. */
-async function startKeeping(in_: string, options: { readonly mostLogBytes?: number } = {}) {
+async function startKeeping(
+  in_: string,
+  // However long a busy disk takes, it is waited for.
+  {
+    mostLogBytes = 1024 * 1024,
+    patienceMs = 3_600_000,
+  }: Partial<Pick<ViewLogOptions, 'mostLogBytes' | 'patienceMs'>> = {},
+) {
   const kept = await openKeptView(in_)
   const { registry } = createMetrics()
   const lines: string[] = []
@@ -36,7 +43,8 @@ async function startKeeping(in_: string, options: { readonly mostLogBytes?: numb
     kept,
     log: createLogger('test', 'info', { write: line => lines.push(JSON.parse(line).msg) }),
     metrics: createLinkMetrics(registry, { lifeLeftMs: () => 0, lifeMs: () => 1 }),
-    mostLogBytes: options.mostLogBytes ?? 1024 * 1024,
+    mostLogBytes,
+    patienceMs,
   })
   const { view } = kept
   return {
@@ -168,7 +176,7 @@ describe('an update that may go to the kernel is on disk', () => {
   })
 
   test('or the disk says that it may be old, whatever file operations fail', async context => {
-    // However long a busy disk takes, it is waited for.
+    // It is tried again by `keep` alone.
     context.mock.timers.enable({ apis: ['setTimeout'] })
     const steps = await countSteps()
     const failures: readonly {
@@ -348,12 +356,21 @@ describe('a full disk', () => {
 
 test('a disk that hangs does not keep an update from the kernel for long', async context => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
-  const agent = await startKeeping(folder)
-  await agent.take(snapshot(1))
+  const before = await startKeeping(folder)
+  await before.take(snapshot(1))
+  await before.stop()
+  const agent = await startKeeping(folder, { patienceMs: 500 })
+  const { file } = agent.kept.log!
+  const append = file.appendFile.bind(file)
+  const { promise: way, resolve: free } = Promise.withResolvers<void>()
+  file.appendFile = async (...given) => {
+    await way
+    await append(...given)
+  }
   const taken = agent.take(delta(2, { port: 80 }))
-  // Nothing of it has been done yet; what hangs is played by a clock that runs ahead.
   context.mock.timers.tick(500)
   await taken
+  free()
   await agent.stop()
   assert.equal((await readAgain()).isNewest, true)
 })
