@@ -9,6 +9,8 @@ import { makeRandom, type Random } from '../support/random.ts'
 import { RestClient } from '../support/rest-client.ts'
 
 const seed = Number(process.env.RINGWALL_SEED ?? Date.now() % 2 ** 32)
+// Shown where something fails.
+console.log(`RINGWALL_SEED=${seed}`)
 const writers = ['one', 'another'] as const
 /** Of each connection; requests of the same connection are under way one at a time. */
 const connectionsOfWriter = 3

@@ -19,6 +19,8 @@ import { makeRandom } from '../support/random.ts'
 import { RestClient } from '../support/rest-client.ts'
 
 const seed = Number(process.env.RINGWALL_SEED ?? Date.now() % 2 ** 32)
+// Shown where something fails.
+console.log(`RINGWALL_SEED=${seed}`)
 /** `npm run soak:kill` makes hundreds of them. */
 const kills = Number(process.env.RINGWALL_KILLS ?? 16)
 /** Half of them while hardly anything was written, half in the thick of it, however slow that is. */
