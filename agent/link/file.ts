@@ -56,18 +56,30 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
   let lastProblem: string | null = null
   let lastIdentity = ''
   let noticedAtMs: number | null = performance.now()
+  let lastSignAtMs = 0
+  /** How long the file has not been quiet. A time in which this process stood still says nothing of that. */
+  let restlessMs = 0
   let timer: NodeJS.Timeout | undefined
+  let soon: NodeJS.Immediate | undefined
   let reading: Promise<void> = Promise.resolve()
   let closed = false
 
   /** @param afterMs  how long the file must stay quiet first */
   function noteChange(afterMs: number): void {
     if (closed) return
-    noticedAtMs ??= performance.now()
+    const nowMs = performance.now()
+    restlessMs = noticedAtMs === null ? 0 : restlessMs + Math.min(nowMs - lastSignAtMs, quietMs)
+    noticedAtMs ??= nowMs
+    lastSignAtMs = nowMs
     clearTimeout(timer)
-    const waitMs = Math.min(afterMs, Math.max(0, noticedAtMs + longestWaitMs - performance.now()))
-    if (waitMs === 0) readNow()
-    else timer = setTimeout(readNow, waitMs)
+    clearImmediate(soon)
+    if (afterMs === 0 || restlessMs >= longestWaitMs) readNow()
+    else timer = setTimeout(readIfQuiet, afterMs)
+  }
+
+  /** Signs that came while this process stood still are heard first: timers are served before them. */
+  function readIfQuiet(): void {
+    soon = setImmediate(readNow)
   }
 
   function readNow(): void {
@@ -137,6 +149,7 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
       closed = true
       clearInterval(poller)
       clearTimeout(timer)
+      clearImmediate(soon)
       for (const { watcher } of watchers.values()) watcher.close()
       await reading
     },
