@@ -10,11 +10,9 @@ import { median } from './statistics.ts'
 import { type Depth, figure, type Section } from './table.ts'
 
 export async function measureAgent(depth: Depth): Promise<readonly Section[]> {
-  const rounds = depth === 'quick' ? 3 : 15
-  const restSeconds = depth === 'quick' ? 5 : 20
   const rows = []
   for (const members of [100, 10_000, 50_000]) {
-    rows.push([members.toLocaleString('en'), ...(await measureSize(members, rounds, restSeconds))])
+    rows.push([members.toLocaleString('en'), ...(await measureSize(members, depth))])
   }
   return [
     {
@@ -33,7 +31,9 @@ export async function measureAgent(depth: Depth): Promise<readonly Section[]> {
   ]
 }
 
-async function measureSize(members: number, rounds: number, restSeconds: number): Promise<readonly string[]> {
+async function measureSize(members: number, depth: Depth): Promise<readonly string[]> {
+  const rounds = depth === 'quick' ? 3 : 15
+  const restSeconds = depth === 'quick' ? 5 : 20
   await using host = await createNamespace('agent')
   await using peer = await createNamespace('agent-peer')
   await connect({ namespace: host, device: 'eth0' }, { namespace: peer, device: 'c0' })
@@ -51,7 +51,7 @@ async function measureSize(members: number, rounds: number, restSeconds: number)
       memberMs.push(await timeChange(agent, file, members + round, round - 1))
       ruleMs.push(await timeChange(agent, file, members + round, round))
     }
-    const rest = await agent.rest(restSeconds)
+    const rest = await agent.rest(restSeconds, depth)
     const withLongest = (values: readonly number[]) => `${figure(median(values))} (${figure(Math.max(...values))})`
     return [
       figure(start),

@@ -43,8 +43,8 @@ export async function measurePackage(depth: Depth): Promise<readonly Section[]> 
     ] as const
     const rows = []
     // From the sources once more beforehand, so that what Node made of them is kept.
-    await measureWay(ways[0][1], file, 1)
-    for (const [what, start] of ways) rows.push([what, ...(await measureWay(start, file, restSeconds))])
+    await measureWay(ways[0][1], file, 1, 'quick')
+    for (const [what, start] of ways) rows.push([what, ...(await measureWay(start, file, restSeconds, depth))])
     return [
       {
         heading: 'Agent from a package: one ENI, no traffic',
@@ -60,7 +60,7 @@ export async function measurePackage(depth: Depth): Promise<readonly Section[]> 
         ],
         rows,
         notes: [
-          `At rest: over ${restSeconds} s, no scrape and no daemon. What is some file’s is Node itself, shared among all that run it.`,
+          `At rest: over ${restSeconds} s, once the start is over, no scrape and no daemon. What is some file’s is Node itself, shared among all that run it.`,
         ],
       },
     ]
@@ -69,14 +69,14 @@ export async function measurePackage(depth: Depth): Promise<readonly Section[]> 
   }
 }
 
-async function measureWay(start: readonly [string, ...string[]], file: string, seconds: number) {
+async function measureWay(start: readonly [string, ...string[]], file: string, seconds: number, depth: Depth) {
   await using host = await createNamespace('agent')
   await using peer = await createNamespace('agent-peer')
   await connect({ namespace: host, device: 'eth0', addresses: ['198.18.0.2/24'] }, { namespace: peer, device: 'c0' })
   const begun = performance.now()
   await using agent = new RunningAgent(host, file, start)
   const inForce = (await agent.inForce()) - begun
-  const rest = await agent.rest(seconds)
+  const rest = await agent.rest(seconds, depth)
   return [
     inForce,
     rest.residentMib,

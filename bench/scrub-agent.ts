@@ -7,9 +7,8 @@ import { RunningAgent } from './running-agent.ts'
 import { type Depth, figure, type Section } from './table.ts'
 
 export async function measureScrubAgent(depth: Depth): Promise<readonly Section[]> {
-  const seconds = depth === 'quick' ? 5 : 30
   const rows = []
-  for (const enis of [0, 1, 10, 100]) rows.push([String(enis), ...(await measureIdle(enis, seconds))])
+  for (const enis of [0, 1, 10, 100]) rows.push([String(enis), ...(await measureIdle(enis, depth))])
   return [
     {
       heading: 'Agent: traffic scrubbing with nothing to clean',
@@ -22,7 +21,7 @@ export async function measureScrubAgent(depth: Depth): Promise<readonly Section[
   ]
 }
 
-async function measureIdle(enis: number, seconds: number): Promise<readonly string[]> {
+async function measureIdle(enis: number, depth: Depth): Promise<readonly string[]> {
   await using host = await createNamespace('scrub-agent')
   await using peer = await createNamespace('scrub-agent-peer')
   for (let index = 0; index < enis; index += 1) {
@@ -34,7 +33,7 @@ async function measureIdle(enis: number, seconds: number): Promise<readonly stri
     await writeFile(path, JSON.stringify(policyOf(enis)))
     await using agent = new RunningAgent(host, path)
     await agent.inForce()
-    const rest = await agent.rest(seconds)
+    const rest = await agent.rest(depth === 'quick' ? 5 : 30, depth)
     return [
       figure(rest.cpuMsPerSecond + rest.childrenCpuMsPerSecond),
       figure(rest.childrenCpuMsPerSecond),
