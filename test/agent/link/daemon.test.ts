@@ -46,6 +46,9 @@ const delta = (revision: number): ToAgent => ({
 })
 const snapshot: ToAgent = { type: 'snapshot', storeId: 's', revision: 8, objects: smallView() }
 
+/** A port that no program is given, unlike that of a daemon which has ended. */
+const nobody = { daemonUrl: 'https://127.0.0.1:1' }
+
 let folder: string
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ringwall-link-'))
@@ -224,9 +227,8 @@ describe('it comes back', () => {
   })
 
   test('no sooner for its network where the daemon itself does not answer', async () => {
-    const daemon = await startScriptedDaemon()
-    await daemon[Symbol.asyncDispose]()
-    await using agent = await linkTo(daemon)
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon, { credentials: nobody })
     for (const waitMs of [100, 200]) {
       await agent.clock.waitsFor(waitMs)
       agent.clock.advance(waitMs)
@@ -237,9 +239,8 @@ describe('it comes back', () => {
   })
 
   test('and says since when it is away by a clock that was set meanwhile', async () => {
-    const daemon = await startScriptedDaemon()
-    await daemon[Symbol.asyncDispose]()
-    await using agent = await linkTo(daemon, { clockMs: 0 })
+    await using daemon = await startScriptedDaemon()
+    await using agent = await linkTo(daemon, { credentials: nobody, clockMs: 0 })
     await agent.clock.waitsFor(100)
     const setMs = Date.UTC(2026, 2, 1)
     agent.clock.step(setMs)
@@ -605,7 +606,8 @@ describe('it goes to nobody', () => {
 
   test('whose name leads nowhere', async () => {
     await using daemon = await startScriptedDaemon()
-    await using agent = await linkTo(daemon, { credentials: { daemonUrl: 'https://ringwall.invalid:8444' } })
+    // No name has an empty part: no server is asked, which may be one that does not answer.
+    await using agent = await linkTo(daemon, { credentials: { daemonUrl: 'https://ringwall..invalid:8444' } })
     await agent.clock.waitsFor(100)
     assert.equal(agent.lines.at(-1)?.cause, 'unresolvable')
   })
@@ -690,18 +692,22 @@ const ddosEvent: DdosEvent = {
 
 describe('the certificate', () => {
   const hourMs = 3_600_000
+  /** Certificates and the clock that a daemon tells have whole seconds. */
+  const clockMs = Math.floor(Date.now() / 1000) * 1000
   /** Half of its life is over in 20 s. */
-  const nearHalf = () => ({ fromMs: Date.now() - hourMs, untilMs: Date.now() + hourMs + 40_000 })
+  const nearHalf = { fromMs: clockMs - hourMs, untilMs: clockMs + hourMs + 40_000 }
 
   test('is renewed at half of its life, and the new one used at once', async () => {
     await using daemon = await startScriptedDaemon()
-    await using agent = await linkTo(daemon, { certificate: nearHalf() })
+    await using agent = await linkTo(daemon, { certificate: nearHalf, clockMs })
     const connection = await daemon.connection()
     await connection.next('hello')
     const before = agent.identity.credentials
-    agent.clock.advance(17_000)
+    agent.clock.advance(19_999)
+    agent.link.send({ type: 'report', report })
+    await connection.next('report')
     assert.deepEqual(connection.queue, [])
-    agent.clock.advance(4_000)
+    agent.clock.advance(1)
     const { publicKey } = await connection.next('renew')
     const certificate = await daemon.certifyAgent(publicKey)
     connection.send({ type: 'renewed', certificate })
@@ -740,9 +746,8 @@ describe('the certificate', () => {
     { name: 'behind', apartMs: -5 * dayMs },
   ]) {
     test(`is renewed by the daemon's clock where the host's is days ${name}`, async () => {
-      const clockMs = Date.now()
       await using daemon = await startScriptedDaemon({ clockMs })
-      await using agent = await linkTo(daemon, { certificate: nearHalf(), clockMs: clockMs + apartMs })
+      await using agent = await linkTo(daemon, { certificate: nearHalf, clockMs: clockMs + apartMs })
       const connection = await daemon.connection()
       await connection.next('hello')
       assert.equal(Math.round((await agent.sample('certificate_expiry_seconds')) / 60), 61)
@@ -753,9 +758,11 @@ describe('the certificate', () => {
           'the clocks of this host and of its daemon differ; that of the daemon decides until when certificates are good',
         ],
       )
-      agent.clock.advance(17_000)
+      agent.clock.advance(19_999)
+      agent.link.send({ type: 'report', report })
+      await connection.next('report')
       assert.deepEqual(connection.queue, [])
-      agent.clock.advance(4_000)
+      agent.clock.advance(1)
       const { publicKey } = await connection.next('renew')
       connection.send({ type: 'renewed', certificate: await daemon.certifyAgent(publicKey) })
       await agent.clock.waitsFor(100)
