@@ -15,7 +15,7 @@ const inside = (namespace: Namespace) => ['ip', 'netns', 'exec', namespace.name]
 
 async function counting(namespace: Namespace) {
   const prefix = inside(namespace)
-  const session = openNftSession({ prefix, timeoutMs: 5_000 })
+  const session = openNftSession({ prefix, timeoutMs: 60_000 })
   const nft = createNft({ prefix, session })
   const table = { family: 'inet', table: 't' } as const
   await nft.apply([
@@ -44,7 +44,7 @@ describe('a session with nft', { skip: needsKernel }, () => {
     const { session, nft } = await counting(namespace)
     assert.equal(await ask(session), 0)
     for (const packets of [2, 4]) {
-      await namespace.run('ping', ['-n', '-c', '1', '-W', '1', '127.0.0.1'])
+      await namespace.run('ping', ['-n', '-c', '1', '-W', '20', '127.0.0.1'])
       assert.equal(await ask(session), packets)
     }
     await nft.apply([{ add: { counter: { family: 'inet', table: 't', name: 'new' } } }])
@@ -101,7 +101,7 @@ describe('a session with nft', { skip: needsKernel }, () => {
     await using stack = new AsyncDisposableStack()
     const { session, nft } = await counting(namespace)
     await session.close()
-    const brief = openNftSession({ prefix: inside(namespace), timeoutMs: 5_000, idleMs: 50 })
+    const brief = openNftSession({ prefix: inside(namespace), timeoutMs: 60_000, idleMs: 50 })
     stack.defer(() => brief.close())
     assert.equal(await ask(brief), 0)
     await eventually(async () => assert.deepEqual(sessionPids(namespace), []))
