@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { after, describe, type TestContext, test } from 'node:test'
 import { checkCommand, parseCommand, runCommand } from '../../../common/notify/command.ts'
 import { bodyOf } from '../../../common/notify/notification.ts'
 import { startTime } from '../../../lab/netns.ts'
 import { notification } from '../../support/notifications.ts'
+import { eventually } from '../../support/sessions.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'ringwall-hook-'))
 after(() => rm(folder, { recursive: true }))
@@ -67,21 +68,28 @@ describe('a command', () => {
   })
 
   for (const [name, end] of [
-    ['takes too long', (hook: string) => runCommand([hook], notification('n-1'), never, 500)],
-    [
-      'is not waited for any longer',
-      (hook: string) => runCommand([hook], notification('n-1'), AbortSignal.timeout(500)),
-    ],
+    ['takes too long', ({ mock }: TestContext) => mock.timers.tick(500)],
+    ['is not waited for any longer', (_: TestContext, waiting: AbortController) => waiting.abort()],
   ] as const) {
-    test(`that ${name} is killed with what it started`, async () => {
-      const pidFile = join(folder, 'pid')
-      const hook = await script('hangs', `sleep 600 & echo $! > ${pidFile}; wait`)
-      await assert.rejects(end(hook), { name: 'RunError' })
-      const pid = Number(await readFile(pidFile, 'utf8'))
-      for (let tries = 0; startTime(pid) !== null; tries += 1) {
-        assert.ok(tries < 500, 'the child of the command is gone')
-        await sleep(20)
+    test(`that ${name} is killed with what it started`, async context => {
+      const pidFile = join(folder, `pid of what ${name}`)
+      const hook = await script('hangs', `sleep 600 & echo $! > "${pidFile}"; wait`)
+      // Its time is over when it has started its child, however slow the machine is.
+      context.mock.timers.enable({ apis: ['setTimeout'] })
+      const waiting = new AbortController()
+      const killed = assert.rejects(runCommand([hook], notification('n-1'), waiting.signal, 500), { name: 'RunError' })
+      let written = ''
+      while (!written.endsWith('\n')) {
+        await new Promise(setImmediate)
+        written = existsSync(pidFile) ? readFileSync(pidFile, 'utf8') : ''
       }
+      const pid = Number(written)
+      const begun = startTime(pid)
+      assert.notEqual(begun, null)
+      end(context, waiting)
+      await killed
+      context.mock.timers.reset()
+      await eventually(async () => assert.notEqual(startTime(pid), begun))
     })
   }
 })

@@ -73,7 +73,9 @@ describe('a webhook', () => {
       const timeoutMs = name === 'no answer' ? 200 : 60_000
       const sent = post({ url: receiver.url, secret }, notification('n-1'), never, nowMs, timeoutMs)
       await assert.rejects(sent, { message: expected })
-      assert.equal(receiver.received.length, 1)
+      // Once; the time may be over before the receiver has read it.
+      assert.ok(receiver.received.length <= 1)
+      if (name !== 'no answer') assert.equal(receiver.received.length, 1)
     })
   }
 
