@@ -87,12 +87,16 @@ function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-/** What a process has started, and what that has. */
+/**
+ * What a process has started, and what that has, but for what is on a terminal of its own: script(1) hears of a stop in
+ * place of its child's end where both come together, and waits for ever, and a shell that keeps jobs sees a stop as one.
+ */
 function descendants(root: number): number[] {
   const children = new Map<number, number[]>()
-  for (const line of execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')) {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number) as [number, number]
-    children.set(parent, [...(children.get(parent) ?? []), pid])
+  for (const line of execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='], { encoding: 'utf8' }).trim().split('\n')) {
+    const [pid = '', parent = '', name] = line.trim().split(/\s+/)
+    if (name === 'script') continue
+    children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(pid)])
   }
   const found: number[] = []
   const open = [root]
