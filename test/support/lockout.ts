@@ -16,11 +16,13 @@ import {
 } from './host-network.ts'
 import { needsKernel } from './requirements.ts'
 import { ringwallProgram } from './ringwall.ts'
-import { arrives, converse, eventually, listenForSessions } from './sessions.ts'
+import { arrives, converse, eventually, listenForSessions, patienceMs } from './sessions.ts'
 import { slowness } from './slowness.ts'
 
-/** Short enough to wait for, and long enough for what a drill does during the trial. */
+/** Short enough to wait for; nothing may have to be done during the trial. */
 export const trialSeconds = 3 * slowness
+/** For a trial that ends by itself, and in which something is done before, by a busy machine too. */
+export const roomySeconds = 12 * slowness
 /** Long enough for a busy machine to confirm within. */
 export const patientSeconds = 120
 /** The first stands for SSH. */
@@ -95,9 +97,9 @@ export async function closeShells(): Promise<void> {
   for (const { client, server } of shells.splice(0)) await Promise.all([client.close(), server.close()])
 }
 
-/** Both ways, by what is said now or was said before and is sent again. */
+/** Both ways, by what is said now or was said before and is sent again: the later, the longer it was cut. */
 export async function works({ client, server }: Shell): Promise<boolean> {
-  const goes = (from: Conversation, to: Conversation) => arrives(from, to, 2_000)
+  const goes = (from: Conversation, to: Conversation) => arrives(from, to, patienceMs)
   return (await goes(client, server)) && (await goes(server, client))
 }
 
@@ -113,12 +115,15 @@ export async function onTrial(agent: TestAgent, network: HostNetwork, expected: 
 }
 
 /** Resolves when the trial has ended by itself. */
-export const takenBack = (agent: TestAgent) => agent.line(isTakenBack, { timeoutMs: trialSeconds * 1000 + 20_000 })
+export const takenBack = (agent: TestAgent) => agent.line(isTakenBack, { timeoutMs: roomySeconds * 1000 + 20_000 })
 
 export const isTrial = (line: LogLine) => line.msg.endsWith('it is put in force on trial')
 export const isTakenBack = (line: LogLine) => line.msg.startsWith('the policy on trial is taken back')
 export const isConfirmed = (line: LogLine) => line.msg === 'the policy on trial is confirmed'
 export const isOrdered = (line: LogLine) => line.msg === 'the policy of the daemon cuts sessions of administrators'
 export const isRefused = (line: LogLine) => line.msg.startsWith('the policy is refused')
-export const notReached = `the daemon was not reached through it within ${trialSeconds} s`
-export const notConfirmed = `nobody confirmed it, and no packet of the session came within ${trialSeconds} s`
+export const notReached = (seconds: number = trialSeconds) =>
+  `the daemon was not reached through it within ${seconds} s`
+/** The kernel had it: otherwise that would be the reason. */
+export const notConfirmed = (seconds: number = trialSeconds) =>
+  `nobody confirmed it, and no packet of the session came within ${seconds} s`
