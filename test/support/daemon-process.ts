@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ringwallProgram } from './ringwall.ts'
@@ -10,7 +11,7 @@ export class DaemonProcess implements AsyncDisposable {
   readonly dataDir: string
   /** Of the REST API; another one after each start. */
   port = 0
-  /** Where agents connect; the same after each start, as they expect. */
+  /** Where agents connect, from the first start on; the same after each, as they expect. */
   agentPort = 0
   /** May do everything. */
   token = ''
@@ -30,6 +31,7 @@ export class DaemonProcess implements AsyncDisposable {
 
   /** @throws {Error} where it ends before it serves */
   async start(): Promise<void> {
+    this.agentPort ||= await portToKeep()
     const flags = [
       '--data-dir',
       this.dataDir,
@@ -79,9 +81,30 @@ export class DaemonProcess implements AsyncDisposable {
   /** @returns whether the REST API is served now */
   #read(line: string): boolean {
     const { level, msg, port } = JSON.parse(line)
-    if (msg === 'agents are served') this.agentPort = port
     if (msg === 'the REST API is served') this.port = port
     if (level !== 'info') this.complaints.push(line)
     return msg === 'the REST API is served'
   }
+}
+
+/** Below those that the kernel gives to whoever asks for any: while the daemon is away another test would get it. */
+const portsToKeep = { first: 20_000, count: 12_000, ofProcess: 8 } as const
+let portsKept = 0
+
+/** A port of loopback, free now: each process has some of its own. @throws {Error} where somebody else has them all */
+async function portToKeep(): Promise<number> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = portsToKeep.first + ((process.pid * portsToKeep.ofProcess + portsKept) % portsToKeep.count)
+    portsKept += 1
+    if (await isFree(port)) return port
+  }
+  throw new Error(`Cannot find a port for a daemon's agents: 100 from ${portsToKeep.first} on are taken`)
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
