@@ -93,23 +93,24 @@ describe('what is four times as large takes about four times as long', () => {
   for (const [name, action, pairsOf] of shapes) {
     test(name, async () => {
       const version = action === 'CreatePolicy' ? '2015-05-01' : '2014-05-26'
-      /** Time of the processor, the least of several: what else the machine does is not in it. */
+      /** Time of the processor: what else the machine does is hardly in it. */
       const costOf = async (size: number) => {
-        let least = Number.POSITIVE_INFINITY
-        for (let round = 0; round < 5; round += 1) {
-          const request = signFlat(key, action, pairsOf(size), { version, method: 'POST', inForm: true })
-          const begun = process.cpuUsage()
-          const { body } = await inject(api.app, request)
-          const { user, system } = process.cpuUsage(begun)
-          assert.match(body.RequestId, /-/)
-          least = Math.min(least, user + system)
-        }
-        return least
+        const request = signFlat(key, action, pairsOf(size), { version, method: 'POST', inForm: true })
+        const begun = process.cpuUsage()
+        const { body } = await inject(api.app, request)
+        const { user, system } = process.cpuUsage(begun)
+        assert.match(body.RequestId, /-/)
+        return user + system
       }
-      await costOf(1)
+      // The least of all rounds, of which most are for a processor that others use: it is slower for some, never faster.
+      let [small, large] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
       // Twice as much again for collections of garbage; what grows with the square is 16 times as dear.
-      const [small, large] = [Math.max(await costOf(1), 500), await costOf(4)]
-      assert.ok(large < small * 12, `${small} µs has become ${large} µs`)
+      const isLinear = () => large < Math.max(small, 500) * 12
+      for (let round = 1; round <= 10 || (round <= 50 && !isLinear()); round += 1) {
+        small = Math.min(small, await costOf(1))
+        large = Math.min(large, await costOf(4))
+      }
+      assert.ok(isLinear(), `${small} µs has become ${large} µs`)
     })
   }
 })

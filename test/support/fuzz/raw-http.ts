@@ -1,7 +1,7 @@
 /** Bytes on a connection, and what comes back: for what no HTTP client would send. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import type { FuzzAnswer } from './oracle.ts'
+import { type FuzzAnswer, longestMs } from './oracle.ts'
 
 export interface RawAnswers {
   /** In their order; bytes that are no answer are not among them. */
@@ -18,14 +18,15 @@ export interface RawOptions {
   readonly pieces?: number
 }
 
-const longestMs = 8000
+/** Less than the server gives a request to become whole: what it ends by itself then was a hang. */
+const silentMs = 1.2 * longestMs
 
 /** Sends, and collects answers until the server ends the connection, or all that could come has come. */
 export async function sendRaw(port: number, bytes: Buffer | string, options: RawOptions = {}): Promise<RawAnswers> {
   const { staysOpen = false, pieces } = options
   const startedMs = performance.now()
   const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
-  socket.setTimeout(longestMs, () => socket.destroy())
+  socket.setTimeout(silentMs, () => socket.destroy())
   const chunks: Buffer[] = []
   socket.on('data', chunk => chunks.push(chunk))
   // A server that refuses in the middle of a long request may reset.

@@ -10,6 +10,7 @@ import { accountKey, userKey } from '../ram.ts'
 import { makeRandom, type Random } from '../random.ts'
 import { flatten, type RpcKey, type RpcOptions, signFlat, type WireRequest } from '../rpc-client.ts'
 import { beginAgain, heapInUse, pollution } from './harness.ts'
+import { longestMs } from './oracle.ts'
 import { hostileTexts, inheritedNames } from './values.ts'
 
 export interface RpcFuzzOptions {
@@ -30,8 +31,6 @@ export interface RpcFuzzReport {
 }
 
 const mostFaults = 20
-/** Nothing here waits for anybody, so that five seconds is a hang. */
-const longestMs = 5000
 /** Beyond what was sent, encoded twice. */
 const longestAnswer = 256 * 1024
 
