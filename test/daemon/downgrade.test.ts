@@ -71,7 +71,7 @@ test('what a daemon can do without begins anew: uses of keys, notifications, lin
   await writeFile(path('audit.jsonl'), audit)
   await daemon.start()
   assert.match(await eventually(() => readFile(`${spool}.damaged`, 'utf8')), /"format":2/)
-  assert.match(daemon.complaints.join('\n'), /000000000001\.json\.damaged/)
+  await eventually(async () => assert.match(daemon.complaints.join('\n'), /000000000001\.json\.damaged/))
   assert.ok((await readFile(path('audit.jsonl'), 'utf8')).startsWith(audit))
   await daemon.stop()
 })

@@ -83,6 +83,21 @@ test('a disk that can only be read is called that', { skip: needsMounts }, async
   )
 })
 
+/** A call that another thread's call came into stands in the trace by its beginning and its end: here at its end, whole. */
+function wholeCalls(trace: string): readonly string[] {
+  const begun = new Map<string, string>()
+  return trace.split('\n').flatMap(line => {
+    const [, thread = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? []
+    const [, beginning] = /^(.*) <unfinished \.\.\.>$/.exec(text) ?? []
+    if (beginning !== undefined) {
+      begun.set(thread, beginning)
+      return []
+    }
+    const [, end] = /^<\.\.\. \w+ resumed>(.*)$/.exec(text) ?? []
+    return [end === undefined ? text : `${begun.get(thread)}${end}`]
+  })
+}
+
 describe('under a tracer', { skip: needsTracer }, () => {
   const module = JSON.stringify(join(import.meta.dirname, '../../../daemon/store/sqlite.ts'))
   const runTraced = (extra: readonly string[], code: string, args: readonly string[]) => {
@@ -107,7 +122,7 @@ describe('under a tracer', { skip: needsTracer }, () => {
     let written = 0
     let unsynced = 0
     let acknowledged = 0
-    for (const line of readFileSync(log, 'utf8').split('\n')) {
+    for (const line of wholeCalls(readFileSync(log, 'utf8'))) {
       if (/pwrite64\(.*synced\.db-wal>/.test(line)) {
         written += 1
         unsynced += 1
