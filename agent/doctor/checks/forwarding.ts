@@ -36,7 +36,7 @@ export const forwarding = defineCheck<ForwardingFacts, 'forwarding-off' | 'forwa
   },
   judge({ enabled, guests }) {
     const state = Object.entries(enabled).map(([family, on]) => `${family} ${on === null ? 'none' : on ? 'on' : 'off'}`)
-    const found = `${state.join(', ')}; ${guests} devices as guests have them`
+    const found = `${state.join(', ')}; devices as guests have them: ${guests}`
     const isOff = guests > 0 && Object.values(enabled).includes(false)
     return [{ code: isOff ? 'forwarding-off' : 'forwarding', found, details: { ...enabled, guests } }]
   },
