@@ -39,7 +39,12 @@ export async function newFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'ringwall-notify-'))
 }
 
-/** @param options  the folder, where there is one already, stays */
+const hourMs = 3_600_000
+
+/**
+ * However long a busy disk or receiver takes, it is waited for, unless the limits say otherwise.
+ * @param options  the folder, where there is one already, stays
+ */
 export async function startNotifier(options: Partial<NotifierOptions> = {}): Promise<NotifierAtWork> {
   const ownFolder = options.folder === undefined ? await newFolder() : null
   const folder = options.folder ?? ownFolder ?? ''
@@ -60,6 +65,7 @@ export async function startNotifier(options: Partial<NotifierOptions> = {}): Pro
     log,
     registry,
     ...options,
+    limits: { diskWaitMs: hourMs, webhookTimeoutMs: hourMs, ...options.limits },
   })
   return {
     folder,

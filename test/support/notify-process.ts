@@ -1,4 +1,4 @@
-/** Notifies without end, and prints the id of each when it is on disk: `notify-process.ts FOLDER URL`. */
+/** Notifies, and prints the id of each when the disk has it, or has refused it: `notify-process.ts FOLDER URL`. */
 
 import { Registry } from 'prom-client'
 import { createLogger } from '../../common/log.ts'
@@ -13,8 +13,10 @@ const notifier = createNotifier({
   kinds: ['ddos.start'],
   log: createLogger('test', 'error', { write() {} }),
   registry: new Registry(),
+  limits: { diskWaitMs: 3_600_000 },
 })
-for (let index = 0; ; index += 1) {
+// Fewer than are kept, for whoever is slow to end this process.
+for (let index = 0; index < 500; index += 1) {
   await notifier.notify(notification(`n-${index}`))
   console.log(`n-${index}`)
 }
