@@ -95,7 +95,8 @@ after(async () => {
 
 /**
  * The agent's line about a deed that it was told of, and has put right. A table is read back some time after each change:
- * what is done in that moment may be seen before it is heard, of nobody. The deed is done again then.
+ * what is done in that moment may be seen before it is heard, of nobody, and then be heard together with the next. The
+ * deed is done again then.
  */
 async function whenHeard(deed: () => Promise<unknown>, before: readonly string[] | null): Promise<LogLine> {
   for (let attempt = 1; ; attempt += 1) {
@@ -104,7 +105,8 @@ async function whenHeard(deed: () => Promise<unknown>, before: readonly string[]
     const healed = await agent.line(line => isHealed(line) || (isInForce(line) && line.cause === 'check'), { from })
     // A table made anew takes a second transaction, for its timeout object.
     await eventually(async () => assert.deepEqual(await listTable(namespace, { stamps: false }), before))
-    if (isHealed(healed) || attempt === 3) return healed
+    const isHeardAlone = isHealed(healed) && /^\S+ \(pid \d+\)$/.test(healed.changedBy ?? '')
+    if (isHeardAlone || attempt === 5) return healed
   }
 }
 
@@ -159,6 +161,10 @@ test('a table that is deleted again and again is back each time', { skip: needsK
 
 test('other tables that change all the time cause no change and little work', { skip: needsKernel }, async () => {
   await namespace.run('nft', ['-f', '-'], { input: 'add table ip other\nadd set ip other s { type ipv4_addr; }\n' })
+  // What the agent says of the test before may come later than what it did: it has come when it says this.
+  const fromFence = agent.log.length
+  await agent.writePolicy({ ...policy, securityGroups: [closedGroup('sg-1', acceptPort(81))] })
+  await agent.line(({ msg }) => msg === 'in force', { from: fromFence })
   const before = await listTable(namespace)
   const from = agent.log.length
   const ticksBefore = cpuTicks(agent.pid)
