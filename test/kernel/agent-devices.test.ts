@@ -7,8 +7,9 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
-import { isBound, startAgent } from '../support/agent.ts'
+import { isBound, startAgent, type TestAgent } from '../support/agent.ts'
 import { addresses } from '../support/host-network.ts'
+import { childrenOf } from '../support/nft-children.ts'
 import { acceptEcho, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { renameDevices } from '../support/rename-devices.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -70,7 +71,7 @@ function end(namespace: Namespace, place: 'outside' | 'host') {
 /** Echo requests over both families until `stop`, answered or not. */
 async function startFloods({ outside, sent }: Scene): Promise<{ stop(): Promise<void> }> {
   const floods = Object.values(addresses.host).map((address): ChildProcess => {
-    const args = ['-n', '-q', '-i', String(1 / floodsPerSecond), '-w', '60', address]
+    const args = ['-n', '-q', '-i', String(1 / floodsPerSecond), address]
     return outside.spawn('ping', args, { stdio: 'ignore' })
   })
   await flow(sent)
@@ -80,6 +81,18 @@ async function startFloods({ outside, sent }: Scene): Promise<{ stop(): Promise<
       for (const flood of floods) flood.kill('SIGKILL')
       await Promise.all(ended)
     },
+  }
+}
+
+/** Whatever the deed does to devices, the agent sees them as they were before it, or as they are after it. */
+async function atOnce(agent: TestAgent, deed: () => Promise<void>): Promise<void> {
+  process.kill(agent.pid, 'SIGSTOP')
+  try {
+    const isListing = (command: string) => command.startsWith('ip\0-j')
+    await eventually(async () => assert.deepEqual(childrenOf(agent.pid).filter(isListing), []))
+    await deed()
+  } finally {
+    process.kill(agent.pid, 'SIGCONT')
   }
 }
 
@@ -102,7 +115,9 @@ test('a device that comes, goes and returns is closed from its first packet on',
     await flow(scene.sent)
     await floods.stop()
     assert.equal(await scene.arrived(), 0, `round ${round}`)
+    const plugged = agent.log.length
     await outside.run('ip', ['link', 'delete', 'eth0'])
+    await agent.line(isBound, { from: plugged })
   }
   await scene.plug()
   await agent.stop('SIGTERM')
@@ -152,8 +167,8 @@ test('two devices that change names under a flood stay closed', { skip: needsKer
   const floods = await startFloods(scene)
   for (let round = 1; round <= 5; round += 1) {
     const from = agent.log.length
-    // At once: while one has another's name and that has none of the policy's, it would be no ENI.
-    await renameDevices(host, ['eth0', 'between'], ['tap1', 'eth0'], ['between', 'tap1'])
+    // While one has another's name and that has none of the policy's, it would be no ENI.
+    await atOnce(agent, () => renameDevices(host, ['eth0', 'between'], ['tap1', 'eth0'], ['between', 'tap1']))
     await agent.line(isBound, { from })
     await flow(scene.sent)
     assert.equal(await scene.arrived(), 0, `round ${round}`)
