@@ -390,19 +390,20 @@ describe('a scrubber that starts again', () => {
     }
   }
 
-  const keptIn = (folder: string) =>
-    new KeptState(folder, { warn() {}, error() {}, info() {} } as unknown as ConstructorParameters<typeof KeptState>[1])
+  /** Resolves when what was given to be written last is on disk, or the disk has refused it. */
+  let written = Promise.resolve()
 
-  /** Resolves when what was written last is the state of the last second. */
-  async function written(folder: string): Promise<void> {
-    let before = ''
-    for (;;) {
-      const now = await readFile(join(folder, 'ddos.json'), 'utf8').catch(() => '')
-      if (now !== '' && now === before) return
-      before = now
-      await new Promise(resolve => setTimeout(resolve, 50))
+  class WatchedState extends KeptState {
+    override write(kept: Parameters<KeptState['write']>[0]): Promise<void> {
+      written = super.write(kept)
+      return written
     }
   }
+
+  const keptIn = (folder: string) =>
+    new WatchedState(folder, { warn() {}, error() {}, info() {} } as unknown as ConstructorParameters<
+      typeof KeptState
+    >[1])
 
   test('goes on from what stands, in the same event, and touches nothing', async () => {
     await inFolder(async folder => {
@@ -410,7 +411,7 @@ describe('a scrubber that starts again', () => {
       await first.second()
       await first.second(5_000)
       await first.second(4_000)
-      await written(folder)
+      await written
       const { length } = first.nft.transactions
       // The first one is killed: nothing is told to it. Packets go on while none runs.
       first.nft.count(scrubTableName, udp, { packets: 7_000, bytes: 700_000 })
@@ -435,7 +436,7 @@ describe('a scrubber that starts again', () => {
       const first = await makeRig({ kept: keptIn(folder) })
       await first.second()
       await first.second(5_000)
-      await written(folder)
+      await written
       await first.nft.applyAsOther([
         { flush: { chain: { family: 'inet', table: scrubTableName, name: defenceChain('i-1') } } },
       ])
@@ -458,7 +459,7 @@ describe('a scrubber that starts again', () => {
       const first = await makeRig({ kept: keptIn(folder) })
       await first.second()
       await first.second(5_000)
-      await written(folder)
+      await written
       const second = await makeRig({ kept: keptIn(folder), bootId: 'boot-2', clock: new HandClock(10_000) })
       await second.second()
       assert.equal(second.events[0]?.endReason, 'host-restarted')
@@ -478,7 +479,7 @@ describe('a scrubber that starts again', () => {
         const first = await makeRig({ kept: keptIn(folder) })
         await first.second()
         await first.second(5_000)
-        await written(folder)
+        await written
         const path = join(folder, 'ddos.json')
         await writeFile(path, damage(await readFile(path, 'utf8')))
         const second = await makeRig({
@@ -503,9 +504,7 @@ describe('a scrubber that starts again', () => {
       await rig.settled()
       assert.equal(rig.statuses[0]?.phase, 'cleaning')
       assert.ok((await chainsOf(rig.nft)).includes(defenceChain('i-1')))
-      for (let tries = 0; rig.scrubber.problems().length === 0 && tries < 100; tries += 1) {
-        await new Promise(resolve => setTimeout(resolve, 20))
-      }
+      await written
       assert.match(rig.scrubber.problems().join(), /cannot be kept on disk/)
     })
   })
@@ -520,7 +519,7 @@ describe('a scrubber that starts again', () => {
       for (let more = 0; more < 6; more += 1) await first.second(1)
       assert.equal(first.statuses[0]?.phase, 'normal')
       assert.equal(first.statuses[0]?.orderId, 'o-1')
-      await written(folder)
+      await written
       const second = await makeRig({
         nft: first.nft,
         kept: keptIn(folder),
