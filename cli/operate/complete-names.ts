@@ -9,7 +9,7 @@ import type { Asked } from './verb.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** A shell waits for it at a key press. */
-const timeoutMs = 500
+export const usualPatienceMs = 500
 const pageSize = 500
 
 /**
@@ -21,12 +21,16 @@ const pageSize = 500
 export async function namesOf(
   asked: readonly Asked[],
   words: readonly string[],
-  { before, env }: { readonly before: readonly string[]; readonly env: Environment },
+  {
+    before,
+    env,
+    patienceMs,
+  }: { readonly before: readonly string[]; readonly env: Environment; readonly patienceMs: number },
 ): Promise<readonly string[]> {
   const connection = new Connection(await findTarget(targetFlagsIn(before), env))
-  const timer = setTimeout(() => connection.close(), timeoutMs)
+  const timer = setTimeout(() => connection.close(), patienceMs)
   try {
-    const client = new Client(connection, { retries: 0, timeoutMs })
+    const client = new Client(connection, { retries: 0, timeoutMs: patienceMs })
     const names = await Promise.all(asked.map(each => namesOfOne(client, each, words, env)))
     return names.flat().filter(each => /^[\p{L}\p{N}_.@:-]+$/u.test(each))
   } finally {

@@ -1,26 +1,36 @@
 /** What can stand where the cursor is: by the definitions of the commands, and by asking the daemon for ids and names. */
 import type { Command } from '../command.ts'
 import { listedCommands } from '../command-list.ts'
-import { type Environment, namesOf } from './complete-names.ts'
+import { type Environment, namesOf, usualPatienceMs } from './complete-names.ts'
 import { flagsOf } from './parse.ts'
 import type { Asked, Flag, Flags, Noun, Verb, Word } from './verb.ts'
 
-/** What was typed before the word that is being typed. */
-interface Place {
-  readonly before: readonly string[]
+/** How the daemon is asked. */
+interface Asking {
   readonly env: Environment
+  /** How long it has for its answer. */
+  readonly patienceMs: number
+}
+
+/** What was typed before the word that is being typed. */
+interface Place extends Asking {
+  readonly before: readonly string[]
 }
 
 /**
  * @param words  after `ringwall`, the last one being typed and perhaps empty; bash has `--flag=value` as three words
  * @returns what begins with it
  */
-export async function candidatesFor(words: readonly string[], env: Environment): Promise<readonly string[]> {
+export async function candidatesFor(
+  words: readonly string[],
+  env: Environment,
+  patienceMs = usualPatienceMs,
+): Promise<readonly string[]> {
   const last = words.at(-1) ?? ''
   const before = words.slice(0, -1).filter(word => word !== '=')
   const [, flag = '', value = ''] = /^(--[\w-]+)=(.*)$/.exec(last) ?? []
-  if (flag !== '') return candidates(value, flag.length + 1, last, { before: [...before, flag], env })
-  return candidates(last === '=' ? '' : last, 0, last === '=' ? '' : last, { before, env })
+  if (flag !== '') return candidates(value, flag.length + 1, last, { before: [...before, flag], env, patienceMs })
+  return candidates(last === '=' ? '' : last, 0, last === '=' ? '' : last, { before, env, patienceMs })
 }
 
 /**
@@ -43,7 +53,7 @@ interface Continuations {
 
 const none: Continuations = { all: [] }
 
-async function continuations(typed: string, { before, env }: Place): Promise<Continuations> {
+async function continuations(typed: string, { before, ...asking }: Place): Promise<Continuations> {
   const [name, ...rest] = before
   if (name === undefined) return { all: ['help', ...listedCommands.keys()] }
   if (name === 'help') return ofHelp(rest)
@@ -51,12 +61,12 @@ async function continuations(typed: string, { before, env }: Place): Promise<Con
   const command = await commandOf(name)
   if (command === null) return none
   const { noun, nouns, hostWords } = command
-  if (noun !== null) return ofNoun(noun, rest, { typed, env, hostWords, usage: command.usage })
+  if (noun !== null) return ofNoun(noun, rest, { typed, ...asking, hostWords, usage: command.usage })
   if (nouns.length === 0) return ofUsage(command.usage, name, rest, typed)
   const [inner, ...after] = rest
   if (inner === undefined) return { all: nouns.map(each => lastWord(each.name)) }
   const chosen = nouns.find(each => lastWord(each.name) === inner)
-  return chosen === undefined ? none : ofNoun(chosen, after, { typed, env })
+  return chosen === undefined ? none : ofNoun(chosen, after, { typed, ...asking })
 }
 
 /** `help sg create`: commands, nouns and verbs, and nothing behind them. */
@@ -93,20 +103,19 @@ function lastWord(name: string): string {
   return name.slice(name.lastIndexOf(' ') + 1)
 }
 
-interface NounPlace {
+interface NounPlace extends Asking {
   readonly typed: string
-  readonly env: Environment
   readonly hostWords?: readonly string[]
   readonly usage?: string
 }
 
 async function ofNoun(noun: Noun, rest: readonly string[], place: NounPlace): Promise<Continuations> {
-  const { typed, env, hostWords = [], usage = '' } = place
+  const { typed, hostWords = [], usage = '' } = place
   const [only] = noun.verbs
-  if (only?.name === '') return ofVerb(only, rest, typed, env)
+  if (only?.name === '') return ofVerb(only, rest, typed, place)
   const [name, ...words] = rest
   const verb = noun.verbs.find(each => each.name === name)
-  if (verb !== undefined) return ofVerb(verb, words, typed, env)
+  if (verb !== undefined) return ofVerb(verb, words, typed, place)
   if (hostWords.length > 0 && (name !== undefined || typed.startsWith('-'))) {
     return name === undefined || name.startsWith('-') || hostWords.includes(name)
       ? ofUsage(usage, noun.name, rest, typed)
@@ -115,16 +124,21 @@ async function ofNoun(noun: Noun, rest: readonly string[], place: NounPlace): Pr
   return name === undefined ? { all: [...new Set([...noun.verbs.map(each => each.name), ...hostWords])] } : none
 }
 
-async function ofVerb(verb: Verb, before: readonly string[], typed: string, env: Environment): Promise<Continuations> {
+async function ofVerb(
+  verb: Verb,
+  before: readonly string[],
+  typed: string,
+  { env, patienceMs }: Asking,
+): Promise<Continuations> {
   const flags = flagsOf(verb)
   const last = before.at(-1) ?? ''
   const open = last.startsWith('--') ? flags[last.slice(2)] : undefined
   if (open !== undefined && open.takes !== 'nothing' && open.takes !== 'optional-number')
-    return ofFlag(open, { before, env })
+    return ofFlag(open, { before, env, patienceMs })
   if (typed.startsWith('-')) return { all: [...Object.keys(flags), 'help'].map(name => `--${name}`) }
   const words = positionalsIn(before, flags)
   const word = verb.words[words.length] ?? (verb.words.at(-1)?.isMany === true ? verb.words.at(-1) : undefined)
-  return word === undefined ? none : ofWord(word, words, { before, env })
+  return word === undefined ? none : ofWord(word, words, { before, env, patienceMs })
 }
 
 function positionalsIn(before: readonly string[], flags: Flags): readonly string[] {

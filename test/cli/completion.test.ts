@@ -9,9 +9,11 @@ import { text } from 'node:stream/consumers'
 import { after, suite, test } from 'node:test'
 import { listedCommands } from '../../cli/command-list.ts'
 import { candidatesFor } from '../../cli/operate/complete.ts'
+import type { Environment } from '../../cli/operate/complete-names.ts'
 import { runRingwall } from '../support/launcher.ts'
 import { runRingwallHere, startOperator } from '../support/operator.ts'
 import { ringwallCommand } from '../support/ringwall.ts'
+import { eventually } from '../support/sessions.ts'
 
 const operator = await startOperator()
 after(() => operator[Symbol.asyncDispose]())
@@ -23,6 +25,9 @@ await operator.do('prefix-list', 'create', 'pl-office', '--name', '事務所', '
 await operator.do('rule', 'add', 'sg-web', 'ingress', 'allow', 'https', 'from', 'any-ipv4')
 const [, ruleId = ''] = /^(sgr-\S+)/m.exec(await operator.do('rule', 'list', 'sg-web')) ?? []
 await operator.do('context', 'add', 'prod', '--url', operator.url)
+
+/** The daemon has its time: that a shell does not wait for it is tried below. */
+const candidatesOf = (words: readonly string[], env: Environment = process.env) => candidatesFor(words, env, 60_000)
 
 const thresholdFlags = [
   ...['--bps', '--pps', '--type', '--auto'],
@@ -117,7 +122,7 @@ suite('what can stand at the cursor', () => {
   ]
   for (const [line, expected] of rows) {
     test(`ringwall ${line}`, async () => {
-      assert.deepEqual(await candidatesFor(line.split(' '), process.env), expected)
+      assert.deepEqual(await candidatesOf(line.split(' ')), expected)
     })
   }
 
@@ -130,7 +135,7 @@ suite('what can stand at the cursor', () => {
       [['sg', 'create', '--type', '=', 'a'], ['advanced']],
       [['rule', 'add', '--priority', '=', '5', 'sg-w'], ['sg-web']],
     ] as const) {
-      assert.deepEqual(await candidatesFor(words, process.env), expected)
+      assert.deepEqual(await candidatesOf(words), expected)
     }
   })
 
@@ -138,7 +143,7 @@ suite('what can stand at the cursor', () => {
     for (const [name, { load }] of listedCommands) {
       const { usage, ...command } = (await load()).command
       if ('noun' in command || 'nouns' in command || name === 'completion') continue
-      const offered = await candidatesFor([name, '--'], process.env)
+      const offered = await candidatesOf([name, '--'])
       const shown = [...usage.matchAll(/^ +(--[a-z-]+)/gm)].map(([, flag = '']) => flag)
       assert.deepEqual(
         shown.filter(flag => !offered.includes(flag)),
@@ -165,7 +170,7 @@ test('more groups than come in one answer', async () => {
     })
     assert.equal(response.status, 201)
   }
-  assert.deepEqual(await candidatesFor(['sg', 'show', 'sg-w'], process.env), ['sg-web'])
+  assert.deepEqual(await candidatesOf(['sg', 'show', 'sg-w']), ['sg-web'])
 })
 
 suite('a daemon that does not help', () => {
@@ -190,11 +195,11 @@ suite('a daemon that does not help', () => {
     const { stdout } = await runRingwallHere(['completion', 'words', '--', 'rule', '--url', 'http://127.0.0.1:1'])
     assert.equal(stdout, '')
     assert.deepEqual(
-      await candidatesFor(['rule', 'add', 'x', 'in'], { ...process.env, RINGWALL_URL: 'http://127.0.0.1:1' }),
+      await candidatesOf(['rule', 'add', 'x', 'in'], { ...process.env, RINGWALL_URL: 'http://127.0.0.1:1' }),
       ['ingress'],
     )
     assert.deepEqual(
-      await candidatesFor(['rule', 'add', 'x', 'ingress', 'allow', 'ssh', 'from', 'any-'], {
+      await candidatesOf(['rule', 'add', 'x', 'ingress', 'allow', 'ssh', 'from', 'any-'], {
         ...process.env,
         RINGWALL_URL: 'http://127.0.0.1:1',
       }),
@@ -219,11 +224,13 @@ complete_line ringwall rule add sg-web ""
 complete_line ringwall rul
 `
     const env = { ...process.env, PATH: `${dirname(ringwallCommand)}${delimiter}${process.env.PATH}` }
-    // The daemon is in this process, which must not stand still meanwhile.
-    const bash = spawn('bash', [], { env, stdio: ['pipe', 'pipe', 'inherit'] })
-    bash.stdin.end(script)
-    const printed = await text(bash.stdout)
-    assert.equal(printed, 'sg-web\ningress\negress\nrule\n')
+    // A shell waits for the daemon for a moment only.
+    await eventually(async () => {
+      // The daemon is in this process, which must not stand still meanwhile.
+      const bash = spawn('bash', [], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+      bash.stdin.end(script)
+      assert.equal(await text(bash.stdout), 'sg-web\ningress\negress\nrule\n')
+    })
   })
 
   const fish = spawnSync('fish', ['--version']).status === 0
