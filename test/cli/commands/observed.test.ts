@@ -43,7 +43,7 @@ test('nothing is observed at first', async () => {
 })
 
 test('observing is one command, which can be waited for, and is seen everywhere', async () => {
-  assert.deepEqual(await lines('sg', 'observe', 'sg-web', '--wait', '5'), [
+  assert.deepEqual(await lines('sg', 'observe', 'sg-web', '--wait', '60'), [
     'sg-web is observed: what its rules drop passes, and is counted (revision N).',
     'What that is: ringwall sg observed sg-web',
     'In force on the one agent it concerns.',
@@ -160,7 +160,7 @@ test('enforcing one thing says what goes on being observed', async () => {
     'eni-web1 is enforced (revision N).',
     'But still observed (by sg-web); see "ringwall sg enforce".',
   ])
-  assert.deepEqual(await lines('sg', 'enforce', 'sg-web', '--wait', '5'), [
+  assert.deepEqual(await lines('sg', 'enforce', 'sg-web', '--wait', '60'), [
     'sg-web is enforced (revision N).',
     'In force on the one agent it concerns.',
   ])
