@@ -23,7 +23,7 @@ test('a file is for its owner alone, whatever a killed writer has left', async (
   }
 })
 
-test('a folder is made with those above it, and where none can be made that is said', { timeout: 10_000 }, async () => {
+test('a folder is made with those above it, and where none can be made that is said', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-files-'))
   try {
     const path = join(folder, 'a', 'b')

@@ -27,7 +27,13 @@ test('a host and devices with names of any bytes are told in such that can be sh
   const output = execFileSync('unshare', ['--net', '--uts', 'sh', '-c', script, 'sh', process.execPath, program])
   const { report, links } = JSON.parse(String(output))
   assert.equal(report.hostName, 'web?[2J?')
-  assert.deepEqual(report.devices.map(({ name }: { name: string }) => name).sort(), ['d?1', 'd?[7m', 'lo'])
-  assert.deepEqual(links.map(({ name }: { name: string }) => name).sort(), ['d\u001b[7m', 'd\u20281', 'lo'])
+  // Modules of the kernel may have devices of their own in each namespace, as that of tunnels has.
+  const oursIn = (devices: readonly { name: string }[]) =>
+    devices
+      .map(({ name }) => name)
+      .filter(name => name.startsWith('d'))
+      .sort()
+  assert.deepEqual(oursIn(report.devices), ['d?1', 'd?[7m'])
+  assert.deepEqual(oursIn(links), ['d\u001b[7m', 'd\u20281'])
   assert.ok('value' in readToDaemon(JSON.stringify({ type: 'report', report })))
 })
