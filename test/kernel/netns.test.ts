@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { startPeer } from '../../lab/conversation.ts'
-import { connect, createNamespace, removeStale } from '../../lab/netns.ts'
+import { connect, createNamespace } from '../../lab/netns.ts'
+import { openNetnsView } from '../support/netns-view.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { eventually } from '../support/sessions.ts'
 
@@ -98,20 +99,24 @@ for (const [signal, left] of [
 ] as const) {
   const outcome = left ? 'leaves its namespace to removeStale' : 'removes its namespace itself'
   test(`a maker that ends by ${signal} ${outcome}`, { skip }, async () => {
+    await using view = await openNetnsView()
+    const [command, ...prefix] = [...view.prefix, process.execPath, '--input-type=module', '-e'] as const
     const script = `
       import { createNamespace } from ${JSON.stringify(netnsModule)}
       const { name, spawn } = await createNamespace('doomed')
       console.log(name)
       spawn('sleep', ['60'], { stdio: 'ignore' })`
-    const maker = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const maker = spawn(command, [...prefix, script], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [name] = (await once(createInterface({ input: maker.stdout }), 'line')) as [string]
     const ended = once(maker, 'exit')
     maker.kill(signal)
     await ended
-    assert.equal(namespaceNames().includes(name), left)
-    assert.equal((await removeStale()).includes(name), left)
-    assert.ok(!namespaceNames().includes(name))
+    const expected = left ? [name] : []
+    assert.deepEqual(view.names(), expected)
+    const removing = `
+      import { removeStale } from ${JSON.stringify(netnsModule)}
+      console.log(JSON.stringify(await removeStale()))`
+    assert.deepEqual(JSON.parse(execFileSync(command, [...prefix, removing], { encoding: 'utf8' })), expected)
+    assert.deepEqual(view.names(), [])
   })
 }
