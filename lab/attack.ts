@@ -24,10 +24,13 @@ export interface Attack {
 }
 
 const thresholds = { bps: 5, pps: 1000 }
-const flood = { packetsPerSecond: 10 * thresholds.pps, seconds: 6 }
+const packetsPerSecond = 10 * thresholds.pps
+/** One after the other until it was cleaned for twice as long as not, and for so long in all. */
+const piece = { packetsPerSecond, seconds: 2 }
+const leastMs = 6000
 /** For whoever waits for the end. */
 const holdSeconds = 2
-const giveUpMs = 20_000
+const giveUpMs = 30_000
 const pollMs = 50
 
 interface ShownEvent {
@@ -59,10 +62,17 @@ export async function demonstrateAttack(control: Control, peers: Peers): Promise
     const { items } = await control.call<{ items: ShownEvent[] }>('GET', `/v1/ddos/events?instanceId=${id}`)
     return items[0] ?? null
   }
-  const flooding = outside.flood(addresses.web.ip, 443, { ...flood, localAddress: bannedAddress.ip })
-  const cleaning = await seen(async () => (await latest())?.phase === 'cleaning')
-  const cleaningAfterMs = cleaning ? performance.now() - begun : null
-  const sent = await flooding
+  let cleaningAfterMs: number | null = null
+  const watching = seen(async () => (await latest())?.phase === 'cleaning').then(cleaning => {
+    if (cleaning) cleaningAfterMs = performance.now() - begun
+  })
+  // How soon the agent cleans is this machine's affair, and all passes until then.
+  const isEnough = (tookMs: number) => tookMs > Math.max(leastMs, 3 * (cleaningAfterMs ?? giveUpMs / 3))
+  let sent = 0
+  while (!isEnough(performance.now() - begun)) {
+    sent += await outside.flood(addresses.web.ip, 443, { ...piece, localAddress: bannedAddress.ip })
+  }
+  await watching
   over = true
   await talking
   await session.close()

@@ -39,7 +39,8 @@ export interface ControlOptions {
   readonly address: string
 }
 
-const readyTimeoutMs = 20_000
+/** A busy machine takes a while to start a process. */
+const readyTimeoutMs = 60_000
 const pollMs = 20
 
 /** @throws {Error} with the end of its log where it does not come up */

@@ -31,7 +31,7 @@ export interface RunOptions {
   readonly input?: string
   /** Return the exit code instead of throwing when it is not 0. */
   readonly allowFailure?: boolean
-  /** The command is killed after this long; 30,000 where left out. */
+  /** The command is killed after this long; 60,000 where left out. */
   readonly timeoutMs?: number
 }
 
@@ -226,7 +226,7 @@ function removeAllOnExit(): void {
 }
 
 async function runHere(command: string, args: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
-  const child = startChild(command, args, { timeout: options.timeoutMs ?? 30_000, killSignal: 'SIGKILL' })
+  const child = startChild(command, args, { timeout: options.timeoutMs ?? 60_000, killSignal: 'SIGKILL' })
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   // A command that ends without reading its input is judged by its exit code alone.
   child.stdin!.on('error', () => {})

@@ -24,7 +24,7 @@ export async function setUp({ enis }: Fleet, control: Control): Promise<RuleIds>
 
 /** When they are in force everywhere. The names of rules become their descriptions. */
 export function addRules(control: Control, groupId: string, rules: LabGroup['rules']): Promise<Added> {
-  return control.call<Added>('POST', `/v1/security-groups/${groupId}/rules?wait=enforced`, {
+  return control.call<Added>('POST', `/v1/security-groups/${groupId}/rules?wait=enforced&timeout=60`, {
     permissions: rules.map(({ name, ...rule }) => ({ ...rule, description: name })),
   })
 }

@@ -17,7 +17,7 @@ export interface Seen {
 }
 
 /** Long enough for a loaded machine where an answer is expected, and for what is sent once where none is. */
-const patienceMs = { accept: 5000, drop: 1000 } as const
+const patienceMs = { accept: 20_000, drop: 1000 } as const
 
 /** One peer on every host but the router and the daemon's, listening on every port that some attempt asks for. */
 export async function startPeers(fleet: Fleet, network: Network, stack: AsyncDisposableStack): Promise<Peers> {
