@@ -198,8 +198,10 @@ test('1,000 rules made to be hard are judged in good time', () => {
     const peer = `${index % 200}.0.0.0/8`
     return makeRule({ id, verdict: 'drop', protocol: 'tcp', ports: { first: 1000, last: 1000 + index }, peer })
   })
-  const start = performance.now()
+  // Time of the processor: what else the machine does is not in it.
+  const begun = process.cpuUsage()
   const kinds = [...judgeRules(makeScope(makeEni(rules), 'ingress', [])).values()].map(({ kind }) => kind)
-  assert.ok(performance.now() - start < 5000)
+  const { user, system } = process.cpuUsage(begun)
+  assert.ok(user + system < 5_000_000, `${user + system} µs`)
   assert.deepEqual([kinds.slice(0, 400).every(kind => kind === 'redundant'), kinds.length], [true, 1000])
 })
