@@ -76,8 +76,7 @@ const probes: readonly Probe[] = allStates.flatMap(own => [
 
 /** Names of all states that the kernel's verdicts agree with; one where it holds a whole one. */
 async function statesInKernel(forwarder: Forwarder): Promise<readonly number[]> {
-  await forwarder.flushSessions()
-  const passed = await forwarder.send(
+  const passed = await forwarder.sendAnew(
     probes.map(({ source: from, port }, index) => ({
       side: 'left',
       packet: makePacket(

@@ -102,8 +102,7 @@ function irOf(document: PolicyDocument): PolicyIr {
 
 /** Numbers of the packets that came through, sessions of earlier packets forgotten. */
 async function send(packets: readonly Packet[], placement: Placement): Promise<ReadonlySet<number>> {
-  await forwarder.flushSessions()
-  const indexes = await forwarder.send(packets.map((packet, number) => injectionOf(packet, placement, number + 1)))
+  const indexes = await forwarder.sendAnew(packets.map((packet, number) => injectionOf(packet, placement, number + 1)))
   return new Set([...indexes].map(index => index - 1))
 }
 
