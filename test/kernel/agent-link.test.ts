@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
@@ -122,12 +122,22 @@ function startLinked(options: { readonly prefix?: readonly string[] } = {}): Pro
   return startAgent({ namespace: network.namespaces.host, linkedIn: folder, flags, awaitInForce: false, ...options })
 }
 
+/** Resolves when the daemon has heard of it; of the revision before it may hear again. */
+async function enforced(daemon: DaemonProcess, revision: number) {
+  for (;;) {
+    const said = await daemon.next('enforced')
+    if (said.revision === revision) return said
+    assert.ok(said.revision < revision, `revision ${said.revision} is in force before ${revision} was given`)
+  }
+}
+
 const acceptedPorts = () => portsAccepted(network, ports)
 
 const readHealth = () => hostHealth(network)
 
 const isCutOff = (line: { readonly msg: string }) => line.msg.startsWith('not connected to the daemon')
 const isRestored = (line: { readonly msg: string }) => line.msg.startsWith('the last view that was in force')
+const leftAsItIs = 'what stands in the kernel is left as it is until the daemon answers'
 
 test('what the daemon says is in force, stays when it is gone, and goes on where it was', {
   skip: needsKernel,
@@ -150,7 +160,7 @@ test('what the daemon says is in force, stays when it is gone, and goes on where
       assert.deepEqual(await acceptedPorts(), [7000])
 
       daemon.send(delta(2, [webGroup(7001)]))
-      assert.equal((await daemon.next('enforced')).revision, 2)
+      await enforced(daemon, 2)
       assert.deepEqual(await acceptedPorts(), [7001])
       const { stdout: shown } = await ringwall('show')
       assert.match(
@@ -166,10 +176,10 @@ test('what the daemon says is in force, stays when it is gone, and goes on where
       const away = await readHealth()
       assert.deepEqual([away.status, away.source.connected, away.source.enforcedRevision], [200, false, 2])
       daemon = await startDaemon()
-      const { view: held, enforced } = await daemon.next('hello')
-      assert.deepEqual([held?.revision, enforced], [2, { storeId: 's', revision: 2 }])
+      const { view: held, enforced: stood } = await daemon.next('hello')
+      assert.deepEqual([held?.revision, stood], [2, { storeId: 's', revision: 2 }])
       daemon.send(delta(2, []))
-      assert.equal((await daemon.next('enforced')).revision, 2)
+      await enforced(daemon, 2)
       assert.deepEqual(await listTable(network.namespaces.host), inForce)
 
       assert.equal(await agent.stop(), 0)
@@ -179,7 +189,7 @@ test('what the daemon says is in force, stays when it is gone, and goes on where
       agent = await startLinked()
       await agent.line(isRestored)
       await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
-      assert.equal((await readHealth()).inForce, true)
+      await eventually(async () => assert.equal((await readHealth()).inForce, true))
 
       await agent.kill()
       assert.deepEqual(await acceptedPorts(), [7001])
@@ -192,7 +202,7 @@ test('what the daemon says is in force, stays when it is gone, and goes on where
         keys: ['settings/fleet', 'instance/i-1', 'eni/eni-host', 'group/sg-web'],
       })
       daemon.send(delta(3, [webGroup(7000, 7001)]))
-      assert.equal((await daemon.next('enforced')).revision, 3)
+      await enforced(daemon, 3)
       assert.deepEqual(await acceptedPorts(), [...ports])
     } finally {
       await agent.kill()
@@ -223,11 +233,11 @@ test(`${kills} kills around the acknowledgement of a revocation leave it in forc
       // In the first round there is no view, then the one that the last round has left.
       const { view: held } = await daemon.next('hello')
       daemon.send(held === null ? snapshot(revision, view(...ports)) : delta(revision, [webGroup(...ports)]))
-      await daemon.next('enforced')
+      await enforced(daemon, revision)
       revision += 1
       daemon.send(delta(revision, [webGroup(7001)]))
       let isAcknowledged = false
-      const acknowledgement = daemon.next('enforced').then(
+      const acknowledgement = enforced(daemon, revision).then(
         () => {
           isAcknowledged = true
         },
@@ -245,8 +255,9 @@ test(`${kills} kills around the acknowledgement of a revocation leave it in forc
 
       {
         await using next = await startLinked()
-        await next.line(isRestored)
-        await next.line(line => isInForce(line) || line.msg === 'in force already')
+        // A disk that was too slow for the update may not have it: then the kernel is asked, and believed.
+        const { msg } = await next.line(line => isRestored(line) || line.msg === leftAsItIs)
+        if (msg !== leftAsItIs) await next.line(line => isInForce(line) || line.msg === 'in force already')
         if (isRevoked)
           assert.equal(await isAccepted(network, 7000), false, `kill ${kill}: what was revoked is open again`)
       }
@@ -275,10 +286,14 @@ test('a full disk keeps no revocation from the kernel, nor brings what was befor
     await daemon.next('hello')
     daemon.send(snapshot(1, view(...ports)))
     await daemon.next('enforced')
-    await eventually(async () => assert.ok((await readdir(folder)).includes('policy.last-good')))
+    await eventually(async () => {
+      assert.ok((await readdir(folder)).includes('policy.last-good'))
+      // What is still being written would leave room again where it finds none.
+      assert.match(await readFile(join(folder, 'link.json'), 'utf8'), /:"eth0"/)
+    })
     await assert.rejects(writeFile(join(folder, 'filler'), Buffer.alloc(1024 * 1024)), { code: 'ENOSPC' })
     daemon.send(delta(2, [webGroup(7001)]))
-    assert.equal((await daemon.next('enforced')).revision, 2)
+    await enforced(daemon, 2)
     assert.deepEqual(await acceptedPorts(), [7001])
     await agent.line(line => line.level === 'error' && line.msg.startsWith('cannot keep what the daemon says'))
     const health = await readHealth()
@@ -288,7 +303,7 @@ test('a full disk keeps no revocation from the kernel, nor brings what was befor
   await daemon.kill()
   const before = await listTable(host)
   await using agent = await startLinked()
-  await agent.line(line => line.msg === 'what stands in the kernel is left as it is until the daemon answers')
+  await agent.line(line => line.msg === leftAsItIs)
   await agent.line(isCutOff)
   assert.deepEqual(await listTable(host), before)
   assert.deepEqual(await acceptedPorts(), [7001])
@@ -299,10 +314,13 @@ test('a full disk keeps no revocation from the kernel, nor brings what was befor
   daemon = await startDaemon()
   assert.equal((await daemon.next('hello')).view?.revision, 1)
   daemon.send(delta(3, [webGroup(7000)]))
-  assert.equal((await daemon.next('enforced')).revision, 3)
+  await enforced(daemon, 3)
   assert.deepEqual(await acceptedPorts(), [7000])
-  assert.equal((await readHealth()).status, 200)
-  assert.deepEqual((await readdir(folder)).filter(name => name.startsWith('view.')).sort(), ['view.json', 'view.log'])
+  await eventually(async () => assert.equal((await readHealth()).status, 200))
+  await eventually(async () => {
+    const kept = (await readdir(folder)).filter(name => name.startsWith('view.'))
+    assert.deepEqual(kept.sort(), ['view.json', 'view.log'])
+  })
 })
 
 test('a refusal of the kernel is told, and that it is over', { skip: needsKernel }, async () => {
@@ -321,7 +339,7 @@ test('a refusal of the kernel is told, and that it is over', { skip: needsKernel
   assert.deepEqual(await acceptedPorts(), [7000])
   assert.equal((await readHealth()).status, 503)
   await nft.behave('well')
-  assert.equal((await daemon.next('enforced')).revision, 2)
+  await enforced(daemon, 2)
   assert.deepEqual(await acceptedPorts(), [7001])
   assert.equal((await readHealth()).status, 200)
   assert.equal(agent.stderr(), '')
@@ -343,7 +361,7 @@ test('a view with faults is refused, and what was in force stays', { skip: needs
   daemon.send(
     delta(3, [groupObject('sg-web', [acceptGroup('sg-app')]), membersObject('sg-app', [addresses.outside.ip])]),
   )
-  assert.equal((await daemon.next('enforced')).revision, 3)
+  await enforced(daemon, 3)
   assert.deepEqual(await acceptedPorts(), [...ports])
   assert.equal(agent.stderr(), '')
 })
@@ -490,7 +508,7 @@ test('a host whose address changes comes back by the new one, without waiting fo
   await using agent = await startLinked()
   await daemon.next('hello')
   daemon.send(snapshot(1, view(ports[0])))
-  await agent.line(isInForce)
+  await enforced(daemon, 1)
   try {
     await setAddress('del', addresses.host.ip)
     const told = await agent.line(isCutOff)
@@ -503,7 +521,7 @@ test('a host whose address changes comes back by the new one, without waiting fo
     // Addresses that are not the connection's own come without harm.
     await setAddress('add', addresses.host.ip)
     daemon.send(snapshot(2, view(...ports)))
-    assert.equal((await daemon.next('enforced')).revision, 2)
+    await enforced(daemon, 2)
   } finally {
     await setAddress('del', '198.18.0.77')
     await setAddress('replace', addresses.host.ip)
