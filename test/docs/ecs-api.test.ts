@@ -62,6 +62,14 @@ suite('the table of actions', () => {
   })
 })
 
+/** The clients give up after 3 s, which on a busy machine an answer may take. */
+const patient = `
+  const httpx = require('httpx')
+  const { request } = httpx
+  const timeouts = { timeout: 60_000, readTimeout: 60_000, connectTimeout: 60_000 }
+  httpx.request = (url, options) => request(url, { ...options, ...timeouts })
+`
+
 suite('programs of the pages', () => {
   let operator: Operator
   let folder: string
@@ -76,8 +84,11 @@ suite('programs of the pages', () => {
     const ca = join(folder, 'ca.pem')
     await writeFile(ca, authority.certificate)
     const key = JSON.parse(await readFile(join(operator.folder, 'daemon/first-access-key.json'), 'utf8'))
+    const patience = join(folder, 'patience.cjs')
+    await writeFile(patience, patient)
     env = {
       ...process.env,
+      NODE_OPTIONS: `--require ${patience}`,
       NODE_EXTRA_CA_CERTS: ca,
       RINGWALL_ENDPOINT: new URL(operator.url).host,
       ALIBABA_CLOUD_ACCESS_KEY_ID: key.accessKeyId,

@@ -298,6 +298,8 @@ describe('roles assumed by the vendor’s own provider of credentials', () => {
           roleSessionName: 'robot',
           roleSessionExpiration: 900,
           stsEndpoint: secure.endpoint.host,
+          timeout: 60_000,
+          connectTimeout: 60_000,
         }),
       )
     const given = await credentialOf(user).getCredential()

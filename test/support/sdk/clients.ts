@@ -57,12 +57,17 @@ const PopCore = load('@alicloud/pop-core') as any
 
 type SignatureAlgorithm = 'ACS3-HMAC-SHA256' | 'v2'
 
+const timeoutMs = 60_000
+
 const configOf = ({ host, protocol }: Endpoint, key: RpcKey, signatureAlgorithm: SignatureAlgorithm) => ({
   endpoint: host,
   protocol: protocol.toUpperCase(),
   regionId: 'local',
   accessKeyId: key.accessKeyId,
   accessKeySecret: key.secret,
+  // Left out, it is 3 s: a busy machine may need more.
+  connectTimeout: timeoutMs,
+  readTimeout: timeoutMs,
   ...(key.securityToken !== undefined && { securityToken: key.securityToken, type: 'sts' }),
   // Left out, it is ACS3.
   ...(signatureAlgorithm === 'v2' && { signatureAlgorithm }),
@@ -178,7 +183,7 @@ function popCore(method: 'GET' | 'POST'): MakeClient {
     return {
       name: `pop-core, ${method}`,
       async ask(product, action, parameters = {}) {
-        const client = new PopCore({ ...config, apiVersion: versions[product], opts: { timeout: 60_000 } })
+        const client = new PopCore({ ...config, apiVersion: versions[product], opts: { timeout: timeoutMs } })
         const answer = await refusals(() => client.request(action, withoutObjects(parameters), { method }))
         // Its objects have no prototype.
         return structuredClone(answer)
