@@ -67,8 +67,10 @@ export type RootName = 'bookworm' | 'bookworm-firewalls'
 /** Of commands inside: nothing of this machine's. */
 const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8']
 
-/** A machine that has not gone by then loses its power. */
-const offMs = 10_000
+/** How long systemd may take until it can be spoken to. */
+const bootMs = 40_000
+/** A machine that has not gone by then loses its power: as long as its units may take to stop. */
+const offMs = 30_000
 const namePrefix = 'ringwall'
 let serial = 0
 
@@ -127,8 +129,8 @@ export async function startContainer(
   async function boot(): Promise<Machine> {
     const child = layer.start(['--boot', '--kill-signal=SIGRTMIN+3', '--console=read-only'], 'ignore')
     try {
-      const leader = await eventually(async () => leaderOf(child.pid!), 10_000)
-      await eventually(() => inside(leader, 'systemctl', ['show', '-P', 'Version']), 40_000)
+      const leader = await eventually(async () => leaderOf(child.pid!), bootMs)
+      await eventually(() => inside(leader, 'systemctl', ['show', '-P', 'Version']), bootMs)
       return { child, leader }
     } catch (error) {
       child.kill('SIGKILL')

@@ -1,4 +1,5 @@
 /** A host with systemd on which the services run, and somebody outside who knocks at its door. */
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { connect, createNamespace } from '../../lab/netns.ts'
 import { type ContainerOptions, startContainer, writeIn } from './container.ts'
@@ -22,13 +23,22 @@ IPv6AcceptRA=no
 `
 
 export const stateDir = '/var/lib/ringwall'
-/** How long a service may take for what it does by itself. */
-const patienceMs = 30_000
+/** How long a service may take for what it does by itself: twice the longest rest before it tries something again. */
+export const servicePatienceMs = 60_000
 
 /** A policy file: these ports are open, nobody outside may ping the host, and the host may ping out. */
 export function opening(...ports: readonly number[]): string {
   const rules = [...ports.flatMap(port => acceptPort(port)), ...acceptEcho('egress')]
   return JSON.stringify(policyDocument({ host: ['sg-1'] }, [closedGroup('sg-1', rules)]))
+}
+
+/** What a busy machine makes the agent say at its start, and is no fault of it. */
+const slowStart = /the monitors do not hear yet|One element takes \d+ ms to change/
+
+/** Lines of a journal by which a service says that something is wrong. */
+export function complaintsIn(journal: string): readonly string[] {
+  const lines = journal.split('\n')
+  return lines.filter(line => /"level":"(warn|error|fatal)"/.test(line) && !slowStart.test(line))
 }
 
 export interface ServiceHostOptions extends Partial<ContainerOptions> {
@@ -63,16 +73,17 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
 
   /** Messages that the unit has logged in this boot. */
   async function journal(unit: string): Promise<readonly string[]> {
-    const lines = (await journalText(unit)).split('\n')
+    const lines = (await journalText(unit)).trimEnd().split('\n')
     return lines.map(line => (line.startsWith('{') ? (JSON.parse(line).msg as string) : line))
   }
 
-  const ruleset = async () => (await host.run('nft', ['list', 'table', 'inet', 'ringwall'])).stdout
+  /** Without what is counted: any number may be among that. */
+  const ruleset = async () => (await host.run('nft', ['--stateless', 'list', 'table', 'inet', 'ringwall'])).stdout
 
   const untilNamed = (read: () => Promise<string>, port: number) =>
     eventually(async () => {
       if (!new RegExp(`\\b${port}\\b`).test(await read())) throw new Error(`port ${port} is not in the ruleset`)
-    }, patienceMs)
+    }, servicePatienceMs)
 
   return {
     outside,
@@ -121,18 +132,24 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
         const [, state = 'unknown'] = /^ActiveState=(.+)$/m.exec(shown) ?? []
         if (state === 'active' && pid !== '0' && pid !== not) return pid
         throw new Error(`${unit} is ${state} (pid ${pid}):\n${(await journalText(unit)).slice(-4000)}`)
-      }, 40_000)
+      }, servicePatienceMs)
     },
 
     journal,
 
-    async untilLogged(unit: string, ...messages: readonly string[]): Promise<void> {
+    /**
+     * Waits until a unit has logged all of these in this boot, after the first `from` messages. What it has said when it
+     * is active, or has ended, may still be on its way to the journal.
+     */
+    async untilLogged(unit: string, messages: readonly (string | RegExp)[], from = 0): Promise<void> {
       await eventually(async () => {
-        const logged = await journal(unit)
-        const missing = messages.filter(message => !logged.includes(message))
+        const logged = (await journal(unit)).slice(from)
+        const isThere = (message: string | RegExp) =>
+          typeof message === 'string' ? logged.includes(message) : logged.some(line => message.test(line))
+        const missing = messages.filter(message => !isThere(message))
         if (missing.length > 0)
           throw new Error(`${unit} has not logged "${missing.join('", "')}":\n${logged.join('\n')}`)
-      }, patienceMs)
+      }, servicePatienceMs)
     },
 
     /** What the agent answers to health checks. @throws {Error} where none is there */
@@ -152,7 +169,7 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
       container.write(path, to === 'empty' ? '' : text.slice(0, -40))
     },
 
-    /** Whether a ping from outside is answered. */
+    /** Whether a ping from outside is answered; on a busy machine one may be late. */
     async answers(): Promise<boolean> {
       const ping = ['-n', '-c', '2', '-i', '0.1', '-W', '0.3', addresses.host.ip]
       return (await outside.run('ping', ping, { allowFailure: true })).exitCode === 0
@@ -171,9 +188,11 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
       const ping = outside.spawn('ping', ['-n', '-i', '0.005', '-W', '0.1', addresses.host.ip], {
         stdio: ['ignore', 'pipe', 'ignore'],
       })
+      const ended = once(ping, 'close')
       let answers = 0
+      const isAnswer = (line: string) => line.includes('bytes from')
       createInterface({ input: ping.stdout! }).on('line', line => {
-        if (line.includes('bytes from')) answers += 1
+        if (isAnswer(line)) answers += 1
       })
       try {
         await container.reboot(async () => {
@@ -189,9 +208,11 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
         await eventually(() => container.run('ping', ['-c', '1', '-W', '1', addresses.outside.ip]), 20_000)
         await until()
         const lastly = ['-n', '-c', '20', '-i', '0.01', '-W', '0.1', addresses.host.ip]
-        await outside.run('ping', lastly, { allowFailure: true })
+        const { stdout } = await outside.run('ping', lastly, { allowFailure: true })
+        answers += stdout.split('\n').filter(isAnswer).length
       } finally {
         ping.kill()
+        await ended
       }
       return answers
     },

@@ -4,7 +4,14 @@ import { after, before, describe, test } from 'node:test'
 import { makeAuthority } from '../support/certificates.ts'
 import { needsSystemd } from '../support/container.ts'
 import { addresses } from '../support/host-network.ts'
-import { opening, type ServiceHost, startServiceHost, units } from '../support/service-host.ts'
+import {
+  complaintsIn,
+  opening,
+  type ServiceHost,
+  servicePatienceMs,
+  startServiceHost,
+  units,
+} from '../support/service-host.ts'
 import { eventually } from '../support/sessions.ts'
 
 const { agent, boot: bootUnit, daemon } = units
@@ -27,14 +34,18 @@ describe('services', { skip: needsSystemd }, () => {
     const pid = await it.untilActive(agent)
     assert.ok(await it.hasTable())
     assert.equal(await it.answers(), false)
-    assert.equal(await it.container.property(agent, 'StatusText'), '1 ENI enforced; policy /etc/ringwall/policy.yaml')
+    await eventually(async () =>
+      assert.equal(
+        await it.container.property(agent, 'StatusText'),
+        '1 ENI enforced; policy /etc/ringwall/policy.yaml',
+      ),
+    )
     const { stdout } = await it.container.run('cat', [`/proc/${pid}/status`])
     assert.match(stdout, /^CapEff:\s+0000000000001000$/m)
     assert.match(stdout, /^Uid:\s+[1-9]/m)
     assert.match(stdout, /^NoNewPrivs:\s+1$/m)
-    assert.ok((await it.journal(agent)).includes('in force'))
-    const { stdout: complaints } = await it.container.run('journalctl', ['-u', agent, '-o', 'cat', '--no-pager'])
-    assert.doesNotMatch(complaints, /"level":"(warn|error|fatal)"/)
+    await it.untilLogged(agent, ['in force'])
+    assert.deepEqual(complaintsIn(await it.journalText(agent)), [])
   })
 
   test('within its unit it reads the log of packets, and ships what is dropped', async () => {
@@ -45,7 +56,7 @@ describe('services', { skip: needsSystemd }, () => {
         stdout,
         /"action":"drop","eniId":"eni-host".*"cause":"default","protocol":"icmp","source":"198\.18\.0\.9"/,
       )
-    })
+    }, servicePatienceMs)
     assert.equal(await it.container.property(agent, 'NRestarts'), '0')
     const { stdout } = await it.container.run('/usr/bin/ringwall', ['logs', '--drops', '--peer', addresses.outside.ip])
     assert.match(
@@ -61,7 +72,7 @@ describe('services', { skip: needsSystemd }, () => {
   test('reload has everything read again, in the same process', async () => {
     const pid = await it.mainPid(agent)
     await it.systemctl('reload', agent)
-    await eventually(async () => assert.ok((await it.journal(agent)).includes('everything is read again, as asked')))
+    await it.untilLogged(agent, ['everything is read again, as asked'])
     assert.equal(await it.untilActive(agent), pid)
   })
 
@@ -75,13 +86,19 @@ describe('services', { skip: needsSystemd }, () => {
   })
 
   test('an agent that hangs is ended by the watchdog', async () => {
-    it.container.write('etc/systemd/system/ringwall-agent.service.d/test.conf', '[Service]\nWatchdogSec=3\n')
+    const dropIn = 'etc/systemd/system/ringwall-agent.service.d/test.conf'
+    // It tells systemd three times in this: a busy machine must not end it before it hangs.
+    it.container.write(dropIn, '[Service]\nWatchdogSec=10\n')
     await it.systemctl('daemon-reload')
     await it.systemctl('restart', agent)
     const pid = await it.untilActive(agent)
+    const from = (await it.journal(agent)).length
     await it.kill('STOP', pid)
     await it.untilActive(agent, { not: pid })
-    assert.ok((await it.journal(agent)).some(line => line.includes('Watchdog timeout')))
+    await it.untilLogged(agent, [/Watchdog timeout/], from)
+    await it.container.run('rm', [`/${dropIn}`])
+    await it.systemctl('daemon-reload')
+    await it.systemctl('restart', agent)
   })
 
   test('a daemon is served by a user without capabilities; a host joins it by root, and its agent follows', async () => {
@@ -99,12 +116,13 @@ describe('services', { skip: needsSystemd }, () => {
     const { stdout: owner } = await it.container.run('stat', ['-c', '%U %a', '/var/lib/ringwall/credentials.json'])
     assert.equal(owner, 'ringwall-agent 600\n')
     await it.systemctl('restart', agent)
-    await eventually(async () =>
-      assert.match(await it.container.property(agent, 'StatusText'), /; daemon connected since 20.* UTC$/),
+    await eventually(
+      async () => assert.match(await it.container.property(agent, 'StatusText'), /; daemon connected since 20.* UTC$/),
+      servicePatienceMs,
     )
     await eventually(
       async () => assert.match(await it.container.property(daemon, 'StatusText'), /^revision \d+; agents: 1 in-sync$/),
-      10_000,
+      servicePatienceMs,
     )
     // Back to the file, which goes before credentials where it is named.
     it.container.write('etc/ringwall/agent.yaml', 'policy: policy.yaml\n')
@@ -120,7 +138,7 @@ describe('services', { skip: needsSystemd }, () => {
     const pid = await it.untilActive(daemon)
     const reloaded = async (message: string) => {
       await it.systemctl('reload', daemon)
-      await eventually(async () => assert.ok((await it.journal(daemon)).includes(message)))
+      await it.untilLogged(daemon, [message])
       assert.equal(await it.untilActive(daemon), pid)
     }
     await reloaded('the certificate of the REST API was read again')
@@ -133,9 +151,9 @@ describe('services', { skip: needsSystemd }, () => {
     const fault = '/etc/ringwall/agent.yaml:2 guardSeconds is the text "soon", expected a whole number from 0 to 3600'
     it.container.write(config, 'policy: policy.yaml\nguardSeconds: soon\n')
     await it.systemctl('restart', agent).catch(() => {})
-    await eventually(async () => assert.equal(await it.container.property(agent, 'ActiveState'), 'failed'), 10_000)
+    await eventually(async () => assert.equal(await it.container.property(agent, 'ActiveState'), 'failed'))
     assert.equal(await it.container.property(agent, 'ExecMainStatus'), '2')
-    assert.ok((await it.journal(agent)).includes(fault))
+    await it.untilLogged(agent, [fault])
     // As somebody who has logged in: what the tests' own environment says is nothing to the host.
     const check = (program: string) =>
       it.container.run('env', ['-i', 'PATH=/usr/sbin:/usr/bin:/bin', 'ringwall', program, 'check'], {
@@ -167,7 +185,7 @@ describe('services', { skip: needsSystemd }, () => {
       assert.ok(loaded < (await stamp('systemd-networkd.service', 'InactiveExitTimestamp')))
       const emptied = await stamp('systemd-tmpfiles-setup.service', 'ActiveEnterTimestamp')
       assert.ok(emptied > 0 && emptied <= (await stamp(bootUnit, 'InactiveExitTimestamp')), '/tmp is emptied before')
-      assert.ok((await it.journal(bootUnit)).includes('ringwall-boot: in force: /var/lib/ringwall/ruleset.nft'))
+      await it.untilLogged(bootUnit, ['ringwall-boot: in force: /var/lib/ringwall/ruleset.nft'])
       await it.untilActive(agent)
     })
 
