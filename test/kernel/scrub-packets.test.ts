@@ -36,8 +36,12 @@ const daemon = { ip: '192.0.2.5', ip6: '2001:db8:d::5' } as const
 const daemonPort = 8443
 
 const wide: TrafficRate = { packetsPerSecond: 1_000_000, bitsPerSecond: 10_000_000_000 }
+/** So little that a sender which is stopped in the midst of a burst has no more for it. */
+const hardlyAny = 1 / 60
 /** Passes one packet of a burst. */
-const narrow: TrafficRate = { packetsPerSecond: 1, bitsPerSecond: wide.bitsPerSecond }
+const narrow: TrafficRate = { packetsPerSecond: hardlyAny, bitsPerSecond: wide.bitsPerSecond }
+/** What one source has at once however small its share is (rules-compiler/scrub/limits.ts). */
+const leastShare = { packets: 64, bytes: 65_536 } as const
 const ports = { sourcePort: 40_000, destinationPort: 7000 }
 const notSyn = ['ack'] as const
 
@@ -78,6 +82,8 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
     readonly host: ScrubbedHost
     /** Sends packets and says which arrived, in order, and what was counted meanwhile. */
     readonly send: (packets: readonly Buffer[]) => Promise<Seen>
+    /** The same without the counters, which take their time. */
+    readonly deliver: (packets: readonly Buffer[]) => Promise<readonly boolean[]>
     readonly change: (defence: Defence) => Promise<void>
     /** From the ENI's own side. */
     readonly answer: (packets: readonly Buffer[]) => Promise<readonly boolean[]>
@@ -109,6 +115,7 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
       host,
       change,
       answer: packets => through(outboundSide, packets),
+      deliver: packets => through(inboundSide, packets),
       async send(packets) {
         const begun = await host.counters()
         const passed = await through(inboundSide, packets)
@@ -211,7 +218,7 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
         }
 
         test(`the lane of SYNs of ${family} passes those that come again`, async () => {
-          const { send } = await load(placement, makeCleaning({ lanes: new Map([['syn', wide]]) }))
+          const { send, deliver } = await load(placement, makeCleaning({ lanes: new Map([['syn', wide]]) }))
           const syn = (source: string, sourcePort: number) => from(source, tcp({ sourcePort, destinationPort: 7000 }))
           // On a slow machine what is sent in time may come too late.
           for (let attempt = 1; ; attempt += 1) {
@@ -221,42 +228,45 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
             assert.equal(first.counted[droppedCounter('i-1', 'syn')], 2)
             await setTimeout(1200)
             const again = [one, another, never, one, never].map(port => syn(stranger[family], port))
-            const second = await send([...again, syn(other[family], one)])
-            if (!second.passed[0] && attempt < 5) continue
+            const passed = await deliver([...again, syn(other[family], one)])
+            if (!passed[0] && attempt < 15) continue
             // What has just been seen is too early, whether it passed or not.
-            assert.deepEqual(second.passed, [true, true, false, false, false, false])
+            assert.deepEqual(passed, [true, true, false, false, false, false])
             break
           }
         })
 
         test(`a source of ${family} above its share is dropped from then on, and nobody else`, async () => {
-          const shares = { known: wide, unknown: { ...wide, packetsPerSecond: 70 } }
+          const shares = { known: wide, unknown: { ...wide, packetsPerSecond: hardlyAny } }
           const { host, send } = await load(placement, makeCleaning({ shares }))
           const flood = repeated(200, () => from(stranger[family], udp(ports)))
-          const { passed, counted } = await send([...flood, ...repeated(50, () => from(other[family], udp(ports)))])
-          const lost = passed.filter(each => !each).length
-          assert.ok(lost > 100 && lost <= 130, `${lost} of 200 lost`)
-          assert.ok(passed.slice(200).every(each => each))
-          assert.equal(counted[droppedCounter('i-1', 'sources')], lost)
+          const beside = repeated(50, () => from(other[family], udp(ports)))
+          const later = [stranger, other].map(source => from(source[family], tcp(ports)))
+          const { passed, counted } = await send([...flood, ...beside, ...later])
           const heavy = await host.elements(heavySet('i-1', family))
+          const lost = passed.filter(each => !each).length
+          const most = 200 - leastShare.packets + 1
+          assert.ok(lost > most - 5 && lost <= most, `${lost} of 201 lost`)
+          assert.ok(passed.slice(200, 250).every(each => each))
+          assert.deepEqual(passed.slice(250), [false, true])
+          assert.equal(counted[droppedCounter('i-1', 'sources')], lost)
           assert.deepEqual([...heavy.keys()], [stranger[family]])
           assert.equal(heavy.get(stranger[family])?.packets, lost)
-          const later = await send([from(stranger[family], tcp(ports)), from(other[family], tcp(ports))])
-          assert.deepEqual(later.passed, [false, true])
         })
 
         test(`a source of ${family} above its share in bytes is dropped`, async () => {
-          const shares = { known: wide, unknown: { ...wide, bitsPerSecond: 800_000 } }
+          const shares = { known: wide, unknown: { ...wide, bitsPerSecond: 800 } }
           const { send } = await load(placement, makeCleaning({ shares }))
           const flood = repeated(200, () => from(stranger[family], udp(ports, Buffer.alloc(1000))))
           const { passed } = await send([...flood, from(other[family], udp(ports))])
-          const count = passed.filter(each => each).length
-          assert.ok(count > 80 && count < 130, `${count} passed`)
+          const count = passed.slice(0, -1).filter(each => each).length
+          const least = Math.floor(leastShare.bytes / flood[0]!.length)
+          assert.ok(count >= least && count <= least + 5, `${count} passed, expected ${least}`)
           assert.equal(passed.at(-1), true)
         })
 
         test(`connections of one source of ${family} are limited, not its other packets`, async () => {
-          const { send } = await load(placement, makeCleaning({ connectionsPerSource: 10 }))
+          const { send } = await load(placement, makeCleaning({ connectionsPerSource: 1 }))
           const syns = repeated(50, number =>
             from(stranger[family], tcp({ sourcePort: 1000 + number, destinationPort: 7000 })),
           )
@@ -336,10 +346,11 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
       })
 
       test('sources are sampled', async () => {
-        const { host, send } = await load(placement, makeCleaning())
-        await send(repeated(800, () => from(stranger.ip, udp(ports))))
+        const { host, deliver } = await load(placement, makeCleaning())
+        await deliver(repeated(800, () => from(stranger.ip, udp(ports))))
         const sampled = (await host.elements(sampledSet('i-1', 'ip'))).get(stranger.ip)
-        assert.ok(sampled != null && sampled.packets > 20 && sampled.packets < 100, `${sampled?.packets} sampled`)
+        // One in sixteen at random: 50, and six standard deviations of 7 around it.
+        assert.ok(sampled != null && sampled.packets > 8 && sampled.packets < 92, `${sampled?.packets} sampled`)
       })
 
       test('a black hole ends by itself', async () => {
@@ -354,14 +365,18 @@ describe('packets and the scrubbing table', { skip: needsKernel }, () => {
       })
 
       test('what was counted and learned stays when another lane comes, and black holes count on', async () => {
-        const shares = { known: wide, unknown: { ...wide, packetsPerSecond: 70 } }
+        const shares = { known: wide, unknown: { ...wide, packetsPerSecond: hardlyAny } }
         const cleaning = (lanes: Cleaning['lanes']) => makeCleaning({ shares, lanes })
-        const { host, send, change } = await load(placement, cleaning(new Map()))
-        await send(repeated(200, () => from(stranger.ip, udp(ports))))
-        const counted = await host.counters()
+        const { host, send, deliver, change } = await load(placement, cleaning(new Map()))
+        const { passed, counted } = await send(repeated(200, () => from(stranger.ip, udp(ports))))
+        const lost = passed.filter(each => !each).length
+        assert.deepEqual(counted, { ...offered('udp', 200), ...dropped('sources', lost) })
         await change(cleaning(new Map([['udp', wide]])))
-        assert.deepEqual(await host.counters(), counted)
-        assert.deepEqual((await send([from(stranger.ip, udp(ports))])).passed, [false])
+        assert.deepEqual(await deliver([from(stranger.ip, udp(ports))]), [false])
+        assert.deepEqual(packetsBetween(new Map(), await host.counters()), {
+          ...offered('udp', 201),
+          ...dropped('sources', lost + 1),
+        })
         await change({ kind: 'black-hole', remainingSeconds: 100 })
         const { counted: later } = await send([from(other.ip, udp(ports))])
         assert.deepEqual(later, { ...offered('udp', 1), ...dropped('black-hole', 1) })
