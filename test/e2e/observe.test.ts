@@ -92,7 +92,7 @@ describe('an interface that is only observed', { skip: needsKernel, timeout: 300
   async function setMode(mode: 'enforce' | 'observe') {
     const { enforcement } = await fleet.control.call<{ enforcement: { state: string; agents: number } }>(
       'PATCH',
-      '/v1/network-interfaces/eni-web?wait=enforced&timeout=30',
+      '/v1/network-interfaces/eni-web?wait=enforced&timeout=60',
       { mode },
     )
     // The agent of app sees nothing of it.
@@ -180,6 +180,8 @@ describe('an interface that is only observed', { skip: needsKernel, timeout: 300
       const answer = await fleet.control.call<{ observed: Report; agents: readonly string[] }>('PATCH', path, {
         mode: 'enforce',
       })
+      // The kernel forgets one of UDP after two minutes of silence.
+      assert.ok(await udp.ask(`still there ${performance.now()}`, longMs))
       // Two of the rule, two of the default; neither the accepted one nor the agent's own.
       assert.equal(answer.observed.liveSessions, 4)
       return answer
