@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { freePort } from './free-port.ts'
 import { ringwallProgram } from './ringwall.ts'
 
 export class DaemonProcess implements AsyncDisposable {
@@ -31,7 +31,7 @@ export class DaemonProcess implements AsyncDisposable {
 
   /** @throws {Error} where it ends before it serves */
   async start(): Promise<void> {
-    this.agentPort ||= await portToKeep()
+    this.agentPort ||= await freePort()
     const flags = [
       '--data-dir',
       this.dataDir,
@@ -85,26 +85,4 @@ export class DaemonProcess implements AsyncDisposable {
     if (level !== 'info') this.complaints.push(line)
     return msg === 'the REST API is served'
   }
-}
-
-/** Below those that the kernel gives to whoever asks for any: while the daemon is away another test would get it. */
-const portsToKeep = { first: 20_000, count: 12_000, ofProcess: 8 } as const
-let portsKept = 0
-
-/** A port of loopback, free now: each process has some of its own. @throws {Error} where somebody else has them all */
-async function portToKeep(): Promise<number> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const port = portsToKeep.first + ((process.pid * portsToKeep.ofProcess + portsKept) % portsToKeep.count)
-    portsKept += 1
-    if (await isFree(port)) return port
-  }
-  throw new Error(`Cannot find a port for a daemon's agents: 100 from ${portsToKeep.first} on are taken`)
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
