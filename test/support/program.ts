@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const project = join(import.meta.dirname, '../..')
@@ -60,10 +60,11 @@ function keyOfSources(): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** Those of sources that are no more; one that a run may still use is younger. */
+/** Those of sources that are no more; one that a run may still use is younger. Another run may do the same, or rename its own. */
 async function removeOld(): Promise<void> {
   for (const name of await readdir(programs)) {
     const folder = join(programs, name)
-    if (Date.now() - (await stat(folder)).mtimeMs > keptMs) await rm(folder, { recursive: true, force: true })
+    const made = statSync(folder, { throwIfNoEntry: false })
+    if (made !== undefined && Date.now() - made.mtimeMs > keptMs) await rm(folder, { recursive: true, force: true })
   }
 }

@@ -10,6 +10,8 @@ export async function accountKey({ store }: TestApi, owner = accountId): Promise
   return keep(store, makeAccessKey({ accountId: owner, nowMs: Date.now() }, null, sealer))
 }
 
+let users = 0
+
 /** A user with these policies (each a list of statements) and a key. */
 export async function userKey(
   { store }: TestApi,
@@ -18,11 +20,12 @@ export async function userKey(
   owner = accountId,
 ): Promise<RpcKey> {
   const nowMs = Date.now()
+  users += 1
   const made = { accountId: owner, createdAtMs: nowMs, updatedAtMs: nowMs }
   const attached = Object.keys(policies).map(policy => ({ type: 'Custom', name: policy, attachedAtMs: nowMs }))
   const user = {
     ...made,
-    id: `1${name.length}${Date.now()}`,
+    id: `1${users}${nowMs}`,
     name,
     displayName: null,
     comments: null,
