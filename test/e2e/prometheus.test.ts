@@ -21,6 +21,15 @@ const prometheus = debianProgram('prometheus', 'usr/bin/prometheus')
 /** Thresholds and rates of links are in bits wherever people speak of them, and are compared by eye. */
 const wanted = /^ringwall_agent_ddos_\w+_bits_per_second use base unit "bytes" instead of "bits"\n/gm
 
+/** For what an agent does and Prometheus sees of it, on a busy machine. */
+const longMs = 60_000
+
+interface Alert {
+  readonly state: 'pending' | 'firing'
+  readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+}
+
 /** @throws {Error} with what it finds fault with */
 async function checkMetrics(text: string): Promise<void> {
   const [program = '', ...args] = promtool.command
@@ -92,20 +101,21 @@ describe('an agent', { skip: needsKernel || prometheus.skip }, () => {
       child.kill('SIGKILL')
       await ended
     })
-    const alerts = async () =>
-      JSON.parse(await get(9090, '/api/v1/alerts')).data.alerts.map(
-        ({ labels, annotations }: { labels: Record<string, string>; annotations: Record<string, string> }) =>
-          `${labels.alertname}: ${annotations.summary}`,
-      )
+    /** Those that fire: what may yet become one, as an agent that is late by a second, is this machine's affair. */
+    const alerts = async () => {
+      const { data } = JSON.parse(await get(9090, '/api/v1/alerts')) as { data: { alerts: readonly Alert[] } }
+      const firing = data.alerts.filter(({ state }) => state === 'firing')
+      return firing.map(({ labels, annotations }) => `${labels.alertname}: ${annotations.summary}`)
+    }
     const until = (expected: readonly string[]) =>
-      eventually(async () => assert.deepEqual(await alerts(), expected), 30_000)
+      eventually(async () => assert.deepEqual(await alerts(), expected), longMs)
 
     const up = encodeURIComponent('up{job="ringwall-agent"} == 1')
-    await eventually(async () => assert.match(await get(9090, `/api/v1/query?query=${up}`), /"1"/), 30_000)
+    await eventually(async () => assert.match(await get(9090, `/api/v1/query?query=${up}`), /"1"/), longMs)
     await until([])
     await agent.writePolicy(policy({ id: 'order-1', action: 'black-hole', holdSeconds: 600 }))
     await until(['RingwallBlackHole: i-1 is black-holed'])
     await agent.writePolicy(policy({ id: 'order-2', action: 'lift' }))
-    await eventually(async () => assert.doesNotMatch(String(await alerts()), /BlackHole/), 30_000)
+    await eventually(async () => assert.doesNotMatch(String(await alerts()), /BlackHole/), longMs)
   })
 })

@@ -24,13 +24,13 @@ export interface BirdPair extends AsyncDisposable {
   readonly birdc: readonly string[]
   /** Routes of the router's kernel that drop, sorted; the host bits of the prefix are left out as `ip` does. */
   blackHoles(): Promise<readonly string[]>
-  /** Resolves when those are the routes. @throws {Error} saying what they are after 30 s */
+  /** Resolves when those are the routes. @throws {Error} saying what they are after a minute */
   untilBlackHoles(expected: readonly string[]): Promise<void>
   /** Of the router's BIRD, `show route all` say. */
   ask(...words: readonly string[]): Promise<string>
 }
 
-const deadlineMs = 30_000
+const deadlineMs = 60_000
 
 /** @param speaker  on the host */
 export async function startBirds(speaker: Speaker = 'bird'): Promise<BirdPair> {
