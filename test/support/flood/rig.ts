@@ -1,4 +1,5 @@
 /** A flooded host with a real agent on it, and what the agent and the kernel say of each flood. */
+import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import { type Peer, startPeer } from '../../../lab/conversation.ts'
 import { scrubTableName } from '../../../rules-compiler/scrub/names.ts'
 import type { DdosEvent, DdosStatus } from '../../../wire/ddos.ts'
 import { startAgent, type TestAgent } from '../agent.ts'
+import { childrenOf } from '../nft-children.ts'
 import { eventually } from '../sessions.ts'
 import { type Flood, floodFrames } from './frames.ts'
 import { Observer } from './observer.ts'
@@ -15,6 +17,12 @@ import { FloodSender } from './sender.ts'
 export interface RigOptions extends ScrubPolicyOptions, SceneOptions {}
 
 const agentPort = 9469
+
+/** Of `ddos.json`. */
+interface KeptOnDisk {
+  readonly table: { readonly rulesetHash: string } | null
+  readonly instances: readonly { readonly now: { readonly monotonicMs: number; readonly wallMs: number } }[]
+}
 
 export class FloodRig implements AsyncDisposable {
   readonly scene: Scene
@@ -49,7 +57,10 @@ export class FloodRig implements AsyncDisposable {
     const peer = stack.use(await startPeer(scene.host))
     const policy = scrubPolicy(scene, options)
     const agent = await startAgentOn(scene, policy, stateDir, true)
-    return stack.use(new FloodRig({ scene, observer, policy, stateDir, peer, agent }))
+    const rig = stack.use(new FloodRig({ scene, observer, policy, stateDir, peer, agent }))
+    // Its table may come after the policy.
+    await eventually(() => rig.table())
+    return rig
   }
 
   get agent(): TestAgent {
@@ -79,7 +90,7 @@ export class FloodRig implements AsyncDisposable {
   }
 
   /** @throws {Error} with what the status is if it does not become so in time */
-  async until(holds: (status: DdosStatus) => boolean, timeoutMs = 10_000): Promise<DdosStatus> {
+  async until(holds: (status: DdosStatus) => boolean, timeoutMs = 60_000): Promise<DdosStatus> {
     return eventually(async () => {
       const status = await this.status()
       if (!holds(status)) throw new Error(`The instance does not come to stand so: ${JSON.stringify(status)}`)
@@ -87,16 +98,57 @@ export class FloodRig implements AsyncDisposable {
     }, timeoutMs)
   }
 
-  /** Waits until the agent has just kept on disk how it stands in an event, which it does each second. */
-  async untilKept(eventId: string): Promise<void> {
-    const read = () => readFile(join(this.#stateDir, 'ddos.json'), 'utf8')
-    const before = await read().catch(() => null)
+  /**
+   * Kills the agent at a moment of an event in which it has on disk what stands in the kernel, so that one who starts
+   * goes on from it: another moment, just after a change of its table, gives a table made anew.
+   */
+  async killKept(eventId: string): Promise<void> {
+    const read = () => this.#kept(({ instances }) => JSON.stringify(instances).includes(eventId))
     await eventually(async () => {
-      const text = await read()
-      const { table, instances } = JSON.parse(text) as { table: object | null; instances: object[] }
-      if (text === before || table === null || !JSON.stringify(instances).includes(eventId))
-        throw new Error(`The agent has not kept event "${eventId}": ${text}`)
-    }, 20_000)
+      const first = await read()
+      const standing = await this.#outline()
+      await this.#kept(({ instances }) => instances[0]!.now.monotonicMs > first.instances[0]!.now.monotonicMs)
+      process.kill(this.#agent.pid, 'SIGSTOP')
+      try {
+        await eventually(async () => assert.deepEqual(this.#changesAtWork(), []))
+        const last = await read()
+        assert.equal(last.table?.rulesetHash, first.table?.rulesetHash)
+        assert.equal(await this.#outline(), standing)
+      } catch (error) {
+        process.kill(this.#agent.pid, 'SIGCONT')
+        throw error
+      }
+    }, 60_000)
+    await this.#agent.kill()
+  }
+
+  /** Every nft the agent has started, or is about to, but the one that it asks line by line. */
+  #changesAtWork(): readonly string[] {
+    const words = childrenOf(this.#agent.pid).map(command => command.split('\0'))
+    return words
+      .filter(each => /^nft$|ringwall|node/.test(each[0]!) && !each.includes('-i'))
+      .map(each => each.join(' '))
+  }
+
+  /** Waits until the agent has looked what its table is like after it has put it there, and has kept that on disk. */
+  async untilLookedAt(putAtMs: number): Promise<void> {
+    await this.#kept(({ instances }) => instances[0]!.now.wallMs > putAtMs)
+  }
+
+  /** What the agent has on disk once that is so and its table is known. */
+  async #kept(holds: (kept: KeptOnDisk) => boolean): Promise<KeptOnDisk> {
+    return eventually(async () => {
+      const text = await readFile(join(this.#stateDir, 'ddos.json'), 'utf8')
+      const kept = JSON.parse(text) as KeptOnDisk
+      if (kept.table === null || !holds(kept)) throw new Error(`The agent has not kept it so: ${text.slice(0, 500)}`)
+      return kept
+    }, 60_000)
+  }
+
+  /** What scrubbing has in the kernel, without what counts and what is learned. */
+  async #outline(): Promise<string> {
+    const flags = ['--stateless', '--terse']
+    return (await this.scene.host.run('nft', [...flags, 'list', 'table', 'inet', scrubTableName])).stdout
   }
 
   /** What scrubbing has in the kernel, without what counts. */
