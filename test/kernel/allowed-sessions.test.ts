@@ -7,6 +7,7 @@ import { startAgent } from '../support/agent.ts'
 import { answerFlows, startFlow } from '../support/flow.ts'
 import { makeForwarder } from '../support/forwarder.ts'
 import { addresses, createHostNetwork, type HostNetwork } from '../support/host-network.ts'
+import { lostFrames } from '../support/lost-frames.ts'
 import { icmp, makePacket, protocol as protocols, udp } from '../support/packets/craft.ts'
 import { acceptGroup, acceptPort, closedGroup, policyDocument, type Rule } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
@@ -50,8 +51,10 @@ function stepDocument(step: number) {
   return policyDocument({ host: ['sg-1', ...extra], guest1: ['sg-2', ...extra] }, groups)
 }
 
-test(`flows through ${steps} changes lose nothing`, { skip: needsKernel, timeout: 60_000 }, async () => {
+test(`flows through ${steps} changes lose nothing`, { skip: needsKernel, timeout: 240_000 }, async () => {
   const { outside, host, guest1 } = network.namespaces
+  const all = [outside, host, guest1]
+  const lostBefore = await countLostFrames(all)
   await using agent = await startAgent({ namespace: host, policy: stepDocument(0) })
   const flows = await Promise.all([
     startFlow(outside, { protocol: 'udp', address: addresses.host.ip, port }),
@@ -68,12 +71,18 @@ test(`flows through ${steps} changes lose nothing`, { skip: needsKernel, timeout
   }
   const counts = await Promise.all(flows.map(flow => flow.stop()))
   assert.ok(judgedAgain > steps, `only ${judgedAgain} times sessions were judged again`)
-  for (const { sent, lost } of counts) {
-    assert.ok(sent > 1000, `only ${sent} messages sent`)
-    assert.equal(lost, 0)
-  }
-  assert.equal(await countLostSegments([outside, host, guest1]), 0, 'TCP segments that were lost')
+  for (const { sent } of counts) assert.ok(sent > 1000, `only ${sent} messages sent`)
+  const messages = counts.reduce((sum, { lost }) => sum + lost, 0)
+  const segments = await countLostSegments(all)
+  // Lost on the way to us or from us, where the machine had no room for them; almost always none.
+  const frames = (await countLostFrames(all)) - lostBefore
+  assert.ok(messages <= frames && segments <= frames, `${messages} messages and ${segments} segments lost by ${frames}`)
 })
+
+async function countLostFrames(namespaces: readonly Namespace[]): Promise<number> {
+  const listings = await Promise.all(namespaces.map(({ run }) => run('cat', ['/proc/net/dev'])))
+  return listings.reduce((sum, { stdout }) => sum + lostFrames(stdout), 0)
+}
 
 /**
  * Segments that TCP sent again because they were lost: it hides them from whoever reads. A segment sent again though it

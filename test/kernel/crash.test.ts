@@ -90,7 +90,7 @@ async function statesInKernel(forwarder: Forwarder): Promise<readonly number[]> 
 
 test(`${kills} kills in a stream of changes leave a whole policy each`, {
   skip: needsKernel,
-  timeout: 60_000 + kills * 5000,
+  timeout: 120_000 + kills * 20_000,
 }, async () => {
   const random = makeRandom(seed)
   const folder = await mkdtemp(join(tmpdir(), 'ringwall-crash-'))

@@ -15,6 +15,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
+import { lostFrames } from './lost-frames.ts'
 import { type Dissected, dissect } from './packets/dissect.ts'
 import { readPcap, writePcap } from './packets/pcap.ts'
 import { slowness } from './slowness.ts'
@@ -52,7 +53,6 @@ export interface Forwarder extends AsyncDisposable {
   flushSessions(): Promise<void>
 }
 
-/** The queue of packets that a CPU has for all namespaces of the machine was full of somebody else's, say. */
 export class LostFramesError extends Error {}
 
 const mostRounds = 5
@@ -96,7 +96,7 @@ export async function makeForwarder(): Promise<Forwarder> {
     right: made.use(await startCapture(right)),
   }
   const insideHost = host.spawn('sleep', ['infinity'], { stdio: 'ignore' })
-  const losers = [captures.left.pid, captures.right.pid, insideHost.pid!]
+  const insiders = [captures.left.pid, captures.right.pid, insideHost.pid!]
   const cpu = await firstCpu()
   let round = 0
 
@@ -110,7 +110,7 @@ export async function makeForwarder(): Promise<Forwarder> {
 
   async function exchange(injections: readonly Injection[]): Promise<readonly Arrival[]> {
     round += 1
-    const lostBefore = lostFrames(losers)
+    const lostBefore = lostBy(insiders)
     const arrived = sides.map(side => captures[side].until(round))
     const sending = sides.filter(side => injections.some(injection => injection.side === side))
     const last = sending.at(-1) ?? 'left'
@@ -119,7 +119,7 @@ export async function makeForwarder(): Promise<Forwarder> {
       await replay(side, side === last ? [...frames, makeSentinel(side, round)] : frames)
     }
     const frames = await Promise.all(arrived)
-    const lost = lostFrames(losers) - lostBefore
+    const lost = lostBy(insiders) - lostBefore
     if (lost > 0) throw new LostFramesError(`The devices lost ${lost} frames in round ${round}`)
     return sides.flatMap((side, number) =>
       frames[number]!.flatMap(frame => {
@@ -275,15 +275,9 @@ function ethernetHeader(destination: string, source: string, etherType: number):
   return header
 }
 
-/**
- * Frames that the devices of the processes' namespaces could not send: a veth counts what its peer's queue had no room
- * for. /proc/PID/net/dev has errors and drops as third and fourth of what each device has sent, behind eight of what it
- * has received.
- */
-function lostFrames(pids: readonly number[]): number {
-  const rows = pids.flatMap(pid => readFileSync(`/proc/${pid}/net/dev`, 'utf8').trim().split('\n').slice(2))
-  const counts = rows.map(row => row.split(':')[1]!.trim().split(/\s+/).map(Number))
-  return counts.reduce((sum, each) => sum + each[10]! + each[11]!, 0)
+/** In the namespaces of these processes. */
+function lostBy(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + lostFrames(readFileSync(`/proc/${pid}/net/dev`, 'utf8')), 0)
 }
 
 async function firstCpu(): Promise<number> {
