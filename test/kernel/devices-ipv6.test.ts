@@ -13,7 +13,7 @@ import { writePcap } from '../support/packets/pcap.ts'
 import { acceptPort, closedGroup, type Rule } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallProgram } from '../support/ringwall.ts'
-import { eventually } from '../support/sessions.ts'
+import { eventually, patienceMs } from '../support/sessions.ts'
 import { slowness } from '../support/slowness.ts'
 
 const macs = { router: '02:00:00:00:00:01', host: '02:00:00:00:00:02' } as const
@@ -123,9 +123,11 @@ test('a host without IPv4 gets its address, router and DHCPv6 answers through a 
   assert.match(routes, new RegExp(`^default via ${linkLocal.router} dev eth0`))
 
   // Neighbour discovery, in both directions: the echo request itself is dropped.
-  assert.equal(await peers.router.ping(hostAddress, { timeoutMs: 300 * slowness }), false)
-  const neighbours = (await router.run('ip', ['-6', 'neigh', 'show', hostAddress])).stdout
-  assert.match(neighbours, new RegExp(macs.host))
+  await eventually(async () => {
+    assert.equal(await peers.router.ping(hostAddress, { timeoutMs: 300 * slowness }), false)
+    const neighbours = (await router.run('ip', ['-6', 'neigh', 'show', hostAddress])).stdout
+    assert.match(neighbours, new RegExp(macs.host))
+  })
 
   const request = await peers.host.openUdp('ff02::1:2%eth0', 547, { localPort: 546 })
   await request.send('solicit')
@@ -133,7 +135,7 @@ test('a host without IPv4 gets its address, router and DHCPv6 answers through a 
   await request.close()
   await peers.host.listenUdp(546)
   const answer = await peers.router.openUdp(`${linkLocal.host}%eth0`, 546, { localPort: 547 })
-  assert.ok(await answer.ask('advertise', 1000 * slowness), 'DHCPv6 of a server on the link')
+  assert.ok(await answer.ask('advertise', patienceMs), 'DHCPv6 of a server on the link')
 
   // Its sessions are those of its policy.
   for (const port of [22, 23]) await peers.host.listenTcp(port)
