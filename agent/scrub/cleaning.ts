@@ -114,7 +114,8 @@ function chooseLanes(
   const asBefore = { lanes: before.lanes, lanesAtMs: before.lanesAtMs }
   const isSameSet = laneTypes.every(lane => lane in wanted === lane in before.lanes)
   const isDue = input.nowMs - before.lanesAtMs >= adaptAfterMs
-  if (isSameSet && !isDue) return asBefore
+  // An agent that starts has no sample yet, and must find in the kernel what was left there.
+  if (isSameSet && (!isDue || input.sample === null)) return asBefore
   const isWorthIt = (lane: LaneType) => {
     const [now, then] = [wanted[lane]!, before.lanes[lane]]
     return then === undefined || differs(now, then, 'packetsPerSecond') || differs(now, then, 'bitsPerSecond')
