@@ -30,13 +30,7 @@ test('the lab cleans up after one that was killed, sees what the policies say, a
   const [stdout, stderr, [exitCode]] = await Promise.all([text(lab.stdout!), text(lab.stderr!), ended])
   assert.deepEqual(view.names(), [])
   assert.equal(stderr, '')
-  const faults = stdout.split('\n').filter(line => line.includes('NOT AS EXPECTED'))
-  assert.deepEqual(
-    faults.filter(line => !isCutLate(line)),
-    [],
-    stdout,
-  )
-  assert.equal(exitCode, faults.length > 0 ? 1 : 0, stdout)
+  assert.equal(exitCode, 0, stdout)
   assert.ok(stdout.includes(`Removed ${hosts.length} namespaces that an earlier run left behind.\n`))
   assert.match(stdout, /^ {2}who +to whom +what +expected +IPv4 seen +IPv6 seen +why$/m)
   assert.match(stdout, /^ {2}outside +web +tcp 443 +accept +accept +accept +web-https-v4 \/ web-https-v6 at eni-web$/m)
@@ -64,9 +58,4 @@ async function killOnceBuilt(lab: ChildProcess): Promise<number> {
   lab.kill('SIGKILL')
   await ended
   return lab.pid!
-}
-
-/** On a busy machine it may take longer than the second that is promised; nothing else may be wrong. */
-function isCutLate(line: string): boolean {
-  return /: session to port 443 cut \d{4,} ms after .* (\d+) of \1 messages answered {2}<-- NOT AS EXPECTED$/.test(line)
 }
