@@ -11,14 +11,17 @@ export interface LineWatchOptions {
   /** What the command listens to (linux/netlink.h, `NETLINK_…`; group numbers count from 1). */
   readonly netlink: { readonly protocol: number; readonly group: number }
   readonly onLine: (line: string) => void
-  /** The command hears events from now on; `first` the first time. */
+  /**
+   * The command hears events from now on; `first` the first time. Where it was only taken to hear them, because it took
+   * long, it is told again when it does.
+   */
   readonly onUp: (first: boolean) => void
   /** The command ended and is started again soon. */
   readonly onDown: (reason: string) => void
 }
 
 export interface Watch {
-  /** Resolves when the first event that comes would be heard. */
+  /** Resolves when the first event that comes would be heard, or the command is taken to be up. */
   readonly ready: Promise<void>
   /** Ends the watch; nothing is called afterwards. */
   close(): Promise<void>
@@ -34,6 +37,8 @@ const livedWellMs = 10_000
 const upPollMs = 5
 /** Where /proc does not tell, the command is taken to be up: it joins its group within some milliseconds. */
 const upTimeoutMs = 1000
+/** It may be that the host is busy: what has happened until it does hear must be looked for. */
+const lateUp = { pollMs: 50, mostMs: 60_000 } as const
 
 export function watchLines({ command, netlink, onLine, onUp, onDown }: LineWatchOptions): Watch {
   let child: LineProcess
@@ -46,19 +51,23 @@ export function watchLines({ command, netlink, onLine, onUp, onDown }: LineWatch
   function start(): void {
     const startedAt = performance.now()
     child = spawnLines(command, { onLine, onErrorLine: onLine, onEnd: reason => restart(reason, startedAt) })
-    awaitUp(startedAt)
+    awaitUp(startedAt, { isTakenToBeUp: false })
   }
 
-  function awaitUp(startedAt: number): void {
+  function awaitUp(startedAt: number, { isTakenToBeUp }: { readonly isTakenToBeUp: boolean }): void {
     const { pid } = child
     if (pid === undefined || closed) return
-    if (!hears(pid, netlink) && performance.now() - startedAt < upTimeoutMs) {
-      timer = setTimeout(() => awaitUp(startedAt), upPollMs)
-      return
+    const waitedMs = performance.now() - startedAt
+    const isUp = hears(pid, netlink)
+    const isEnough = waitedMs >= upTimeoutMs
+    if (isUp || (isEnough && !isTakenToBeUp)) {
+      onUp(!wasUp)
+      wasUp = true
+      becomeReady()
     }
-    onUp(!wasUp)
-    wasUp = true
-    becomeReady()
+    if (isUp || waitedMs >= lateUp.mostMs) return
+    const pollMs = isEnough ? lateUp.pollMs : upPollMs
+    timer = setTimeout(() => awaitUp(startedAt, { isTakenToBeUp: isEnough }), pollMs)
   }
 
   function restart(reason: string, startedAt: number): void {
