@@ -127,14 +127,14 @@ async function allBound({ host }: Scene, count: number): Promise<void> {
 async function inForceAfter(agent: TestAgent, doing: () => Promise<void>): Promise<void> {
   const from = agent.log.length
   await doing()
-  await agent.line(isBound, { from, timeoutMs: 20_000 })
+  await agent.line(isBound, { from })
 }
 
 test('a hundred guests come at once; one is renamed, one goes and comes back', { skip: needsKernel }, async () => {
   await using scene = await makeScene()
   const { host } = scene
   await using agent = await startAgent({ namespace: host, policy, awaitInForce: false })
-  const first = await agent.line(isInForce, { timeoutMs: 30_000 })
+  const first = await agent.line(isInForce)
   console.log(`the first load took ${first.seconds} s, ${first.nftSeconds} s of it in nft`)
   let pluggedAtMs = 0
   await inForceAfter(agent, async () => {

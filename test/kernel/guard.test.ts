@@ -234,7 +234,7 @@ test('a session whose packets pass through the policy needs nobody: it came in t
   const typing = (async () => {
     while (!agent.log.some(isConfirmed) && !agent.log.some(isTakenBack)) await arrives(shell.server, shell.client, 100)
   })()
-  await agent.line(isConfirmed, { timeoutMs: 30_000 })
+  await agent.line(isConfirmed)
   await typing
   assert.ok(await works(shell))
 })

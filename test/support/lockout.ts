@@ -115,7 +115,7 @@ export async function onTrial(agent: TestAgent, network: HostNetwork, expected: 
 }
 
 /** Resolves when the trial has ended by itself. */
-export const takenBack = (agent: TestAgent) => agent.line(isTakenBack, { timeoutMs: roomySeconds * 1000 + 20_000 })
+export const takenBack = (agent: TestAgent) => agent.line(isTakenBack, { timeoutMs: roomySeconds * 1000 + 60_000 })
 
 export const isTrial = (line: LogLine) => line.msg.endsWith('it is put in force on trial')
 export const isTakenBack = (line: LogLine) => line.msg.startsWith('the policy on trial is taken back')
