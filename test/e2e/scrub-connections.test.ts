@@ -6,7 +6,8 @@ import { FloodRig } from '../support/flood/rig.ts'
 import { servicePort } from '../support/flood/scene.ts'
 import { needsKernel } from '../support/requirements.ts'
 
-const thresholds = { bps: 20, pps: 1000 }
+/** Far below what the flood has on an idle machine: a busy one opens fewer connections. */
+const thresholds = { bps: 20, pps: 400 }
 
 describe('connections in numbers', { skip: needsKernel }, () => {
   const stack = new AsyncDisposableStack()
@@ -14,7 +15,7 @@ describe('connections in numbers', { skip: needsKernel }, () => {
   let customers: Customers
 
   before(async () => {
-    rig = await FloodRig.start(stack, { thresholds, scrubbing: { holdTime: 3 } })
+    rig = await FloodRig.start(stack, { thresholds, scrubbing: { holdTime: 5 } })
     customers = stack.use(
       await Customers.start(rig.scene, { downloadBytesPerSecond: 0, knocksPerSecond: 2, patienceMs: 5000 }),
     )
@@ -38,7 +39,7 @@ describe('connections in numbers', { skip: needsKernel }, () => {
     await rig.until(({ sample }) => (sample?.dropped.connections?.packetsPerSecond ?? 0) > 50)
     await rig.until(({ sample }) => (sample?.passed.packetsPerSecond ?? Number.POSITIVE_INFINITY) < thresholds.pps)
     await flood[Symbol.asyncDispose]()
-    await rig.until(({ phase }) => phase === 'normal', 30_000)
+    await rig.until(({ phase }) => phase === 'normal')
 
     const service = await customers.service()
     const [event] = await rig.events()

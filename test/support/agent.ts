@@ -64,7 +64,7 @@ export interface TestAgent extends AsyncDisposable {
 export interface WaitOptions {
   /** How many lines of the log to leave out; none where left out. */
   readonly from?: number
-  /** 20,000 where left out. */
+  /** 60,000 where left out. */
   readonly timeoutMs?: number
 }
 
@@ -75,7 +75,7 @@ export interface Replaced {
 }
 
 /** A busy machine must not fail a test. */
-const waitMs = 20_000
+const waitMs = 60_000
 
 export const isInForce = (line: LogLine): boolean => line.change !== undefined
 /** A device came, went or has another name; it may have been seen when the table was read back. */
