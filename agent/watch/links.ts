@@ -31,7 +31,8 @@ export interface LinkWatchOptions {
   readonly prefix?: CommandPrefix
   /**
    * In the order things happened to one device. A device that was there only for a moment gives both of its events;
-   * of several renamings in a row only the first name and the last may be seen.
+   * of several renamings in a row only the first name and the last may be seen. What is heard later than it was listed
+   * may be told again: a device that has gone comes and goes once more.
    */
   readonly onEvent: (event: LinkEvent) => void
   /** Told of each listing, after the events that came out of it: something may have changed that gives no event, a MAC address say. */
