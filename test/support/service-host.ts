@@ -32,6 +32,9 @@ export function opening(...ports: readonly number[]): string {
   return JSON.stringify(policyDocument({ host: ['sg-1'] }, [closedGroup('sg-1', rules)]))
 }
 
+/** A large ruleset takes seconds on a busy machine. */
+const listingMs = 90_000
+
 /** What a busy machine makes the agent say at its start, and is no fault of it. */
 const slowStart = /the monitors do not hear yet|One element takes \d+ ms to change/
 
@@ -78,19 +81,22 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
   }
 
   /** Without what is counted: any number may be among that. */
-  const ruleset = async () => (await host.run('nft', ['--stateless', 'list', 'table', 'inet', 'ringwall'])).stdout
+  async function ruleset(): Promise<string> {
+    const list = ['--stateless', 'list', 'table', 'inet', 'ringwall']
+    return (await host.run('nft', list, { timeoutMs: listingMs })).stdout
+  }
 
-  const untilNamed = (read: () => Promise<string>, port: number) =>
+  const untilNamed = (read: () => Promise<string>, port: number, timeoutMs = servicePatienceMs) =>
     eventually(async () => {
       if (!new RegExp(`\\b${port}\\b`).test(await read())) throw new Error(`port ${port} is not in the ruleset`)
-    }, servicePatienceMs)
+    }, timeoutMs)
 
   return {
     outside,
     host,
     /** In the kernel, as nft prints it. */
     ruleset,
-    untilInKernel: (port: number) => untilNamed(ruleset, port),
+    untilInKernel: (port: number, timeoutMs?: number) => untilNamed(ruleset, port, timeoutMs),
     /** Waits until the ruleset for the next boot names a port. */
     untilKept: (port: number) => untilNamed(async () => container.read(`${stateDir}/ruleset.nft`), port),
 
@@ -114,7 +120,9 @@ export async function startServiceHost({ files, root = 'bookworm', ...options }:
     /** Leaves no room on its disk, until the file `filler` is removed there. */
     async fillUp(): Promise<void> {
       await container.remountDisk('size=2m')
-      await container.run('sh', ['-c', `head -c 64M /dev/zero >${stateDir}/filler || true`])
+      // Again for what the agent takes back of what it was just writing.
+      const fill = `head -c 64M /dev/zero >>${stateDir}/filler`
+      await container.run('sh', ['-c', `for count in 1 2 3 4 5; do ${fill}; sleep 0.1; done || true`])
     },
 
     container,
