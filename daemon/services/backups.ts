@@ -39,10 +39,10 @@ export interface Restored {
 const shownKinds = kinds.filter(kind => kind !== 'idempotency' && kind !== 'authority' && kind !== 'settings')
 
 /**
- * Everything as in the backup, but for five: the token that asks stays as it is, so that nobody locks himself out; the
+ * Everything as in the backup, but for six: the token that asks stays as it is, so that nobody locks himself out; the
  * CA of agents stays where the backup has the same or none; under the same CA what came of certificates since stays so,
- * or who renewed his would be locked out and who was revoked let in; answers kept for repetitions are gone, for what
- * they tell of is; and so are orders to agents.
+ * or who renewed his would be locked out and who was revoked let in, and what hosts have said of themselves, who do not
+ * say it again; answers kept for repetitions are gone, for what they tell of is; and so are orders to agents.
  * @throws {ApiError} 400 where the file's objects are no whole state
  */
 export function restore(
@@ -62,7 +62,7 @@ export function restore(
   const present = new Set(entries.map(({ key }) => key))
   const gone = keysOf(world, nowMs).filter(key => !present.has(key) && !kept.has(key))
   const lost = { fromMs: content.timeMs ?? nowMs, untilMs: nowMs }
-  const documentOf = isOtherAuthority ? takenUpLater(lost) : withAccessOf(world)
+  const documentOf = isOtherAuthority ? takenUpLater(lost) : withHostsOf(world)
   const writes: Write[] = [
     ...entries.map(({ key, value }) => ({ key, value: documentOf(key, withoutOldOrder(world, key, value)) })),
     ...gone.map(key => ({ key, value: null })),
@@ -82,14 +82,14 @@ export function restore(
 
 type Changed = (key: string, value: unknown) => unknown
 
-/** Who may connect stays as it is: certificates and revocations of agents, and enrolment tokens that were used. */
-function withAccessOf(world: World): Changed {
+/**
+ * Who may connect stays as it is: certificates and revocations of agents, and enrolment tokens that were used. So does what
+ * hosts are like: whether one is open, say.
+ */
+function withHostsOf(world: World): Changed {
   return (key, value) => {
     const { kind, id } = parseKey(key)
-    if (kind === 'agent') {
-      const { status, certificates, revokedAtMs } = world.get('agent', id) ?? (value as Documents['agent'])
-      return { ...(value as Documents['agent']), status, certificates, revokedAtMs }
-    }
+    if (kind === 'agent') return world.get('agent', id) ?? value
     const usedByAgentId = kind === 'enrolment' ? (world.get('enrolment', id)?.usedByAgentId ?? null) : null
     return usedByAgentId === null ? value : { ...(value as Documents['enrolment']), usedByAgentId }
   }

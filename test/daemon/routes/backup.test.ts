@@ -8,7 +8,7 @@ import { describe, test } from 'node:test'
 import { keyOf } from '../../../daemon/model/documents.ts'
 import { openSqliteStore } from '../../../daemon/store/sqlite.ts'
 import { accountId, startApi, type TestApi } from '../../support/api.ts'
-import { makeFleet, post } from '../../support/fleet-state.ts'
+import { addAgent, makeFleet, post } from '../../support/fleet-state.ts'
 
 const sqlite = 'application/vnd.sqlite3'
 
@@ -62,6 +62,20 @@ describe('a backup', () => {
     // In memory too, with its indexes.
     assert.deepEqual([...api.world.enisOfGroup('sg-1')].sort(), ['eni-1', 'eni-6'])
     assert.deepEqual([...api.world.membersOf('sg-1').keys()].sort(), ['198.18.0.1', '198.18.0.6'])
+  })
+
+  test('leaves what hosts have said of themselves since: whether they are open, and what an older version had no word for', async () => {
+    await using api = await startApi()
+    await makeFleet(api)
+    const file = await backupOf(api)
+    const before = api.world.get('agent', 'agent-1')!
+    const report = { ...before.report!, openSince: '2026-01-01T00:00:00.000Z', rescuePorts: [22] }
+    await addAgent(api, 'agent-1', { hostName: 'renamed', report })
+    await addAgent(api, 'agent-since')
+    assert.equal((await restore(api, file)).status, 200)
+    const { isOpen, rescuePorts, hostName } = (await api.request('GET', '/v1/agents/agent-1')).body.agent
+    assert.deepEqual([isOpen, rescuePorts, hostName], [true, [22], 'renamed'])
+    assert.equal((await api.request('GET', '/v1/agents/agent-since')).status, 404)
   })
 
   test('of another daemon replaces all but the token that asks, and says so', async () => {
