@@ -15,6 +15,7 @@ import {
   weightOfRule,
 } from '../model/file-rule.ts'
 import { networkKey, type World } from '../state/world.ts'
+import { firstOf } from './held-by.ts'
 import type { Asked, AskedRule } from './permissions.ts'
 import { mayRead, type Principal } from './principal.ts'
 
@@ -187,8 +188,15 @@ export function faultOfWeight(
   const weight = weightOf(rules, listOf)
   const { rulesPerGroup } = settings.limits
   if (weight <= rulesPerGroup) return null
-  const expected = `at most ${rulesPerGroup} rules in a group (limits.rulesPerGroup), where one that names a list counts for its maxEntries`
+  const expected = `at most ${rulesPerGroup} rules in a group (limits.rulesPerGroup), where one that names a list counts for its maxEntries${listsText(rules, listOf)}`
   return fieldError('limit', field, { action: 'accept a count of', value: weight, expected })
+}
+
+/** Whoever is refused can make one smaller: those with most room first. */
+function listsText(rules: readonly RuleFields[], listOf: WeighedList): string {
+  const named = [...new Set(rules.flatMap(listsNamedBy))].map(id => ({ id, room: listOf(id)?.maxEntries ?? 1 }))
+  const texts = named.toSorted((a, b) => b.room - a.room).map(({ id, room }) => `${id} ${room}`)
+  return texts.length === 0 ? '' : ` (${firstOf(texts).join(', ')})`
 }
 
 const contents = new WeakMap<RuleDoc, string>()

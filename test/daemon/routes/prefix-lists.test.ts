@@ -176,8 +176,13 @@ describe('a list that rules name', () => {
     const changed = await api.request('PATCH', `${url}/${permissions[0].securityGroupRuleId}`, { priority: 2 })
     assert.equal(changed.status, 200, JSON.stringify(changed.body))
     const more = { permissions: [{ direction: 'ingress', ipProtocol: 'all', sourceCidrIp: '10.0.0.1' }] }
-    await assertRefused(api, { method: 'POST', url, body: more, expected: '403 LimitExceeded permissions' })
+    const message = new RegExp(`a list counts for its maxEntries \\(${prefixListId} 150\\)$`)
+    await assertRefused(api, { method: 'POST', url, body: more, expected: '403 LimitExceeded permissions', message })
     const one = { permissions: [{ ...rule, portRange: '82/82' }] }
+    // A smaller list makes room: that is what the refusal tells of.
+    assert.equal((await api.request('PATCH', `${lists}/${prefixListId}`, { maxEntries: 20 })).status, 200)
+    assert.equal((await api.request('POST', url, more)).status, 200)
+    await api.store.commit({ writes: [{ key: `prefixList/${prefixListId}`, value: { ...doc, maxEntries: 150 } }] })
     assert.equal((await api.request('POST', '/v1/security-groups/sg-over/import?mode=replace', one)).status, 200)
   })
 
