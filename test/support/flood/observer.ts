@@ -18,15 +18,17 @@ const outOfScope = `
     ip saddr { 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16 } return
     ip6 saddr { fc00::/7, fe80::/10 } return`
 
-const table = (device: string) => `
+const table = (device: string, ideal: string | null) => `
 table inet observer {
   counter offered { }
+  counter ideal { }
   counter fragments { }
   counter passed { }
   chain offered {
     type filter hook ingress device "${device}" priority -510
     ${outOfScope}
     meta protocol { ip, ip6 } counter name offered
+    ${ideal === null ? '' : `meta protocol { ip, ip6 } limit rate ${ideal} counter name ideal`}
   }
   chain fragments {
     type filter hook ingress device "${device}" priority -490
@@ -47,6 +49,8 @@ export interface Observed {
   readonly askedAtMs: number
   readonly atMs: number
   readonly offered: TrafficAmount
+  /** What an ideal limit would pass of what is offered. */
+  readonly ideal: TrafficAmount
   readonly passed: TrafficAmount
 }
 
@@ -70,8 +74,9 @@ export class Observer implements AsyncDisposable {
     this.#namespace = namespace
   }
 
-  static async start(namespace: Namespace, device: string): Promise<Observer> {
-    await namespace.run('nft', ['-f', '-'], { input: table(device) })
+  /** @param ideal  rate and burst of a limit, in nft's words: what it would pass of what is offered is counted */
+  static async start(namespace: Namespace, device: string, ideal: string | null = null): Promise<Observer> {
+    await namespace.run('nft', ['-f', '-'], { input: table(device, ideal) })
     const observer = new Observer(namespace)
     observer.#watching = observer.#watch()
     return observer
@@ -86,7 +91,7 @@ export class Observer implements AsyncDisposable {
       return { packets, bytes }
     }
     const passed = add(amountOf('passed'), amountOf('fragments'))
-    return { askedAtMs, atMs: performance.now(), offered: amountOf('offered'), passed }
+    return { askedAtMs, atMs: performance.now(), offered: amountOf('offered'), ideal: amountOf('ideal'), passed }
   }
 
   /** The first look at which it holds, from now on, and the one before. @throws {Error} if there is none in time */
