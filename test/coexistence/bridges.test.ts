@@ -15,6 +15,7 @@ import { startAgent, type TestAgent } from '../support/agent.ts'
 import { listTable } from '../support/kernel-listing.ts'
 import { acceptPort, closedGroup, type Rule } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { eventually } from '../support/sessions.ts'
 
 const outsideIp = '198.18.0.9'
@@ -119,6 +120,14 @@ describe('guests behind a bridge', { skip: needsKernel }, () => {
       ...[ports.wayOut, ports.noWayOut].map(port => peers.outside.listenTcp(port)),
       ...[peers.guest1, peers.guest2].flatMap(peer => guestPorts.map(port => peer.listenTcp(port))),
     ])
+    // A bridge takes a moment until it passes anything.
+    for (const [guest, address, port] of [
+      ['guest1', outsideIp, ports.wayOut],
+      ['guest2', outsideIp, ports.wayOut],
+      ['guest1', guestIps.guest2, ports.open],
+    ] as const) {
+      await (await peers[guest].connectTcp(address, port)).close()
+    }
     agent = stack.use(await startAgent({ namespace: host, policy: hostPolicy }))
   })
 
@@ -190,9 +199,7 @@ describe('guests behind a bridge', { skip: needsKernel }, () => {
     t.after(() => host.sysctl({ 'net.bridge.bridge-nf-call-iptables': 0 }))
     assert.equal(await tries('guest1', guestIps.guest2, ports.open), 'accepted')
     assert.equal(await tries('guest1', guestIps.guest2, ports.closed), 'ETIMEDOUT')
-    const { stdout } = await host.run(`${import.meta.dirname}/../../ringwall`, ['doctor', '--json'], {
-      allowFailure: true,
-    })
+    const { stdout } = await host.run(ringwallProgram, ['doctor', '--json'], { allowFailure: true })
     const { findings } = JSON.parse(stdout) as { findings: readonly { code: string }[] }
     const codes = findings.map(({ code }) => code)
     for (const code of ['bridge-netfilter', 'bridge-ports', 'found-libvirt'])

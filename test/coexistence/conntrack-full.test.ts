@@ -11,7 +11,7 @@ import { isInForce, startAgent } from '../support/agent.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { applyPolicy, ringwallProgram } from '../support/ringwall.ts'
-import { converse, eventually } from '../support/sessions.ts'
+import { converse, eventually, patienceMs } from '../support/sessions.ts'
 
 const outsideIp = '198.18.0.9'
 const hostIp = '198.18.0.2'
@@ -20,7 +20,9 @@ const closed = 7081
 /** Sessions take some 400 bytes each: a machine that may have very many is not filled. */
 const mostSessions = 600_000
 
-const timeoutMs = 30_000
+const timeoutMs = 60_000
+/** Of each test: a busy machine takes long to make so many sessions. */
+const timeout = 300_000
 
 const limit = readLimit()
 const skip =
@@ -49,7 +51,7 @@ async function fill(host: Namespace): Promise<void> {
   // It ends with an error when no more go in, and takes a pipe, which Node does not make.
   const input = [...sessions(limit! + 10)].join('')
   const load = ['-c', 'cat | conntrack -R -']
-  await host.run('sh', load, { input, allowFailure: true, timeoutMs: 60_000 })
+  await host.run('sh', load, { input, allowFailure: true, timeoutMs: 100_000 })
   assert.ok((await countSessions(host)) >= limit!)
 }
 
@@ -72,7 +74,7 @@ async function createPair() {
   return { host, near, far, [Symbol.asyncDispose]: () => made.disposeAsync() }
 }
 
-test('sessions that live go on, new ones fail closed, and the doctor says why', { skip }, async () => {
+test('sessions that live go on, new ones fail closed, and the doctor says why', { skip, timeout }, async () => {
   await using pair = await createPair()
   const { host, near, far } = pair
   await using agent = await startAgent({ namespace: host, policy: acceptingPorts(open), awaitInForce: false })
@@ -88,16 +90,17 @@ test('sessions that live go on, new ones fail closed, and the doctor says why', 
       return (error as Error).message
     }
   }
-  assert.equal(await tries(near, outsideIp, open), 'accepted')
+  // Left open: the kernel soon takes away a closed one where the table is full, and a new one would have its place.
+  await near.connectTcp(outsideIp, open)
 
   await fill(host)
 
   assert.equal(await tries(far, hostIp, open), 'ETIMEDOUT', 'in')
   assert.equal(await tries(far, hostIp, closed), 'ETIMEDOUT', 'in, against the policy')
   assert.match(await tries(near, outsideIp, open), /^(ETIMEDOUT|EPERM)$/, 'out')
-  assert.ok(await session.client.ask('still there', 5000), 'what was there goes on')
+  assert.ok(await session.client.ask('still there', patienceMs), 'what was there goes on')
 
-  const { stdout, exitCode } = await host.run(ringwallProgram, ['doctor', '--json'], { allowFailure: true })
+  const { stdout, exitCode } = await host.run(ringwallProgram, ['doctor', '--json'], { allowFailure: true, timeoutMs })
   const { findings } = JSON.parse(stdout) as { findings: readonly { code: string; severity: string }[] }
   assert.equal(findings.find(({ code }) => code === 'conntrack-full')?.severity, 'failure')
   assert.equal(exitCode, 2)
@@ -115,7 +118,7 @@ test('sessions that live go on, new ones fail closed, and the doctor says why', 
   }
 })
 
-test('what was open before the first policy cannot be entered, which is told', { skip }, async () => {
+test('what was open before the first policy cannot be entered, which is told', { skip, timeout }, async () => {
   await using pair = await createPair()
   const { host, near, far } = pair
   await far.listenTcp(open)

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { needsFirewalls, writeIn } from '../support/container.ts'
+import { machineTime, needsFirewalls, writeIn } from '../support/container.ts'
 import { type FirewallHost, ports, secondAddress, startFirewallHost } from '../support/firewall-host.ts'
 import { addresses } from '../support/host-network.ts'
 import { eventually } from '../support/sessions.ts'
@@ -62,7 +62,7 @@ before(async () => {
     )
   })
   await host.sh(image)
-})
+}, machineTime)
 
 after(() => host?.[Symbol.asyncDispose]())
 
@@ -78,39 +78,43 @@ for (const { program, start, deeds, runFlags, found } of engines) {
     }
 
     async function judgedAsTheGroupSays(deed: string): Promise<void> {
-      await eventually(async () => assert.equal(await host.knock(ports.published), 'accepted', deed), 20_000)
+      await eventually(async () => assert.equal(await host.knock(ports.published), 'accepted', deed), 60_000)
       assert.equal(await host.knock(ports.published, secondAddress), 'ETIMEDOUT', deed)
       assert.equal(await host.knock(ports.closed), 'ETIMEDOUT', deed)
-      assert.equal(await comesOut(ports.wayOut), true, deed)
+      await eventually(async () => assert.equal(await comesOut(ports.wayOut), true, deed), 60_000)
       assert.equal(await comesOut(ports.noWayOut), false, deed)
       assert.equal(await host.ownTable(), before, deed)
     }
 
-    test('a published port is reached as the group allows, and the container comes out as the host does', async () => {
-      before = await host.ownTable()
-      await host.sh(start)
-      const port = `-p ${ports.published}:80 -p ${ports.closed + 1}:80`
-      await host.sh(`${program} run -d --name web ${runFlags} ${port} ${serve}`)
-      await judgedAsTheGroupSays('started')
-      assert.equal(await host.knock(ports.closed + 1), 'ETIMEDOUT', 'published, and open to nobody')
-      const { body } = await host.outside.httpGet(addresses.host.ip, ports.published, '/index.html')
-      assert.equal(body, 'inside\n')
-    })
+    test(
+      'a published port is reached as the group allows, and the container comes out as the host does',
+      machineTime,
+      async () => {
+        before = await host.ownTable()
+        await host.sh(start)
+        const port = `-p ${ports.published}:80 -p ${ports.closed + 1}:80`
+        await host.sh(`${program} run -d --name web ${runFlags} ${port} ${serve}`)
+        await judgedAsTheGroupSays('started')
+        assert.equal(await host.knock(ports.closed + 1), 'ETIMEDOUT', 'published, and open to nobody')
+        const { body } = await host.outside.httpGet(addresses.host.ip, ports.published, '/index.html')
+        assert.equal(body, 'inside\n')
+      },
+    )
 
     for (const deed of deeds) {
-      test(`${deed}: nothing of ours is changed, nothing forbidden is answered`, async () => {
+      test(`${deed}: nothing of ours is changed, nothing forbidden is answered`, machineTime, async () => {
         const gap = await host.watchGap(() => host.sh(deed))
         assert.equal(gap.answers, 0)
         await judgedAsTheGroupSays(deed)
       })
     }
 
-    test('the doctor says where published ports are judged', async () => {
+    test('the doctor says where published ports are judged', machineTime, async () => {
       const findings = await host.doctor()
       for (const code of [found, 'foreign-nat']) assert.ok(findings.has(code), `${code} of ${[...findings.keys()]}`)
     })
 
-    test('gone again', async () => {
+    test('gone again', machineTime, async () => {
       await host.sh(`${program} kill web; ${program} rm -f web`)
       await eventually(async () => assert.notEqual(await host.knock(ports.published), 'accepted'))
       assert.equal(await host.ownTable(), before)

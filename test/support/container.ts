@@ -74,6 +74,12 @@ const offMs = 30_000
 const namePrefix = 'ringwall'
 let serial = 0
 
+/**
+ * Of each test and hook with such a machine, which starts, stops and starts again beside others, on a busy one. They do not
+ * have it of the suite around them.
+ */
+export const machineTime = { timeout: 300_000 } as const
+
 /** As node:test's `skip` wants it: false, or why no such container can run here. */
 export const needsSystemd: string | false = await reasonAgainst('bookworm')
 

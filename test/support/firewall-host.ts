@@ -8,6 +8,7 @@
  * address alone, lets the host out but for `ports.noWayOut` under its own address, and refuses the rest: no echo request
  * is answered. Something listens at every port.
  */
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { type Peer, startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
@@ -55,6 +56,8 @@ IPv6AcceptRA=no
 `
 
 const agentUnit = 'ringwall-agent.service'
+/** An engine or a manager may take long to start where others start too. */
+const shMs = 90_000
 
 export interface FirewallHost extends AsyncDisposable {
   readonly outside: Peer
@@ -110,9 +113,9 @@ export async function startFirewallHost(prepare: (root: string) => void = () => 
   ])
   await eventually(async () => {
     if ((await container.property(agentUnit, 'ActiveState')) !== 'active') throw new Error('The agent is not active')
-  }, 30_000)
+  }, 60_000)
 
-  const sh = async (script: string) => (await container.run('sh', ['-c', script])).stdout
+  const sh = async (script: string) => (await container.run('sh', ['-c', script], { timeoutMs: shMs })).stdout
   const kept = stack.move()
   return {
     ...peers,
@@ -158,15 +161,20 @@ async function watchGap(outside: Namespace, deed: () => Promise<unknown>): Promi
   createInterface({ input: ping.stdout! }).on('line', line => {
     if (line.includes('bytes from')) answeredAtMs.push(performance.now())
   })
-  await deed()
-  const doneAtMs = performance.now()
-  await eventually(async () => {
-    const quietMs = performance.now() - Math.max(doneAtMs, answeredAtMs.at(-1) ?? 0)
-    if (quietMs < (answeredAtMs.length > 0 ? silenceMs.closed : silenceMs.none)) {
-      throw new Error('The host still answers what its group refuses')
-    }
-  }, 20_000)
-  ping.kill()
+  const ended = once(ping, 'close')
+  try {
+    await deed()
+    const doneAtMs = performance.now()
+    await eventually(async () => {
+      const quietMs = performance.now() - Math.max(doneAtMs, answeredAtMs.at(-1) ?? 0)
+      if (quietMs < (answeredAtMs.length > 0 ? silenceMs.closed : silenceMs.none)) {
+        throw new Error('The host still answers what its group refuses')
+      }
+    }, 60_000)
+  } finally {
+    ping.kill()
+    await ended
+  }
   return { answers: answeredAtMs.length, ms: Math.round((answeredAtMs.at(-1) ?? 0) - (answeredAtMs[0] ?? 0)) }
 }
 
