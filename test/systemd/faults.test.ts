@@ -1,7 +1,7 @@
 /** An agent that is killed again and again, what its commands may do, and what the doctor says where others filter. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { needsFirewalls, needsSystemd } from '../support/container.ts'
+import { machineTime, needsFirewalls, needsSystemd } from '../support/container.ts'
 import { addresses } from '../support/host-network.ts'
 import {
   opening,
@@ -18,13 +18,13 @@ let it: ServiceHost
 before(async () => {
   if (needsSystemd !== false) return
   it = await startServiceHost({ files: { 'etc/ringwall/policy.yaml': opening(7080) }, disk: stateDir })
-})
+}, machineTime)
 after(() => it?.[Symbol.asyncDispose]())
 
 describe('an agent that is killed', { skip: needsSystemd }, () => {
   // Of others systemd gives up after five starts in ten seconds.
   const times = 8
-  test(`${times} times in a row is started ${times} times, and the ruleset stays`, async () => {
+  test(`${times} times in a row is started ${times} times, and the ruleset stays`, machineTime, async () => {
     let pid = await it.untilActive(units.agent)
     const before = Number(await it.container.property(units.agent, 'NRestarts'))
     for (let round = 0; round < times; round += 1) {
@@ -52,7 +52,7 @@ describe('an agent that is killed', { skip: needsSystemd }, () => {
     assert.ok(codes.includes('agent-ends-often'), codes.join(' '))
   })
 
-  test('when the disk is full leaves what is known of those before it, and is started again', async () => {
+  test('when the disk is full leaves what is known of those before it, and is started again', machineTime, async () => {
     const pid = await it.untilActive(units.agent)
     const before = it.container.read(`${stateDir}/ended.log`)
     // It may be about to write: what it takes back where the disk is full would be room again.
@@ -64,23 +64,27 @@ describe('an agent that is killed', { skip: needsSystemd }, () => {
     await it.container.run('rm', [`${stateDir}/filler`])
   })
 
-  test('and then has faults in its configuration is not started again, which the doctor says', async () => {
-    it.container.write('etc/ringwall/agent.yaml', 'rescuePort: [ssh]\n')
-    await it.container.run('systemctl', ['restart', units.agent], { allowFailure: true })
-    await eventually(
-      async () => assert.equal(await it.container.property(units.agent, 'ActiveState'), 'failed'),
-      servicePatienceMs,
-    )
-    const { codes } = await it.doctor()
-    assert.ok(codes.includes('agent-failed'), codes.join(' '))
-    assert.match(it.container.read(`${stateDir}/ended.log`), /Z crash it ended with exit code 2\n$/)
-    await it.container.run('rm', ['/etc/ringwall/agent.yaml'])
-    await it.systemctl('restart', units.agent)
-    await it.untilActive(units.agent)
-    assert.ok(!(await it.doctor()).codes.includes('agent-failed'))
-  })
+  test(
+    'and then has faults in its configuration is not started again, which the doctor says',
+    machineTime,
+    async () => {
+      it.container.write('etc/ringwall/agent.yaml', 'rescuePort: [ssh]\n')
+      await it.container.run('systemctl', ['restart', units.agent], { allowFailure: true })
+      await eventually(
+        async () => assert.equal(await it.container.property(units.agent, 'ActiveState'), 'failed'),
+        servicePatienceMs,
+      )
+      const { codes } = await it.doctor()
+      assert.ok(codes.includes('agent-failed'), codes.join(' '))
+      assert.match(it.container.read(`${stateDir}/ended.log`), /Z crash it ended with exit code 2\n$/)
+      await it.container.run('rm', ['/etc/ringwall/agent.yaml'])
+      await it.systemctl('restart', units.agent)
+      await it.untilActive(units.agent)
+      assert.ok(!(await it.doctor()).codes.includes('agent-failed'))
+    },
+  )
 
-  test('or stopped says nothing of its own children, and leaves no process', async () => {
+  test('or stopped says nothing of its own children, and leaves no process', machineTime, async () => {
     await it.untilActive(units.agent)
     const from = (await it.journal(units.agent)).length
     await it.systemctl('restart', units.agent)
@@ -115,39 +119,43 @@ ls /home | grep -q . >/dev/null 2>&1 && echo "sees home"
 grep -E '^(CapEff|NoNewPrivs):' /proc/self/status
 mv ${told}.new ${told}
 `
-  test('it runs as the user of the agent, with its capability, and writes where the agent does', async () => {
-    it.container.write('usr/local/bin/told', script, 0o755)
-    await it.container.run('sh', ['-c', 'cd /home && mkdir -p somebody'])
-    it.container.write('etc/ringwall/agent.yaml', 'notifyCommand: /usr/local/bin/told\nnotifyKinds: [ddos.start]\n')
-    await it.systemctl('restart', units.agent)
-    await it.untilActive(units.agent)
-    const document = JSON.parse(opening(7080))
-    // However few packets a busy machine sends.
-    document.instances = [{ id: 'i-1', ddosThreshold: { bps: 1_000, pps: 1 } }]
-    document.interfaces[0].instanceId = 'i-1'
-    await it.replacePolicy(JSON.stringify(document))
-    const flood = it.outside.spawn('ping', ['-q', '-i', '0.002', addresses.host.ip], { stdio: 'ignore' })
-    try {
-      const said = await eventually(async () => (await it.container.run('cat', [told])).stdout, servicePatienceMs)
-      assert.match(said, /^user ringwall-agent kind ddos\.start$/m)
-      const written = [...said.matchAll(/^writes (.+)$/gm)].map(([, place]) => place)
-      assert.deepEqual(written, ['/var/tmp', stateDir, '/run/ringwall', '/var/log/ringwall', '/tmp'])
-      assert.doesNotMatch(said, /sees home/)
-      assert.match(said, /^CapEff:\s+0000000000001000$/m)
-      assert.match(said, /^NoNewPrivs:\s+1$/m)
-      // What it writes to /tmp nobody else sees.
-      await assert.rejects(() => it.container.run('test', ['-e', '/tmp/by-command']))
-    } finally {
-      flood.kill()
-      await it.container.run('rm', ['-f', '/etc/ringwall/agent.yaml', told, `${stateDir}/by-command`])
-      await it.replacePolicy(opening(7080))
+  test(
+    'it runs as the user of the agent, with its capability, and writes where the agent does',
+    machineTime,
+    async () => {
+      it.container.write('usr/local/bin/told', script, 0o755)
+      await it.container.run('sh', ['-c', 'cd /home && mkdir -p somebody'])
+      it.container.write('etc/ringwall/agent.yaml', 'notifyCommand: /usr/local/bin/told\nnotifyKinds: [ddos.start]\n')
       await it.systemctl('restart', units.agent)
-    }
-  })
+      await it.untilActive(units.agent)
+      const document = JSON.parse(opening(7080))
+      // However few packets a busy machine sends.
+      document.instances = [{ id: 'i-1', ddosThreshold: { bps: 1_000, pps: 1 } }]
+      document.interfaces[0].instanceId = 'i-1'
+      await it.replacePolicy(JSON.stringify(document))
+      const flood = it.outside.spawn('ping', ['-q', '-i', '0.002', addresses.host.ip], { stdio: 'ignore' })
+      try {
+        const said = await eventually(async () => (await it.container.run('cat', [told])).stdout, servicePatienceMs)
+        assert.match(said, /^user ringwall-agent kind ddos\.start$/m)
+        const written = [...said.matchAll(/^writes (.+)$/gm)].map(([, place]) => place)
+        assert.deepEqual(written, ['/var/tmp', stateDir, '/run/ringwall', '/var/log/ringwall', '/tmp'])
+        assert.doesNotMatch(said, /sees home/)
+        assert.match(said, /^CapEff:\s+0000000000001000$/m)
+        assert.match(said, /^NoNewPrivs:\s+1$/m)
+        // What it writes to /tmp nobody else sees.
+        await assert.rejects(() => it.container.run('test', ['-e', '/tmp/by-command']))
+      } finally {
+        flood.kill()
+        await it.container.run('rm', ['-f', '/etc/ringwall/agent.yaml', told, `${stateDir}/by-command`])
+        await it.replacePolicy(opening(7080))
+        await it.systemctl('restart', units.agent)
+      }
+    },
+  )
 })
 
 describe('the doctor on a host with other firewalls', { skip: needsFirewalls }, () => {
-  test('says what others do, to root and to the user of the agent, by its exit code too', async () => {
+  test('says what others do, to root and to the user of the agent, by its exit code too', machineTime, async () => {
     await using other = await startServiceHost({
       files: { 'etc/ringwall/policy.yaml': opening(7080) },
       root: 'bookworm-firewalls',

@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readEndings } from '../../agent/endings.ts'
+import { startTime } from '../../lab/netns.ts'
 import { needsSystemd } from '../support/container.ts'
 import { acceptGroup, acceptPort, closedGroup, policyDocument } from '../support/policy-documents.ts'
 import { opening, type ServiceHost, startServiceHost, stateDir, units } from '../support/service-host.ts'
@@ -32,7 +33,8 @@ const memoryGroups = '/sys/fs/cgroup/memory'
 const needsMemoryGroups =
   needsSystemd || (existsSync(join(memoryGroups, 'cgroup.procs')) ? false : `needs ${memoryGroups} (cgroups(7))`)
 
-const group = join(memoryGroups, `ringwall-test-${process.pid}`)
+/** One that a killed test has left is another. */
+const group = join(memoryGroups, `ringwall-test-${process.pid}-${startTime(process.pid)}`)
 const unit = units.agent
 const dropIn = `etc/systemd/system/${unit}.d/memory.conf`
 let it: ServiceHost
