@@ -17,7 +17,7 @@ import { listTable } from '../support/kernel-listing.ts'
 import { acceptingPorts } from '../support/policy-documents.ts'
 import { needsKernel } from '../support/requirements.ts'
 import { ringwallProgram } from '../support/ringwall.ts'
-import { arrives, converse, eventually, listenForSessions, patienceMs } from '../support/sessions.ts'
+import { arrives, converse, listenForSessions, patienceMs } from '../support/sessions.ts'
 
 const ports = [7000, 7001] as const
 let network: HostNetwork
@@ -133,7 +133,8 @@ test('a start with the policy that is in force changes nothing', { skip: needsKe
     flags: ['--metrics-address', metricsAddress],
     awaitInForce: false,
   })
-  await eventually(async () => assert.ok((await readHealth()).inForce))
+  await again.line(({ msg }) => msg === 'in force already')
+  assert.ok((await readHealth()).inForce)
   assert.deepEqual(again.log.filter(isInForce), [])
   assert.deepEqual(await listTable(network.namespaces.host), before)
   const { stdout } = await network.namespaces.host.run('nft', ['-a', 'list', 'table', 'inet', 'ringwall'])

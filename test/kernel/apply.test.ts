@@ -219,7 +219,7 @@ suite('a live session to a port by which the host is administered', { skip: need
     await eventually(async () => {
       const { stdout } = await network.namespaces.host.run(ringwallProgram, ['confirm'], { allowFailure: true })
       assert.equal(stdout, 'Confirmed.\n')
-    })
+    }, 60_000)
     const { exitCode, stdout } = await confirmed
     assert.deepEqual([exitCode, stdout.endsWith('Confirmed.\n')], [0, true])
     assert.equal(await arrives(shell.client, shell.server), false)

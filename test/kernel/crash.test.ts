@@ -132,7 +132,7 @@ test(`${kills} kills in a stream of changes leave a whole policy each`, {
   await eventually(async () => {
     const { stdout } = await forwarder.host.run(ringwallProgram, ['apply', '--dry-run', policyPath])
     assert.equal(stdout, 'Nothing to change: the policy is in force.\n')
-  })
+  }, 60_000)
   assert.deepEqual(await statesInKernel(forwarder), [3])
 })
 

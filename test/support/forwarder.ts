@@ -86,7 +86,8 @@ const sessionTimeouts = [
 /** Bytes kept of each captured frame: every header a test looks at. */
 const snapLength = 192
 const captureBufferKib = 16_384
-const sentinelTimeoutMs = 20_000 * slowness
+/** From before the first program that sends is started. */
+const sentinelTimeoutMs = 60_000 * slowness
 
 export async function makeForwarder(): Promise<Forwarder> {
   await using made = new AsyncDisposableStack()
