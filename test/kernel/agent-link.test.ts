@@ -139,77 +139,96 @@ const isCutOff = (line: { readonly msg: string }) => line.msg.startsWith('not co
 const isRestored = (line: { readonly msg: string }) => line.msg.startsWith('the last view that was in force')
 const leftAsItIs = 'what stands in the kernel is left as it is until the daemon answers'
 
-test('what the daemon says is in force, stays when it is gone, and goes on where it was', {
+test('what the daemon says is in force, stays when it is gone, and goes on when it is back', {
   skip: needsKernel,
 }, async () => {
-  let daemon = await startDaemon()
-  try {
-    await joinDaemon(daemon)
-    let agent = await startLinked()
-    try {
-      const hello = await daemon.next('hello')
-      assert.deepEqual([hello.view, hello.enforced], [null, null])
-      const eth0 = hello.report.devices.find(({ name }) => name === 'eth0')
-      assert.equal(eth0?.macAddress, hostMac)
-      assert.ok(eth0?.addresses.includes(addresses.host.ip6))
+  await using gone = await startDaemon()
+  await joinDaemon(gone)
+  await using agent = await startLinked()
+  const hello = await gone.next('hello')
+  assert.deepEqual([hello.view, hello.enforced], [null, null])
+  const eth0 = hello.report.devices.find(({ name }) => name === 'eth0')
+  assert.equal(eth0?.macAddress, hostMac)
+  assert.ok(eth0?.addresses.includes(addresses.host.ip6))
 
-      daemon.send(snapshot(1, view(7000)))
-      const first = await daemon.next('enforced')
-      assert.deepEqual([first.revision, first.enis], [1, [{ id: 'eni-host', state: 'enforced' }]])
-      assert.ok(first.nftSeconds > 0 && first.nftSeconds <= first.seconds)
-      assert.deepEqual(await acceptedPorts(), [7000])
+  gone.send(snapshot(1, view(7000)))
+  const first = await gone.next('enforced')
+  assert.deepEqual([first.revision, first.enis], [1, [{ id: 'eni-host', state: 'enforced' }]])
+  assert.ok(first.nftSeconds > 0 && first.nftSeconds <= first.seconds)
+  assert.deepEqual(await acceptedPorts(), [7000])
 
-      daemon.send(delta(2, [webGroup(7001)]))
-      await enforced(daemon, 2)
-      assert.deepEqual(await acceptedPorts(), [7001])
-      const { stdout: shown } = await ringwall('show')
-      assert.match(
-        shown,
-        /^Policy from the daemon https:\/\/198\.18\.0\.9:8444, connected since .*, revision 2 in force$/m,
-      )
+  gone.send(delta(2, [webGroup(7001)]))
+  await enforced(gone, 2)
+  assert.deepEqual(await acceptedPorts(), [7001])
+  const { stdout: shown } = await ringwall('show')
+  assert.match(shown, /^Policy from the daemon https:\/\/198\.18\.0\.9:8444, connected since .*, revision 2 in force$/m)
 
-      // The daemon goes; the policy would not let a new connection to it out, were it not for its exception.
-      await daemon.kill()
-      await agent.line(isCutOff)
-      const inForce = await listTable(network.namespaces.host)
-      assert.deepEqual(await acceptedPorts(), [7001])
-      const away = await readHealth()
-      assert.deepEqual([away.status, away.source.connected, away.source.enforcedRevision], [200, false, 2])
-      daemon = await startDaemon()
-      const { view: held, enforced: stood } = await daemon.next('hello')
-      assert.deepEqual([held?.revision, stood], [2, { storeId: 's', revision: 2 }])
-      daemon.send(delta(2, []))
-      await enforced(daemon, 2)
-      assert.deepEqual(await listTable(network.namespaces.host), inForce)
+  // The daemon goes; the policy would not let a new connection to it out, were it not for its exception.
+  const from = agent.log.length
+  await gone.kill()
+  await agent.line(isCutOff, { from })
+  const inForce = await listTable(network.namespaces.host)
+  assert.deepEqual(await acceptedPorts(), [7001])
+  const away = await readHealth()
+  assert.deepEqual([away.status, away.source.connected, away.source.enforcedRevision], [200, false, 2])
+  await using back = await startDaemon()
+  const { view: held, enforced: stood } = await back.next('hello')
+  assert.deepEqual([held?.revision, stood], [2, { storeId: 's', revision: 2 }])
+  back.send(delta(2, []))
+  await enforced(back, 2)
+  assert.deepEqual(await listTable(network.namespaces.host), inForce)
+})
 
-      assert.equal(await agent.stop(), 0)
-      await daemon.kill()
-      await network.namespaces.host.run('nft', ['delete', 'table', 'inet', 'ringwall'])
-      assert.deepEqual(await acceptedPorts(), [...ports])
-      agent = await startLinked()
-      await agent.line(isRestored)
-      await eventually(async () => assert.deepEqual(await acceptedPorts(), [7001]))
-      await eventually(async () => assert.equal((await readHealth()).inForce, true))
+/** An agent that has revision 2 in force, by which 7001 alone is open. */
+async function startLed(daemon: DaemonProcess): Promise<TestAgent> {
+  await joinDaemon(daemon)
+  const agent = await startLinked()
+  await daemon.next('hello')
+  daemon.send(snapshot(1, view(7000)))
+  await enforced(daemon, 1)
+  daemon.send(delta(2, [webGroup(7001)]))
+  await enforced(daemon, 2)
+  return agent
+}
 
-      await agent.kill()
-      assert.deepEqual(await acceptedPorts(), [7001])
-      agent = await startLinked()
-      daemon = await startDaemon()
-      const resumed = await daemon.next('hello')
-      assert.deepEqual(resumed.view, {
-        storeId: 's',
-        revision: 2,
-        keys: ['settings/fleet', 'instance/i-1', 'eni/eni-host', 'group/sg-web'],
-      })
-      daemon.send(delta(3, [webGroup(7000, 7001)]))
-      await enforced(daemon, 3)
-      assert.deepEqual(await acceptedPorts(), [...ports])
-    } finally {
-      await agent.kill()
-    }
-  } finally {
-    await daemon.kill()
+test('what the daemon said last is in force after a boot without it, and stays when the agent is killed', {
+  skip: needsKernel,
+}, async () => {
+  await using daemon = await startDaemon()
+  {
+    await using agent = await startLed(daemon)
+    assert.equal(await agent.stop(), 0)
   }
+  await daemon.kill()
+  await network.namespaces.host.run('nft', ['delete', 'table', 'inet', 'ringwall'])
+  assert.deepEqual(await acceptedPorts(), [...ports])
+  await using again = await startLinked()
+  await again.line(isRestored)
+  await again.line(isInForce)
+  assert.deepEqual(await acceptedPorts(), [7001])
+  assert.equal((await readHealth()).inForce, true)
+  await again.kill()
+  assert.deepEqual(await acceptedPorts(), [7001])
+})
+
+test('an agent that starts anew goes on where it was', { skip: needsKernel }, async () => {
+  await using before = await startDaemon()
+  {
+    await using agent = await startLed(before)
+    assert.equal(await agent.stop(), 0)
+  }
+  await before.kill()
+  await using _agent = await startLinked()
+  await using daemon = await startDaemon()
+  const resumed = await daemon.next('hello')
+  assert.deepEqual(resumed.view, {
+    storeId: 's',
+    revision: 2,
+    keys: ['settings/fleet', 'instance/i-1', 'eni/eni-host', 'group/sg-web'],
+  })
+  daemon.send(delta(3, [webGroup(7000, 7001)]))
+  await enforced(daemon, 3)
+  assert.deepEqual(await acceptedPorts(), [...ports])
 })
 
 /** `npm run soak:kill` makes hundreds of them. */
