@@ -94,6 +94,11 @@ export class ViewLog {
     return pending
   }
 
+  /** Resolves when nothing is done to the files any more of what was asked for so far: `keep` tidies up afterwards. */
+  idle(): Promise<void> {
+    return this.#turn
+  }
+
   /** Resolves when the whole view is on disk, or the disk has refused it once more. */
   async settled(): Promise<void> {
     clearTimeout(this.#retryTimer)
