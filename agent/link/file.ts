@@ -55,7 +55,9 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
   let lastText: string | null = null
   let lastProblem: string | null = null
   let lastIdentity = ''
+  /** When the first of the changes was noticed that have not been told yet; null where all have been. */
   let noticedAtMs: number | null = performance.now()
+  let signs = 0
   let lastSignAtMs = 0
   /** How long the file has not been quiet. A time in which this process stood still says nothing of that. */
   let restlessMs = 0
@@ -63,6 +65,7 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
   let soon: NodeJS.Immediate | undefined
   let reading: Promise<void> = Promise.resolve()
   let closed = false
+  const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>()
 
   /** @param afterMs  how long the file must stay quiet first */
   function noteChange(afterMs: number): void {
@@ -70,6 +73,7 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
     const nowMs = performance.now()
     restlessMs = noticedAtMs === null ? 0 : restlessMs + Math.min(nowMs - lastSignAtMs, quietMs)
     noticedAtMs ??= nowMs
+    signs += 1
     lastSignAtMs = nowMs
     clearTimeout(timer)
     clearImmediate(soon)
@@ -85,15 +89,19 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
   function readNow(): void {
     reading = reading.then(async () => {
       if (closed || noticedAtMs === null) return
-      const since = noticedAtMs
-      noticedAtMs = null
+      const signsBefore = signs
       rearm()
       const outcome = await readWhole(path)
       if (closed) return
       if (outcome.kind === 'changing') return noteChange(quietMs)
+      // What was written before it was read may be heard of only now; it is read again.
+      if (signs !== signsBefore && restlessMs < longestWaitMs) return
+      const since = noticedAtMs
+      noticedAtMs = null
       lastIdentity = outcome.identity
       if (outcome.kind === 'text') deliver({ ...outcome.file, noticedAtMs: since })
       else tellProblem(outcome.problem)
+      becomeReady()
     })
   }
 
@@ -142,11 +150,11 @@ export function watchFile(path: string, { onText, onProblem, pollMs = defaultPol
 
   const poller = setInterval(poll, pollMs)
   noteChange(0)
-  const ready = reading
   return {
     ready,
     async close() {
       closed = true
+      becomeReady()
       clearInterval(poller)
       clearTimeout(timer)
       clearImmediate(soon)
