@@ -203,7 +203,8 @@ function makeConnection(webSocket: WebSocket, socket: TLSSocket, serialNumber: s
     ping: () => webSocket.ping(),
     freeze: () => void socket.pause(),
     drop: () => void socket.destroy(),
-    closed: once(webSocket, 'close').then(([code]) => code as number),
+    // An agent that ends with something unread resets its connection: that is an end too, and no error of the test.
+    closed: new Promise(resolve => webSocket.once('close', resolve)),
   }
 }
 
