@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { ringwallCommand } from '../support/ringwall.ts'
+import { ringwallProgram } from '../support/ringwall.ts'
 import { eventually } from '../support/sessions.ts'
 
 interface LogLine {
@@ -23,7 +23,7 @@ test('a daemon takes up the log level, names what needs a restart, and goes on w
     writeFile(config, [`dataDir: data`, 'listen: 127.0.0.1:0', 'agentListen: 127.0.0.1:0', ...lines, ''].join('\n'))
   await write(['requestsPerMinute: 5000', 'notifyUrl: http://127.0.0.1:1/a-secret'])
   const environment = { RINGWALL_DAEMON_BANANA: '1', RINGWALL_DAEMON_AGENT_URL: 'https://ringwall.example:9443' }
-  const daemon = spawn(ringwallCommand, ['daemon', '--config', config], {
+  const daemon = spawn(ringwallProgram, ['daemon', '--config', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   })
@@ -31,7 +31,7 @@ test('a daemon takes up the log level, names what needs a restart, and goes on w
   const log: LogLine[] = []
   createInterface({ input: daemon.stdout }).on('line', line => log.push(JSON.parse(line)))
   const said = (msg: string, from = 0) =>
-    eventually(async () => log.slice(from).find(line => line.msg === msg) ?? assert.fail(`not said: ${msg}`), 20_000)
+    eventually(async () => log.slice(from).find(line => line.msg === msg) ?? assert.fail(`not said: ${msg}`), 60_000)
   const reload = () => {
     daemon.kill('SIGHUP')
     return log.length
