@@ -19,7 +19,13 @@ export function canonicalRule(rule: NftRule): string {
 const comparesProtocol = JSON.stringify({ ct: { key: 'protocol' } })
 const comparesFamily = JSON.stringify({ meta: { key: 'nfproto' } })
 
-const protocolNames: Readonly<Record<string, number>> = { ...protocolNumbers, 'ipv6-icmp': protocolNumbers.icmpv6 }
+/** Number 0, which no rule names, is what ICMP leaves of all protocols below itself. */
+const protocolNames: Readonly<Record<string, number>> = {
+  ...protocolNumbers,
+  'ipv6-icmp': protocolNumbers.icmpv6,
+  ip: 0,
+  hopopt: 0,
+}
 
 /** A protocol's number from the name nft lists it by; the name itself where it is none of ours. */
 export function protocolNumber(name: string): number | string {

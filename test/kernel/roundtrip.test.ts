@@ -85,6 +85,15 @@ const odd: { name: string; ir: PolicyIr; options?: CompileOptions }[] = [
       })),
     }),
   },
+  {
+    name: 'all protocols of an address, and ICMP by a stronger rule',
+    ir: makeIr(
+      makeEni([
+        makeRule({ id: 'ping', protocol: 'icmp', peer: '203.0.113.9' }),
+        makeRule({ id: 'all', priority: 2, peer: '203.0.113.9' }),
+      ]),
+    ),
+  },
   { name: 'a device that is called like a keyword', ir: hostWith({ device: 'drop' }) },
   { name: 'a device that is called like a number', ir: hostWith({ device: '12' }) },
   { name: 'a device with every character there may be', ir: hostWith({ device: '!#$%&+,-.;<=>?@' }) },
