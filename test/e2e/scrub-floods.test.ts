@@ -5,10 +5,10 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
+import type { RingSample } from '../../agent/scrub/ring.ts'
 import type { FloodType } from '../../rules-compiler/model/traffic.ts'
 import type { DdosEvent } from '../../wire/ddos.ts'
-import { Customers } from '../support/flood/customers.ts'
+import { Customers, type Service } from '../support/flood/customers.ts'
 import { type Flood, forgedSource } from '../support/flood/frames.ts'
 import { between, type Observed, windows } from '../support/flood/observer.ts'
 import { FloodRig } from '../support/flood/rig.ts'
@@ -22,8 +22,10 @@ const atOnce = 4
 const downloadBytesPerSecond = 150_000
 /** What those who behave send in a second. */
 const usual = { packets: 200, bytes: 1.1 * downloadBytesPerSecond }
-/** It is ended when enough was seen of it. */
-const mostSeconds = 40
+/** It is ended when enough was seen of it, which a busy machine is slow to show. */
+const mostSeconds = 90
+/** Longer than a sender is held up for: one flood is one event. */
+const holdTime = 4
 
 interface Row extends Flood {
   readonly name: string
@@ -84,22 +86,25 @@ interface Flooded {
   readonly customers: Customers
 }
 
+/** Many processes start, on a machine that has more to do. */
+const startLimit = { timeout: 240_000 }
+
 describe('floods of ten times the threshold', { skip: needsKernel, concurrency: atOnce }, () => {
   const stack = new AsyncDisposableStack()
   const free: Flooded[] = []
 
   before(async () => {
     const add = async () => {
-      const rig = await FloodRig.start(stack, { thresholds, scrubbing: { holdTime: 2, secondsOver: 1 } })
+      const rig = await FloodRig.start(stack, { thresholds, scrubbing: { holdTime, secondsOver: 1 } })
       const options = { downloadBytesPerSecond, knocksPerSecond: 5, patienceMs: 8000 }
       free.push({ rig, customers: stack.use(await Customers.start(rig.scene, options)) })
     }
     await Promise.all(Array.from({ length: atOnce }, add))
-  })
+  }, startLimit)
   after(() => stack.disposeAsync())
 
   for (const row of rows) {
-    test(row.name, async () => {
+    test(row.name, { timeout: 240_000 }, async () => {
       const flooded = free.pop()!
       try {
         await meet(row, flooded)
@@ -117,19 +122,34 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
   // The first second over may begin a second before the first packet.
   const quiet = await observer.look()
   await customers.service()
-  await setTimeout(1500)
-  const serviceBefore = await customers.service()
   await using sender = await rig.sender(row)
   const pace = row.packetBytes > 1000 ? packetsPerSecond / 2 : packetsPerSecond
+  const sentFromMs = Date.now()
   const sending = sender.send({ packetsPerSecond: pace, seconds: mostSeconds })
 
-  const { eventId } = await rig.until(({ phase }) => phase === 'cleaning')
+  // It says that it cleans, and then puts that into the kernel.
+  const { eventId } = await rig.until(
+    ({ phase, sample }) => phase === 'cleaning' && Object.keys(sample?.dropped ?? {}).length > 0,
+  )
   const cleaningFromMs = performance.now() + 1000
   const cleanedUntil = (toMs: number) =>
     observer.observations.filter(({ atMs }) => atMs >= cleaningFromMs && atMs <= toMs)
+  /** But for those before which the sender was held up: what may pass is saved up for a second. */
+  const steadyUntil = (toMs: number) =>
+    windows(cleanedUntil(toMs), 10).filter(({ fromMs }) => {
+      const place = observer.observations.findIndex(({ atMs }) => atMs === fromMs)
+      const [before, from] = [observer.observations[place - 1], observer.observations[place]!]
+      if (before === undefined) return false
+      return between(before, from).offered.packets > (pace * (from.askedAtMs - before.atMs)) / 2000
+    })
   // A busy machine takes longer for both, and it is the flood's end that is not awaited then.
+  const served: Service[] = []
   await eventually(async () => {
-    assert.ok(windows(cleanedUntil(Number.POSITIVE_INFINITY), row.isLong ? 10 : 2).length > 0, 'cleaning was seen')
+    served.push(await customers.service())
+    const now = Number.POSITIVE_INFINITY
+    const seen = row.isLong ? steadyUntil(now) : windows(cleanedUntil(now), 2)
+    assert.ok(seen.length > 0, 'cleaning was seen')
+    assert.ok(inAll(served).connects > 0, 'somebody new is served')
     const told = (await rig.events()).find(({ id }) => id === eventId)
     assert.ok(
       row.types.every(wanted => told?.attackTypes.some(({ type }) => type === wanted)),
@@ -138,9 +158,13 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
     assert.ok(row.sources > 1 || told?.topSources[0] !== undefined, 'its source is told')
   }, mostSeconds * 1000).finally(() => sending.stop())
   const sent = await sending.sent
-  const service = await customers.service()
-  await rig.until(({ phase }) => phase === 'normal', 20_000)
-  const serviceAfter = await customers.service()
+  served.push(await customers.service())
+  await rig.until(({ phase }) => phase === 'normal')
+  const servedAfter = [await customers.service()]
+  await eventually(async () => {
+    servedAfter.push(await customers.service())
+    assert.ok(inAll(servedAfter).connects > 0, 'somebody new is served after it')
+  })
   const last = await observer.look()
 
   const events = (await rig.events()).filter(({ id }) => !earlier.has(id))
@@ -155,10 +179,16 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
     if (row.kind !== 'mixed') assert.deepEqual(recognised, row.types)
   }
   const observed = observer.observations.filter(({ atMs }) => atMs > quiet.atMs && atMs < last.atMs)
-  assertTold(event, { sent, observed: [quiet, ...observed, last] })
+  const startMs = Date.parse(event.startTime)
+  const before = (await rig.samples()).filter(
+    ({ time }) => Date.parse(time) > sentFromMs && Date.parse(time) < startMs + 10,
+  )
+  assertTold(event, { sent, observed: [quiet, ...observed, last], before })
   if (row.sources === 1) {
-    assert.equal(event.topSources[0]?.address, forgedSource(row.family, 0))
-    assert.ok(event.topSources[0].share > 0.5, JSON.stringify(event.topSources))
+    const [heaviest, ...others] = event.topSources
+    assert.equal(heaviest?.address, forgedSource(row.family, 0))
+    // Sources are read in a small part of the time, which on a busy machine is seldom: of all, it may have a small share.
+    assert.ok(heaviest.packets > sum(others.map(({ packets }) => packets)), JSON.stringify(event.topSources))
   }
 
   const cleaned = cleanedUntil(sent.lastAtMs)
@@ -166,43 +196,61 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
     assert.ok(passed.packets <= 2 * thresholds.pps * seconds, `${passed.packets} packets in ${seconds} s`)
     assert.ok(passed.bytes * 8 <= 2 * bitsPerSecond * seconds, `${passed.bytes} bytes in ${seconds} s`)
   }
-  const steady = windows(cleaned, 10)
+  const steady = steadyUntil(sent.lastAtMs)
   if (row.isLong) assert.ok(steady.length > 0, 'ten seconds of steady cleaning were seen')
   for (const { seconds, passed } of steady) {
     assert.ok(passed.packets <= 1.05 * thresholds.pps * seconds, `${passed.packets} packets in ${seconds} s`)
     assert.ok(passed.bytes * 8 <= 1.05 * bitsPerSecond * seconds, `${passed.bytes} bytes in ${seconds} s`)
   }
 
-  for (const [when, seen] of [
-    ['during', service],
-    ['after', serviceAfter],
+  for (const [when, each] of [
+    ['during', served],
+    ['after', servedAfter],
   ] as const) {
-    const kept = Math.round((seen.bytesPerSecond / serviceBefore.bytesPerSecond) * 100)
+    const seen = inAll(each)
+    const kept = Math.round((seen.downloadedBytes / seen.wantedBytes) * 100)
     assert.deepEqual(seen.brokenSessions, [], when)
     assert.ok(seen.answered > 0, `sessions are answered ${when} the flood`)
     assert.ok(kept > 50, `${kept} % of the download are kept ${when} the flood`)
-    assert.ok(seen.connectMs.length > 0, `${seen.connectsFailed} connections failed ${when} the flood, none succeeded`)
   }
-  assert.equal(await rig.table(), tableBefore, 'cleaning leaves nothing behind')
+  await eventually(async () => assert.equal(await rig.table(), tableBefore, 'cleaning leaves nothing behind'))
+}
+
+/** What was seen one report after the other. */
+function inAll(services: readonly Service[]) {
+  const total = (of: (service: Service) => number) => sum(services.map(of))
+  return {
+    downloadedBytes: total(({ downloadedBytes }) => downloadedBytes),
+    wantedBytes: total(({ wantedBytes }) => wantedBytes),
+    answered: total(({ answered }) => answered),
+    connects: total(({ connectMs }) => connectMs.length),
+    brokenSessions: services.flatMap(({ brokenSessions }) => brokenSessions),
+  }
 }
 
 interface Truth {
   readonly sent: { readonly packets: number; readonly bytes: number }
   /** By another table, with what well-behaved clients sent; from before the first packet until after the end. */
   readonly observed: readonly Observed[]
+  /** Seconds from the first packet on that were not over, by the agent. */
+  readonly before: readonly RingSample[]
 }
 
-/**
- * An event begins with the first second over. The one before may have seen the first packets, and not more than the
- * threshold.
- */
-function assertTold(event: DdosEvent, { sent, observed }: Truth): void {
+/** An event begins with the first second over. Those before may have seen the first packets, each less than a threshold. */
+function assertTold(event: DdosEvent, { sent, observed, before }: Truth): void {
   const { offered, passed, dropped, peak } = event
   const steps = Object.values(dropped)
   const lost = { packets: sum(steps.map(step => step.packets)), bytes: sum(steps.map(step => step.bytes)) }
   assert.deepEqual({ packets: passed.packets + lost.packets, bytes: passed.bytes + lost.bytes }, offered)
 
-  const untold = { packets: 1.2 * thresholds.pps, bytes: (1.2 * bitsPerSecond) / 8 }
+  for (const { offered: rate } of before) {
+    assert.ok(rate.packetsPerSecond <= thresholds.pps && rate.bitsPerSecond <= bitsPerSecond, JSON.stringify(rate))
+  }
+  // Rates are told in whole numbers.
+  const untold = {
+    packets: 10 + sum(before.map(({ offered: rate, intervalSeconds }) => rate.packetsPerSecond * intervalSeconds)),
+    bytes: 100 + sum(before.map(({ offered: rate, intervalSeconds }) => (rate.bitsPerSecond / 8) * intervalSeconds)),
+  }
   const { around, secondsMore } = seenAround(event, observed)
   for (const unit of ['packets', 'bytes'] as const) {
     assert.ok(
@@ -224,15 +272,14 @@ function assertTold(event: DdosEvent, { sent, observed }: Truth): void {
   assert.ok(rate > least && rate < most, `at its peak ${least}..${most} packets a second: ${rate}`)
 }
 
-/** What was seen while it lasted, and as little before and after as can be: so many seconds more. */
+/** What was seen while it lasted, with some time before and after: so many seconds more. */
 function seenAround({ startTime, endTime }: DdosEvent, observed: readonly Observed[]) {
   // The agent says when it asked the kernel, whose answer comes later on a busy machine.
   const marginMs = 1000
   const clock = (time: string) => Date.parse(time) - performance.timeOrigin
   const [startMs, endMs] = [clock(startTime), clock(endTime!)]
   const first = observed.findLast(({ atMs }) => atMs <= startMs - marginMs) ?? observed[0]!
-  const last = observed.find(({ askedAtMs }) => askedAtMs >= endMs + marginMs) ?? observed.at(-1)!
-  const around = between(first, last)
+  const around = between(first, observed.at(-1)!)
   return { around, secondsMore: around.seconds - (endMs - startMs) / 1000 }
 }
 

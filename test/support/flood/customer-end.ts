@@ -23,6 +23,7 @@ function emptyReport(): Report {
   return {
     seconds: 0,
     downloadedBytes: 0,
+    wantedBytes: 0,
     receivedBytes: 0,
     asked: 0,
     answered: 0,
@@ -44,7 +45,9 @@ const errands: { readonly [K in Errand['kind']]: (errand: Extract<Errand, { kind
         const wanted = data.length < 20 ? /^send (\d+)\n$/.exec(data.toString()) : null
         if (wanted !== null) {
           bytesPerSecond = Number(wanted[1])
-          sendSteadily(socket, bytesPerSecond)
+          sendSteadily(socket, bytesPerSecond, bytes => {
+            report.wantedBytes += bytes
+          })
         } else if (data.length < 200) socket.write(data)
       })
       socket.on('end', () => socket.end())
@@ -150,12 +153,13 @@ async function opened(place: Place): Promise<Socket> {
 }
 
 /** As fast as the other side takes it, at most so much: what could not be sent in time is not sent later. */
-function sendSteadily(socket: Socket, bytesPerSecond: number): void {
+function sendSteadily(socket: Socket, bytesPerSecond: number, onTick: (bytes: number) => void = () => {}): void {
   let lastMs = performance.now()
   const ticker = setInterval(() => {
     const nowMs = performance.now()
     const bytes = Math.round((bytesPerSecond * Math.min(nowMs - lastMs, 4 * tickMs)) / 1000)
     lastMs = nowMs
+    onTick(bytes)
     if (socket.writableLength < bytesPerSecond / 4) socket.write(Buffer.alloc(bytes))
   }, tickMs)
   socket.on('close', () => clearInterval(ticker))

@@ -32,6 +32,8 @@ export type Errand =
 export interface Report {
   seconds: number
   downloadedBytes: number
+  /** Of downloads, by the serving side: what it would have sent to a client that takes everything. */
+  wantedBytes: number
   /** By the serving side. */
   receivedBytes: number
   /** Lines in sessions, and their answers. */

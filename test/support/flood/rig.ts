@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { RingSample } from '../../../agent/scrub/ring.ts'
 import { type Peer, startPeer } from '../../../lab/conversation.ts'
 import { scrubTableName } from '../../../rules-compiler/scrub/names.ts'
 import type { DdosEvent, DdosStatus } from '../../../wire/ddos.ts'
@@ -151,6 +152,11 @@ export class FloodRig implements AsyncDisposable {
     return (await this.scene.host.run('nft', [...flags, 'list', 'table', 'inet', scrubTableName])).stdout
   }
 
+  /** What the agent has measured each second, oldest first. */
+  async samples(): Promise<readonly RingSample[]> {
+    return (await this.#get<{ samples: readonly RingSample[] }>(`/ddos/hour?instanceId=${instanceId}`)).samples
+  }
+
   /** What scrubbing has in the kernel, without what counts. */
   async table(): Promise<string> {
     const { stdout } = await this.scene.host.run('nft', ['--stateless', 'list', 'table', 'inet', scrubTableName])
@@ -161,9 +167,13 @@ export class FloodRig implements AsyncDisposable {
     await this.#agent[Symbol.asyncDispose]()
   }
 
-  async #tell(): Promise<{ readonly instances: readonly DdosStatus[]; readonly events: readonly DdosEvent[] }> {
-    const { status, body } = await this.#peer.httpGet('127.0.0.1', agentPort, '/ddos')
-    if (status !== 200) throw new Error(`The agent answers "/ddos" with ${status}: ${body}`)
+  #tell(): Promise<{ readonly instances: readonly DdosStatus[]; readonly events: readonly DdosEvent[] }> {
+    return this.#get('/ddos')
+  }
+
+  async #get<Answer>(path: string): Promise<Answer> {
+    const { status, body } = await this.#peer.httpGet('127.0.0.1', agentPort, path)
+    if (status !== 200) throw new Error(`The agent answers "${path}" with ${status}: ${body}`)
     return JSON.parse(body)
   }
 }
