@@ -17,6 +17,9 @@ const shortMs = 600
 const patienceMs = 60_000
 const waited = 'wait=enforced&timeout=60'
 
+/** Many processes start, on a machine that has more to do. */
+const startLimit = { timeout: 240_000 }
+
 describe('a fleet under a control daemon', { skip: needsKernel }, () => {
   const stack = new AsyncDisposableStack()
   let fleet: SwitchedFleet
@@ -46,7 +49,7 @@ describe('a fleet under a control daemon', { skip: needsKernel }, () => {
       await peer.listenTcp(databasePort)
       peers.set(name, peer)
     }
-  })
+  }, startLimit)
   after(() => stack.disposeAsync())
 
   const connect = (from: string, to: string, options: OpenOptions & { readonly family?: Family } = {}) => {

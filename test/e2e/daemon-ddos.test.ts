@@ -27,9 +27,12 @@ test('attacks, thresholds and orders are there after a kill, and each attack onc
   const agent = await FakeAgent.connect(daemon.agentPort, credentials)
   await agent.next('snapshot')
 
-  const threshold = await ask('PUT', '/v1/instances/i-1/ddos-threshold?wait=enforced', { bps: 100, pps: 70_000 })
+  const threshold = await ask('PUT', '/v1/instances/i-1/ddos-threshold?wait=enforced&timeout=60', {
+    bps: 100,
+    pps: 70_000,
+  })
   assert.equal(threshold.enforcement.state, 'enforced')
-  const { scrubbing } = await ask('POST', '/v1/instances/i-1/black-hole?wait=enforced', { holdSeconds: 60 })
+  const { scrubbing } = await ask('POST', '/v1/instances/i-1/black-hole?wait=enforced&timeout=60', { holdSeconds: 60 })
   const told = agent.view.objects.get('instance/i-1')
   assert.deepEqual(told?.value, {
     id: 'i-1',

@@ -30,6 +30,9 @@ const guardSeconds = { person: 600, daemon: 10 } as const
 const toldMs = 60_000
 const run = promisify(execFile)
 
+/** Many processes start, on a machine that has more to do. */
+const startLimit = { timeout: 240_000 }
+
 describe('an administrator, an operator, and the policy between them', { skip: needsKernel }, () => {
   const stack = new AsyncDisposableStack()
   let fleet: SwitchedFleet
@@ -42,7 +45,7 @@ describe('an administrator, an operator, and the policy between them', { skip: n
     admin = stack.use(await startPeer(fleet.hosts.get('admin')!.namespace))
     web = stack.use(await startPeer(fleet.hosts.get('web')!.namespace))
     await web.listenTcp(ssh, { echo: false })
-  })
+  }, startLimit)
   after(async () => {
     delete process.env.RINGWALL_AGENT_GUARD_SECONDS
     await stack.disposeAsync()

@@ -21,6 +21,9 @@ interface Explanation {
   readonly reason: { readonly kind: string; readonly name: string | null }
 }
 
+/** Many processes start, on a machine that has more to do. */
+const startLimit = { timeout: 240_000 }
+
 describe('rescue addresses that only the host names', { skip: needsKernel }, () => {
   const stack = new AsyncDisposableStack()
   let fleet: SwitchedFleet
@@ -41,7 +44,7 @@ describe('rescue addresses that only the host names', { skip: needsKernel }, () 
     await fleet.control.call('POST', '/v1/security-groups/sg-web/rules?wait=enforced&timeout=60', { permissions })
     const { ip, ip6 } = fleet.hosts.get('admin')!.addresses
     await restart('--rescue', `${ip}:${ports.rescue},[${ip6}]:${ports.rescue}`, '--rescue-port', `22,${ports.rescue}`)
-  })
+  }, startLimit)
   after(() => stack.disposeAsync())
 
   async function restart(...flags: readonly string[]): Promise<void> {
