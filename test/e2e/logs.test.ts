@@ -421,7 +421,9 @@ suite('logs of packets', { skip: needsKernel }, () => {
     await endOf(child)
   })
 
-  test('a flood while a follower does not read: it is told how many it lost, others and traffic notice nothing', async () => {
+  test('a flood while a follower does not read: it is told how many it lost, others and traffic notice nothing', {
+    timeout: 240_000,
+  }, async () => {
     await using agent = await start(policy({ logging: { perSecond: 10_000 } }))
     const slow = await openStalled()
     await agent.line(isReading)
