@@ -488,7 +488,10 @@ describe('one run', () => {
   })
 })
 
-test('whatever happens on the way, the table is that of the last policy at once', async context => {
+/** A quarter of a minute of processor time, which a busy machine makes minutes. */
+const timeout = 600_000
+
+test('whatever happens on the way, the table is that of the last policy at once', { timeout }, async context => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
   const step = fc.oneof(
     { weight: 5, arbitrary: arbitraryIr.map(policy => ({ kind: 'policy', policy }) as const) },

@@ -15,7 +15,10 @@ const policies = fc
   .array(arbitraryIr, { minLength: 1, maxLength: 4, size: 'max' })
   .map(irs => irs.map((ir): PolicyIr => ({ ...ir, ctMarkMask: irs[0]!.ctMarkMask })))
 
-test('whatever came before, the table is that of the last policy', async () => {
+/** A quarter of a minute of processor time, which a busy machine makes minutes. */
+const timeout = 600_000
+
+test('whatever came before, the table is that of the last policy', { timeout }, async () => {
   await fc.assert(
     fc.asyncProperty(policies, async irs => {
       const straight = createFakeNft()
