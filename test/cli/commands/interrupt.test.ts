@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { enrolFake } from '../../support/fake-agent.ts'
 import { startOperator } from '../../support/operator.ts'
-import { ringwallCommand } from '../../support/ringwall.ts'
+import { ringwallProgram } from '../../support/ringwall.ts'
 import { noTerminal, startOnTerminal } from '../../support/terminal.ts'
 
 const operator = await startOperator()
@@ -24,7 +24,7 @@ suite('Ctrl-C', { skip: noTerminal }, () => {
   /** @returns what stood on the terminal, and the exit code */
   async function interrupt(command: string, when: RegExp): Promise<readonly [string, string]> {
     // The shell has the terminal too, and goes on.
-    const { child, printed } = startOnTerminal(`trap : INT; "${ringwallCommand}" ${command}; echo "exit $?"`)
+    const { child, printed } = startOnTerminal(`trap : INT; "${ringwallProgram}" ${command}; echo "exit $?"`)
     await printed.until(when)
     child.stdin!.write('\u0003')
     await printed.until(/exit \d+/)

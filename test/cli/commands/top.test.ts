@@ -10,7 +10,7 @@ import { freePort } from '../../support/free-port.ts'
 import { startRingwall } from '../../support/launcher.ts'
 import { startOperator } from '../../support/operator.ts'
 import { Printed } from '../../support/printed.ts'
-import { ringwallCommand } from '../../support/ringwall.ts'
+import { ringwallProgram } from '../../support/ringwall.ts'
 import { eventually } from '../../support/sessions.ts'
 import { noTerminal, startOnTerminal } from '../../support/terminal.ts'
 
@@ -66,7 +66,7 @@ suite('in a pipe', () => {
   })
 
   test('a reader that has seen enough ends it', async () => {
-    const child = spawn('sh', ['-c', '{ "$0" top; echo "exit $?" >&2; } | head -n 1', ringwallCommand], {
+    const child = spawn('sh', ['-c', '{ "$0" top; echo "exit $?" >&2; } | head -n 1', ringwallProgram], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const ended = once(child, 'close')
@@ -178,7 +178,7 @@ suite('on a terminal', { skip: noTerminal }, () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what enters and leaves a screen begins with an escape character.
   const goneOn = /\u001b\[\?1049l[\s\S]*\u001b\[\?1049h[\s\S]*> i-1 /
 
-  const top = `"${ringwallCommand}" top; echo "exit $?"`
+  const top = `"${ringwallProgram}" top; echo "exit $?"`
   /** The modes that the terminal has now, those of a shell or others. */
   const modes = `stty -a | tr ' ;' '\\n\\n' | grep -x -e -echo -e echo -e -icanon -e icanon`
 
@@ -227,7 +227,7 @@ suite('on a terminal', { skip: noTerminal }, () => {
   })
 
   test('a signal from elsewhere: the terminal is as it was', async () => {
-    const { child, printed } = startOnTerminal(`sh -c 'echo "pid $$"; exec "$0" top' "${ringwallCommand}"; ${modes}`)
+    const { child, printed } = startOnTerminal(`sh -c 'echo "pid $$"; exec "$0" top' "${ringwallProgram}"; ${modes}`)
     await printed.until(/pid \d+[\s\S]*> i-1 /)
     process.kill(Number(/pid (\d+)/.exec(printed.text)![1]), 'SIGTERM')
     await printed.until(/icanon[\s\S]*echo/)
