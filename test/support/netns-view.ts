@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 
 export interface NetnsView extends AsyncDisposable {
   /** Put before a command; it has the command's pid. */
@@ -20,7 +21,7 @@ export async function openNetnsView(): Promise<NetnsView> {
   if (said !== 'ready\n') throw new Error('Cannot make a /run/netns of its own: expected root, and mount namespaces')
   return {
     prefix: ['nsenter', '-t', String(keeper.pid), '-m'],
-    names: () => readdirSync(`/proc/${keeper.pid}/root/run/netns`),
+    names: () => readdirSync(join('/proc', String(keeper.pid), 'root/run/netns')),
     async [Symbol.asyncDispose]() {
       keeper.stdin.end()
       await ended
