@@ -15,8 +15,9 @@ test('the daemon shows since when a host is open', { skip: needsKernel, timeout:
   const fleet = await startSwitchedFleet(stack, { hosts: { web: ['sg-web'] } })
   const host = fleet.hosts.get('web')!
   const stateDir = stateDirOf(fleet.folder, 'web')
+  // A busy agent may take longer than the command waits for it, and does it all the same, as the daemon shows.
   const panic = (...flags: readonly string[]) =>
-    host.namespace.run(...asHost('web', ['panic', '--state-dir', stateDir, ...flags]))
+    host.namespace.run(...asHost('web', ['panic', '--state-dir', stateDir, ...flags]), { allowFailure: true })
   const shown = async () => {
     const { items } = await fleet.control.call<{
       items: readonly [{ state: string; isOpen: boolean; openSince: string | null }]
