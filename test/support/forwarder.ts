@@ -18,6 +18,7 @@ import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import { lostFrames } from './lost-frames.ts'
 import { type Dissected, dissect } from './packets/dissect.ts'
 import { readPcap, writePcap } from './packets/pcap.ts'
+import { rememberSessions } from './session-life.ts'
 import { slowness } from './slowness.ts'
 
 export type Side = 'left' | 'right'
@@ -104,6 +105,7 @@ export async function makeForwarder(): Promise<Forwarder> {
     await outside[side].sysctl({ 'net.ipv6.conf.eth0.disable_ipv6': 1 })
   }
   await forwardEverything(host)
+  await rememberSessions(host)
   const directory = await mkdtemp(join(tmpdir(), 'ringwall-forwarder-'))
   made.defer(() => rm(directory, { recursive: true }))
   const captures = {

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { type Peer, startPeer } from '../../lab/conversation.ts'
 import { connect, createNamespace, type Namespace } from '../../lab/netns.ts'
 import type { Family } from '../../rules-compiler/address/cidr.ts'
+import { rememberSessions } from './session-life.ts'
 
 export const addresses = {
   outside: { ip: '198.18.0.9', ip6: '2001:db8::9' },
@@ -43,6 +44,7 @@ export async function createHostNetwork(): Promise<HostNetwork> {
   }
   await addDefaultRoutes(outside, addresses.host)
   await host.sysctl({ 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 })
+  await rememberSessions(host)
   const peers = {} as Record<Place, Peer>
   for (const place of places) peers[place] = stack.use(await startPeer(namespaces[place]))
   return { namespaces, peers, [Symbol.asyncDispose]: () => stack.disposeAsync() }
