@@ -15,7 +15,7 @@ const allowedPort = 7001
 /** One after the other allowed for a while, and never again. */
 const revokedPorts = [7010, 7011, 7012, 7013, 7014]
 const idlePort = 7002
-const changes = 120
+const changes = 60
 
 let network: HostNetwork
 
