@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import * as childProcess from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -80,12 +81,23 @@ async function changeAndKill(table: KernelTable, round: number, victims: Victims
   const changer = childProcess.fork(changeStream, [name, String(round)], { silent: true })
   const gone = once(changer, 'exit')
   // It tells of each ruleset it begins with; the instants are spread over what one takes.
-  for (let turn = 0; turn <= round % 3; turn += 1) await once(changer, 'message')
+  for (let turn = 0; turn <= round % 3; turn += 1) await Promise.race([once(changer, 'message'), gone])
   await setTimeout((round * 7) % 60)
   if (victims === 'its nft') await killNft(name, changer)
   else changer.kill('SIGKILL')
   await gone
-  while ((await pidsInside(name)).length > 0) await setTimeout(5)
+  while (isNamedByAny(name) || (await pidsInside(name)).length > 0) await setTimeout(5)
+}
+
+/** Whether a process is about to enter the namespace: it has its name in its command line, and loses that inside. */
+function isNamedByAny(namespace: string): boolean {
+  return readdirSync('/proc').some(pid => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(namespace)
+    } catch {
+      return false // It has ended meanwhile.
+    }
+  })
 }
 
 async function pidsInside(namespace: string): Promise<readonly number[]> {
