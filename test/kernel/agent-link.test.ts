@@ -182,12 +182,15 @@ test('what the daemon says is in force, stays when it is gone, and goes on when 
 /** An agent that has revision 2 in force, by which 7001 alone is open. */
 async function startLed(daemon: DaemonProcess): Promise<TestAgent> {
   await joinDaemon(daemon)
-  const agent = await startLinked()
+  await using stack = new AsyncDisposableStack()
+  const agent = stack.use(await startLinked())
   await daemon.next('hello')
   daemon.send(snapshot(1, view(7000)))
   await enforced(daemon, 1)
   daemon.send(delta(2, [webGroup(7001)]))
   await enforced(daemon, 2)
+  // Where it did not come so far, it is not there for the tests after this one.
+  stack.move()
   return agent
 }
 

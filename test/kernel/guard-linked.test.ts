@@ -66,8 +66,11 @@ const startDaemon = () =>
 
 async function startLinked(daemon: DaemonProcess, seconds = trialSeconds): Promise<TestAgent> {
   await joinDaemon(daemon)
-  const agent = await startJoined(seconds)
+  await using stack = new AsyncDisposableStack()
+  const agent = stack.use(await startJoined(seconds))
   await daemon.next('hello')
+  // Where it did not come so far, it is not there for the tests after this one.
+  stack.move()
   return agent
 }
 

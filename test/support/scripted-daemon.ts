@@ -34,9 +34,9 @@ export interface AgentConnection {
   readonly serialNumber: string
   /** It came back by a TLS ticket. */
   readonly resumed: boolean
-  /** The next message of a type; those of other types stay in the queue. @throws {Error} if none comes within 10 s */
+  /** The next message of a type; those of other types stay in the queue. @throws {Error} if none comes in time */
   next<Type extends ToDaemon['type']>(type: Type): Promise<Said<Type>>
-  /** The next message, whatever it is. @throws {Error} if none comes within 10 s */
+  /** The next message, whatever it is. @throws {Error} if none comes in time */
   any(options?: WaitOptions): Promise<ToDaemon>
   /** Everything said and not asked for yet. */
   readonly queue: readonly ToDaemon[]
@@ -51,11 +51,12 @@ export interface AgentConnection {
 }
 
 export interface WaitOptions {
-  /** Null waits for ever; 10 s where left out. */
+  /** Null waits for ever; 90 s where left out. */
   readonly waitMs?: number | null
 }
 
-const defaultWaitMs = 40_000
+/** An agent has taken more than 40 s to come, on a busy machine. */
+const defaultWaitMs = 90_000
 
 /** What was asked by a certificate that has ended. */
 export interface LateAsked extends RenewRequest {
@@ -159,7 +160,7 @@ export async function startScriptedDaemon(options: ScriptedDaemonOptions = {}) {
     enrolments,
     port,
     url: `https://${address}:${port}`,
-    /** The next connection. @throws {Error} if none comes within 10 s */
+    /** The next connection. @throws {Error} if none comes in time */
     connection: (options: WaitOptions = {}) => connections.take(() => true, options),
     /** @param ofAuthority  whose fingerprint it names */
     token(ofAuthority = authority): string {
