@@ -63,40 +63,44 @@ const policyOf = (...open: readonly number[]) => JSON.stringify(acceptingPorts(.
 const panicFile = (...parts: readonly string[]) => join(folder, ...parts, 'panic.json')
 
 describe('ringwall panic looks where the agent looks', { skip: needsKernel }, () => {
-  test('by the file, by variables before it, and by --state-dir before both', async () => {
-    const config = await configured('stateDir: by-file')
-    const environment = [`RINGWALL_AGENT_CONFIG=${config}`]
-    const rows = [
-      { flags: ['--config', config], environment: [], expected: 'by-file' },
-      { flags: [], environment, expected: 'by-file' },
-      {
-        flags: [],
-        environment: [...environment, `RINGWALL_AGENT_STATE_DIR=${folder}/by-variable`],
-        expected: 'by-variable',
-      },
-      { flags: ['--state-dir', join(folder, 'by-flag')], environment, expected: 'by-flag' },
-      { flags: [], environment: [], expected: 'lib/ringwall' },
-    ]
-    for (const { flags, environment, expected } of rows) {
+  const byFile = () => `RINGWALL_AGENT_CONFIG=${join(folder, 'agent.yaml')}`
+  for (const { name, flags = () => [], environment = () => [], expected } of [
+    { name: 'by the file', flags: () => ['--config', join(folder, 'agent.yaml')], expected: 'by-file' },
+    { name: 'by the file that a variable names', environment: () => [byFile()], expected: 'by-file' },
+    {
+      name: 'by a variable before the file',
+      environment: () => [byFile(), `RINGWALL_AGENT_STATE_DIR=${folder}/by-variable`],
+      expected: 'by-variable',
+    },
+    {
+      name: 'by --state-dir before both',
+      flags: () => ['--state-dir', join(folder, 'by-flag')],
+      environment: () => [byFile()],
+      expected: 'by-flag',
+    },
+    { name: 'in the usual folder', expected: 'lib/ringwall' },
+  ]) {
+    test(name, async () => {
+      await configured('stateDir: by-file')
+      const given = { environment: environment() }
       await ringwall(['apply', '-', '--config', 'none'], { input: policyOf(ssh) })
       assert.deepEqual(await accepted(), [ssh])
-      const { exitCode, stderr } = await ringwall(['panic', ...flags], { environment })
-      assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' }, expected)
-      assert.ok(existsSync(panicFile(expected)), expected)
+      const { exitCode, stderr } = await ringwall(['panic', ...flags()], given)
+      assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' })
+      assert.ok(existsSync(panicFile(expected)))
       assert.deepEqual(await accepted(), [...ports])
-      const undone = await ringwall(['panic', '--undo', ...flags], { environment })
-      assert.deepEqual([undone.exitCode, undone.stderr, existsSync(panicFile(expected))], [0, '', false], expected)
-    }
-  })
+      const undone = await ringwall(['panic', '--undo', ...flags()], given)
+      assert.deepEqual([undone.exitCode, undone.stderr, existsSync(panicFile(expected))], [0, '', false])
+    })
+  }
 
-  test('a faulty file keeps nobody from opening the host, and it is said where the word is kept', async () => {
-    const rows = [
-      { lines: ['stateDir: [', 'x'], fault: /^\/\S+agent\.yaml:\d+:\d+ /, expected: 'lib/ringwall' },
-      { lines: ['stateDir: 7'], fault: /agent\.yaml:1 stateDir is /, expected: 'lib/ringwall' },
-      { lines: ['stateDri: there'], fault: /stateDri is no setting; is "stateDir" meant\?/, expected: 'lib/ringwall' },
-      { lines: ['stateDir: there', 'guardSeconds: -1'], fault: /agent\.yaml:2 guardSeconds is /, expected: 'there' },
-    ]
-    for (const { lines, fault, expected } of rows) {
+  for (const { lines, fault, expected } of [
+    { lines: ['stateDir: [', 'x'], fault: /^\/\S+agent\.yaml:\d+:\d+ /, expected: 'lib/ringwall' },
+    { lines: ['stateDir: 7'], fault: /agent\.yaml:1 stateDir is /, expected: 'lib/ringwall' },
+    { lines: ['stateDri: there'], fault: /stateDri is no setting; is "stateDir" meant\?/, expected: 'lib/ringwall' },
+    { lines: ['stateDir: there', 'guardSeconds: -1'], fault: /agent\.yaml:2 guardSeconds is /, expected: 'there' },
+  ]) {
+    test(`and a faulty file ("${lines[0]}") keeps nobody from opening the host: it is said where the word is kept`, async () => {
       const config = await configured(...lines)
       await ringwall(['apply', '-', '--config', 'none'], { input: policyOf(ssh) })
       const { exitCode, stdout, stderr } = await ringwall(['panic', '--config', config])
@@ -108,7 +112,10 @@ describe('ringwall panic looks where the agent looks', { skip: needsKernel }, ()
       assert.ok(existsSync(panicFile(expected)), stderr)
       assert.deepEqual(await accepted(), [...ports])
       assert.equal((await ringwall(['panic', '--undo', '--config', config])).exitCode, 0)
-    }
+    })
+  }
+
+  test('nor does one that is not there', async () => {
     const gone = await ringwall(['panic', '--config', join(folder, 'nowhere.yaml')])
     assert.equal(gone.exitCode, 0)
     assert.match(gone.stderr, /^--config is "\S+nowhere\.yaml", expected a file that is there, or none$/m)
