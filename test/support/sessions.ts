@@ -160,9 +160,9 @@ function lastSentBy(ping: ChildProcess): () => Promise<number> {
 
 /**
  * Tries again until it does not throw, after rests that grow with the time it has taken: most attempts start a process.
- * @throws what the last attempt threw, after 20 s, or longer on a slow machine
+ * @throws what the last attempt threw, after a minute, or longer on a slow machine
  */
-export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 20_000): Promise<T> {
+export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
   const startedAtMs = performance.now()
   for (;;) {
     try {
