@@ -19,7 +19,7 @@ describe('the API and the reference model', () => {
   })
   after(() => stage[Symbol.asyncDispose]())
 
-  test(`agree on ${runs} random sequences of operations`, { timeout: 60_000 + runs * 1000 }, async () => {
+  test(`agree on ${runs} random sequences of operations`, { timeout: 60_000 + runs * 2500 }, async () => {
     const sequences = fc.array(arbitraryOperation, { minLength: 1, maxLength: 40, size: 'max' })
     const result = await fc.check(
       fc.asyncProperty(sequences, operations => stage.play(operations)),
