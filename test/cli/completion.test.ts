@@ -159,17 +159,19 @@ suite('what can stand at the cursor', () => {
   })
 })
 
-test('more groups than come in one answer', async () => {
-  const made = Array.from({ length: 510 }, (_, number) => `sg-many-${number}`)
-  for (const id of made) {
-    const response = await fetch(`${operator.url}/v1/security-groups`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${operator.token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ securityGroupId: id }),
-    })
-    assert.equal(response.status, 201)
-  }
-  assert.deepEqual(await candidatesOf(['sg', 'show', 'sg-w']), ['sg-web'])
+test('more rules than come in one answer', async () => {
+  const rules = Array.from({ length: 510 }, (_, index) => ({
+    direction: 'ingress',
+    ipProtocol: 'tcp',
+    portRange: `${index + 1}/${index + 1}`,
+    sourceCidrIp: '198.18.0.0/15',
+  }))
+  const file = join(operator.folder, 'rules.json')
+  await writeFile(file, JSON.stringify(rules))
+  await operator.do('settings', 'set', '--limit', 'rulesPerGroup=600')
+  await operator.do('sg', 'create', 'sg-many')
+  await operator.do('sg', 'import', 'sg-many', file)
+  assert.equal(new Set(await candidatesOf(['rule', 'modify', 'sg-many', ''])).size, 510)
 })
 
 suite('a daemon that does not help', () => {
