@@ -98,32 +98,39 @@ async function putInPlace(daemon: DaemonProcess, file: string): Promise<void> {
   await daemon.start()
 }
 
-describe('a backup in the place of the store', () => {
-  test('lets in who has renewed its certificate since, and nobody with the one before once that was used', async () => {
-    await inScene(async ({ daemon, credentials, backup }) => {
-      const renewed = await renew(daemon, credentials)
-      const before = await use(daemon, renewed)
-      await untilEnded(daemon, 1)
-      await assert.rejects(FakeAgent.connect(daemon.agentPort, credentials), /unlisted/)
-      await before.close()
-      await putInPlace(daemon, backup)
-      const after = await use(daemon, renewed)
-      assert.notEqual(after.view.position!.storeId, before.view.position!.storeId)
-      await untilEnded(daemon, 2)
-      await assert.rejects(FakeAgent.connect(daemon.agentPort, credentials), /unlisted/)
-      await after.close()
-      await daemon.stop()
-      await daemon.start()
-      await (await use(daemon, renewed)).close()
-      const { items } = await call(daemon, async client => {
-        return (await client.call('GET', '/v1/audit?action=ringwall:AdoptAgentCertificate')).body
-      })
-      assert.equal(items.length, 1)
-      assert.equal(items[0].changes[0].after.certificates.added[0].serialNumber, serialOf(renewed))
-    })
-  })
+/** Daemons start and stop some times in each, on a machine that has more to do. */
+const limit = { timeout: 240_000 }
 
-  test('tells an agent that has joined since to join again', async () => {
+describe('a backup in the place of the store', () => {
+  test(
+    'lets in who has renewed its certificate since, and nobody with the one before once that was used',
+    limit,
+    async () => {
+      await inScene(async ({ daemon, credentials, backup }) => {
+        const renewed = await renew(daemon, credentials)
+        const before = await use(daemon, renewed)
+        await untilEnded(daemon, 1)
+        await assert.rejects(FakeAgent.connect(daemon.agentPort, credentials), /unlisted/)
+        await before.close()
+        await putInPlace(daemon, backup)
+        const after = await use(daemon, renewed)
+        assert.notEqual(after.view.position!.storeId, before.view.position!.storeId)
+        await untilEnded(daemon, 2)
+        await assert.rejects(FakeAgent.connect(daemon.agentPort, credentials), /unlisted/)
+        await after.close()
+        await daemon.stop()
+        await daemon.start()
+        await (await use(daemon, renewed)).close()
+        const { items } = await call(daemon, async client => {
+          return (await client.call('GET', '/v1/audit?action=ringwall:AdoptAgentCertificate')).body
+        })
+        assert.equal(items.length, 1)
+        assert.equal(items[0].changes[0].after.certificates.added[0].serialNumber, serialOf(renewed))
+      })
+    },
+  )
+
+  test('tells an agent that has joined since to join again', limit, async () => {
     await inScene(async ({ daemon, backup }) => {
       const since = await enrolFake(daemon.agentPort, await call(daemon, client => invite(client, {})))
       await putInPlace(daemon, backup)
@@ -135,7 +142,7 @@ describe('a backup in the place of the store', () => {
 })
 
 describe('a backup restored into the daemon', () => {
-  test('leaves certificates, revocations and used tokens as they are', async () => {
+  test('leaves certificates, revocations and used tokens as they are', limit, async () => {
     await inScene(async ({ daemon, credentials, folder }) => {
       const tokens = await call(daemon, async client => [await invite(client, {}), await invite(client, {})])
       const stolen = await enrolFake(daemon.agentPort, tokens[0]!)
@@ -158,7 +165,7 @@ describe('a backup restored into the daemon', () => {
     })
   })
 
-  test('of another CA lets in who has renewed with that one since, from the next start on', async () => {
+  test('of another CA lets in who has renewed with that one since, from the next start on', limit, async () => {
     await inScene(async ({ folder, daemon, credentials, backup }) => {
       const renewed = await renew(daemon, credentials)
       await (await use(daemon, renewed)).close()
@@ -175,7 +182,7 @@ describe('a backup restored into the daemon', () => {
   })
 })
 
-test('a copy of the store from before is found out by the audit log, and agents take it whole', async () => {
+test('a copy of the store from before is found out by the audit log, and agents take it whole', limit, async () => {
   await inScene(async ({ folder, daemon, credentials }) => {
     await daemon.stop()
     const copy = join(folder, 'copy.db')
