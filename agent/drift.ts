@@ -35,8 +35,9 @@ export class DriftWatch {
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #readingMs = 0
   #heard = nobodyHeard()
-  /** Up to the last look. */
+  /** Up to the last look, from the last one whose finding was told. */
   #heardBefore = nobodyHeard()
+  #isTold = true
   #closed = false
 
   constructor(options: DriftWatchOptions) {
@@ -74,15 +75,18 @@ export class DriftWatch {
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#lookedAtMs = performance.now()
-      this.#heardBefore = this.#heard
+      // A look may take longer than the rest before the next one: whom it was for is told with it.
+      this.#heardBefore = this.#isTold ? this.#heard : together(this.#heardBefore, this.#heard)
+      this.#isTold = false
       this.#heard = nobodyHeard()
       this.#options.look()
     }, delayMs)
   }
 
-  /** Told how long the last look took. */
+  /** Told how long the last look took, when what it has found is told. */
   noteReading(milliseconds: number): void {
     this.#readingMs = milliseconds
+    this.#isTold = true
   }
 
   /** Looks no more, whatever is still heard. */
@@ -96,9 +100,12 @@ function nobodyHeard(): Heard {
   return { touching: new Set(), others: new Set(), missed: false }
 }
 
+function together(a: Heard, b: Heard): Heard {
+  return { touching: a.touching.union(b.touching), others: a.others.union(b.others), missed: a.missed || b.missed }
+}
+
 function nameSuspects(before: Heard, since: Heard): string {
-  const touching = before.touching.union(since.touching)
-  const missed = before.missed || since.missed
-  const suspects = touching.size > 0 ? touching : missed ? new Set<string>() : before.others.union(since.others)
+  const { touching, others, missed } = together(before, since)
+  const suspects = touching.size > 0 ? touching : missed ? new Set<string>() : others
   return suspects.size > mostSuspects ? '' : [...suspects].join(' or ')
 }

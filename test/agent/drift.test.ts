@@ -40,7 +40,7 @@ describe('the drift watch', () => {
 
   describe('names who it was', () => {
     const table = 'inet ringwall'
-    const rows: readonly { name: string; heard: readonly (string | 'gap' | 'look')[]; suspect: string }[] = [
+    const rows: readonly { name: string; heard: readonly (string | 'gap' | 'look' | 'told')[]; suspect: string }[] = [
       { name: 'nobody was heard', heard: [], suspect: '' },
       { name: 'the only one', heard: ['nft 1'], suspect: 'nft (pid 1)' },
       { name: 'not ourselves', heard: [`nft ${ours} ours`], suspect: '' },
@@ -51,8 +51,13 @@ describe('the drift watch', () => {
         suspect: 'a (pid 1) or b (pid 2)',
       },
       { name: 'nobody where there are too many', heard: ['a 1', 'b 2', 'c 3', 'd 4'], suspect: '' },
-      { name: 'not who was heard before the last look', heard: ['a 1', 'look', 'b 2'], suspect: 'b (pid 2)' },
-      { name: 'not who was heard before the monitor crashed', heard: ['a 1', 'look', 'gap'], suspect: '' },
+      { name: 'not who was heard before the last look', heard: ['a 1', 'look', 'told', 'b 2'], suspect: 'b (pid 2)' },
+      { name: 'not who was heard before the monitor crashed', heard: ['a 1', 'look', 'told', 'gap'], suspect: '' },
+      {
+        name: 'who changed our table, also where the next look begins before the last is told',
+        heard: ['nft 1 ours', 'look', 'firewalld 2', 'look'],
+        suspect: 'nft (pid 1)',
+      },
       { name: 'nobody where another may have been missed', heard: ['a 1', 'gap'], suspect: '' },
       { name: 'who changed our table all the same', heard: ['a 1 ours', 'gap'], suspect: 'a (pid 1)' },
     ]
@@ -63,6 +68,7 @@ describe('the drift watch', () => {
           const [process = '', pid, touches] = each.split(' ')
           if (each === 'gap') drift.noteGap()
           else if (each === 'look') pass(2000)
+          else if (each === 'told') drift.noteReading(10)
           else drift.noteGeneration({ generation: 1, pid: Number(pid), process, touched: touches ? [table] : [] })
         }
         pass(2000)
