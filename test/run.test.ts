@@ -17,6 +17,9 @@ const files = {
   'crash.test.ts': `throw new Error('as it was loaded')`,
   'killed.test.ts': `process.kill(process.pid, 'SIGKILL')`,
   'open.test.ts': `import { test } from 'node:test'; test('one', () => { setInterval(() => {}, 1000) })`,
+  'leaves.test.ts': `import { test } from 'node:test'
+    import { spawn } from 'node:child_process'
+    test('one', () => { spawn('sleep', ['600'], { stdio: 'inherit' }) })`,
   'once.test.ts': `import { test } from 'node:test'
     import { existsSync, writeFileSync } from 'node:fs'
     test('fails the first time', () => {
@@ -60,6 +63,12 @@ test('all passed: exit code 0, a line for each file, skips with their reasons, c
     ' ok  test/open.test.ts: 1 passed (N s)',
   ])
   assert.deepEqual(shown.slice(3), ['skipped: two (needs a moon)', '3 files in N s', '3 passed, 0 failed, 1 skipped'])
+})
+
+test('what a file leaves running is ended with it', () => {
+  const { status, lines } = runTests('leaves')
+  assert.equal(status, 0)
+  assert.equal(lines.at(-1), '1 passed, 0 failed')
 })
 
 test('a failure: exit code 1, its name with what is around it, its error, what was printed', () => {

@@ -23,9 +23,19 @@ const testTimeoutMs = 120_000 * Number(process.env.RINGWALL_TEST_SLOWNESS ?? 1)
  * this time too: a host with systemd takes some seconds to go.
  */
 const idleMs = Number(process.env.RINGWALL_TEST_IDLE_MS ?? 12_000)
-const endIdle = `data:text/javascript,${encodeURIComponent(
-  `import { after } from 'node:test'; after(() => void setTimeout(() => process.exit(), ${idleMs}).unref())`,
-)}`
+/** Ends what a test has started and left, too: it holds this run's output open, which is waited for. */
+const endFile = `data:text/javascript,${encodeURIComponent(`
+  import { readFileSync } from 'node:fs'
+  import { after } from 'node:test'
+  after(() => void setTimeout(() => process.exit(), ${idleMs}).unref())
+  process.on('exit', () => {
+    for (const pid of readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').split(' ').filter(Boolean)) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {}
+    }
+  })
+`)}`
 
 /** Each test as it ends, for a machine so slow that one would wonder: RINGWALL_TEST_PROGRESS=1. */
 const showsProgress = process.env.RINGWALL_TEST_PROGRESS === '1'
@@ -100,7 +110,7 @@ async function runFiles(chosen: readonly string[], concurrency: number): Promise
     files: [...chosen],
     concurrency,
     timeout: testTimeoutMs,
-    execArgv: [`--test-timeout=${testTimeoutMs}`, `--import=${endIdle}`],
+    execArgv: [`--test-timeout=${testTimeoutMs}`, `--import=${endFile}`],
   })
   for await (const event of events) {
     if (showsProgress && (event.type === 'test:pass' || event.type === 'test:fail')) {
