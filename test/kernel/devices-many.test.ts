@@ -121,7 +121,7 @@ async function allBound({ host }: Scene, count: number): Promise<void> {
     ])
     const [, listing] = JSON.parse(stdout).nftables
     assert.equal(listing.map.elem.length, count)
-  }, 20_000)
+  })
 }
 
 async function inForceAfter(agent: TestAgent, doing: () => Promise<void>): Promise<void> {

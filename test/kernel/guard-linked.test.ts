@@ -130,7 +130,7 @@ test('a policy that cuts the agent off from its daemon is taken back, and the da
 test('a daemon that dies during the trial is not reached through it: the policy is taken back', {
   skip: needsKernel,
 }, async () => {
-  const daemon = await startDaemon()
+  await using daemon = await startDaemon()
   await using agent = await startLinked(daemon)
   daemon.send(snapshot(1, 7000))
   assert.equal((await daemon.next('enforced')).revision, 1)
@@ -217,7 +217,7 @@ test('nobody confirms it: the host is as it was, and the daemon knows why', { sk
 test('a daemon that hangs when a session is cut: taken back, and cut again when the daemon answers', {
   skip: needsKernel,
 }, async () => {
-  const daemon = await startDaemon()
+  await using daemon = await startDaemon()
   await using agent = await startLinked(daemon, roomySeconds)
   daemon.send(snapshot(1, 7000))
   assert.equal((await daemon.next('enforced')).revision, 1)
@@ -245,7 +245,7 @@ test('a daemon that hangs when a session is cut: taken back, and cut again when 
 test('an agent that is killed before the daemon has answered goes on with its first policy, and waits again', {
   skip: needsKernel,
 }, async () => {
-  const daemon = await startDaemon()
+  await using daemon = await startDaemon()
   await joinDaemon(daemon)
   {
     await using agent = await startJoined(roomySeconds)
