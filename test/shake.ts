@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
@@ -65,12 +66,21 @@ async function disturb(tests: ChildProcess): Promise<void> {
     }
     const chosen = among[Math.floor(Math.random() * among.length)]
     const stopMs = longestStopMs ** Math.random()
-    if (chosen !== undefined && !stopped.has(chosen) && signal(chosen, 'SIGSTOP')) {
+    if (chosen !== undefined && !isStopped(chosen) && signal(chosen, 'SIGSTOP')) {
       stopped.add(chosen)
       await pause(stopMs)
       resume(chosen)
     }
     await pause((stopMs * (1 - stoppedShare)) / stoppedShare)
+  }
+}
+
+/** By us or by a test, which would not have it go on. */
+function isStopped(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') T ')
+  } catch {
+    return false
   }
 }
 
