@@ -119,8 +119,13 @@ async function meet(row: Row, { rig, customers }: Flooded): Promise<void> {
   const { observer } = rig
   const earlier = new Set((await rig.events()).map(({ id }) => id))
   const tableBefore = await rig.table()
-  // The first second over may begin a second before the first packet.
+  // The first second over begins before the first packet; not before one that began after this, so that is waited for.
   const quiet = await observer.look()
+  const quietMs = Date.now()
+  await eventually(async () => {
+    const since = (await rig.samples()).filter(({ time }) => Date.parse(time) > quietMs)
+    assert.ok(since.length >= 2, 'a second began and ended')
+  })
   await customers.service()
   await using sender = await rig.sender(row)
   const pace = row.packetBytes > 1000 ? packetsPerSecond / 2 : packetsPerSecond
