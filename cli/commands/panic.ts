@@ -104,7 +104,7 @@ async function undo(folder: string, pid: number | null, io: Io): Promise<number>
 
 function disagrees(pid: number, folder: string, io: Io): number {
   io.stderr.write(
-    `The agent that runs here (pid ${pid}) does not do it: has it another --state-dir than "${folder}"? Its log says more; stop it, and run this again.\n`,
+    `The agent that runs here (pid ${pid}) has not done it in ${waitMs / 1000} s. A busy one does it later, by itself; one with another --state-dir than "${folder}" never does. Its log says more; or stop it, and run this again.\n`,
   )
   return 1
 }

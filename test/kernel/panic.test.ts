@@ -128,7 +128,7 @@ test('an agent with another state directory is not opened, and that is said', { 
   await using agent = await startAgent({ namespace: network.namespaces.host, policy: acceptingPorts(7000) })
   const { exitCode, stderr } = await panic()
   assert.equal(exitCode, 1)
-  assert.match(stderr, new RegExp(`^The agent that runs here \\(pid ${agent.pid}\\) does not do it: `))
+  assert.match(stderr, new RegExp(`^The agent that runs here \\(pid ${agent.pid}\\) has not done it in 15 s\\. `))
   assert.deepEqual(await acceptedPorts(), [7000])
 })
 
