@@ -372,6 +372,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         way: () => policies.way(),
         probeWay: () => policies.probeWay(),
         onDisk: () => policies.settled(),
+        keep: policy => policies.keep(policy),
         onOutcome: outcome => policies.noteOutcome(outcome),
       })
     }

@@ -10,6 +10,8 @@ export interface Source {
   start(): Promise<void>
   /** Told of every run of the loop, after it has been reported. */
   noteOutcome(outcome: Outcome): void
+  /** Resolves when a policy that stands in the kernel, and of which no outcome was told yet, is on disk, or the disk refuses. */
+  keep(policy: PolicyIr): Promise<void>
   /** Told of the network devices whenever something has happened to one. */
   noteLinks(links: readonly Link[]): void
   /** Says something to the daemon; lost where there is none, or no connection to it. */

@@ -8,6 +8,7 @@ import type { Nft } from '../nft/nft.ts'
 import type { ReconcileLoop } from '../reconcile/loop.ts'
 import { readTable, type Snapshot, snapshotOf, takeSnapshot } from '../snapshot.ts'
 import type { StateDir } from '../state-dir.ts'
+import { fingerprintOf } from './kept-guard.ts'
 
 export type Before =
   | { readonly kind: 'policy'; readonly ir: PolicyIr }
@@ -28,8 +29,8 @@ export interface BeforeParts {
 
 /** Where the policy in the kernel is not known: that of an earlier life, though a boot may have taken it away. */
 export async function findBefore({ nft, jsonCtTimeout, stateDir, rescue }: BeforeParts): Promise<Before> {
-  const kept = await keptPolicy(stateDir, rescue)
-  if (kept !== null) return kept
+  const ir = await keptPolicy(stateDir, rescue)
+  if (ir !== null) return { kind: 'policy', ir }
   const snapshot = await takeSnapshot(nft, jsonCtTimeout)
   return snapshot.objects === null ? { kind: 'nothing' } : { kind: 'table', snapshot }
 }
@@ -64,8 +65,13 @@ export function judgedBy(before: Before): PolicyIr | 'nothing' | 'unknown' {
   return before.kind === 'nothing' ? 'nothing' : 'unknown'
 }
 
-async function keptPolicy(stateDir: StateDir | null, rescue: readonly Rescue[]): Promise<Before | null> {
+/** Whether a policy that was on trial is on disk: then it was confirmed. */
+export async function isOnDisk(fingerprint: string, { stateDir, rescue }: BeforeParts): Promise<boolean> {
+  const ir = await keptPolicy(stateDir, rescue)
+  return ir !== null && fingerprintOf(ir) === fingerprint
+}
+
+async function keptPolicy(stateDir: StateDir | null, rescue: readonly Rescue[]): Promise<PolicyIr | null> {
   const text = await stateDir?.readPolicyText()
-  const ir = text == null ? null : readIr(text, rescue).ir
-  return ir && { kind: 'policy', ir }
+  return text == null ? null : readIr(text, rescue).ir
 }

@@ -10,7 +10,16 @@ import type { PolicyIr } from '../../rules-compiler/policy/ir.ts'
 import type { Nft } from '../nft/nft.ts'
 import type { Outcome, ReconcileLoop } from '../reconcile/loop.ts'
 import type { StateDir } from '../state-dir.ts'
-import { type Before, type BeforeParts, findBefore, judgedBy, putBack, recallBefore, tableOf } from './before.ts'
+import {
+  type Before,
+  type BeforeParts,
+  findBefore,
+  isOnDisk,
+  judgedBy,
+  putBack,
+  recallBefore,
+  tableOf,
+} from './before.ts'
 import { takesNothing } from './judge.ts'
 import { fingerprintOf } from './kept-guard.ts'
 import { GuardMemory, sameAgainMs } from './memory.ts'
@@ -42,6 +51,8 @@ export interface GuardParts extends GuardOptions, Told {
   readonly probeWay: () => void
   /** Resolves when the policy in force is on disk. */
   readonly onDisk: () => Promise<void>
+  /** Resolves when a policy is on disk that was on trial. */
+  readonly keep: (policy: PolicyIr) => Promise<void>
 }
 
 /** Taken back, though as far as can be told it would lock nobody out: tried again when the daemon answers. */
@@ -102,6 +113,10 @@ export class Guard {
     if (trial === null) return
     if (!trial.isRisky) {
       log.warn('the agent was ended before the daemon had answered through the policy; that goes on')
+      return
+    }
+    if (await isOnDisk(trial.fingerprint, this.#beforeParts)) {
+      await this.#memory.forget()
       return
     }
     log.warn({ cuts: trial.cuts }, 'the agent was ended during a trial; the policy on trial is taken back')
@@ -330,7 +345,9 @@ export class Guard {
   }
 
   async #accept(trial: Trial): Promise<void> {
-    const { log, onOutcome } = this.#parts
+    const { log, keep, onOutcome } = this.#parts
+    // Whoever starts next compares with what is on disk, and nobody confirms twice.
+    if (isRisky(trial.demand)) await keep(trial.policy)
     this.#end('confirmed')
     this.#setbacks = 0
     this.#enforced = trial.policy

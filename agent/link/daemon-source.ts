@@ -192,6 +192,12 @@ export class DaemonSource implements Source {
     else if (this.#eniText() !== this.#enisTold) this.#tellEnisSoon(outcome)
   }
 
+  async keep(policy: PolicyIr): Promise<void> {
+    const made = this.#made.get(policy)
+    if (made !== undefined) this.#lastGood.note(made.kept)
+    await this.#lastGood.settled()
+  }
+
   noteLinks(links: readonly Link[]): void {
     this.#links = links
     this.#refresh(performance.now())

@@ -34,6 +34,10 @@ export function createFileSource({ path, log, reporter, stateDir, rescue, sink }
     noteOutcome(outcome) {
       if (outcome.kind !== 'refused') keeper.noteInForce(outcome.policy)
     },
+    keep(policy) {
+      keeper.noteInForce(policy)
+      return keeper.settled()
+    },
     noteLinks() {},
     send() {},
     way: () => null,

@@ -185,6 +185,35 @@ test('so is a table that somebody else had loaded before', { skip: needsKernel }
   assert.ok(await works(shell))
 })
 
+test('what was confirmed stays, though the agent is killed at once, or before it could forget the trial', {
+  skip: needsKernel,
+}, async () => {
+  const policyPath = join(drill.folder, 'policy.json')
+  await writeFile(policyPath, JSON.stringify(acceptingPorts(7000)))
+  let noted: string
+  {
+    await using agent = await startLed(null, { policyPath, seconds: patientSeconds })
+    await openShell(drill.network)
+    await agent.writePolicy(acceptingPorts(7001))
+    await onTrial(agent, drill.network, [7001])
+    noted = await readFile(join(drill.folder, 'guard.json'), 'utf8')
+    assert.equal((await drill.ringwall('confirm')).exitCode, 0)
+    await agent.line(isConfirmed)
+    await agent.kill()
+  }
+  for (const left of [null, noted]) {
+    if (left !== null) await writeFile(join(drill.folder, 'guard.json'), left)
+    const next = await startLed(null, { policyPath, seconds: patientSeconds, awaitInForce: false })
+    await next.line(line => line.msg === 'in force already')
+    assert.equal(
+      next.log.find(line => isTrial(line) || isRefused(line) || isTakenBack(line)),
+      undefined,
+    )
+    await accepts(drill.network, [7001])
+    await next.kill()
+  }
+})
+
 test('an agent that is stopped during the trial takes the policy back before', { skip: needsKernel }, async () => {
   const agent = await startLed(acceptingPorts(7000), { seconds: patientSeconds })
   const shell = await openShell(drill.network)
