@@ -70,20 +70,6 @@ const hostDevice = { left: 'd0', right: 'd1' } as const
 /** Kept from any network by IEEE 802 for experiments: no IP stack and no ruleset of the inet family looks at it. */
 const sentinelEtherType = 0x88b5
 
-/** A session that a test goes on with after a change of rules is still one, however slow the machine: 3 s and 30 s are usual. */
-const sessionSeconds = 600
-const sessionTimeouts = [
-  'gre_timeout',
-  'gre_timeout_stream',
-  'icmp_timeout',
-  'icmpv6_timeout',
-  'sctp_timeout_cookie_wait',
-  'tcp_timeout_syn_recv',
-  'tcp_timeout_syn_sent',
-  'udp_timeout',
-  'udp_timeout_stream',
-] as const
-
 /** Bytes kept of each captured frame: every header a test looks at. */
 const snapLength = 192
 const captureBufferKib = 16_384
@@ -182,7 +168,6 @@ async function forwardEverything(host: Namespace): Promise<void> {
   await host.sysctl({
     'net.ipv4.ip_forward': 1,
     'net.ipv6.conf.all.forwarding': 1,
-    ...Object.fromEntries(sessionTimeouts.map(name => [`net.netfilter.nf_conntrack_${name}`, sessionSeconds])),
     ...Object.fromEntries(
       ['all', 'default', 'd0', 'd1'].flatMap(device => [
         [`net.ipv4.conf.${device}.rp_filter`, 0],
