@@ -41,9 +41,9 @@ export class DaemonProcess implements AsyncDisposable {
       `127.0.0.1:${this.agentPort}`,
       ...this.#flags,
     ]
-    const command = [ringwallProgram, 'daemon', ...flags, '--requests-per-minute', '10000000']
-    // Whoever runs the tests waits for all that have his standard error: it ends with this process at the latest.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(ringwallProgram, ['daemon', ...flags, '--requests-per-minute', '10000000'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     this.#process = child
     const lines = createInterface({ input: child.stdout })
     const served = new Promise<void>((resolve, reject) => {

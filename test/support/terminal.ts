@@ -20,7 +20,5 @@ export function startOnTerminal(line: string, env: Readonly<Record<string, strin
     env: { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  // Of a test that failed: with our standard error open, it would be waited for without end.
-  process.once('exit', () => child.kill('SIGKILL'))
   return { child, printed: new Printed(child.stdout) }
 }
