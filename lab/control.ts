@@ -31,6 +31,25 @@ export interface Control extends AsyncDisposable {
   restart(): Promise<void>
 }
 
+/** Of a change that was waited for. */
+export interface Enforced {
+  readonly enforcement: { readonly state: string; readonly agents: number }
+}
+
+/** For a loaded machine. */
+const enforcedSeconds = 60
+
+/**
+ * Changes something, and waits until that is in force on every agent it concerns.
+ * @throws {Error} if it is not in time, or the daemon refuses the change
+ */
+export async function putInForce(control: Control, path: string, body: unknown): Promise<Enforced> {
+  const answer = await control.call<Enforced>('POST', `${path}?wait=enforced&timeout=${enforcedSeconds}`, body)
+  const { enforcement } = answer
+  if (enforcement.state === 'enforced') return answer
+  throw new Error(`Not in force in ${enforcedSeconds} s: ${JSON.stringify(enforcement)}`)
+}
+
 export interface ControlOptions {
   /** State, log and socket go there. */
   readonly folder: string

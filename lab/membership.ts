@@ -2,8 +2,7 @@
  * An instance joins a group that a rule of another group names, and leaves it again: what the rule lets in follows,
  * on another host, without anybody touching the rule.
  */
-
-import type { Control } from './control.ts'
+import { type Control, putInForce } from './control.ts'
 import type { OpenOptions } from './conversation.ts'
 import { addresses } from './fleet.ts'
 import type { Peers } from './traffic.ts'
@@ -21,13 +20,6 @@ export interface Membership {
 
 const databasePort = 5432
 const shortMs = 700
-/** For a loaded machine. */
-const enforcedSeconds = 60
-
-interface Answer {
-  readonly enforcement: { readonly state: string; readonly agents: number }
-}
-
 /** The web server is let into the database by joining the group of the application servers. */
 export async function demonstrateMembership(control: Control, peers: Peers): Promise<Membership> {
   const connect = async (options: OpenOptions = {}) => {
@@ -38,12 +30,9 @@ export async function demonstrateMembership(control: Control, peers: Peers): Pro
     }
   }
   const change = async (action: 'join' | 'leave') => {
-    const path = `/v1/security-groups/sg-app/${action}?wait=enforced&timeout=${enforcedSeconds}`
     const begun = performance.now()
-    const { enforcement } = await control.call<Answer>('POST', path, { instanceIds: ['i-web'] })
-    if (enforcement.state !== 'enforced') {
-      throw new Error(`Not in force in ${enforcedSeconds} s: ${JSON.stringify(enforcement)}`)
-    }
+    const path = `/v1/security-groups/sg-app/${action}`
+    const { enforcement } = await putInForce(control, path, { instanceIds: ['i-web'] })
     return { agents: enforcement.agents, tookMs: performance.now() - begun }
   }
   const before = await connect({ timeoutMs: shortMs })

@@ -4,7 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises'
 import { type Family, families } from '../rules-compiler/address/cidr.ts'
-import type { Control } from './control.ts'
+import { type Control, putInForce } from './control.ts'
 import type { Conversation } from './conversation.ts'
 import { addresses, groups, httpsRuleNames } from './fleet.ts'
 import { addRules, type RuleIds } from './set-up.ts'
@@ -21,7 +21,6 @@ export interface Revocation {
 
 /** However busy the machine is. */
 const patienceMs = 20_000
-const enforcedSeconds = 60
 const silenceMs = 700
 const paceMs = 10
 
@@ -47,15 +46,12 @@ export async function demonstrateRevocation(control: Control, ruleIds: RuleIds, 
     return { family, lastHeard, ...counts }
   })
   const askedAt = performance.now()
-  const path = `/v1/security-groups/sg-web/rules/revoke?wait=enforced&timeout=${enforcedSeconds}`
   const securityGroupRuleIds = httpsRuleNames.map(name => ruleIds.get(name))
-  const revoking = control.call<Answer>('POST', path, { securityGroupRuleIds }).finally(() => {
+  const path = '/v1/security-groups/sg-web/rules/revoke'
+  const revoking = putInForce(control, path, { securityGroupRuleIds }).finally(() => {
     revocation.isEnforced = true
   })
-  const [{ enforcement }, seen] = await Promise.all([revoking, Promise.all(watching)])
-  if (enforcement.state !== 'enforced') {
-    throw new Error(`Not in force in ${enforcedSeconds} s: ${JSON.stringify(enforcement)}`)
-  }
+  const [, seen] = await Promise.all([revoking, Promise.all(watching)])
   await addRules(control, 'sg-web', httpsRules)
   const again = await Promise.all(families.map(async family => (await open(family, 443)).ask('again')))
   return {
@@ -70,10 +66,6 @@ export async function demonstrateRevocation(control: Control, ruleIds: RuleIds, 
 const httpsRules = groups
   .flatMap(({ rules }) => rules)
   .filter(({ name }) => (httpsRuleNames as readonly string[]).includes(name))
-
-interface Answer {
-  readonly enforcement: { readonly state: string }
-}
 
 interface Progress {
   /** The daemon says so, or refuses. */
